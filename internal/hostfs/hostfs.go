@@ -1,0 +1,91 @@
+// Package hostfs reads and writes the host's files below one root: / on a
+// real host, a fixture tree in tests. Nothing else makes paths of /proc,
+// /sys, /etc or /run.
+package hostfs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Root is the folder that holds the host's /proc, /sys, /etc, /run, /dev.
+type Root string
+
+// Path returns the path of a host file such as Path("proc", "meminfo").
+func (r Root) Path(elem ...string) string {
+	root := string(r)
+	if root == "" {
+		root = "/"
+	}
+	return filepath.Join(append([]string{root}, elem...)...)
+}
+
+// Read returns a small file whole.
+func (r Root) Read(elem ...string) (string, error) {
+	b, err := os.ReadFile(r.Path(elem...))
+	return string(b), err
+}
+
+// ReadInt reads a kernel file that holds one number.
+func (r Root) ReadInt(elem ...string) (int64, error) {
+	text, err := r.Read(elem...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %q is no number", r.Path(elem...), text)
+	}
+	return n, nil
+}
+
+// WriteInt writes a number to a kernel file. The file is never created: a
+// wrong name fails in a fixture tree as it does in sysfs.
+func (r Root) WriteInt(n int64, elem ...string) error {
+	f, err := os.OpenFile(r.Path(elem...), os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strconv.FormatInt(n, 10))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// Replace writes a file whole or not at all: a temporary file beside it,
+// fsync, rename, and fsync of the folder, so that a kill or a power cut leaves
+// the old text or the new one. The folder must exist.
+func (r Root) Replace(data []byte, perm os.FileMode, elem ...string) error {
+	path := r.Path(elem...)
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once renamed
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(perm)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

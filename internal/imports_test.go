@@ -1,0 +1,35 @@
+// Package internal_test holds the rooms to their doors: who may import whom.
+package internal_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// forbidden lists, for each room, what must not be among all that it imports,
+// directly or not. .golangci.yml has the finer rules for direct imports.
+var forbidden = map[string][]string{
+	"vmhuge/launcher":        {"vmhuge/cmd", "github.com/urfave/cli"},
+	"vmhuge/hostprep":        {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"},
+	"vmhuge/hostprep/pool":   {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"},
+	"vmhuge/xml":             {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "libvirt.org/go/libvirt", "golang.org", "github.com"},
+	"vmhuge/internal/pages":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
+	"vmhuge/internal/advice": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
+	"vmhuge/internal/hostfs": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
+}
+
+func TestImports(t *testing.T) {
+	for room, doors := range forbidden {
+		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", room).Output()
+		if err != nil {
+			t.Fatalf("go list %s: %v", room, err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			if slices.ContainsFunc(doors, func(door string) bool { return dep == door || strings.HasPrefix(dep, door+"/") }) {
+				t.Errorf("%s imports %s", room, dep)
+			}
+		}
+	}
+}

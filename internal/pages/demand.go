@@ -1,0 +1,110 @@
+package pages
+
+// Backing is what a guest's RAM lies on.
+type Backing string
+
+// The backings of a guest's RAM.
+const (
+	Hugetlb Backing = "hugetlb" // pages of the kernel's hugetlb pools
+	None    Backing = "none"    // plain pages
+)
+
+// Kind is the part of a guest's memory that an Item stands for; the words are
+// libvirt's element names and memory models.
+type Kind string
+
+// The kinds of guest memory that come from hugetlb pools.
+const (
+	RAM       Kind = "ram"        // <memory>, in a guest without NUMA cells
+	Cell      Kind = "cell"       // <numa><cell>
+	DIMM      Kind = "dimm"       // <memory model='dimm'>
+	VirtioMem Kind = "virtio-mem" // <memory model='virtio-mem'>
+)
+
+// Mode is how <numatune> binds memory to host nodes.
+type Mode string
+
+// The modes of <numatune>, in libvirt's words.
+const (
+	Strict      Mode = "strict"
+	Preferred   Mode = "preferred"
+	Interleave  Mode = "interleave"
+	Restrictive Mode = "restrictive"
+)
+
+// Item is one memory backend of QEMU that takes pages from a hugetlb pool.
+type Item struct {
+	GuestNode int    `json:"guest_node"` // -1: no guest NUMA node
+	Kind      Kind   `json:"kind"`
+	PageSize  Size   `json:"page_size_kib"` // 0: the host's default, unknown here
+	Pages     int64  `json:"pages"`         // taken at start; -1 with PageSize 0
+	MemoryKiB int64  `json:"memory_kib"`    // as libvirt passes it to QEMU
+	HostNodes string `json:"host_nodes"`    // a list such as 0-1,3; "": any node
+	Mode      Mode   `json:"mode"`          // "": no <numatune>
+	Source    string `json:"source"`        // file or memfd
+	// LaterPages is what a virtio-mem device takes when the guest's driver
+	// plugs what <requested> asks for; at start it takes nothing.
+	LaterPages int64 `json:"later_pages,omitempty"`
+}
+
+// Total is what a demand takes from the pools of one page size.
+type Total struct {
+	PageSize  Size  `json:"page_size_kib"`
+	Pages     int64 `json:"pages"`
+	MemoryKiB int64 `json:"memory_kib"`
+}
+
+// Demand is what a start of a domain takes from the hugetlb pools.
+type Demand struct {
+	Domain  string  `json:"domain"`
+	UUID    string  `json:"uuid,omitempty"`
+	Type    string  `json:"type"` // of <domain>: kvm, qemu
+	Backing Backing `json:"backing"`
+	Items   []Item  `json:"demand"` // in the order in which QEMU maps them
+	// CPUSetNodes are the nodes that libvirt sets as cpuset.mems of the
+	// thread that maps the memory: <numatune><memory> with mode strict or
+	// restrictive and a nodeset. "": no such limit.
+	CPUSetNodes string `json:"-"`
+	// Auto says that numad chooses the nodes when the guest starts, so that
+	// nobody knows them before.
+	Auto bool `json:"-"`
+	// Locked says that <memoryBacking><locked/> is set.
+	Locked bool `json:"-"`
+}
+
+// Totals sums the demand by page size, in the order of first use.
+func (d Demand) Totals() []Total {
+	totals := []Total{}
+	index := map[Size]int{}
+	for _, item := range d.Items {
+		i, ok := index[item.PageSize]
+		if !ok {
+			i = len(totals)
+			index[item.PageSize] = i
+			totals = append(totals, Total{PageSize: item.PageSize})
+		}
+		totals[i].MemoryKiB += item.MemoryKiB
+		if item.Pages < 0 {
+			totals[i].Pages = -1
+		} else {
+			totals[i].Pages += item.Pages
+		}
+	}
+	return totals
+}
+
+// PreallocThreads is how many threads QEMU can use to preallocate the guest's
+// memory on a host with so many CPUs (0: not known): at most 16, and one for
+// each 64 MiB of the largest backend (get_memset_num_threads() of QEMU). At
+// least 1.
+func (d Demand) PreallocThreads(cpus int) int {
+	var largest int64
+	for _, item := range d.Items {
+		largest = max(largest, item.MemoryKiB)
+	}
+	threads := min(16, largest/(64*1024))
+	if cpus > 0 {
+		threads = min(threads, int64(cpus))
+	}
+	return int(max(1, threads))
+}
