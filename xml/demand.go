@@ -1,0 +1,257 @@
+package xml
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"libvirt.org/go/libvirtxml"
+
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+)
+
+// Demand returns what a start of the domain takes from the hugetlb pools.
+// defaultSize is what a bare <hugepages/> stands for; 0: unknown. What libvirt
+// or QEMU would refuse for the memory's backing is an error.
+func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
+	d, err := parse(doc)
+	if err != nil {
+		return pages.Demand{}, err
+	}
+	dom := &d.domain
+	found, err := backends(dom, defaultSize)
+	if err != nil {
+		return pages.Demand{}, err
+	}
+	tune, err := readNumatune(dom)
+	if err != nil {
+		return pages.Demand{}, err
+	}
+	demand := pages.Demand{
+		Domain: dom.Name, UUID: dom.UUID, Type: dom.Type,
+		Backing: pages.None, Items: []pages.Item{}, Auto: tune.auto,
+		Locked: dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
+	}
+	if tune.mode == pages.Strict || tune.mode == pages.Restrictive {
+		demand.CPUSetNodes = tune.nodes
+	}
+	for _, b := range found {
+		if b.page == smallPage {
+			continue
+		}
+		if err := b.refused(dom, false); err != nil {
+			return pages.Demand{}, err
+		}
+		item := pages.Item{
+			GuestNode: b.cell, Kind: b.kind, PageSize: b.page, Pages: -1, MemoryKiB: b.kib,
+			HostNodes: b.nodes, Mode: b.mode, Source: cmp.Or(source(dom), "file"),
+		}
+		switch {
+		case b.page == 0:
+		case b.kind == pages.VirtioMem: // reserve=off: the guest's driver takes the pages later
+			item.Pages, item.LaterPages = 0, b.page.Ceil(b.later*pages.KiB)
+		default:
+			item.Pages = b.page.Ceil(b.kib * pages.KiB)
+		}
+		demand.Backing = pages.Hugetlb
+		demand.Items = append(demand.Items, item)
+	}
+	return demand, nil
+}
+
+// Fits tells whether whatever would come to lie on pages of that size fills
+// them without a rest.
+func Fits(doc []byte, size pages.Size) (bool, error) {
+	d, err := parse(doc)
+	if err != nil {
+		return false, err
+	}
+	found, err := backends(&d.domain, 0)
+	return err == nil && !slices.ContainsFunc(found, func(b backend) bool {
+		return !b.own && b.kib*pages.KiB%max(int64(size), 1) != 0
+	}), err
+}
+
+// Identity returns the domain's name and UUID, also where Demand refuses.
+func Identity(doc []byte) (name, uuid string, err error) {
+	d, err := parse(doc)
+	if err != nil {
+		return "", "", err
+	}
+	return d.domain.Name, d.domain.UUID, nil
+}
+
+// A backend is one memory object that libvirt has QEMU make at start.
+type backend struct {
+	kind  pages.Kind
+	cell  int        // -1: no guest NUMA node
+	index int        // of the memory device
+	kib   int64      // as libvirt passes it to QEMU
+	later int64      // KiB that a virtio-mem device is asked to plug
+	page  pages.Size // 4 KiB: plain pages; 0: the host's default, unknown here
+	own   bool       // a memory device states its page size itself
+	binding
+}
+
+// backends returns the memory objects in the order in which QEMU makes them:
+// the RAM, or the cells by id, then the memory devices.
+func backends(dom *libvirtxml.Domain, defaultSize pages.Size) ([]backend, error) {
+	huge, err := readHugepages(dom, defaultSize)
+	if err != nil {
+		return nil, err
+	}
+	tune, err := readNumatune(dom)
+	if err != nil {
+		return nil, err
+	}
+	devices, plugged, err := deviceBackends(dom, huge, tune)
+	if err != nil {
+		return nil, err
+	}
+	var found []backend
+	seen := make([]bool, len(cells(dom)))
+	for i, c := range cells(dom) {
+		size, err := kib(uint64(c.Memory), c.Unit)
+		if err != nil {
+			return nil, err
+		}
+		id := cellID(c, i)
+		if id < 0 || id >= len(seen) || seen[id] {
+			return nil, refusal(dom, "", "the ids of its %d cells are not 0 to %d", len(seen), len(seen)-1)
+		}
+		seen[id] = true
+		found = append(found, backend{kind: pages.Cell, cell: id, kib: ceil(size, 1024)})
+	}
+	if len(seen) == 0 {
+		total, err := int64(0), error(nil)
+		if dom.Memory != nil {
+			total, err = kib(uint64(dom.Memory.Value), dom.Memory.Unit)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if total <= plugged {
+			return nil, refusal(dom, "", "<memory> is missing, zero, or less than its memory devices")
+		}
+		found = append(found, backend{kind: pages.RAM, cell: -1, kib: ceil(total-plugged, 1024)})
+	}
+	slices.SortFunc(found, func(a, b backend) int { return cmp.Compare(a.cell, b.cell) })
+	// A cell may have no memory, and then no backend.
+	if found = slices.DeleteFunc(found, func(b backend) bool { return b.kib == 0 }); len(found) == 0 {
+		return nil, refusal(dom, "", "none of its cells has any")
+	}
+	for i := range found {
+		b := &found[i]
+		b.page = pageOf(huge, b.cell)
+		if b.binding, err = tune.of(b.cell, ""); err != nil {
+			return nil, err
+		}
+	}
+	return append(found, devices...), nil
+}
+
+// deviceBackends returns the memory devices that can be on huge pages, and how
+// many KiB all memory devices are in <memory>.
+func deviceBackends(dom *libvirtxml.Domain, huge []hugepage, tune numatune) (found []backend, plugged int64, err error) {
+	for i, m := range memorydevs(dom) {
+		b := backend{kind: pages.Kind(m.Model), cell: -1, index: i}
+		if m.Target == nil || m.Target.Size == nil || m.Target.Size.Value == 0 {
+			return nil, 0, refusal(dom, "", "its device %d has no size", i)
+		}
+		size, err := kib(uint64(m.Target.Size.Value), m.Target.Size.Unit)
+		if err != nil {
+			return nil, 0, err
+		}
+		b.kib = ceil(size, 2048)
+		if plugged += size; plugged > most {
+			return nil, 0, refusal(dom, "", "it is more than any machine has")
+		}
+		if b.kind != pages.DIMM && b.kind != pages.VirtioMem {
+			continue // backed by files of their own, or by none
+		}
+		if r := m.Target.Requested; r != nil {
+			if b.later, err = kib(uint64(r.Value), r.Unit); err != nil {
+				return nil, 0, err
+			}
+		}
+		if node := m.Target.Node; node != nil && len(cells(dom)) > 0 {
+			if node.Value >= uint(len(cells(dom))) {
+				return nil, 0, refusal(dom, "", "its device %d belongs to cell %d, which the guest does not have", i, node.Value)
+			}
+			b.cell = int(node.Value)
+		}
+		b.page = pageOf(huge, b.cell)
+		nodemask := ""
+		if m.Source != nil {
+			nodemask = m.Source.NodeMask
+			if p := m.Source.PageSize; p != nil && p.Value > 0 {
+				own, err := kib(p.Value, p.Unit)
+				if err != nil {
+					return nil, 0, err
+				}
+				b.page, b.own = pages.SizeOfKiB(own), true
+			}
+		}
+		if b.binding, err = tune.of(b.cell, nodemask); err != nil {
+			return nil, 0, err
+		}
+		found = append(found, b)
+	}
+	return found, plugged, nil
+}
+
+// refused says why libvirt 9.0 or QEMU 7.2 would not give a backend its pages;
+// strict: or why newer ones would not.
+func (b backend) refused(dom *libvirtxml.Domain, strict bool) error {
+	if b.page == smallPage || b.page == 0 {
+		return nil
+	}
+	size := b.kib * pages.KiB
+	switch {
+	case b.page < smallPage || b.page&(b.page-1) != 0:
+		return b.refusal(dom, "take 2 MiB or 1 GiB", "no kernel has huge pages of %s", b.page)
+	case size%int64(b.page) == 0:
+		return nil
+	}
+	n := b.page.Ceil(size)
+	full := pages.FormatBytes(n * int64(b.page))
+	do := "raise it to " + full
+	if b.kind != pages.VirtioMem {
+		do += ", as enable --round does"
+	}
+	if size < int64(b.page) {
+		return b.refusal(dom, "take smaller pages (--size), or "+do, "its %s are less than one page of %s", pages.FormatBytes(size), b.page)
+	}
+	if strict || b.bound() || source(dom) == "memfd" || b.kind == pages.DIMM || b.kind == pages.VirtioMem {
+		return b.refusal(dom, do, "its %s are not a multiple of its pages of %s: %d of them are %s", pages.FormatBytes(size), b.page, n, full)
+	}
+	return nil
+}
+
+// at returns the place in the document that states the size.
+func (b backend) at() string {
+	switch b.kind {
+	case pages.Cell:
+		return fmt.Sprintf("cell/%d", b.cell)
+	case pages.DIMM, pages.VirtioMem:
+		return fmt.Sprintf("device/%d", b.index)
+	}
+	return "memory"
+}
+
+func (b backend) refusal(dom *libvirtxml.Domain, do, why string, args ...any) error {
+	e := refusal(dom, do, why, args...)
+	switch b.kind {
+	case pages.Cell:
+		e.What = fmt.Sprintf("cell %d of the %s", b.cell, e.What)
+	case pages.DIMM, pages.VirtioMem:
+		e.What = fmt.Sprintf("device %d of the %s", b.index, e.What)
+	}
+	return e
+}
+
+// refusal says why the memory of a domain cannot be had.
+func refusal(dom *libvirtxml.Domain, do, why string, args ...any) *advice.Error {
+	return advice.New("memory of "+cmp.Or(dom.Name, "the domain"), fmt.Sprintf(why, args...), do)
+}

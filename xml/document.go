@@ -1,0 +1,80 @@
+// Package xml reads what memory a libvirt domain XML asks for, and puts the
+// guest on huge pages and back by splicing the bytes: whatever is not ours
+// stays as it is. Bytes in, bytes out, no I/O.
+package xml
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"libvirt.org/go/libvirtxml"
+
+	"vmhuge/internal/advice"
+)
+
+// A document is a domain XML: its bytes, where in them the elements that
+// matter stand, and the values that libvirt reads from those.
+type document struct {
+	raw    []byte
+	root   *element
+	domain libvirtxml.Domain
+}
+
+// broken says why a document cannot be read.
+func broken(format string, args ...any) error {
+	return advice.New("the domain XML", fmt.Sprintf(format, args...), "")
+}
+
+func parse(raw []byte) (*document, error) {
+	body := bytes.TrimPrefix(raw, []byte("\uFEFF"))
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, broken("is empty")
+	}
+	if !utf8.Valid(body) {
+		return nil, broken("is not UTF-8")
+	}
+	if illegal(body) {
+		return nil, broken("has control characters that XML does not allow")
+	}
+	s := &scanner{raw: raw, base: len(raw) - len(body), dec: xml.NewDecoder(bytes.NewReader(body)), names: map[xml.Name]bool{}}
+	// The scanner looks at the declared encoding itself.
+	s.dec.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	d := &document{raw: raw}
+	err := xml.NewTokenDecoder(s).Decode(&d.domain)
+	for err == nil {
+		_, err = s.Token()
+	}
+	var (
+		told   *advice.Error
+		syntax *xml.SyntaxError
+		number *strconv.NumError
+	)
+	switch {
+	case err == io.EOF:
+		d.root = s.root
+		return d, nil
+	case errors.As(err, &told):
+		return nil, told
+	case errors.As(err, &syntax):
+		return nil, broken("line %d: %s", syntax.Line, syntax.Msg)
+	case errors.As(err, &number):
+		return nil, broken("%q is not a number that fits", number.Num)
+	}
+	return nil, broken("%v", err)
+}
+
+// illegal tells whether there are characters that XML 1.0 has no place for, even
+// where encoding/xml does not look.
+func illegal(text []byte) bool {
+	for _, b := range text {
+		if b < ' ' && b != '\t' && b != '\n' && b != '\r' {
+			return true
+		}
+	}
+	return bytes.Contains(text, []byte("\uFFFE")) || bytes.Contains(text, []byte("\uFFFF"))
+}
