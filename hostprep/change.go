@@ -1,0 +1,215 @@
+package hostprep
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ChangeKind says what a Change does.
+type ChangeKind string
+
+// The kinds of changes, and how From and To are written. "" is: not there.
+const (
+	KindChmod ChangeKind = "chmod" // of a folder: 0755
+	KindMkdir ChangeKind = "mkdir" // mode and owner: 0755 0:0
+	KindRmdir ChangeKind = "rmdir" // the same
+	KindMount ChangeKind = "mount" // a hugetlbfs: its options, pagesize=2M
+	KindPool  ChangeKind = "pool"  // a pool's nr_hugepages; pool.Ledger makes it
+)
+
+// Change is one change of the host, as data: Path has From, and shall have To.
+type Change struct {
+	Kind ChangeKind `json:"kind"`
+	Path string     `json:"path"`
+	From string     `json:"from"`
+	To   string     `json:"to"`
+}
+
+// String is the change as a line of shell.
+func (c Change) String() string {
+	mode, owner, _ := strings.Cut(c.To, " ")
+	switch {
+	case c.Kind == KindChmod:
+		return fmt.Sprintf("chmod %s %s (was %s)", c.To, c.Path, c.From)
+	case c.Kind == KindPool:
+		return fmt.Sprintf("echo %s > %s (was %s)", c.To, c.Path, c.From)
+	case c.Kind == KindMount && c.To != "":
+		return fmt.Sprintf("mount -t hugetlbfs -o %s hugetlbfs %s", c.To, c.Path)
+	case c.Kind == KindMount:
+		return fmt.Sprintf("umount %s (was %s)", c.Path, c.From)
+	case c.To == "":
+		return fmt.Sprintf("rmdir %s (was %s)", c.Path, c.From)
+	case owner == "0:0":
+		return fmt.Sprintf("mkdir -m %s %s", mode, c.Path)
+	}
+	return fmt.Sprintf("mkdir -m %s %s && chown %s %s", mode, c.Path, owner, c.Path)
+}
+
+// Reverse returns the change that takes c back.
+func (c Change) Reverse() Change {
+	c.From, c.To = c.To, c.From
+	switch c.Kind {
+	case KindMkdir:
+		c.Kind = KindRmdir
+	case KindRmdir:
+		c.Kind = KindMkdir
+	}
+	return c
+}
+
+// Undo takes the change back.
+func (c Change) Undo(h Host) error { return c.Reverse().Apply(h) }
+
+// foreignError is the error of a change that did not find what it is to
+// change: somebody else has been there.
+type foreignError struct {
+	change Change
+	found  string
+}
+
+func (e *foreignError) Error() string {
+	return fmt.Sprintf("%s: it is %s now, not %s", e.change.Path, orNothing(e.found), orNothing(e.change.From))
+}
+
+func orNothing(state string) string {
+	if state == "" {
+		return "not there"
+	}
+	return state
+}
+
+// Apply makes the change if it finds From. Symbolic links are never followed:
+// the folders below a hugetlbfs may be other users' to write.
+func (c Change) Apply(h Host) error {
+	dir, name := path.Split(path.Clean(c.Path))
+	parent, err := h.openDir(dir)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	now, err := c.find(h, parent, name)
+	if err == nil && now != c.From {
+		return &foreignError{c, now}
+	}
+	if err == nil {
+		err = c.set(h, parent, name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c, err)
+	}
+	return nil
+}
+
+// find returns what is there now, written as From and To are.
+func (c Change) find(h Host, parent int, name string) (string, error) {
+	if c.Kind == KindMount {
+		m, ok, err := h.mountOf(c.Path)
+		if !ok || m.Point != path.Clean(c.Path) {
+			return "", err
+		}
+		return m.options(), nil
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err == nil && !isDir(&st) {
+		err = unix.ENOTDIR
+	}
+	if c.Kind == KindChmod {
+		return modeText(st.Mode), err
+	}
+	return ownerText(&st), err
+}
+
+// set makes what is there what To says.
+func (c Change) set(h Host, parent int, name string) error {
+	switch c.Kind {
+	case KindChmod:
+		dir, err := openat(parent, name)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir)
+		mode, err := strconv.ParseUint(c.To, 8, 12)
+		if err != nil {
+			return err
+		}
+		return unix.Fchmod(dir, uint32(mode))
+
+	case KindMkdir, KindRmdir:
+		if c.To == "" {
+			return unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+		}
+		return mkdir(parent, name, c.To)
+
+	case KindMount:
+		// By way of the open folder, so that no other can take its place.
+		at := fmt.Sprintf("/proc/self/fd/%d/%s", parent, name)
+		if c.To == "" {
+			return unix.Unmount(at, unix.UMOUNT_NOFOLLOW)
+		}
+		dir, err := openat(parent, name)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir)
+		return unix.Mount("hugetlbfs", fmt.Sprintf("/proc/self/fd/%d", dir), "hugetlbfs", unix.MS_NOSUID|unix.MS_NODEV, c.To)
+
+	case KindPool:
+		return errors.New("pages are added by the ledger alone")
+	}
+	return fmt.Errorf("unknown kind of change")
+}
+
+// mkdir makes a folder with mode and owner, such as 0755 0:0.
+func mkdir(parent int, name, want string) error {
+	var mode uint32
+	var uid, gid int
+	if _, err := fmt.Sscanf(want, "%o %d:%d", &mode, &uid, &gid); err != nil {
+		return fmt.Errorf("%q is no mode and owner", want)
+	}
+	if err := unix.Mkdirat(parent, name, 0o700); err != nil {
+		return err
+	}
+	dir, err := openat(parent, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	if err := unix.Fchown(dir, uid, gid); err != nil {
+		return err
+	}
+	return unix.Fchmod(dir, mode)
+}
+
+// openDir opens a folder of the host step by step, refusing symbolic links
+// below the root.
+func (h Host) openDir(dir string) (int, error) {
+	fd, err := unix.Open(h.Root.Path(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for _, name := range slices.DeleteFunc(strings.Split(dir, "/"), func(s string) bool { return s == "" }) {
+		if err != nil {
+			break
+		}
+		parent := fd
+		fd, err = openat(parent, name)
+		unix.Close(parent)
+	}
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return fd, nil
+}
+
+// openat opens a folder and nothing else: a symbolic link is ENOTDIR.
+func openat(parent int, name string) (int, error) {
+	return unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}

@@ -1,0 +1,288 @@
+package hostprep
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+func TestChangeString(t *testing.T) {
+	for _, test := range []struct {
+		change          Change
+		apply, takeBack string
+	}{
+		{Change{KindChmod, "/x", "0700", "0711"}, "chmod 0711 /x (was 0700)", "chmod 0700 /x (was 0711)"},
+		{Change{KindMkdir, "/x", "", "0755 0:0"}, "mkdir -m 0755 /x", "rmdir /x (was 0755 0:0)"},
+		{Change{KindRmdir, "/x", "0700 5:6", ""}, "rmdir /x (was 0700 5:6)", "mkdir -m 0700 /x && chown 5:6 /x"},
+		{Change{KindMount, "/x", "", "pagesize=2M"}, "mount -t hugetlbfs -o pagesize=2M hugetlbfs /x", "umount /x (was pagesize=2M)"},
+		{Change{KindPool, "/x", "3", "5"}, "echo 5 > /x (was 3)", "echo 3 > /x (was 5)"},
+	} {
+		if diff := cmp.Diff([]string{test.apply, test.takeBack}, []string{test.change.String(), test.change.Reverse().String()}); diff != "" {
+			t.Error(diff)
+		}
+		if back := test.change.Reverse().Reverse(); back != test.change {
+			t.Errorf("%v became %v", test.change, back)
+		}
+	}
+}
+
+// kindCase is how a test has one kind of change done below a folder.
+type kindCase struct {
+	change  func(dir string) Change
+	before  func(dir string) error // makes From
+	foreign func(dir string) error // makes something else of To or From
+	disk    bool                   // outlives a reboot
+}
+
+var kindCases = map[ChangeKind]kindCase{
+	KindChmod: {
+		change:  func(dir string) Change { return Change{KindChmod, dir + "/x", "0700", "0711"} },
+		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o700) },
+		foreign: func(dir string) error { return os.Chmod(dir+"/x", 0o777) },
+	},
+	KindMkdir: {
+		change:  func(dir string) Change { return Change{KindMkdir, dir + "/x", "", "0750 0:107"} },
+		before:  func(dir string) error { return nil },
+		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Mkdir(dir+"/x", 0o701)) },
+		disk:    true,
+	},
+	KindRmdir: {
+		change:  func(dir string) Change { return Change{KindRmdir, dir + "/x", "0700 64055:107", ""} },
+		before:  func(dir string) error { return errors.Join(os.Mkdir(dir+"/x", 0o700), os.Chown(dir+"/x", 64055, 107)) },
+		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Mkdir(dir+"/x", 0o701)) },
+	},
+	KindMount: {
+		change:  func(dir string) Change { return Change{KindMount, dir + "/x", "", "pagesize=2M"} },
+		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o755) },
+		foreign: func(dir string) error { return unix.Mount("hugetlbfs", dir+"/x", "hugetlbfs", 0, "mode=700") },
+	},
+}
+
+// Every kind, through the Journal, on the real kernel. The record is below
+// /var/lib, so that the test runs itself again in a mount namespace with a
+// /var/lib of its own, in which no mount of the test is seen by others either.
+func TestEveryKind(t *testing.T) {
+	needRoot(t)
+	if os.Getenv("VMHUGE_TEST_NAMESPACE") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestEveryKind$", "-test.v")
+		cmd.Env = append(os.Environ(), "VMHUGE_TEST_NAMESPACE=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestEveryKind") {
+			t.Errorf("%s%v", out, err)
+		}
+		return
+	}
+	must(t, unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, ""))
+	for kind := range allKinds(t) {
+		k, ok := kindCases[kind]
+		if kind == KindPool {
+			continue // TestJournalRefuses
+		}
+		if !ok {
+			t.Errorf("no case for the kind %s", kind)
+			continue
+		}
+		t.Run(string(kind), func(t *testing.T) { testKind(t, k) })
+	}
+}
+
+// allKinds returns the constants of the type ChangeKind that change.go has.
+func allKinds(t *testing.T) map[ChangeKind]bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "change.go", nil, 0)
+	must(t, err)
+	kinds := map[ChangeKind]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok && fmt.Sprint(spec.Type) == "ChangeKind" {
+			kinds[ChangeKind(strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`))] = true
+		}
+		return true
+	})
+	if len(kinds) < 5 {
+		t.Fatalf("found only the kinds %v", kinds)
+	}
+	return kinds
+}
+
+func testKind(t *testing.T, k kindCase) {
+	h := Host{"/"}
+	j := Journal{h}
+	// start returns a change whose From is there, and what it finds now.
+	start := func(t *testing.T) (dir string, c Change) {
+		t.Helper()
+		dir = t.TempDir()
+		t.Cleanup(func() {
+			for unix.Unmount(dir+"/x", unix.MNT_DETACH) == nil {
+			}
+		})
+		must(t, k.before(dir))
+		return dir, k.change(dir)
+	}
+	is := func(t *testing.T, c Change, want string) {
+		t.Helper()
+		got, err := look(h, c)
+		if err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", c.Path, got, err, want)
+		}
+	}
+	recorded := func(t *testing.T, want ...Change) {
+		t.Helper()
+		got, err := j.Changes()
+		if diff := cmp.Diff(want, got); err != nil || len(want)+len(got) > 0 && diff != "" {
+			t.Errorf("on record -want +got:\n%s%v", diff, err)
+		}
+	}
+	undo := func(t *testing.T, wantUndone int, wantLeft string) {
+		t.Helper()
+		undone, left, err := j.Undo()
+		var reasons []string
+		for _, l := range left {
+			reasons = append(reasons, l.Reason)
+		}
+		if err != nil || len(undone) != wantUndone || !strings.Contains(strings.Join(reasons, ","), wantLeft) || wantLeft == "" && len(left) > 0 {
+			t.Errorf("undone %v, left %v, %v; want %d and %q", undone, left, err, wantUndone, wantLeft)
+		}
+		recorded(t)
+		if _, err := os.Stat("/var/lib/vmhuge"); !os.IsNotExist(err) {
+			t.Errorf("/var/lib/vmhuge was left: %v", err)
+		}
+	}
+
+	t.Run("there and back", func(t *testing.T) {
+		_, c := start(t)
+		is(t, c, c.From)
+		must(t, j.Apply([]Change{c}))
+		is(t, c, c.To)
+		recorded(t, c)
+		undo(t, 1, "")
+		is(t, c, c.From)
+		undo(t, 0, "")
+	})
+	t.Run("foreign edit before", func(t *testing.T) {
+		dir, c := start(t)
+		must(t, k.foreign(dir))
+		was, err := look(h, c)
+		must(t, err)
+		var foreign *foreignError
+		if err := j.Apply([]Change{c}); !errors.As(err, &foreign) || foreign.found != was {
+			t.Errorf("got %v", err)
+		}
+		is(t, c, was)
+		recorded(t)
+	})
+	t.Run("foreign edit after", func(t *testing.T) {
+		dir, c := start(t)
+		must(t, j.Apply([]Change{c}))
+		must(t, k.foreign(dir))
+		was, err := look(h, c)
+		must(t, err)
+		undo(t, 0, "somebody has changed it since")
+		is(t, c, was)
+	})
+	t.Run("killed before it was made", func(t *testing.T) {
+		_, c := start(t)
+		j.record(t, c)
+		undo(t, 0, "already as it was")
+		is(t, c, c.From)
+	})
+	t.Run("killed after it was made", func(t *testing.T) {
+		_, c := start(t)
+		j.record(t, c)
+		must(t, c.Apply(h))
+		undo(t, 1, "")
+		is(t, c, c.From)
+	})
+	t.Run("its folder has gone", func(t *testing.T) {
+		dir, c := start(t)
+		must(t, j.Apply([]Change{c}))
+		for unix.Unmount(dir+"/x", 0) == nil {
+		}
+		must(t, os.RemoveAll(dir))
+		undo(t, 0, "not there any more")
+	})
+	t.Run("the host has booted since", func(t *testing.T) {
+		_, c := start(t)
+		must(t, j.Apply([]Change{c}))
+		records, err := j.read()
+		must(t, err)
+		records[0].Boot = "another"
+		must(t, j.write(records))
+		if k.disk {
+			undo(t, 1, "")
+			return
+		}
+		undo(t, 0, "gone since the reboot")
+		is(t, c, c.To)
+	})
+	t.Run("the one after it fails", func(t *testing.T) {
+		_, c := start(t)
+		bad := Change{KindChmod, c.Path + "/none", "0700", "0755"}
+		if err := j.Apply([]Change{c, bad}); err == nil || !strings.Contains(err.Error(), "the changes before it were taken back") {
+			t.Errorf("got %v", err)
+		}
+		is(t, c, c.From)
+		recorded(t)
+	})
+	t.Run("a symbolic link in the way", func(t *testing.T) {
+		dir, c := start(t)
+		link := filepath.Join(t.TempDir(), "link")
+		must(t, os.Symlink(dir, link))
+		c.Path = filepath.Join(link, "x")
+		if err := c.Apply(h); err == nil {
+			t.Errorf("%s was made", c)
+		}
+		is(t, k.change(dir), c.From)
+	})
+}
+
+// record puts a change on record without making it, as a kill does.
+func (j Journal) record(t *testing.T, c Change) {
+	t.Helper()
+	unlock, err := j.lock()
+	must(t, err)
+	defer unlock()
+	boot, err := j.bootID()
+	must(t, err)
+	must(t, j.write([]record{{c, boot}}))
+}
+
+// look returns what a change finds.
+func look(h Host, c Change) (string, error) {
+	dir, name := filepath.Split(c.Path)
+	parent, err := h.openDir(dir)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(parent)
+	return c.find(h, parent, name)
+}
+
+// A link in the place of the folder itself is not followed either.
+func TestChangeRefusesALink(t *testing.T) {
+	h := Host{"/"}
+	dir := t.TempDir()
+	must(t, os.Mkdir(dir+"/real", 0o700))
+	must(t, os.Symlink(dir+"/real", dir+"/x"))
+	for _, c := range []Change{
+		{KindChmod, dir + "/x", "0777", "0755"}, {KindChmod, dir + "/x", "0700", "0755"},
+		{KindRmdir, dir + "/x", "0777 0:0", ""}, {KindRmdir, dir + "/x", "0700 0:0", ""},
+	} {
+		if err := c.Apply(h); !errors.Is(err, unix.ENOTDIR) {
+			t.Errorf("%s: %v", c, err)
+		}
+	}
+	if st, err := os.Stat(dir + "/real"); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("the folder behind the link is %v, %v", st, err)
+	}
+}

@@ -1,0 +1,135 @@
+package hostprep
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// pathCheck asks whether the QEMU user gets to the folder in which libvirt
+// lets it make its files, on each mount that the guest uses. libvirt itself
+// opens the mount's root for searching, and makes what is missing, but leaves
+// folders as they are that exist (qemuProcessBuildDestroyMemoryPathsImpl).
+var pathCheck = Check{"path", func(h Host, g Guest) ([]Finding, error) {
+	if g.Session {
+		return nil, nil // the mount check asks for a folder of the user's own
+	}
+	mounts, err := h.usedMounts(g)
+	if err != nil || len(mounts) == 0 {
+		return nil, err
+	}
+	user, err := h.runsAs(g)
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for _, m := range mounts {
+		dir := m.Point
+		for _, name := range strings.Split(g.BaseDir, "/") {
+			dir = path.Join(dir, name)
+			st, err := h.lstat(dir)
+			if err != nil {
+				return findings, err
+			}
+			if st == nil {
+				break
+			}
+			f := Finding{
+				Severity: Blocker, Verdict: NoAccess,
+				Have: fmt.Sprintf("%s is %s", dir, ownerText(st)),
+				Need: "a folder that " + user.Name + " may search",
+			}
+			if !isDir(st) {
+				f.Have, f.Do = dir+" is no folder", "rm "+dir
+				findings = append(findings, f)
+				break
+			}
+			if lacks := missing(user, st, maySearch); lacks != 0 {
+				f.mend(Change{Kind: KindChmod, Path: dir, From: modeText(st.Mode), To: modeText(st.Mode | lacks)})
+				findings = append(findings, f)
+			}
+		}
+		stale, err := h.staleDirs(g, path.Join(m.Point, g.BaseDir), user)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, stale...)
+	}
+	return findings, nil
+}}
+
+// mend gives a finding the changes that vmhuge start makes to mend it.
+func (f *Finding) mend(changes ...Change) {
+	f.Changes = append(f.Changes, changes...)
+	f.Fixable = true
+	f.Do = "vmhuge start does: " + joinChanges(f.Changes)
+}
+
+func joinChanges(changes []Change) string {
+	var lines []string
+	for _, c := range changes {
+		lines = append(lines, c.String())
+	}
+	return strings.Join(lines, " && ")
+}
+
+// staleDirs finds the folders of earlier starts of the guest that libvirt will
+// take for the new one's without giving them to the QEMU user: it does so only
+// with those that it makes. A crash leaves them, and another user= in qemu.conf
+// makes them wrong.
+func (h Host) staleDirs(g Guest, base string, user User) ([]Finding, error) {
+	entries, err := os.ReadDir(h.Root.Path(base))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for _, e := range entries {
+		id, isOurs := strings.CutSuffix(e.Name(), "-"+shortName(g.Demand.Domain))
+		n, err := strconv.Atoi(id)
+		if !isOurs || err != nil || !g.mayGet(n) || user.UID == 0 {
+			continue
+		}
+		dir := path.Join(base, e.Name())
+		st, err := h.lstat(dir)
+		if err != nil {
+			return findings, err
+		}
+		if st == nil || !isDir(st) || st.Uid == uint32(user.UID) {
+			continue
+		}
+		f := Finding{
+			Severity: Blocker, Verdict: NoAccess,
+			Have: fmt.Sprintf("%s is left from an earlier start and is %s", dir, ownerText(st)),
+			Need: "no folder there, or one of " + user.Name,
+		}
+		f.mend(Change{Kind: KindRmdir, Path: dir, From: ownerText(st)})
+		findings = append(findings, f)
+	}
+	return findings, nil
+}
+
+// mayGet says whether the guest's next start may get an id. libvirt counts
+// upward, from 1 or from the highest id that runs when it starts.
+func (g Guest) mayGet(id int) bool {
+	if g.ID != 0 || g.RunningIDs == nil {
+		return id == g.ID
+	}
+	return len(g.RunningIDs) == 0 || id > slices.Max(g.RunningIDs)
+}
+
+// shortName is what libvirt makes of a domain's name in paths: its first 20
+// characters (virDomainDefGetShortName).
+func shortName(name string) string {
+	if r := []rune(name); len(r) > 20 {
+		return string(r[:20])
+	}
+	return name
+}

@@ -1,0 +1,60 @@
+package hostprep
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+)
+
+// Checks lists every check, in the order of their findings.
+func Checks() []Check {
+	return []Check{pageSizeCheck, kvmCheck, mountCheck, pathCheck, poolCheck}
+}
+
+// Run asks every check. One that could not tell is a finding of its own,
+// never silence. The findings are empty, not nil, where all is well.
+func Run(h Host, g Guest) []Finding {
+	all := []Finding{}
+	for _, check := range Checks() {
+		findings, err := check.Detect(h, g)
+		if err != nil {
+			f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}
+			if errors.Is(err, fs.ErrPermission) {
+				f.Do = "run vmhuge as root"
+			}
+			findings = append(findings, f)
+		}
+		for _, f := range findings {
+			f.Check = check.Name
+			if f.Changes == nil {
+				f.Changes = []Change{}
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// weight orders the verdicts of blockers: what must be mended first comes
+// first.
+var weight = []Verdict{BadDomain, BadHost, NoMount, NoAccess, NoMemory}
+
+// Conclude says what a plain start would come to now: the verdict of the
+// heaviest blocker, Unknown where something uncertain is all there is, else
+// Ready. fixable says that every blocker is one that vmhuge start mends.
+func Conclude(findings []Finding) (verdict Verdict, ready, fixable bool) {
+	verdict, fixable = Ready, true
+	heaviest := len(weight)
+	for _, f := range findings {
+		switch {
+		case f.Severity == Blocker:
+			fixable = fixable && f.Fixable
+			if w := slices.Index(weight, f.Verdict); w < heaviest {
+				heaviest, verdict = w, f.Verdict
+			}
+		case f.Verdict == Unknown && verdict == Ready:
+			verdict = Unknown
+		}
+	}
+	return verdict, verdict == Ready, fixable
+}

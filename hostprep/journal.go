@@ -1,0 +1,273 @@
+package hostprep
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/internal/advice"
+)
+
+// journalDir holds the record of changes. Unlike the ledger of pages it
+// outlives a reboot, as some of the changes do.
+var journalDir = []string{"var", "lib", "vmhuge"}
+
+var journalFile = append(slices.Clip(journalDir), "changes.json")
+
+// Journal is the record, on disk, of the changes that stand. It needs no mark
+// of which were made: Undo looks at the host, and a change that a crash kept
+// from being made is found to have nothing to take back.
+type Journal struct{ Host Host }
+
+// Left is a change on record that Undo did not take back.
+type Left struct {
+	Change Change `json:"change"`
+	Reason string `json:"reason"`
+	// Again says that it stays on record and the next Undo tries again; else
+	// there is nothing of it to take back any more.
+	Again bool `json:"again"`
+}
+
+// Changes lists what is on record, oldest first.
+func (j Journal) Changes() ([]Change, error) {
+	records, err := j.read()
+	changes := []Change{}
+	for _, r := range records {
+		changes = append(changes, r.Change)
+	}
+	return changes, err
+}
+
+// Apply makes all changes or none. They are on record before the first is
+// made, so that a crash leaves nothing that Undo does not find.
+func (j Journal) Apply(changes []Change) error {
+	for _, c := range changes {
+		if err := c.valid(); err != nil {
+			return err
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	unlock, err := j.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	before, err := j.read()
+	if err != nil {
+		return err
+	}
+	boot, err := j.bootID()
+	if err != nil {
+		return err
+	}
+	records := slices.Clone(before)
+	for _, c := range changes {
+		records = append(records, record{c, boot})
+	}
+	if err := j.write(records); err != nil {
+		return err
+	}
+	for i, c := range changes {
+		err := c.Apply(j.Host)
+		if err == nil {
+			continue
+		}
+		for n, done := range slices.Backward(changes[:i]) {
+			if uerr := done.Undo(j.Host); uerr != nil {
+				// The failed one and those after it were never made.
+				werr := j.write(records[:len(before)+n+1])
+				return errors.Join(err, fmt.Errorf("taking back the changes before it: %w", uerr), werr)
+			}
+		}
+		if i > 0 {
+			err = fmt.Errorf("%w; the changes before it were taken back", err)
+		}
+		return errors.Join(err, j.write(before))
+	}
+	return nil
+}
+
+// Undo takes back what is on record, newest first. What somebody has changed
+// since stays as it is, and is theirs from then on.
+func (j Journal) Undo() (undone []Change, left []Left, err error) {
+	undone, left = []Change{}, []Left{}
+	if records, err := j.read(); err != nil || len(records) == 0 {
+		return undone, left, err
+	}
+	unlock, err := j.lock()
+	if err != nil {
+		return undone, left, err
+	}
+	defer unlock()
+	records, err := j.read()
+	if err != nil {
+		return undone, left, err
+	}
+	boot, err := j.bootID()
+	if err != nil {
+		return undone, left, err
+	}
+	var again []record
+	for _, r := range slices.Backward(records) {
+		l := Left{Change: r.Change}
+		var foreign *foreignError
+		// Only a folder made for a mount may lie on a disk; all else is the
+		// kernel's and ends with it.
+		if r.Boot != boot && r.Kind != KindMkdir {
+			l.Reason = "it is gone since the reboot"
+		} else if err := r.Undo(j.Host); err == nil {
+			undone = append(undone, r.Change)
+			continue
+		} else if errors.As(err, &foreign) && foreign.found == r.From {
+			l.Reason = "it is already as it was"
+		} else if errors.As(err, &foreign) {
+			l.Reason = "somebody has changed it since: it is " + orNothing(foreign.found)
+		} else if errors.Is(err, fs.ErrNotExist) {
+			l.Reason = "its folder is not there any more"
+		} else {
+			l.Reason, l.Again = err.Error(), true
+			again = append(again, r)
+		}
+		left = append(left, l)
+	}
+	slices.Reverse(again)
+	return undone, left, j.write(again)
+}
+
+// valid refuses what no Journal may hold.
+func (c Change) valid() error {
+	switch c.Kind {
+	case KindChmod, KindMkdir, KindRmdir, KindMount:
+	case KindPool:
+		return fmt.Errorf("%s: pages are added by the ledger alone", c)
+	default:
+		return fmt.Errorf("%q is no kind of change", c.Kind)
+	}
+	if !strings.HasPrefix(c.Path, "/") || c.From == c.To {
+		return fmt.Errorf("%q from %q to %q is no change", c.Path, c.From, c.To)
+	}
+	return nil
+}
+
+// record is a change with the boot in which it was made.
+type record struct {
+	Change
+	Boot string `json:"boot"`
+}
+
+// journalVersion is the version of the file's shape.
+const journalVersion = 1
+
+type journalText struct {
+	Version int      `json:"version"`
+	Changes []record `json:"changes"`
+}
+
+// parseJournal reads changes.json:
+//
+//	{"version":1,"changes":[
+//	 {"kind":"chmod","path":"/dev/hugepages/libvirt","from":"0700","to":"0711","boot":"4f0…"}]}
+func parseJournal(text []byte) ([]record, error) {
+	var file journalText
+	// The version first: of another one nothing else is known.
+	if err := json.Unmarshal(text, &struct{ Version *int }{&file.Version}); err != nil {
+		return nil, err
+	}
+	if file.Version != journalVersion {
+		return nil, fmt.Errorf("it has version %d, and this vmhuge knows version %d", file.Version, journalVersion)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("something follows its end")
+	}
+	for _, r := range file.Changes {
+		if err := r.valid(); err != nil {
+			return nil, err
+		}
+	}
+	return file.Changes, nil
+}
+
+func (j Journal) read() ([]record, error) {
+	text, err := j.Host.Root.Read(journalFile...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	records, err := parseJournal([]byte(text))
+	if err != nil {
+		path := j.Host.Root.Path(journalFile...)
+		return nil, advice.Wrap(err, "reading the record of changes, "+path,
+			"nothing was touched; take back by hand what it lists, and remove it")
+	}
+	return records, nil
+}
+
+// write makes the record what it is told, and removes an empty one.
+func (j Journal) write(records []record) error {
+	if len(records) == 0 {
+		if err := os.Remove(j.Host.Root.Path(journalFile...)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		_ = os.Remove(j.Host.Root.Path(journalDir...)) // stays where others keep files in it
+		return nil
+	}
+	text, err := json.MarshalIndent(journalText{journalVersion, records}, "", " ")
+	if err != nil {
+		return err
+	}
+	return j.Host.Root.Replace(append(text, '\n'), 0o600, journalFile...)
+}
+
+// lock keeps other vmhuge processes out until unlock, or until this one ends.
+func (j Journal) lock() (unlock func(), err error) {
+	path := j.Host.Root.Path(journalDir...)
+	for {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, advice.Wrap(err, "recording changes", "run vmhuge as root")
+		}
+		dir, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another process removes the folder, being done with it
+		}
+		if err != nil {
+			return nil, err
+		}
+		for err = unix.EINTR; err == unix.EINTR; {
+			err = unix.Flock(int(dir.Fd()), unix.LOCK_EX)
+		}
+		if err != nil {
+			dir.Close()
+			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+		}
+		// It may also have done so while this one waited.
+		locked, err1 := dir.Stat()
+		there, err2 := os.Stat(path)
+		if err1 == nil && err2 == nil && os.SameFile(locked, there) {
+			return func() { dir.Close() }, nil
+		}
+		dir.Close()
+	}
+}
+
+// bootID names the time from one boot of the host to the next.
+func (j Journal) bootID() (string, error) {
+	id, err := j.Host.Root.Read("proc", "sys", "kernel", "random", "boot_id")
+	return strings.TrimSpace(id), err
+}

@@ -1,0 +1,155 @@
+package hostprep
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestJournalRefuses(t *testing.T) {
+	h := fixture(t, "one-node", "")
+	j := Journal{h}
+	for _, c := range []Change{
+		{KindPool, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1", "2"},
+		{"", "/dev/hugepages", "1", "2"},
+		{KindChmod, "dev/hugepages", "0755", "0700"},
+		{KindChmod, "/dev/hugepages", "0755", "0755"},
+	} {
+		good := Change{KindChmod, "/dev/hugepages", "0755", "0711"}
+		if err := j.Apply([]Change{good, c}); err == nil {
+			t.Errorf("%+v was made", c)
+		}
+		if err := c.Apply(h); err == nil && c.From != c.To && c.Path[0] == '/' {
+			t.Errorf("%+v was made", c)
+		}
+	}
+	if _, err := os.Stat(h.Root.Path("var")); !os.IsNotExist(err) {
+		t.Errorf("refused changes were recorded: %v", err)
+	}
+}
+
+func TestJournalOfAnotherShape(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"version":2,"changes":{}}`: "version 2",
+		`{}`:                         "version 0",
+		`{"version":1,"changes":[{"kind":"chmod","path":"/x","from":"0700","to":"0755","boot":"b"`:     "unexpected end",
+		`{"version":1,"changes":[{"kind":"format","path":"/x","from":"0700","to":"0755","boot":"b"}]}`: "no kind of change",
+		`{"version":1,"changes":[],"more":1}`:                                                          "unknown field",
+		`{"version":1,"changes":[]} x`:                                                                 "invalid character",
+		``:                                                                                             "unexpected end",
+	} {
+		h := fixture(t, "one-node", "")
+		path := h.Root.Path("var/lib/vmhuge/changes.json")
+		writeFile(t, path, text)
+		j := Journal{h}
+		_, _, undo := j.Undo()
+		_, list := j.Changes()
+		apply := j.Apply([]Change{{KindChmod, "/dev/hugepages", "0755", "0711"}})
+		for _, err := range []error{undo, list, apply} {
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: %v; want %q", text, err, want)
+			}
+		}
+		after, err := os.ReadFile(path)
+		st, serr := os.Stat(h.Root.Path("dev/hugepages"))
+		if err != nil || serr != nil || string(after) != text || st.Mode().Perm() != 0o755 {
+			t.Errorf("%s: something was touched: %s, %v, %v, %v", text, after, st.Mode(), err, serr)
+		}
+	}
+}
+
+func TestJournalOrderAndRights(t *testing.T) {
+	h := fixture(t, "one-node", "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n")
+	j := Journal{h}
+	qemu := "/dev/hugepages/libvirt/qemu"
+	first := []Change{{KindRmdir, qemu + "/7-web1", "0700 0:0", ""}, {KindChmod, qemu, "0755", "0711"}}
+	second := []Change{{KindChmod, qemu, "0711", "0700"}}
+	must(t, j.Apply(first))
+	must(t, j.Apply(second))
+	must(t, j.Apply(nil))
+	for path, want := range map[string]os.FileMode{"var/lib/vmhuge": os.ModeDir | 0o700, "var/lib/vmhuge/changes.json": 0o600} {
+		if st, err := os.Stat(h.Root.Path(path)); err != nil || st.Mode() != want {
+			t.Errorf("%s is %v, %v; want %v", path, st.Mode(), err, want)
+		}
+	}
+	undone, left, err := j.Undo()
+	if diff := cmp.Diff([]Change{second[0], first[1], first[0]}, undone); err != nil || len(left) > 0 || diff != "" {
+		t.Errorf("-want +got:\n%s%v, %v", diff, left, err)
+	}
+}
+
+// What can't be taken back now stays on record for the next time.
+func TestUndoTriesAgain(t *testing.T) {
+	h := fixture(t, "one-node", "")
+	j := Journal{h}
+	c := Change{KindMkdir, "/dev/hugepages1G", "", "0755 0:0"}
+	must(t, j.Apply([]Change{c}))
+	writeFile(t, h.Root.Path("dev/hugepages1G/file"), "x")
+	undone, left, err := j.Undo()
+	if err != nil || len(undone) != 0 || len(left) != 1 || !left[0].Again || !strings.Contains(left[0].Reason, "not empty") {
+		t.Errorf("undone %v, left %v, %v", undone, left, err)
+	}
+	must(t, os.Remove(h.Root.Path("dev/hugepages1G/file")))
+	undone, left, err = j.Undo()
+	if diff := cmp.Diff([]Change{c}, undone); err != nil || len(left) > 0 || diff != "" {
+		t.Errorf("-want +got:\n%s%v, %v", diff, left, err)
+	}
+}
+
+// Look, fix, look again: what a finding carries does mend it, and is taken back.
+func TestFindingsMend(t *testing.T) {
+	h := fixture(t, "one-node", `-- modes --
+dev/hugepages/libvirt 0700 0:0
+dev/hugepages/libvirt/qemu 0700 0:0
+dev/hugepages/libvirt/qemu/7-web1/ 0700 0:0
+`)
+	findings := Run(h, takes(1))
+	var changes []Change
+	for _, f := range findings {
+		changes = append(changes, f.Changes...)
+	}
+	must(t, Journal{h}.Apply(changes))
+	if got := Run(h, takes(1)); len(changes) != 3 || len(got) != 0 {
+		t.Errorf("after %v there is still: %s", changes, show(got))
+	}
+	if _, left, err := (Journal{h}).Undo(); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if diff := cmp.Diff(findings, Run(h, takes(1))); diff != "" {
+		t.Errorf("undo left another host:\n%s", diff)
+	}
+}
+
+// Several processes may write the record at once; here each is a goroutine
+// with a file of its own to lock.
+func TestJournalKeepsOthersOut(t *testing.T) {
+	h := fixture(t, "one-node", "")
+	var group sync.WaitGroup
+	for _, name := range strings.Split("abcdefghijkl", "") {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			c := Change{KindMkdir, "/dev/" + name, "", "0755 0:0"}
+			if err := (Journal{h}).Apply([]Change{c}); err != nil {
+				t.Error(err)
+			}
+			if name < "g" {
+				if _, left, err := (Journal{h}).Undo(); err != nil || len(left) > 0 {
+					t.Error(left, err)
+				}
+			}
+		}()
+	}
+	group.Wait()
+	if _, left, err := (Journal{h}).Undo(); err != nil || len(left) > 0 {
+		t.Error(left, err)
+	}
+	for _, name := range strings.Split("abcdefghijkl", "") {
+		if _, err := os.Stat(h.Root.Path("dev", name)); !os.IsNotExist(err) {
+			t.Errorf("/dev/%s is still there: %v", name, err)
+		}
+	}
+}

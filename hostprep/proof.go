@@ -1,0 +1,187 @@
+package hostprep
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/advice"
+)
+
+// ProofVerdict says how much of a guest's RAM lies on huge pages.
+type ProofVerdict string
+
+// The verdicts of a proof.
+const (
+	AllHuge ProofVerdict = "all-huge"
+	Partly  ProofVerdict = "partly"
+	NoHuge  ProofVerdict = "none"
+)
+
+// Proof is what the kernel's own accounting says of a running guest's RAM.
+type Proof struct {
+	RAMKiB        int64            `json:"ram_kib"`
+	HugetlbKiB    map[string]int64 `json:"hugetlb_kib"` // by page size in KiB
+	THPKiB        int64            `json:"thp_kib"`
+	SmallKiB      int64            `json:"small_kib"` // on plain pages, or not touched yet
+	ByNode        map[string]int64 `json:"by_node"`   // hugetlb KiB on each host node
+	BackedPercent float64          `json:"backed_percent"`
+	Verdict       ProofVerdict     `json:"verdict"`
+	Evidence      []string         `json:"evidence"` // the files read
+}
+
+// Hugetlb returns the KiB on hugetlb pages of all sizes.
+func (p Proof) Hugetlb() int64 {
+	var sum int64
+	for _, kib := range p.HugetlbKiB {
+		sum += kib
+	}
+	return sum
+}
+
+// Prove reads what the kernel has given to the QEMU process of a guest with so
+// much RAM. It needs root.
+func (h Host) Prove(pid int, ramKiB int64) (Proof, error) {
+	p := Proof{RAMKiB: ramKiB, HugetlbKiB: map[string]int64{}, ByNode: map[string]int64{}}
+	read := func(name string) (string, error) {
+		text, err := h.Root.Read("proc", strconv.Itoa(pid), name)
+		if errors.Is(err, fs.ErrPermission) {
+			err = advice.Wrap(err, "looking at the guest's memory", "run vmhuge as root")
+		}
+		if err == nil {
+			p.Evidence = append(p.Evidence, h.Root.Path("proc", strconv.Itoa(pid), name))
+		}
+		return text, err
+	}
+	status, err := read("status")
+	if err != nil {
+		return p, err
+	}
+	total, err := parseStatusHugetlb(strings.NewReader(status))
+	if err != nil {
+		return p, err
+	}
+	if total > 0 {
+		maps, err := read("numa_maps")
+		if err != nil {
+			return p, err
+		}
+		for _, m := range parseNumaMaps(strings.NewReader(maps)) {
+			for node, n := range m.pages {
+				p.HugetlbKiB[strconv.FormatInt(m.sizeKiB, 10)] += n * m.sizeKiB
+				p.ByNode[strconv.Itoa(node)] += n * m.sizeKiB
+			}
+		}
+		if sum := p.Hugetlb(); sum != total {
+			return p, fmt.Errorf("/proc/%d: status counts %d KiB of hugetlb pages, numa_maps %d KiB", pid, total, sum)
+		}
+	}
+	if rest := ramKiB - total; rest > 0 {
+		smaps, err := read("smaps")
+		if err != nil {
+			return p, err
+		}
+		p.THPKiB = min(rest, parseSmapsTHP(strings.NewReader(smaps)))
+		p.SmallKiB = rest - p.THPKiB
+	}
+	huge := ramKiB - p.SmallKiB
+	switch {
+	case huge <= 0:
+		p.Verdict = NoHuge
+	case p.SmallKiB > 0:
+		p.Verdict = Partly
+	default:
+		p.Verdict = AllHuge
+	}
+	if ramKiB > 0 {
+		p.BackedPercent = float64(huge*1000/ramKiB) / 10 // rounded down: 100 is all of it
+	}
+	return p, nil
+}
+
+// parseStatusHugetlb reads the KiB on hugetlb pages from /proc/PID/status:
+//
+//	VmSwap:        0 kB
+//	HugetlbPages:     2097152 kB
+func parseStatusHugetlb(r io.Reader) (int64, error) {
+	for scan := bufio.NewScanner(r); scan.Scan(); {
+		if rest, ok := strings.CutPrefix(scan.Text(), "HugetlbPages:"); ok {
+			return strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+		}
+	}
+	return 0, errors.New("/proc/PID/status has no line HugetlbPages: the kernel has no hugetlb pages")
+}
+
+// numaMap is one mapping of hugetlb pages.
+type numaMap struct {
+	sizeKiB int64
+	pages   map[int]int64 // by host node
+}
+
+// parseNumaMaps reads the hugetlb mappings of /proc/PID/numa_maps:
+//
+//	7f2e00000000 default file=/dev/hugepages/libvirt/qemu/1-web1/… huge anon=32 dirty=32 N0=20 N1=12 kernelpagesize_kB=2048
+//	7ffd1c0f2000 default stack anon=5 dirty=5 N0=5 kernelpagesize_kB=4
+//
+// Source: Documentation/filesystems/proc.rst and show_numa_map() of the kernel.
+func parseNumaMaps(r io.Reader) []numaMap {
+	var maps []numaMap
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		fields := strings.Fields(scan.Text())
+		if !slices.Contains(fields, "huge") {
+			continue
+		}
+		m := numaMap{pages: map[int]int64{}}
+		for _, field := range fields {
+			key, value, ok := strings.Cut(field, "=")
+			n, err := strconv.ParseInt(value, 10, 64)
+			if !ok || err != nil || n < 0 || n > 1<<40 {
+				continue
+			}
+			if key == "kernelpagesize_kB" {
+				m.sizeKiB = n
+			} else if node, err := strconv.Atoi(strings.TrimPrefix(key, "N")); err == nil && key[0] == 'N' {
+				m.pages[node] += n
+			}
+		}
+		maps = append(maps, m)
+	}
+	return maps
+}
+
+// parseSmapsTHP sums the KiB of transparent huge pages in the mappings of
+// /proc/PID/smaps that may be a guest's RAM: writable and not executable, which
+// leaves out the code that QEMU's TCG makes.
+//
+//	7f1c40000000-7f1c80000000 rw-p 00000000 00:00 0
+//	AnonHugePages:    1048576 kB
+func parseSmapsTHP(r io.Reader) int64 {
+	var sum int64
+	ram := false
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		fields := strings.Fields(scan.Text())
+		if len(fields) < 2 {
+			continue
+		}
+		key, isValue := strings.CutSuffix(fields[0], ":")
+		if !isValue {
+			ram = strings.HasPrefix(fields[1], "rw-")
+			continue
+		}
+		if ram && (key == "AnonHugePages" || key == "ShmemPmdMapped") {
+			if kib, err := strconv.ParseInt(fields[1], 10, 52); err == nil && kib > 0 {
+				sum += kib
+			}
+		}
+	}
+	return sum
+}

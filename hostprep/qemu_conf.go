@@ -1,0 +1,173 @@
+package hostprep
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+)
+
+// QEMUConf is what vmhuge needs of libvirt's qemu.conf.
+type QEMUConf struct {
+	User, Group string // whom QEMU runs as; "": not set
+	// HugetlbfsMounts are the mounts that libvirt shall use. nil: not set, it
+	// takes every one that is mounted when it starts. Empty: none.
+	HugetlbfsMounts []string
+}
+
+// qemuConfPath is the file of the system driver.
+const qemuConfPath = "/etc/libvirt/qemu.conf"
+
+// QEMUConf reads a qemu.conf; "" is the system driver's. A file that is not
+// there leaves every default.
+func (h Host) QEMUConf(path string) (QEMUConf, error) {
+	if path == "" {
+		path = qemuConfPath
+	}
+	text, err := h.Root.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return QEMUConf{}, nil
+	}
+	if err != nil {
+		return QEMUConf{}, err
+	}
+	conf, err := parseQEMUConf(strings.NewReader(text))
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return conf, err
+}
+
+// parseQEMUConf reads libvirt's configuration syntax, of which this is all:
+//
+//	user = "libvirt-qemu"   # a string; also 'so' and """over lines"""
+//	hugetlbfs_mount = ["/dev/hugepages", "/dev/hugepages1G"]
+//
+// Values are strings, whole numbers, and lists of strings, which may go over
+// several lines. Source: virConfParse() in src/util/virconf.c.
+func parseQEMUConf(r io.Reader) (QEMUConf, error) {
+	var conf QEMUConf
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return conf, err
+	}
+	p := &confParser{rest: string(text), line: 1}
+	for p.skip(true); p.rest != ""; p.skip(true) {
+		name := p.take(func(c byte) bool {
+			return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		})
+		p.skip(false)
+		if name == "" || !p.literal("=") {
+			return conf, p.errorf("expected name = value")
+		}
+		p.skip(false)
+		values, list, err := p.value()
+		if err != nil {
+			return conf, err
+		}
+		p.skip(false)
+		if p.rest != "" && p.rest[0] != '\n' {
+			return conf, p.errorf("expected the end of the line after %s", name)
+		}
+		switch {
+		case name == "hugetlbfs_mount":
+			conf.HugetlbfsMounts = values
+		case name == "user" && !list:
+			conf.User = values[0]
+		case name == "group" && !list:
+			conf.Group = values[0]
+		}
+	}
+	return conf, nil
+}
+
+// confParser walks through libvirt's configuration syntax.
+type confParser struct {
+	rest string
+	line int
+}
+
+func (p *confParser) errorf(format string, args ...any) error {
+	return fmt.Errorf("line %d: %s", p.line, fmt.Sprintf(format, args...))
+}
+
+// advance goes over n bytes.
+func (p *confParser) advance(n int) {
+	p.line += strings.Count(p.rest[:n], "\n")
+	p.rest = p.rest[n:]
+}
+
+// take goes over the bytes that are wanted and returns them.
+func (p *confParser) take(want func(byte) bool) string {
+	n := 0
+	for n < len(p.rest) && want(p.rest[n]) {
+		n++
+	}
+	taken := p.rest[:n]
+	p.advance(n)
+	return taken
+}
+
+// skip goes over blanks and comments, and over line ends where they mean
+// nothing.
+func (p *confParser) skip(lines bool) {
+	for {
+		p.take(func(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || lines && c == '\n' })
+		if p.rest == "" || p.rest[0] != '#' {
+			return
+		}
+		p.take(func(c byte) bool { return c != '\n' })
+	}
+}
+
+func (p *confParser) literal(s string) bool {
+	if !strings.HasPrefix(p.rest, s) {
+		return false
+	}
+	p.advance(len(s))
+	return true
+}
+
+// value reads a value; a string or number is a list of one.
+func (p *confParser) value() (values []string, list bool, err error) {
+	if !p.literal("[") {
+		v, err := p.scalar()
+		return []string{v}, false, err
+	}
+	values = []string{}
+	for p.skip(true); !p.literal("]"); p.skip(true) {
+		if len(values) > 0 && !p.literal(",") {
+			return nil, true, p.errorf("expected , or ] in the list")
+		}
+		p.skip(true)
+		if len(values) > 0 && p.literal("]") { // a comma may end the list
+			break
+		}
+		v, err := p.scalar()
+		if err != nil {
+			return nil, true, err
+		}
+		values = append(values, v)
+	}
+	return values, true, nil
+}
+
+func (p *confParser) scalar() (string, error) {
+	for _, quote := range []string{`"""`, `"`, `'`} {
+		if !p.literal(quote) {
+			continue
+		}
+		text, _, closed := strings.Cut(p.rest, quote)
+		if !closed || quote != `"""` && strings.Contains(text, "\n") {
+			return "", p.errorf("a string that does not end")
+		}
+		p.advance(len(text) + len(quote))
+		return text, nil
+	}
+	number := p.take(func(c byte) bool { return c == '-' || c >= '0' && c <= '9' })
+	if number == "" {
+		return "", p.errorf("expected a string, a number or a list")
+	}
+	return number, nil
+}
