@@ -29,7 +29,8 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	can := canGrow(nodes, Shortfall(state, g), g.HeadroomKiB)
+	needs := Shortfall(state, g)
+	can := canGrow(nodes, needs, g.HeadroomKiB)
 	var findings []Finding
 	for _, l := range limits(state, g) {
 		f := l.judge()
@@ -47,6 +48,7 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 		case Blocker, Warning:
 			if f.Fixable = can; can {
 				f.Do = "vmhuge start gets them"
+				f.Changes = poolChanges(h, state, nodes, l, needs)
 			} else {
 				f.Do = "stop a guest or use less memory"
 			}

@@ -216,12 +216,33 @@ func show(findings []Finding) string {
 			line += " restart"
 		}
 		line += ": " + f.Have
-		if len(f.Changes) > 0 {
+		if len(f.Changes) > 0 && f.Changes[0].Kind != KindPool { // those: TestPoolChanges
 			line += " [" + strings.ReplaceAll(joinChanges(f.Changes), " && ", "; ") + "]"
 		}
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// The pools that grow are shown on the nodes where the guest needs the pages,
+// or on the one that has the most memory to make them of.
+func TestPoolChanges(t *testing.T) {
+	const file = "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages"
+	for name, test := range map[string]struct {
+		guest Guest
+		want  []Change
+	}{
+		"any node": {takes(1300), []Change{{KindPool, fmt.Sprintf(file, 0), "1024", "1124"}}},
+		"node 0":   {guest(func(g *Guest) { g.Demand.CPUSetNodes = "0" }), []Change{{KindPool, fmt.Sprintf(file, 0), "1024", "1724"}}},
+	} {
+		var got []Change
+		for _, f := range Run(fixture(t, "two-nodes", ""), test.guest) {
+			got = append(got, f.Changes...)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
 }
 
 // noBase removes the folders that libvirt makes on a mount.

@@ -89,6 +89,7 @@ type backend struct {
 	index int        // of the memory device
 	kib   int64      // as libvirt passes it to QEMU
 	later int64      // KiB that a virtio-mem device is asked to plug
+	block int64      // KiB that it plugs at a time; 0: not a virtio-mem device
 	page  pages.Size // 4 KiB: plain pages; 0: the host's default, unknown here
 	own   bool       // a memory device states its page size itself
 	binding
@@ -175,6 +176,11 @@ func deviceBackends(dom *libvirtxml.Domain, huge []hugepage, tune numatune) (fou
 				return nil, 0, err
 			}
 		}
+		if block := m.Target.Block; block != nil && b.kind == pages.VirtioMem {
+			if b.block, err = kib(uint64(block.Value), block.Unit); err != nil {
+				return nil, 0, err
+			}
+		}
 		if node := m.Target.Node; node != nil && len(cells(dom)) > 0 {
 			if node.Value >= uint(len(cells(dom))) {
 				return nil, 0, refusal(dom, "", "its device %d belongs to cell %d, which the guest does not have", i, node.Value)
@@ -211,6 +217,8 @@ func (b backend) refused(dom *libvirtxml.Domain, strict bool) error {
 	switch {
 	case b.page < smallPage || b.page&(b.page-1) != 0:
 		return b.refusal(dom, "take 2 MiB or 1 GiB", "no kernel has huge pages of %s", b.page)
+	case b.block > 0 && b.block*pages.KiB < int64(b.page):
+		return b.refusal(dom, "raise <block> to that size", "its blocks of %s are smaller than its pages of %s", pages.FormatBytes(b.block*pages.KiB), b.page)
 	case size%int64(b.page) == 0:
 		return nil
 	}

@@ -1,0 +1,120 @@
+package launcher
+
+import (
+	"errors"
+	"os"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
+)
+
+// Check says whether a plain start of a domain would succeed now. It writes
+// nothing.
+func (l *Launcher) Check(name string) (Report, error) {
+	if err := l.needHost("checking " + name); err != nil {
+		return Report{}, err
+	}
+	d, err := l.find(name)
+	if err != nil {
+		return Report{}, err
+	}
+	defer d.Free()
+	r := l.inspect(d)
+	if d.state.active() {
+		return l.running(d, r)
+	}
+	return r, nil
+}
+
+// inspect runs the checks for the start of a domain that does not run.
+func (l *Launcher) inspect(d *domain) Report {
+	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
+	demand, err := l.demand(d)
+	if err != nil {
+		r.Verdict = hostprep.BadDomain
+		f := hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Have: err.Error(), Verdict: hostprep.BadDomain,
+			Need: "a memory backing that libvirt and QEMU accept"}
+		if told := (*advice.Error)(nil); errors.As(err, &told) {
+			f.Have, f.Do = told.What+": "+told.Why, told.Do
+		}
+		r.Findings = []hostprep.Finding{f}
+		return r
+	}
+	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
+	guest, err := l.guest(d, demand)
+	if err != nil {
+		r.Verdict = hostprep.Unknown
+		r.Findings = []hostprep.Finding{{Check: "host", Severity: hostprep.Warning, Have: err.Error()}}
+		return r
+	}
+	r.Findings = hostprep.Run(l.host, guest)
+	if demand.Backing == pages.None {
+		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
+			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
+	}
+	if saved, err := d.HasManagedSaveImage(0); err == nil && saved {
+		r.Findings = append(r.Findings, hostprep.Finding{Check: "managed-save", Severity: hostprep.Warning,
+			Have: "a saved state, which starts with the XML it was saved with",
+			Need: "a cold start for the definition to count",
+			Do:   "virsh managedsave-remove, or start it once and shut it down"})
+	}
+	r.Verdict, r.Ready, r.Fixable = hostprep.Conclude(r.Findings)
+	return r
+}
+
+// guest gathers what the checks must know of a domain.
+func (l *Launcher) guest(d *domain, demand pages.Demand) (hostprep.Guest, error) {
+	guest := hostprep.Guest{Demand: demand, BaseDir: "libvirt/qemu", Session: l.session, UID: os.Getuid(),
+		Conf: l.conf, RunningIDs: []int{}}
+	asked, err := xml.Demand(d.xml, 0)
+	if err != nil {
+		return guest, err
+	}
+	guest.DefaultSize = slices.ContainsFunc(asked.Items, func(i pages.Item) bool { return i.PageSize == 0 })
+	ids, err := l.conn.ListDomains()
+	if err != nil {
+		return guest, refused(err, "listing the running domains")
+	}
+	for _, id := range ids {
+		guest.RunningIDs = append(guest.RunningIDs, int(id))
+	}
+	claims, err := pool.ReadClaims(l.host.Root)
+	if err != nil {
+		return guest, err
+	}
+	guest.Claimed = pool.Claimed(claims, d.uuid)
+	guest.HeadroomKiB, err = l.headroom(0)
+	return guest, err
+}
+
+// headroom is how many KiB the pools may still grow; reserve, in bytes, is the
+// rule's where it is 0.
+func (l *Launcher) headroom(reserve int64) (int64, error) {
+	state, err := pool.Read(l.host.Root)
+	if err != nil {
+		return 0, err
+	}
+	mem, err := l.host.Meminfo()
+	if err != nil {
+		return 0, err
+	}
+	if reserve == 0 {
+		reserve = pool.Reserve(mem.Total)
+	}
+	return pool.Headroom(state, mem.Total, mem.Available, reserve) / pages.KiB, nil
+}
+
+// running completes the report of a domain that runs, with its proof.
+func (l *Launcher) running(d *domain, r Report) (Report, error) {
+	r.Verdict, r.Ready, r.Fixable, r.Findings = hostprep.Running, true, true, nil
+	proof, err := l.prove(d)
+	if err != nil {
+		return r, err
+	}
+	r.Proof = &proof
+	return r, nil
+}

@@ -1,0 +1,84 @@
+// Package launcher is the room that talks to libvirt: it finds domains,
+// defines, starts, verifies and stops them, and unwinds what went wrong.
+package launcher
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"libvirt.org/go/libvirt"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/advice"
+)
+
+// Launcher is a connection to a libvirt daemon and the host it runs on.
+type Launcher struct {
+	conn *libvirt.Connect
+	host hostprep.Host
+
+	qemu    bool // the driver is QEMU's: others have no huge pages to prove
+	remote  bool // the daemon runs on another host, whose files can't be seen
+	session bool // qemu:///session: the daemon runs as its user
+	uri     string
+	conf    string // the driver's qemu.conf; "": the system driver's
+
+	// Notices are sentences about what was left behind by others and set right.
+	Notices []string
+}
+
+// Open connects to a libvirt URI; "" is libvirt's own default for a user.
+func Open(uri string, host hostprep.Host) (*Launcher, error) {
+	if uri == "" {
+		uri = "qemu:///system"
+	}
+	if strings.HasPrefix(uri, "qemu:///embed") {
+		// The embedded driver runs in this process and needs an event loop.
+		if err := libvirt.EventRegisterDefaultImpl(); err != nil {
+			return nil, refused(err, "starting libvirt's event loop")
+		}
+		go func() {
+			for libvirt.EventRunDefaultImpl() == nil {
+			}
+		}()
+	}
+	conn, err := libvirt.NewConnect(uri)
+	if err != nil {
+		return nil, refused(err, "connecting to "+uri)
+	}
+	l := &Launcher{conn: conn, host: host, uri: uri}
+	if real, err := conn.GetURI(); err == nil {
+		l.uri = real // an alias of libvirt.conf is resolved
+	}
+	if u, err := url.Parse(l.uri); err == nil {
+		driver, transport, _ := strings.Cut(u.Scheme, "+")
+		l.qemu = driver == "qemu"
+		l.remote = transport != "unix" && (transport != "" || u.Host != "")
+		switch u.Path {
+		case "/session":
+			l.session = os.Getuid() != 0
+			if dir, err := os.UserConfigDir(); err == nil && l.session {
+				l.conf = filepath.Join(dir, "libvirt", "qemu.conf")
+			}
+		case "/embed":
+			l.conf = filepath.Join(u.Query().Get("root"), "etc", "qemu.conf")
+		}
+	}
+	return l, nil
+}
+
+// Close ends the connection; guests go on.
+func (l *Launcher) Close() { _, _ = l.conn.Close() }
+
+// needHost refuses what must look at the files of the host itself.
+func (l *Launcher) needHost(what string) error {
+	switch {
+	case !l.qemu:
+		return advice.New(what, l.uri+" is no QEMU host", "name one with -c qemu:///system")
+	case l.remote:
+		return advice.New(what, l.uri+" is another host, whose page pools can't be seen from here", "run vmhuge on that host")
+	}
+	return nil
+}

@@ -1,0 +1,16 @@
+package launcher
+
+import (
+	"regexp"
+
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+// password matches the attribute that holds the password of VNC and SPICE.
+var password = regexp.MustCompile(`passwd=('[^']*'|"[^"]*")`)
+
+// Diff is a unified diff of two domain XMLs, "" where they are the same. It is
+// for eyes and logs, so it shows no passwords.
+func Diff(oldName string, old []byte, newName string, new []byte) string {
+	return password.ReplaceAllString(string(diff.Diff(oldName, old, newName, new)), "passwd='***'")
+}

@@ -1,0 +1,174 @@
+package launcher
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"libvirt.org/go/libvirt"
+
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
+)
+
+// domain is a domain as libvirt knows it at this moment.
+type domain struct {
+	*libvirt.Domain
+	name, uuid string
+	state      State
+	xml        []byte // the inactive definition with its secrets; a transient domain's live one
+	persistent bool
+}
+
+// State is the state of a domain in virsh's words.
+type State string
+
+// The states of a domain.
+const (
+	Running  State = "running"
+	Paused   State = "paused"
+	Shutdown State = "in shutdown"
+	ShutOff  State = "shut off"
+	Crashed  State = "crashed"
+)
+
+// active says whether a QEMU process stands behind the domain.
+func (s State) active() bool { return s != ShutOff && s != Crashed }
+
+func stateOf(s libvirt.DomainState) State {
+	switch s {
+	case libvirt.DOMAIN_SHUTOFF:
+		return ShutOff
+	case libvirt.DOMAIN_CRASHED:
+		return Crashed
+	case libvirt.DOMAIN_SHUTDOWN:
+		return Shutdown
+	case libvirt.DOMAIN_PAUSED, libvirt.DOMAIN_PMSUSPENDED:
+		return Paused
+	}
+	return Running
+}
+
+// find looks a domain up by id, UUID or name, in virsh's order.
+func (l *Launcher) find(name string) (*domain, error) {
+	dom, err := l.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := l.read(dom)
+	if err != nil {
+		_ = dom.Free()
+	}
+	return d, err
+}
+
+func (l *Launcher) lookup(name string) (*libvirt.Domain, error) {
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		if dom, err := l.conn.LookupDomainById(uint32(id)); err == nil {
+			return dom, nil
+		}
+	}
+	if dom, err := l.conn.LookupDomainByUUIDString(name); err == nil {
+		return dom, nil
+	}
+	dom, err := l.conn.LookupDomainByName(name)
+	if err != nil {
+		return nil, refused(err, fmt.Sprintf("domain %q", name))
+	}
+	return dom, nil
+}
+
+func (l *Launcher) read(dom *libvirt.Domain) (*domain, error) {
+	d := &domain{Domain: dom}
+	var err error
+	if d.name, err = dom.GetName(); err != nil {
+		return nil, refused(err, "reading a domain's name")
+	}
+	if d.uuid, err = dom.GetUUIDString(); err != nil {
+		return nil, refused(err, d.name)
+	}
+	state, _, err := dom.GetState()
+	if err != nil {
+		return nil, refused(err, d.name)
+	}
+	d.state = stateOf(state)
+	if d.persistent, err = dom.IsPersistent(); err != nil {
+		return nil, refused(err, d.name)
+	}
+	if d.xml, err = d.definition(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// definition reads the XML that the next start uses. Without the secure flag
+// a define of it would lose the passwords of VNC and SPICE.
+func (d *domain) definition() ([]byte, error) {
+	flags := libvirt.DOMAIN_XML_SECURE
+	if d.persistent {
+		flags |= libvirt.DOMAIN_XML_INACTIVE
+	}
+	text, err := d.GetXMLDesc(flags)
+	if err != nil {
+		return nil, refused(err, "reading the XML of "+d.name)
+	}
+	return []byte(text), nil
+}
+
+func (l *Launcher) demand(d *domain) (pages.Demand, error) {
+	var size pages.Size
+	if l.qemu && !l.remote {
+		var err error
+		if size, err = l.host.DefaultPageSize(l.conf); err != nil {
+			return pages.Demand{}, err
+		}
+	}
+	return xml.Demand(d.xml, size)
+}
+
+// Names returns the names of all domains, sorted.
+func (l *Launcher) Names() ([]string, error) {
+	doms, err := l.conn.ListAllDomains(0)
+	if err != nil {
+		return nil, refused(err, "listing the domains")
+	}
+	var names []string
+	for i := range doms {
+		if name, err := doms[i].GetName(); err == nil {
+			names = append(names, name)
+		}
+		_ = doms[i].Free()
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Only returns the one domain whose XML asks for huge pages, for a start
+// without a name.
+func (l *Launcher) Only() (string, error) {
+	names, err := l.Names()
+	if err != nil {
+		return "", err
+	}
+	var enabled []string
+	for _, name := range names {
+		d, err := l.find(name)
+		if err != nil {
+			continue
+		}
+		if demand, err := l.demand(d); err == nil && demand.Backing == pages.Hugetlb {
+			enabled = append(enabled, name)
+		}
+		_ = d.Free()
+	}
+	if len(enabled) == 1 {
+		return enabled[0], nil
+	}
+	e := &advice.Error{What: "starting the domain that is enabled", Why: "none is", Do: "run vmhuge enable DOMAIN first", Kind: advice.Usage}
+	if len(enabled) > 1 {
+		e.Why, e.Do = "there are several: "+strings.Join(enabled, ", "), "name one"
+	}
+	return "", e
+}

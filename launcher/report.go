@@ -1,0 +1,23 @@
+package launcher
+
+import (
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+)
+
+// Report is what is known of one domain: what it asks for, what keeps it from
+// starting, what was changed, and what it got.
+type Report struct {
+	Name     string             `json:"name"`
+	UUID     string             `json:"uuid"`
+	State    State              `json:"state"`
+	Backing  pages.Backing      `json:"backing"`
+	Verdict  hostprep.Verdict   `json:"verdict"`
+	Ready    bool               `json:"ready"`   // a plain virsh start would succeed now
+	Fixable  bool               `json:"fixable"` // vmhuge start would make it succeed
+	Demand   []pages.Item       `json:"demand"`
+	Totals   []pages.Total      `json:"totals"`
+	Findings []hostprep.Finding `json:"findings"`
+	Changed  []hostprep.Change  `json:"changed"`
+	Proof    *hostprep.Proof    `json:"proof,omitempty"`
+}

@@ -1,0 +1,263 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"libvirt.org/go/libvirt"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+)
+
+// StartOptions is how a start goes about it.
+type StartOptions struct {
+	NoPrepare   bool  // change nothing on the host
+	Paused      bool  // the guest's CPUs wait for virsh resume
+	DryRun      bool  // only report
+	DropCaches  bool  // drop the page cache if that makes room for huge pages
+	HostReserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
+	// Progress, if not nil, hears what takes long: a step, and how many bytes
+	// of all are done, or 0 of 0.
+	Progress func(step string, done, all int64)
+}
+
+// Start gets the host ready for a domain, starts it, and proves that it sits
+// on huge pages. A start that fails leaves the pools as they were. A report
+// that is neither running nor ready says what was in the way.
+func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Report, error) {
+	if err := l.needHost("starting " + name); err != nil {
+		return Report{}, err
+	}
+	d, err := l.find(name)
+	if err != nil {
+		return Report{}, err
+	}
+	defer d.Free()
+	r := l.inspect(d)
+	if d.state.active() {
+		return l.running(d, r)
+	}
+	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
+		return r, advice.New("starting "+d.name, "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first")
+	}
+	if !r.Ready && (!r.Fixable || o.NoPrepare) || o.DryRun {
+		return r, nil
+	}
+	if !o.NoPrepare {
+		if err := l.mend(&r); err != nil {
+			return r, advice.About(err, "starting %s", d.name)
+		}
+	}
+	if short, err := l.hold(ctx, d, &r, o); err != nil || short {
+		return r, advice.About(err, "starting %s", d.name)
+	}
+	if err := l.create(ctx, d, o); err != nil {
+		// Not the caller's context: the pages must go back after Ctrl-C too.
+		if _, _, rerr := l.giveBack(context.WithoutCancel(ctx), d.uuid); rerr != nil {
+			err = errors.Join(err, rerr)
+		}
+		return r, err
+	}
+	if err := l.settled(context.WithoutCancel(ctx), d.uuid); err != nil {
+		return r, err
+	}
+	d.state = Running
+	if o.Paused {
+		d.state = Paused
+	}
+	r.State = d.state
+	r, err = l.running(d, r)
+	if err != nil {
+		return r, err
+	}
+	return r, r.shortOfDemand()
+}
+
+// shortOfDemand is the error of a guest that started without the pages that
+// its XML demands: that happens, and nobody else says so.
+func (r Report) shortOfDemand() error {
+	var want int64
+	for _, item := range r.Demand {
+		want += item.Pages * item.PageSize.KiB()
+	}
+	if got := r.Proof.Hugetlb(); got < want {
+		return advice.New("verifying "+r.Name, fmt.Sprintf("it runs, but %s of its memory is on hugetlb pages, not %s",
+			pages.FormatBytes(got*pages.KiB), pages.FormatBytes(want*pages.KiB)),
+			"shut it down and run vmhuge check "+r.Name)
+	}
+	return nil
+}
+
+// mend applies the changes that the findings carry; pages are held after.
+func (l *Launcher) mend(r *Report) error {
+	var changes []hostprep.Change
+	for _, f := range r.Findings {
+		if f.Severity != hostprep.Blocker {
+			continue
+		}
+		for _, change := range f.Changes {
+			if change.Kind != hostprep.KindPool {
+				changes = append(changes, change)
+			}
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := (hostprep.Journal{Host: l.host}).Apply(changes); err != nil {
+		return err
+	}
+	r.Changed = append(r.Changed, changes...)
+	return nil
+}
+
+// hold gets the pages for a domain and writes down that they are its own.
+// short: the host could not give them, and the report says why.
+func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOptions) (short bool, err error) {
+	ledger, err := l.openLedger(ctx, d.uuid)
+	if err != nil {
+		return false, err
+	}
+	defer ledger.Close()
+	demand, err := l.demand(d)
+	if err != nil {
+		return false, err
+	}
+	if err := ledger.Begin(d.uuid, d.name, demand.Totals()); err != nil {
+		return false, err
+	}
+	defer func() {
+		if err != nil || short {
+			_, _, rerr := ledger.Release(d.uuid)
+			err = errors.Join(err, rerr)
+		}
+	}()
+	effort := pool.Effort{DropCaches: o.DropCaches}
+	if o.Progress != nil {
+		effort.Progress = func(done, all int64) { o.Progress("getting huge pages", done, all) }
+	}
+	// Look, fix, look again: a pool whose pages are partly surplus of another
+	// guest first turns those into its own when it grows.
+	for range 3 {
+		guest, err := l.guest(d, demand)
+		if err != nil {
+			return false, err
+		}
+		guest.Claimed = pool.Claimed(ledger.Claims(), d.uuid)
+		if guest.HeadroomKiB, err = l.headroom(o.HostReserve); err != nil {
+			return false, err
+		}
+		state, err := pool.Read(l.host.Root)
+		if err != nil {
+			return false, err
+		}
+		needs := hostprep.Shortfall(state, guest)
+		if len(needs) == 0 || o.NoPrepare {
+			return false, nil
+		}
+		if refusal := exceeds(needs, guest.HeadroomKiB); refusal != nil {
+			r.add(*refusal)
+			return true, nil
+		}
+		err = ledger.Grow(ctx, d.uuid, needs, effort)
+		if s := (*pool.Short)(nil); errors.As(err, &s) {
+			r.add(hostprep.Finding{Check: "pool", Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Have: s.Error(),
+				Need: "all of them", Do: "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented"})
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		after, err := pool.Read(l.host.Root)
+		if err != nil {
+			return false, err
+		}
+		r.Changed = append(r.Changed, hostprep.PoolChanges(l.host, state, after)...)
+	}
+	return false, nil
+}
+
+// exceeds refuses growth that would leave the host too little ordinary memory.
+func exceeds(needs []pool.Need, headroomKiB int64) *hostprep.Finding {
+	var kib int64
+	for _, need := range needs {
+		kib += need.Pages * need.Size.KiB()
+	}
+	if kib <= headroomKiB {
+		return nil
+	}
+	return &hostprep.Finding{Check: "pool", Severity: hostprep.Blocker, Verdict: hostprep.NoMemory,
+		Have: fmt.Sprintf("the page pools may grow by %d MiB before the host has too little ordinary memory", headroomKiB/1024),
+		Need: fmt.Sprintf("%d MiB", kib/1024),
+		Do:   "stop a guest, use less memory, or lower --host-reserve"}
+}
+
+// add puts a finding that appeared while starting into the report.
+func (r *Report) add(f hostprep.Finding) {
+	r.Findings = append(r.Findings, f)
+	r.Verdict, r.Ready, r.Fixable = hostprep.Conclude(r.Findings)
+}
+
+// create starts the domain. libvirt's call can't be interrupted, but a destroy
+// beside it ends the QEMU that it waits for.
+func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error {
+	if o.Progress != nil {
+		o.Progress("starting "+d.name, 0, 0)
+	}
+	flags := libvirt.DOMAIN_NONE
+	if o.Paused {
+		flags = libvirt.DOMAIN_START_PAUSED
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.CreateWithFlags(flags) }()
+	select {
+	case err := <-done:
+		return startError(err, d.name)
+	case <-ctx.Done():
+		// Too early, and there is nothing to destroy yet: look again after.
+		_ = d.Destroy()
+		if err := <-done; err == nil {
+			_ = d.Destroy()
+		}
+		return advice.New("starting "+d.name, "interrupted", "nothing was left behind")
+	}
+}
+
+func startError(err error, name string) error {
+	if err == nil {
+		return nil
+	}
+	return refused(err, "starting "+name)
+}
+
+// settled writes down that a guest runs.
+func (l *Launcher) settled(ctx context.Context, uuid string) error {
+	ledger, err := l.openLedger(ctx, uuid)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	return ledger.Started(uuid)
+}
+
+// openLedger opens the ledger on behalf of one guest, and keeps for the user to
+// hear what it set right for others.
+func (l *Launcher) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
+	ledger, err := pool.Open(ctx, l.host.Root)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range ledger.Settled {
+		if s.Given > 0 && s.UUID != uuid {
+			l.Notices = append(l.Notices, fmt.Sprintf("%s is gone: gave back its %s of huge pages", s.Name, pages.FormatBytes(s.Given)))
+		}
+	}
+	if ledger.SetAside != "" {
+		l.Notices = append(l.Notices, ledger.SetAside)
+	}
+	return ledger, nil
+}

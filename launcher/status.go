@@ -1,0 +1,134 @@
+package launcher
+
+import (
+	"cmp"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
+)
+
+// Status is the host's pools and who holds what.
+type Status struct {
+	Pools   []PoolStatus     `json:"pools"`
+	Mounts  []hostprep.Mount `json:"mounts"`
+	Domains []DomainStatus   `json:"domains"`
+	Hook    HookStatus       `json:"hook"`
+	THP     hostprep.THP     `json:"thp"`
+}
+
+// PoolStatus is the pool of one page size on one node, in pages. Node -1 is
+// the sum over the nodes: the kernel counts what is reserved only there.
+type PoolStatus struct {
+	pool.Pool
+	Reserved int64 `json:"reserved"`
+	HeldByUs int64 `json:"held_by_us"` // added by vmhuge for a guest
+}
+
+// DomainStatus is a guest and its backing.
+type DomainStatus struct {
+	Name    string        `json:"name"`
+	UUID    string        `json:"uuid"`
+	State   State         `json:"state"`
+	Backing pages.Backing `json:"backing"`
+	Totals  []pages.Total `json:"totals"`
+	Phase   pool.Phase    `json:"claim,omitempty"` // of its claim in the ledger
+}
+
+// HookStatus says whether starts of others come to vmhuge.
+type HookStatus struct {
+	Installed bool `json:"installed"`
+}
+
+// ReadHostStatus reads what needs no libvirt.
+func ReadHostStatus(host hostprep.Host) (Status, error) {
+	var s Status
+	state, err := pool.Read(host.Root)
+	if err != nil {
+		return s, err
+	}
+	claims, err := pool.ReadClaims(host.Root)
+	if err != nil {
+		return s, err
+	}
+	for _, g := range state.Globals {
+		sum := PoolStatus{Pool: pool.Pool{Node: -1, Size: g.Size, Total: g.Total, Free: g.Free, Surplus: g.Surplus}, Reserved: g.Reserved}
+		nodes := state.Nodes(g.Size)
+		for _, node := range nodes {
+			p, _ := state.Pool(node, g.Size)
+			one := PoolStatus{Pool: p, HeldByUs: held(claims, node, g.Size)}
+			sum.HeldByUs += one.HeldByUs
+			if len(nodes) == 1 {
+				one.Reserved = g.Reserved
+			}
+			s.Pools = append(s.Pools, one)
+		}
+		if len(nodes) > 1 {
+			s.Pools = append(s.Pools, sum)
+		}
+	}
+	slices.SortStableFunc(s.Pools, func(a, b PoolStatus) int { return cmp.Compare(a.Node, b.Node) })
+	if s.Mounts, err = host.Mounts(); err != nil {
+		return s, err
+	}
+	s.THP, err = host.THP()
+	return s, err
+}
+
+func held(claims []pool.Claim, node int, size pages.Size) int64 {
+	var sum int64
+	for _, c := range claims {
+		for _, g := range c.Grants {
+			if g.Node == node && g.Size == size {
+				sum += g.Pages
+			}
+		}
+	}
+	return sum
+}
+
+// Status adds the domains of libvirt to the status of the host: those named,
+// or all.
+func (l *Launcher) Status(names []string) (Status, error) {
+	if err := l.needHost("reading the status"); err != nil {
+		return Status{}, err
+	}
+	s, err := ReadHostStatus(l.host)
+	if err != nil {
+		return s, err
+	}
+	claims, err := pool.ReadClaims(l.host.Root)
+	if err != nil {
+		return s, err
+	}
+	if len(names) == 0 {
+		if names, err = l.Names(); err != nil {
+			return s, err
+		}
+	}
+	for _, name := range names {
+		d, err := l.find(name)
+		if err != nil {
+			return s, err
+		}
+		status := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
+		size, err := l.host.DefaultPageSize(l.conf)
+		if err != nil {
+			return s, err
+		}
+		// One whose backing libvirt would refuse has none.
+		if demand, err := xml.Demand(d.xml, size); err == nil {
+			status.Backing, status.Totals = demand.Backing, demand.Totals()
+		}
+		for _, c := range claims {
+			if c.UUID == d.uuid {
+				status.Phase = c.Phase
+			}
+		}
+		s.Domains = append(s.Domains, status)
+		_ = d.Free()
+	}
+	return s, nil
+}

@@ -1,0 +1,119 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+)
+
+// Stopped is what stop did.
+type Stopped struct {
+	Name  string `json:"name"`
+	UUID  string `json:"uuid"`
+	State State  `json:"state"`
+	Done  bool   `json:"done"` // it was running and runs no more
+	// GivenKiB went back to the host; OwedKiB waits until others who use it end.
+	GivenKiB int64 `json:"given_back_kib"`
+	OwedKiB  int64 `json:"owed_kib"`
+}
+
+// Stop asks the guest to shut down, waits for it, and gives back the pages
+// that were added for it. After the timeout it is an error, or with force the
+// guest is ended.
+func (l *Launcher) Stop(ctx context.Context, name string, timeout time.Duration, force bool) (Stopped, error) {
+	d, err := l.find(name)
+	if err != nil {
+		return Stopped{}, err
+	}
+	defer d.Free()
+	s := Stopped{Name: d.name, UUID: d.uuid, State: d.state}
+	if d.state.active() {
+		if err := l.shutdown(ctx, d, timeout, force); err != nil {
+			return s, err
+		}
+		s.State, s.Done = ShutOff, true
+	}
+	if !l.qemu || l.remote {
+		return s, nil // no pages of ours there
+	}
+	given, owed, err := l.giveBack(ctx, d.uuid)
+	s.GivenKiB, s.OwedKiB = given/pages.KiB, owed/pages.KiB
+	return s, advice.About(err, "stopping %s", d.name)
+}
+
+// giveBack returns to the host what was added for a guest that is gone, and
+// says how many bytes went and how many must wait.
+func (l *Launcher) giveBack(ctx context.Context, uuid string) (given, owed int64, err error) {
+	claims, err := pool.ReadClaims(l.host.Root)
+	if err != nil || !slices.ContainsFunc(claims, func(c pool.Claim) bool { return c.UUID == uuid }) {
+		return 0, 0, err
+	}
+	ledger, err := l.openLedger(ctx, uuid)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer ledger.Close()
+	// Opening it has given back already what it found without a guest.
+	for _, s := range ledger.Settled {
+		if s.UUID == uuid {
+			given = s.Given
+		}
+	}
+	more, owed, err := ledger.Release(uuid)
+	return given + more, owed, err
+}
+
+// poll is how often a guest that shuts down is looked at.
+const poll = 100 * time.Millisecond
+
+func (l *Launcher) shutdown(ctx context.Context, d *domain, timeout time.Duration, force bool) error {
+	what := "stopping " + d.name
+	asked := d.Shutdown()
+	if asked == nil {
+		gone, err := l.waitGone(ctx, d, timeout)
+		if err != nil || gone {
+			return err
+		}
+	}
+	switch {
+	case force:
+		if err := d.Destroy(); err != nil {
+			return refused(err, what)
+		}
+		return nil
+	case asked != nil:
+		return refused(asked, what)
+	}
+	return advice.New(what, fmt.Sprintf("it was asked to shut down and still runs after %s", timeout),
+		"wait longer (--timeout), or end it (--force)")
+}
+
+func (l *Launcher) waitGone(ctx context.Context, d *domain, timeout time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	defer cancel()
+	for {
+		active, err := d.IsActive()
+		if err != nil {
+			return false, refused(err, "stopping "+d.name)
+		}
+		if !active {
+			return true, nil
+		}
+		select {
+		case <-time.After(poll):
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errTimeout) {
+				return false, nil
+			}
+			return false, advice.New("stopping "+d.name, "interrupted", "it may still shut down; vmhuge stop waits for it again")
+		}
+	}
+}
+
+var errTimeout = errors.New("time is up")
