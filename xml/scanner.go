@@ -37,7 +37,7 @@ var matters = map[string]bool{
 	"devices": many, "devices/memory": many,
 	"devices/memory/source": once, "devices/memory/source/pagesize": once, "devices/memory/source/nodemask": once,
 	"devices/memory/target": once, "devices/memory/target/size": once, "devices/memory/target/node": once,
-	"devices/memory/target/requested": once,
+	"devices/memory/target/requested": once, "devices/memory/target/block": once,
 }
 
 // The depth at which libxml2, and so libvirt, stops too.
