@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/hostfs"
+	"vmhuge/launcher"
+)
+
+// program is one run of vmhuge: its streams and its global flags.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	uri     string
+	json    bool
+	quiet   bool
+	verbose bool
+	noColor bool
+	root    string
+
+	path []string // the command
+}
+
+// run is the whole program; it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	app := p.app()
+	ordered, path, err := reorder(app, args)
+	if p.path = path; slices.Equal(path, []string{"help"}) {
+		p.path = nil
+	}
+	if err == nil {
+		err = app.RunContext(ctx, ordered)
+	}
+	if codeOf(err) == exitUsage {
+		p.json = p.json || asksJSON(args) // urfave/cli may not have come that far
+	}
+	return p.exit(err)
+}
+
+func (p *program) app() *cli.App {
+	// urfave/cli's own version flag would take -v, which is --verbose here.
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"}
+	app := &cli.App{
+		Name:      "vmhuge",
+		Usage:     "make a libvirt VM run on huge pages, and prove it",
+		ArgsUsage: "COMMAND [DOMAIN…]",
+		Description: `  vmhuge enable web1    its XML asks for huge pages from now on
+  vmhuge start web1     gets the pages, starts it, and shows where its RAM is
+  vmhuge stop web1      shuts it down and gives the pages back
+
+A domain is named by name, UUID or id. Flags may stand before or after names;
+-- ends them. Exit codes: 0 done or ready, 1 failed, 2 wrong usage, 3 not
+ready, 4 not ready for want of memory or pages alone.`,
+		Version:   version(),
+		Writer:    p.stdout,
+		ErrWriter: p.stderr,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "connect", Aliases: []string{"c"}, Usage: "libvirt `URI`", EnvVars: []string{"LIBVIRT_DEFAULT_URI"}, Value: "qemu:///system", Destination: &p.uri},
+			&cli.BoolFlag{Name: "json", Usage: "answer as one JSON object", Destination: &p.json},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say only what is wrong", Destination: &p.quiet},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is fine, too", Destination: &p.verbose},
+			&cli.BoolFlag{Name: "no-color", Usage: "no colours, as where $NO_COLOR is set", Destination: &p.noColor},
+			&cli.StringFlag{Name: "root", Hidden: true, Value: "/", Destination: &p.root},
+		},
+		Commands: []*cli.Command{
+			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.startCommand(), p.stopCommand(),
+			p.verifyCommand(), p.statusCommand(), p.undoCommand(), p.xmlCommand(), p.helpCommand(),
+		},
+		HideHelp:       true, // help.go has a better one
+		Action:         func(c *cli.Context) error { return p.help(c.App, nil) },
+		OnUsageError:   onUsageError,
+		ExitErrHandler: func(*cli.Context, error) {}, // exit codes are exit.go's
+	}
+	setUp(app.Commands)
+	return app
+}
+
+// setUp gives every command what urfave/cli does not hand down from the app:
+// a command would print a usage error on stdout, and would take a domain of the
+// name help for its own command help.
+func setUp(commands []*cli.Command) {
+	for _, command := range commands {
+		command.HideHelp = true
+		command.OnUsageError = onUsageError
+		setUp(command.Subcommands)
+	}
+}
+
+func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%s", err) }
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+func (p *program) host() hostprep.Host { return hostprep.Host{Root: hostfs.Root(p.root)} }
+
+// connect opens the libvirt that the user named.
+func (p *program) connect() (*launcher.Launcher, error) { return launcher.Open(p.uri, p.host()) }
+
+// names returns the domains that a command was given, at least one.
+func names(c *cli.Context) ([]string, error) {
+	if c.NArg() == 0 {
+		return nil, usage("no domain is named")
+	}
+	return anyNames(c)
+}
+
+// anyNames returns the domains that a command was given, or none. An empty name
+// is an unset variable of some script.
+func anyNames(c *cli.Context) ([]string, error) {
+	names := c.Args().Slice()
+	if slices.Contains(names, "") {
+		return nil, usage("the name of a domain is empty")
+	}
+	return names, nil
+}
+
+// noNames refuses names for a command that takes none.
+func noNames(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usage("%s takes no names, and %q was given", c.Command.Name, c.Args().First())
+	}
+	return nil
+}
+
+// errAnswered says that the answer was printed and only the exit code is left.
+type errAnswered struct{ code int }
+
+func (e errAnswered) Error() string { return "see above" }
+
+// answered returns the error that makes the program exit with a code.
+func answered(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return errAnswered{code}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"reflect"
+)
+
+// outcome is what became of one domain: an answer, an error, or both.
+type outcome[T any] struct {
+	name   string
+	answer T
+	err    error
+}
+
+// MarshalJSON writes the answer's fields, and the error beside them.
+func (o outcome[T]) MarshalJSON() ([]byte, error) {
+	text, err := marshal(o.answer)
+	if err != nil || o.err == nil {
+		return text, err
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, err
+	}
+	if string(fields["name"]) == `""` { // not even found
+		if fields["name"], err = marshal(o.name); err != nil {
+			return nil, err
+		}
+	}
+	if fields["error"], err = marshal(errorOf(o.err)); err != nil {
+		return nil, err
+	}
+	return marshal(fields)
+}
+
+// each does the same for every named domain. Each is tried, each gets its own
+// line, and the largest exit code counts.
+func each[T any](p *program, names []string, do func(name string) (T, error), show func(T), code func(T) int) error {
+	var outcomes []outcome[T]
+	worst := exitDone
+	for _, name := range names {
+		answer, err := do(name)
+		if err != nil && len(names) == 1 && p.json {
+			return err
+		}
+		noNulls(reflect.ValueOf(&answer).Elem())
+		outcomes = append(outcomes, outcome[T]{name, answer, err})
+		if err != nil {
+			p.complain(err)
+			worst = max(worst, codeOf(err))
+			continue
+		}
+		if !p.json {
+			show(answer)
+		}
+		worst = max(worst, code(answer))
+	}
+	if p.json {
+		p.printJSON(map[string]any{"domains": outcomes})
+	}
+	return answered(worst)
+}

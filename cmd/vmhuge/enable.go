@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+)
+
+func (p *program) enableCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "enable",
+		Usage:     "rewrite a domain's XML so that its memory lies on huge pages",
+		ArgsUsage: "DOMAIN…",
+		Description: sizeHelp + `
+
+A domain that runs keeps its memory until its next cold start. Its former XML
+is kept, and vmhuge disable takes the change back.`,
+		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}),
+		Action: func(c *cli.Context) error {
+			names, err := names(c)
+			if err != nil {
+				return err
+			}
+			want, err := wanted(c)
+			if err != nil {
+				return err
+			}
+			l, err := p.connect()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			return each(p, names, func(name string) (launcher.Edit, error) { return l.Enable(name, want) },
+				func(e launcher.Edit) { p.showEdit(e, "enabled", want.DryRun) },
+				func(launcher.Edit) int { return exitDone })
+		},
+	}
+}
+
+func (p *program) disableCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "disable",
+		Usage:     "take back what enable put in",
+		ArgsUsage: "DOMAIN…",
+		Flags:     []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}},
+		Action: func(c *cli.Context) error {
+			names, err := names(c)
+			if err != nil {
+				return err
+			}
+			l, err := p.connect()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			dryRun := c.Bool("dry-run")
+			return each(p, names, func(name string) (launcher.Edit, error) { return l.Disable(name, dryRun) },
+				func(e launcher.Edit) { p.showEdit(e, "disabled", dryRun) },
+				func(launcher.Edit) int { return exitDone })
+		},
+	}
+}
+
+const sizeHelp = `Without --size the pages are those that the XML states, else of 2 MiB. auto: of
+1 GiB where the host has enough of them free and the guest fits, else of 2 MiB.
+default: the host's default size, <hugepages/> without a size.`
+
+// rewriteFlags are the flags of enable and of xml enable.
+func rewriteFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "size", Usage: "`SIZE` of the pages: 2M, 1G, auto or default"},
+		&cli.StringFlag{Name: "source", Usage: "`SOURCE` of the memory: file (a hugetlbfs mount) or memfd (needs no mount)"},
+		&cli.StringFlag{Name: "threads", Usage: "get the memory with `N` threads, auto (what QEMU can use) or none (QEMU's choice)"},
+		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page"},
+	}
+}
+
+// wanted reads the flags of enable.
+func wanted(c *cli.Context) (launcher.Want, error) {
+	var want launcher.Want
+	switch size := c.String("size"); size {
+	case "":
+		want.PageSize, want.Keep = smallest, true
+	case "auto":
+		want.Auto = true
+	case "default":
+		want.PageSize = 0
+	default:
+		var err error
+		if want.PageSize, err = pages.ParseSize(size); err != nil {
+			return want, usage("--size: %s", err)
+		}
+	}
+	switch want.Source = c.String("source"); want.Source {
+	case "", "file", "memfd":
+	default:
+		return want, usage("--source is file or memfd, not %q", want.Source)
+	}
+	switch threads := c.String("threads"); threads {
+	case "":
+	case "auto":
+		want.AutoThreads = true
+	case "none":
+		want.Threads = -1
+	default:
+		n, err := strconv.ParseUint(threads, 10, 16)
+		if err != nil || n == 0 {
+			return want, usage("--threads is a number from 1, auto or none, not %q", threads)
+		}
+		want.Threads = int(n)
+	}
+	want.Round = c.Bool("round")
+	if c.IsSet("dry-run") {
+		want.DryRun = c.Bool("dry-run")
+	}
+	return want, nil
+}
+
+// smallest is the smallest huge page of x86-64 and of arm64 with 4 KiB pages.
+const smallest = pages.Size2MiB
+
+func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
+	name := oneLine(e.Name)
+	p.printDiff(e.Diff)
+	switch {
+	case e.Diff == "":
+		p.say("%s: nothing to do, it is %s", name, backingWords(e))
+	case dryRun:
+		p.say("%s: would be %s (dry run)", name, done)
+	case e.Copy == "":
+		p.say("%s: %s", name, done)
+	default:
+		p.say("%s: %s; its former XML is kept in %s", name, done, e.Copy)
+	}
+	for _, w := range e.Warnings {
+		p.warn("%s: %s", name, w)
+	}
+	for _, f := range e.Findings {
+		if f.Severity != hostprep.Note {
+			p.say("%s: the host still lacks: %s", name, findingWords(f))
+		}
+	}
+}
+
+func backingWords(e launcher.Edit) string {
+	if e.Backing == pages.Hugetlb {
+		return "on huge pages: " + totalsWords(pages.Demand{Items: e.Demand}.Totals())
+	}
+	return "not on huge pages"
+}
+
+// totalsWords says what a demand takes: 512 pages of 2 MiB, 4 pages of 1 GiB.
+func totalsWords(totals []pages.Total) string {
+	text := ""
+	for i, t := range totals {
+		if i > 0 {
+			text += ", "
+		}
+		if t.Pages < 0 {
+			text += fmt.Sprintf("%s on pages of the host's default size", pages.FormatBytes(t.MemoryKiB*pages.KiB))
+		} else {
+			text += fmt.Sprintf("%d %s of %s", t.Pages, plural(t.Pages, "page"), t.PageSize)
+		}
+	}
+	return text
+}
+
+func plural(n int64, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}

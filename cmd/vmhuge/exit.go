@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/advice"
+	"vmhuge/launcher"
+)
+
+// The exit codes, as the README documents them.
+const (
+	exitDone     = 0 // done, or ready
+	exitFailed   = 1
+	exitUsage    = 2 // wrong usage
+	exitNotReady = 3 // not ready, and something other than memory blocks
+	exitNoMemory = 4 // not ready or not started, and only missing memory or pages block
+)
+
+// usage is the error of a command line that can't be meant; exit adds where to
+// read more.
+func usage(format string, args ...any) error {
+	return &advice.Error{What: "command line", Why: fmt.Sprintf(format, args...), Kind: advice.Usage}
+}
+
+// exit prints an error that was not printed yet, and returns the exit code.
+func (p *program) exit(err error) int {
+	var done errAnswered
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &done):
+		return done.code
+	}
+	var told *advice.Error
+	if errors.As(err, &told) && told.Kind == advice.Usage && told.Do == "" {
+		help := *told
+		help.Do = strings.Join(append([]string{"vmhuge"}, p.path...), " ") + " --help shows what there is"
+		err = &help
+	}
+	if p.json {
+		p.printJSON(map[string]any{"error": errorOf(err)})
+	} else {
+		p.complain(err)
+	}
+	return codeOf(err)
+}
+
+func codeOf(err error) int {
+	var told *advice.Error
+	switch {
+	case err == nil:
+		return exitDone
+	case !errors.As(err, &told):
+		return exitFailed
+	case told.Kind == advice.Usage:
+		return exitUsage
+	case told.Kind == advice.NoMemory:
+		return exitNoMemory
+	}
+	return exitFailed
+}
+
+// codeOfReport is the exit code of a domain that check or start looked at.
+func codeOfReport(r launcher.Report) int {
+	switch {
+	case r.Ready:
+		return exitDone
+	case r.Verdict == hostprep.NoMemory:
+		return exitNoMemory
+	}
+	return exitNotReady
+}
+
+// jsonError is an error in JSON.
+type jsonError struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+	Do   string `json:"do"`
+}
+
+func errorOf(err error) jsonError {
+	var told *advice.Error
+	switch {
+	case !errors.As(err, &told):
+		return jsonError{Why: err.Error()}
+	case told.Error() != err.Error(): // it is a part of what went wrong
+		return jsonError{What: told.What, Why: err.Error(), Do: told.Do}
+	}
+	return jsonError{told.What, told.Why, told.Do}
+}

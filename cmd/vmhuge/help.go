@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+)
+
+// helpCommand stands in for urfave/cli's own help, which takes the names beside
+// --help for topics and knows nothing of commands below commands.
+func (p *program) helpCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "help",
+		Usage:     "explain a command, as COMMAND --help does",
+		ArgsUsage: "[COMMAND]",
+		Action:    func(c *cli.Context) error { return p.help(c.App, c.Args().Slice()) },
+	}
+}
+
+// help prints what a command is for and what it takes; an empty path is the
+// program.
+func (p *program) help(app *cli.App, path []string) error {
+	about := cli.Command{Name: app.Name, Usage: app.Usage, ArgsUsage: app.ArgsUsage, Description: app.Description, Subcommands: app.Commands}
+	for i, name := range path {
+		command := find(about.Subcommands, name)
+		if command == nil {
+			return usage("there is no command %q", strings.Join(path[:i+1], " "))
+		}
+		about = *command
+		about.Name = strings.Join(append([]string{app.Name}, path[:i+1]...), " ")
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s: %s\n\nusage: %s\n", about.Name, about.Usage, strings.TrimSpace(about.Name+" [flags] "+about.ArgsUsage))
+	if about.Description != "" {
+		fmt.Fprintf(w, "\n%s\n", about.Description)
+	}
+	if len(about.Subcommands) > 0 {
+		fmt.Fprint(w, "\ncommands:\n")
+		for _, command := range about.Subcommands {
+			fmt.Fprintf(w, "  %s\t%s\n", command.Name, command.Usage)
+		}
+	}
+	printFlags(w, "flags", about.Flags)
+	global := "flags of every command"
+	if len(path) == 0 {
+		global = "flags"
+	}
+	printFlags(w, global, append([]cli.Flag{&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain the command"}}, app.Flags...))
+	return w.Flush()
+}
+
+func printFlags(w *tabwriter.Writer, title string, flags []cli.Flag) {
+	if len(flags) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s:\n", title)
+	for _, flag := range flags {
+		doc, ok := flag.(cli.DocGenerationFlag)
+		if visible, is := flag.(cli.VisibleFlag); !ok || is && !visible.IsVisible() {
+			continue
+		}
+		names := ""
+		for _, name := range flag.Names() {
+			if len(name) == 1 {
+				names = "-" + name + ", " + names
+			} else {
+				names += "--" + name
+			}
+		}
+		text := doc.GetUsage()
+		if placeholder := strings.Split(text, "`"); len(placeholder) == 3 {
+			names += " " + placeholder[1]
+			text = strings.Join(placeholder, "")
+		}
+		if doc.TakesValue() && doc.GetValue() != "" {
+			text += " (default: " + doc.GetValue() + ")"
+		}
+		for _, variable := range doc.GetEnvVars() {
+			text += " [$" + variable + "]"
+		}
+		fmt.Fprintf(w, "  %s\t%s\n", names, text)
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/advice"
+	"vmhuge/launcher"
+)
+
+func TestOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"web1":                   "web1",
+		" two\nlines\n":          "two lines",
+		"tab\there":              "tab here",
+		"ümläut … ✓ 网":           "ümläut … ✓ 网",
+		"\x1b[31mred\x07\x7f\r":  "?[31mred??",
+		"C1: \u009b31m":          "C1: ?31m",
+		"turned \u202e round":    "turned ? round",
+		"joined 👩\u200d💻":        "joined 👩\u200d💻",
+		"not UTF-8: \xff\x9b31m": "not UTF-8: \ufffd\ufffd31m",
+	} {
+		if got := oneLine(text); got != want {
+			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestPrintDiff(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{stdout: &out}
+	p.printDiff("--- a\n+++ b\n \t<title>x\u009b31m\x1b[0m</title>\r\n+<b/>")
+	if want := "--- a\n+++ b\n \t<title>x?31m?[0m</title>\n+<b/>\n"; out.String() != want {
+		t.Errorf("%q, not %q", out.String(), want)
+	}
+	out.Reset()
+	(&program{stdout: &out, quiet: true}).printDiff("x")
+	(&program{stdout: &out, json: true}).printDiff("x")
+	if out.Len() > 0 {
+		t.Errorf("%q", out.String())
+	}
+}
+
+// Quiet says what is wrong, and nothing else.
+func TestQuiet(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{stdout: &out, quiet: true}
+	p.showReport(launcher.Report{Name: "fine", Ready: true, Fixable: true})
+	p.showVerified(verified{Name: "fine", Proof: hostprep.Proof{Verdict: hostprep.AllHuge}})
+	p.showReport(launcher.Report{Name: "web1", Verdict: hostprep.NoMemory, Findings: []hostprep.Finding{
+		{Check: "pool", Severity: hostprep.Blocker, Have: "10 free pages", Need: "20", Do: "stop a guest"},
+		{Check: "thp", Severity: hostprep.Note, Have: "never"}}})
+	p.showVerified(verified{Name: "web1", Proof: hostprep.Proof{Verdict: hostprep.Partly, RAMKiB: 2048, BackedPercent: 50}})
+	if want := "web1: not ready (no-memory)\n  pool: 10 free pages; needed: 20; stop a guest\nweb1: 50.0 % of its 2 MiB of RAM on huge pages\n"; out.String() != want {
+		t.Errorf("%s\nnot\n%s", out.String(), want)
+	}
+}
+
+// A list in JSON is never null, and < stays legible.
+func TestPrintJSON(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{stdout: &out}
+	type item struct {
+		List  []string `json:"list"`
+		Inner *struct {
+			More []int `json:"more"`
+		} `json:"inner"`
+	}
+	inner := &struct {
+		More []int `json:"more"`
+	}{}
+	p.printJSON(map[string]any{"items": []item{{Inner: inner}}, "none": []item(nil), "text": "<a>&"})
+	if want := `{"items":[{"list":[],"inner":{"more":[]}}],"none":[],"text":"<a>&","version":1}` + "\n"; out.String() != want {
+		t.Errorf("%s\nnot\n%s", out.String(), want)
+	}
+}
+
+func TestExit(t *testing.T) {
+	memory := &advice.Error{What: "a", Why: "b", Do: "c", Kind: advice.NoMemory}
+	for _, test := range []struct {
+		err  error
+		code int
+		json string
+	}{
+		{errors.New("plain"), exitFailed, `{"error":{"what":"","why":"plain","do":""},"version":1}`},
+		{advice.New("a", "b", "c"), exitFailed, `{"error":{"what":"a","why":"b","do":"c"},"version":1}`},
+		{memory, exitNoMemory, `{"error":{"what":"a","why":"b","do":"c"},"version":1}`},
+		{advice.About(memory, "web1"), exitNoMemory, `{"error":{"what":"web1: a","why":"b","do":"c"},"version":1}`},
+		// Nothing of what was joined gets lost.
+		{errors.Join(memory, errors.New("x")), exitNoMemory, `{"error":{"what":"a","why":"a: b; c\nx","do":"c"},"version":1}`},
+		{usage("x"), exitUsage, `{"error":{"what":"command line","why":"x","do":"vmhuge stop --help shows what there is"},"version":1}`},
+		{answered(exitNotReady), exitNotReady, ""},
+		{answered(exitDone), exitDone, ""},
+		{nil, exitDone, ""},
+	} {
+		var out, errs bytes.Buffer
+		p := &program{stdout: &out, stderr: &errs, json: true, path: []string{"stop"}}
+		code := p.exit(test.err)
+		if test.json != "" {
+			test.json += "\n"
+		}
+		if code != test.code || out.String() != test.json || errs.Len() > 0 {
+			t.Errorf("%v: %d, %q, %q", test.err, code, out.String(), errs.String())
+		}
+	}
+}
+
+func TestCodeOfReport(t *testing.T) {
+	for verdict, want := range map[hostprep.Verdict]int{
+		hostprep.Ready: exitDone, hostprep.Running: exitDone, hostprep.NoMemory: exitNoMemory,
+		hostprep.NoAccess: exitNotReady, hostprep.NoMount: exitNotReady, hostprep.BadDomain: exitNotReady,
+		hostprep.BadHost: exitNotReady, hostprep.Unknown: exitNotReady,
+	} {
+		r := launcher.Report{Verdict: verdict, Ready: verdict == hostprep.Ready || verdict == hostprep.Running}
+		if got := codeOfReport(r); got != want {
+			t.Errorf("%s: %d, not %d", verdict, got, want)
+		}
+	}
+}
+
+func TestNotATerminal(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if terminal(f) || terminal(&bytes.Buffer{}) {
+		t.Error("a terminal")
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+)
+
+func (p *program) startCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "start",
+		Usage:     "get the host ready, start a domain, and prove that it sits on huge pages",
+		ArgsUsage: "[DOMAIN…]",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "no-prepare", Usage: "change nothing on the host"},
+			&cli.BoolFlag{Name: "paused", Usage: "leave the guest's CPUs stopped (virsh resume starts them)"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"},
+			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if that makes room"},
+			&cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G up to 64G of RAM, more above)"},
+		},
+		Action: func(c *cli.Context) error {
+			o := launcher.StartOptions{NoPrepare: c.Bool("no-prepare"), Paused: c.Bool("paused"), DryRun: c.Bool("dry-run"), DropCaches: c.Bool("drop-caches")}
+			if c.IsSet("host-reserve") {
+				var err error
+				if o.HostReserve, err = pages.ParseBytes(c.String("host-reserve")); err != nil {
+					return usage("--host-reserve: %s", err)
+				}
+			}
+			names, err := anyNames(c)
+			if err != nil {
+				return err
+			}
+			l, err := p.connect()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			if len(names) == 0 {
+				name, err := l.Only()
+				if err != nil {
+					return err
+				}
+				names = []string{name}
+			}
+			defer p.notices(l)
+			return each(p, names, func(name string) (launcher.Report, error) {
+				report, clear := p.progress(name)
+				defer clear()
+				o.Progress = report
+				return l.Start(c.Context, name, o)
+			}, func(r launcher.Report) { p.showStart(r, o.DryRun) }, codeOfReport)
+		},
+	}
+}
+
+func (p *program) showStart(r launcher.Report, dryRun bool) {
+	p.showReport(r)
+	if !dryRun {
+		return
+	}
+	for _, f := range r.Findings {
+		for _, change := range f.Changes {
+			p.say("  would: %s", change)
+		}
+	}
+}
+
+// notices tells what was left behind by others and set right on the way.
+func (p *program) notices(l *launcher.Launcher) {
+	for _, notice := range l.Notices {
+		if !p.quiet {
+			p.warn("%s", oneLine(notice))
+		}
+	}
+}

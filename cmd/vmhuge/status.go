@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/launcher"
+)
+
+func (p *program) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "the page pools, who holds what, and the guests with their backing",
+		ArgsUsage: "[DOMAIN…]",
+		Flags:     []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "again every two seconds, until interrupted"}},
+		Action: func(c *cli.Context) error {
+			names, err := anyNames(c)
+			if err != nil {
+				return err
+			}
+			if p.json && c.Bool("watch") {
+				return usage("--watch repeats itself, and --json is one object")
+			}
+			for {
+				if err := p.status(names); err != nil || !c.Bool("watch") {
+					return err
+				}
+				select {
+				case <-c.Context.Done():
+					return nil
+				case <-time.After(2 * time.Second):
+					if terminal(p.stdout) {
+						p.say("\x1b[H\x1b[2J")
+					}
+				}
+			}
+		},
+	}
+}
+
+func (p *program) status(names []string) error {
+	s, unreachable, err := p.readStatus(names)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		fields := map[string]any{"pools": s.Pools, "mounts": s.Mounts, "domains": s.Domains, "hook": s.Hook, "thp": s.THP}
+		if unreachable != nil { // that there are no domains is not known
+			fields["domains_error"] = errorOf(unreachable)
+		}
+		p.printJSON(fields)
+		return nil
+	}
+	if unreachable != nil {
+		p.complain(unreachable)
+	}
+	p.say("%-6s %-8s %8s %8s %8s %8s %8s %8s", "NODE", "PAGES OF", "TOTAL", "USED", "RESERVED", "FREE", "SURPLUS", "VMHUGE")
+	for _, pool := range s.Pools {
+		node := "all"
+		if pool.Node >= 0 {
+			node = strconv.Itoa(pool.Node)
+		}
+		p.say("%-6s %-8s %8d %8d %8d %8d %8d %8d", node, pool.Size, pool.Total, pool.Total-pool.Free, pool.Reserved, pool.Free, pool.Surplus, pool.HeldByUs)
+	}
+	for _, m := range s.Mounts {
+		p.say("mount  %s, pages of %s", m.Point, m.Size)
+	}
+	for _, d := range s.Domains {
+		p.say("guest  %s: %s, %s", oneLine(d.Name), d.State, orNone(totalsWords(d.Totals)))
+	}
+	return nil
+}
+
+// readStatus reads the pools even where no libvirt answers.
+func (p *program) readStatus(names []string) (s launcher.Status, unreachable, err error) {
+	l, err := p.connect()
+	switch {
+	case err == nil:
+		defer l.Close()
+		s, err = l.Status(names)
+	case len(names) == 0:
+		unreachable = err
+		s, err = launcher.ReadHostStatus(p.host())
+	}
+	return s, unreachable, err
+}

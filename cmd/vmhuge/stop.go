@@ -1,0 +1,73 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+)
+
+func (p *program) stopCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "stop",
+		Usage:     "shut a domain down and give its pages back",
+		ArgsUsage: "DOMAIN…",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "timeout", Usage: "how long to wait for the guest: a `TIME` such as 90s or 5m", Value: "60s"},
+			&cli.BoolFlag{Name: "force", Usage: "end a guest that does not shut down in time"},
+		},
+		Action: func(c *cli.Context) error {
+			names, err := names(c)
+			if err != nil {
+				return err
+			}
+			timeout, err := parseTimeout(c.String("timeout"))
+			if err != nil {
+				return err
+			}
+			l, err := p.connect()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			defer p.notices(l)
+			return each(p, names, func(name string) (launcher.Stopped, error) {
+				report, clear := p.progress(name)
+				defer clear()
+				if report != nil {
+					report("waiting for it to shut down", 0, 0)
+				}
+				return l.Stop(c.Context, name, timeout, c.Bool("force"))
+			}, p.showStopped, func(launcher.Stopped) int { return exitDone })
+		},
+	}
+}
+
+// parseTimeout reads 90s or 5m; a mere number is seconds.
+func parseTimeout(text string) (time.Duration, error) {
+	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	timeout, err := time.ParseDuration(text)
+	if err != nil || timeout < 0 {
+		return 0, usage("--timeout: %q is no time: write it as 90s or 5m", text)
+	}
+	return timeout, nil
+}
+
+func (p *program) showStopped(s launcher.Stopped) {
+	text := "already shut off"
+	if s.Done {
+		text = "shut off"
+	}
+	if s.GivenKiB > 0 {
+		text += ", " + pages.FormatBytes(s.GivenKiB*pages.KiB) + " of huge pages given back"
+	}
+	if s.OwedKiB > 0 {
+		text += ", " + pages.FormatBytes(s.OwedKiB*pages.KiB) + " wait for others who use them"
+	}
+	p.say("%s: %s", oneLine(s.Name), text)
+}

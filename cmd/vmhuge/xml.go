@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+	"vmhuge/xml"
+)
+
+func (p *program) xmlCommand() *cli.Command {
+	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "print a diff instead"}
+	return &cli.Command{
+		Name:  "xml",
+		Usage: "the same rewrite as a filter: XML in, XML out; needs no libvirt, no root, no host", ArgsUsage: "COMMAND [FILE|-]",
+		Subcommands: []*cli.Command{{
+			Name: "enable", Usage: "put a domain XML on huge pages", ArgsUsage: "[FILE|-]", Description: sizeHelp,
+			Flags: append(rewriteFlags(), dryRun),
+			Action: func(c *cli.Context) error {
+				want, err := wanted(c)
+				if err != nil {
+					return err
+				}
+				return p.filter(c, func(doc []byte) ([]byte, error) { return launcher.RewriteXML(doc, want) })
+			},
+		}, {
+			Name: "disable", Usage: "take huge pages out of a domain XML again", ArgsUsage: "[FILE|-]",
+			Flags:  []cli.Flag{dryRun},
+			Action: func(c *cli.Context) error { return p.filter(c, xml.Revert) },
+		}, {
+			Name: "demand", Usage: "what a domain XML takes from the page pools", ArgsUsage: "[FILE|-]",
+			Flags:  []cli.Flag{&cli.StringFlag{Name: "default-size", Usage: "`SIZE` of the host's default huge page"}},
+			Action: p.xmlDemand,
+		}},
+		Action: func(*cli.Context) error { return usage("xml is one of enable, disable and demand") },
+	}
+}
+
+func (p *program) filter(c *cli.Context, rewrite func([]byte) ([]byte, error)) error {
+	doc, err := p.document(c)
+	if err != nil {
+		return err
+	}
+	out, err := rewrite(doc)
+	if err != nil {
+		return aboutFile(err, c)
+	}
+	switch {
+	case c.Bool("dry-run"):
+		text := launcher.Diff("before", doc, "after", out)
+		if p.json {
+			p.printJSON(map[string]any{"diff": text})
+		}
+		p.printDiff(text)
+	case p.json:
+		p.printJSON(map[string]any{"xml": string(out)})
+	default:
+		if _, err := p.stdout.Write(out); err != nil {
+			return advice.Wrap(err, "writing the XML", "")
+		}
+	}
+	return nil
+}
+
+func (p *program) xmlDemand(c *cli.Context) error {
+	var size pages.Size
+	if c.IsSet("default-size") {
+		var err error
+		if size, err = pages.ParseSize(c.String("default-size")); err != nil {
+			return usage("--default-size: %s", err)
+		}
+	}
+	doc, err := p.document(c)
+	if err != nil {
+		return err
+	}
+	demand, err := xml.Demand(doc, size)
+	if err != nil {
+		return aboutFile(err, c)
+	}
+	totals := demand.Totals()
+	if p.json {
+		p.printJSON(map[string]any{"domain": demand.Domain, "uuid": demand.UUID, "type": demand.Type,
+			"backing": demand.Backing, "demand": demand.Items, "totals": totals})
+		return nil
+	}
+	p.say("%s: %s", oneLine(demand.Domain), orNone(totalsWords(totals)))
+	return nil
+}
+
+// largestDocument is more than libvirt takes over its wire (4 MiB a string).
+const largestDocument = 64 << 20
+
+// document reads the one document that a filter is given: a file, or stdin.
+func (p *program) document(c *cli.Context) ([]byte, error) {
+	if c.NArg() > 1 {
+		return nil, usage("it takes one file, and %d were given", c.NArg())
+	}
+	in, name := p.stdin, "standard input"
+	if path := c.Args().First(); path != "" && path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, unreadable(err, path)
+		}
+		defer f.Close()
+		in, name = f, path
+	} else if terminal(p.stdin) {
+		p.warn("reading a domain XML from the terminal; Ctrl-D ends it")
+	}
+	doc, err := io.ReadAll(io.LimitReader(in, largestDocument+1))
+	if err != nil {
+		return nil, unreadable(err, name)
+	}
+	if len(doc) > largestDocument {
+		return nil, advice.New("reading "+name, "it is larger than 64 MiB", "name a file with one domain XML")
+	}
+	return doc, nil
+}
+
+func unreadable(err error, name string) error {
+	var pathError *os.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err // its text names the file a second time
+	}
+	return advice.Wrap(err, "reading "+name, "name a file with a domain XML, or - for standard input")
+}
+
+// aboutFile names the file whose XML is refused.
+func aboutFile(err error, c *cli.Context) error {
+	if path := c.Args().First(); path != "" && path != "-" {
+		return advice.About(err, "%s", path)
+	}
+	return err
+}

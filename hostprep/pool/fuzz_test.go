@@ -1,0 +1,73 @@
+package pool
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func FuzzParseStatStart(f *testing.F) {
+	f.Add("4242 (qemu-system (x)) S 1 4242 4242 0 -1 4194624 12 0 0 0 0 0 0 0 20 0 1 0 88123 1 1")
+	f.Fuzz(func(t *testing.T, text string) {
+		start, err := parseStatStart(text)
+		if err != nil {
+			return
+		}
+		// The name is the process's own to choose, and must not matter.
+		name, rest, _ := cutLast(text, ")")
+		if again, err := parseStatStart(name + ") 0 (1 2) (3)" + rest); err != nil || again != start {
+			t.Errorf("%q: %d, then %d, %v", text, start, again, err)
+		}
+	})
+}
+
+func FuzzCmdlineUUID(f *testing.F) {
+	f.Add([]byte("/usr/bin/qemu-system-x86_64\x00-uuid\x00" + web1 + "\x00"))
+	f.Fuzz(func(t *testing.T, cmdline []byte) {
+		uuid := cmdlineUUID(cmdline)
+		if strings.Contains(uuid, "\x00") || uuid != "" && !strings.Contains(string(cmdline), "\x00-uuid\x00"+uuid) {
+			t.Errorf("%q: %q", cmdline, uuid)
+		}
+	})
+}
+
+func FuzzParseSizeDir(f *testing.F) {
+	f.Add("hugepages-2048kB")
+	f.Fuzz(func(t *testing.T, name string) {
+		if size, ok := parseSizeDir(name); ok && (size <= 0 || sizeDir(size) != name) {
+			t.Errorf("%q: %d, which is %q", name, size, sizeDir(size))
+		}
+	})
+}
+
+func FuzzParseNodeMemFree(f *testing.F) {
+	f.Add("Node 0 MemTotal:       24684100 kB\nNode 0 MemFree:        23000512 kB\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if free := parseNodeMemFree(text); free < 0 || free > 0 && !strings.Contains(text, "MemFree:") {
+			t.Errorf("%q: %d", text, free)
+		}
+	})
+}
+
+// What a ledger is accepted with is written back and read as the same.
+func FuzzParseLedger(f *testing.F) {
+	f.Add([]byte(`{"version":1,"boot_id":"b","claims":[` + dead(InUse, `{"node":0,"page_size_kib":2048,"pages":50,"before":7}`) + `]}`))
+	f.Add([]byte(`{"version":2}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := parseLedger(text)
+		if err != nil {
+			return
+		}
+		text, err = json.Marshal(file)
+		if err != nil {
+			t.Fatalf("%+v: %v", file, err)
+		}
+		again, err := parseLedger(text)
+		if diff := cmp.Diff(file, again, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("%v: %s", err, diff)
+		}
+	})
+}

@@ -1,0 +1,272 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+// Need is pages that the pools must gain.
+type Need struct {
+	Nodes []int      `json:"nodes,omitempty"` // any of these; none named: any node
+	Size  pages.Size `json:"page_size_kib"`
+	Pages int64      `json:"pages"`
+}
+
+// Grant is pages that were added to the pool of one node.
+type Grant struct {
+	Node int        `json:"node"`
+	Size pages.Size `json:"page_size_kib"`
+	// Pages is what was added. While the pool is being written it is what may
+	// be added at most, and Before, the persistent count found there, tells
+	// after a crash how much of it was; afterwards Before is nil.
+	Pages  int64  `json:"pages"`
+	Before *int64 `json:"before,omitempty"`
+}
+
+// Short is the error of a pool that could not grow as asked. Nothing was kept.
+type Short struct {
+	Need
+	Got int64 // what could have been had
+}
+
+func (s *Short) Error() string {
+	where := ""
+	if len(s.Nodes) > 0 {
+		where = fmt.Sprintf(" on node %s", pages.FormatNodes(s.Nodes))
+	}
+	return fmt.Sprintf("%d more pages of %s are needed%s, and the kernel can make %d", s.Pages, s.Size, where, s.Got)
+}
+
+// Effort is how hard Grow tries.
+type Effort struct {
+	DropCaches bool // may drop the page cache to find contiguous memory
+	// Progress, if not nil, hears how many bytes of all are there.
+	Progress func(done, all int64)
+}
+
+// chunk is what one write asks for: the kernel can't be interrupted while it
+// allocates, about 0.1 s for this much.
+const chunk = 4 * pages.GiB
+
+// grow adds pages to the pools, all or nothing. record is called with what is
+// to be granted before each change of a pool, and at the end with what was.
+func grow(ctx context.Context, root hostfs.Root, needs []Need, effort Effort, record func([]Grant) error) error {
+	needs = slices.Clone(needs)
+	// Large pages first: small ones would break up the memory they need.
+	slices.SortStableFunc(needs, func(a, b Need) int { return cmp.Compare(b.Size, a.Size) })
+	g := &grower{ctx: ctx, root: root, effort: effort, record: record}
+	for _, need := range needs {
+		g.all += need.Pages * int64(need.Size)
+	}
+	for _, need := range needs {
+		got, err := g.need(need)
+		if err == nil && got < need.Pages {
+			err = &Short{Need: need, Got: got}
+		}
+		if err != nil {
+			g.giveBack()
+			return err
+		}
+	}
+	return nil
+}
+
+type grower struct {
+	ctx       context.Context
+	root      hostfs.Root
+	effort    Effort
+	record    func([]Grant) error
+	grants    []Grant
+	done, all int64 // bytes
+}
+
+// need gains pages on the nodes that may give them, and says how many.
+func (g *grower) need(need Need) (int64, error) {
+	nodes, err := g.nodes(need)
+	if err != nil {
+		return 0, err
+	}
+	var got int64
+	for _, node := range nodes {
+		if got >= need.Pages {
+			break
+		}
+		n, err := g.node(node, need.Size, need.Pages-got)
+		got += n
+		if err != nil {
+			return got, err
+		}
+	}
+	return got, nil
+}
+
+// nodes orders the nodes that may give a need's pages, most free memory first.
+func (g *grower) nodes(need Need) ([]int, error) {
+	nodes := slices.Clone(need.Nodes)
+	if len(nodes) == 0 {
+		state, err := Read(g.root)
+		if err != nil {
+			return nil, err
+		}
+		nodes = state.Nodes(need.Size)
+	}
+	free := map[int]int64{}
+	for _, node := range nodes {
+		free[node] = nodeMemFree(g.root, node)
+	}
+	slices.SortStableFunc(nodes, func(a, b int) int { return cmp.Compare(free[b], free[a]) })
+	return nodes, nil
+}
+
+// node grows one pool by up to want pages: write, read back, compact, write
+// again, as long as something is gained. A plain repeat gains nothing on a
+// fragmented host, compaction between two writes does.
+func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
+	before, err := readPool(g.root, node, size)
+	if err != nil {
+		return 0, err
+	}
+	at, count := len(g.grants), before.Persistent()
+	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Before: &count})
+	if err := g.record(g.grants); err != nil {
+		g.grants = g.grants[:at]
+		return 0, err
+	}
+	var got int64
+	step := max(1, chunk/int64(size))
+	remedies := []func(){func() { compact(g.root, node) }}
+	if g.effort.DropCaches {
+		remedies = append(remedies, func() { dropCaches(g.root); compact(g.root, node) })
+	}
+	for fruitless := 0; got < want && err == nil; {
+		if err = g.ctx.Err(); err != nil {
+			break
+		}
+		var p Pool
+		target := count + min(got+step, want)
+		p, err = setPersistent(g.root, node, size, target)
+		gained := p.Persistent() - count - got
+		if err != nil || gained < 0 {
+			break
+		}
+		got += gained
+		if g.effort.Progress != nil {
+			g.effort.Progress(g.done+got*int64(size), g.all)
+		}
+		if p.Persistent() == target {
+			continue
+		}
+		if gained > 0 {
+			fruitless = 0
+		}
+		if fruitless == len(remedies) {
+			break
+		}
+		remedies[fruitless]()
+		fruitless++
+	}
+	g.done += got * int64(size)
+	g.grants[at].Pages, g.grants[at].Before = got, nil
+	if rerr := g.record(g.grants); err == nil {
+		err = rerr
+	}
+	return got, err
+}
+
+// giveBack returns what was granted so far. What the kernel keeps stays in the
+// record, and the next run of anything returns it.
+func (g *grower) giveBack() {
+	var kept []Grant
+	for _, grant := range g.grants {
+		if left := shrink(g.root, grant); left > 0 {
+			grant.Pages = left
+			kept = append(kept, grant)
+		}
+	}
+	g.grants = kept
+	_ = g.record(kept) // nothing better is known: the record on disk still names them
+}
+
+// shrink takes a grant's pages out of the pool and returns how many had to
+// stay: only pages that nobody uses and that no mapping was promised are given
+// back, so that the pool never turns into surplus of somebody else's guest.
+func shrink(root hostfs.Root, grant Grant) (left int64) {
+	state, err := Read(root)
+	if err != nil {
+		return grant.Pages
+	}
+	p, ok := state.Pool(grant.Node, grant.Size)
+	global, _ := state.Global(grant.Size)
+	give := min(grant.Pages, p.Free-global.Reserved, p.Persistent())
+	if !ok || give <= 0 {
+		return grant.Pages
+	}
+	after, err := setPersistent(root, grant.Node, grant.Size, p.Persistent()-give)
+	if err != nil {
+		return grant.Pages
+	}
+	return max(0, grant.Pages-max(0, p.Persistent()-after.Persistent()))
+}
+
+// setPersistent writes a node's count and reads back what came of it: the
+// kernel accepts any number and reaches what it can. Kernels before 6.12 add
+// the surplus of the other nodes to what is written; that is taken off again.
+func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (Pool, error) {
+	var p Pool
+	write := target
+	for range 3 {
+		if err := root.WriteInt(max(0, write), poolFile(root, node, size, "nr_hugepages")...); err != nil {
+			return p, err
+		}
+		var err error
+		if p, err = readPool(root, node, size); err != nil || p.Persistent() <= target {
+			return p, err
+		}
+		write -= p.Persistent() - target
+	}
+	return p, nil
+}
+
+func readPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {
+	state, err := Read(root)
+	if err != nil {
+		return Pool{}, err
+	}
+	p, ok := state.Pool(node, size)
+	if !ok {
+		return p, fmt.Errorf("node %d has no pool of pages of %s", node, size)
+	}
+	return p, nil
+}
+
+// poolFile is the path of a pool's file. Only the files of one node are ever
+// written: a write to the global file moves pages between nodes.
+func poolFile(root hostfs.Root, node int, size pages.Size, name string) []string {
+	if nodes, _ := readNodes(root); len(nodes) == 0 {
+		return append(slices.Clone(globalDir), sizeDir(size), name)
+	}
+	return append(nodeDir(node), sizeDir(size), name)
+}
+
+// File is the path on the host of the file that sets a pool's size, for showing.
+func File(root hostfs.Root, node int, size pages.Size) string {
+	return hostfs.Root("/").Path(poolFile(root, node, size, "nr_hugepages")...)
+}
+
+// compact asks the kernel to make contiguous memory. A kernel without
+// CONFIG_COMPACTION has neither file; the next write then gains nothing.
+func compact(root hostfs.Root, node int) {
+	if root.WriteInt(1, "sys", "devices", "system", "node", "node"+strconv.Itoa(node), "compact") != nil {
+		_ = root.WriteInt(1, "proc", "sys", "vm", "compact_memory")
+	}
+}
+
+func dropCaches(root hostfs.Root) {
+	_ = root.WriteInt(3, "proc", "sys", "vm", "drop_caches")
+}

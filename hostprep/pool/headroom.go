@@ -1,0 +1,25 @@
+package pool
+
+import "vmhuge/internal/pages"
+
+// Reserve is the ordinary memory that a host keeps for itself unless told
+// otherwise: 2 GiB up to 64 GiB of RAM, above that 2 GiB and another 0.5 GiB
+// for each 64 GiB. All values in bytes.
+func Reserve(memTotal int64) int64 {
+	reserve := 2 * pages.GiB
+	if memTotal > 64*pages.GiB {
+		reserve += memTotal / 128
+	}
+	return reserve
+}
+
+// Headroom is how many bytes the pools may still grow. Ordinary memory never
+// shrinks below the reserve, and a quarter of the reserve stays available to
+// what runs besides: the guests' QEMU processes need ordinary memory too.
+func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
+	pooled := int64(0)
+	for _, g := range state.Globals {
+		pooled += g.Total * int64(g.Size)
+	}
+	return max(0, min(memTotal-reserve-pooled, memAvailable-reserve/4))
+}

@@ -1,0 +1,60 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/internal/advice"
+	"vmhuge/internal/hostfs"
+)
+
+// lockDeadline is how long a writer waits for another one. Growing a pool by
+// hundreds of GiB is the longest that anybody holds the lock.
+const lockDeadline = 60 * time.Second
+
+// lock takes the one lock of all who change pools. The kernel drops it when
+// the holder ends, however it ends.
+func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
+	path := root.Path(append(slices.Clip(runDir), "lock")...)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockDeadline)
+	defer cancel()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			text, _ := os.ReadFile(path)
+			f.Close()
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, ctx.Err()
+			}
+			holder := "another process"
+			if pid := strings.TrimSpace(string(text)); pid != "" { // else it has only just got the lock
+				holder = "process " + pid
+			}
+			return nil, advice.New("locking the page pools", holder+" holds "+path, "wait for it to end, or end it")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	// For the message above; the lock does not depend on it.
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	return f, nil
+}

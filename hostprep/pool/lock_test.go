@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Each of many writers reads, waits its turn, and adds one claim; none is lost.
+func TestLockContention(t *testing.T) {
+	root := fixture(t, oneNode, us())
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			l, err := Open(t.Context(), root)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer l.Close()
+			if err := l.Begin(fmt.Sprint("uuid-", i), "web", nil); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	claims, err := ReadClaims(root)
+	if err != nil || len(claims) != 8 {
+		t.Errorf("%v, %v", claims, err)
+	}
+}
+
+func TestLockHeld(t *testing.T) {
+	root := fixture(t, oneNode, us())
+	held, err := Open(t.Context(), root)
+	must(t, err)
+	path := root.Path("run", "vmhuge", "lock")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	want := fmt.Sprintf("locking the page pools: process %d holds %s; wait for it to end, or end it", os.Getpid(), path)
+	if _, err := Open(ctx, root); err == nil || err.Error() != want {
+		t.Errorf("%v\nnot\n%s", err, want)
+	}
+
+	must(t, os.Truncate(path, 0)) // as if the holder had only just got it
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Open(ctx, root); err == nil || !strings.Contains(err.Error(), ": another process holds ") {
+		t.Error(err)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(30*time.Millisecond, cancel)
+	if _, err := Open(ctx, root); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+
+	held.Close()
+	again, err := Open(t.Context(), root)
+	must(t, err)
+	again.Close()
+}
+
+// A lock that is a symbolic link would make root write into somebody's file.
+func TestLockSymlink(t *testing.T) {
+	root := fixture(t, oneNode, us(), "-- etc/victim --\nprecious\n")
+	must(t, os.MkdirAll(root.Path("run", "vmhuge"), 0o755))
+	must(t, os.Symlink(root.Path("etc", "victim"), root.Path("run", "vmhuge", "lock")))
+	if _, err := Open(t.Context(), root); !errors.Is(err, unix.ELOOP) || !strings.Contains(err.Error(), root.Path("run", "vmhuge", "lock")) {
+		t.Errorf("%v", err)
+	}
+	if text, _ := root.Read("etc", "victim"); text != "precious\n" {
+		t.Errorf("the file behind it is now %q", text)
+	}
+}
+
+func TestOpenWithoutPermission(t *testing.T) {
+	err := openError(&os.PathError{Op: "mkdir", Path: "/run/vmhuge", Err: unix.EACCES})
+	if want := "changing the page pools: mkdir /run/vmhuge: permission denied; run vmhuge as root"; err.Error() != want {
+		t.Errorf("%v\nnot\n%s", err, want)
+	}
+	if err := openError(unix.EROFS); err != unix.EROFS {
+		t.Error(err)
+	}
+}
