@@ -40,7 +40,7 @@ type Finding struct {
 
 	// Restart says that libvirtd must be restarted, after the changes, to see
 	// what is there. vmhuge start does not do that, so that such a finding is
-	// not Fixable; vmhuge prepare --restart-libvirt does.
+	// not Fixable.
 	Restart bool `json:"restart,omitempty"`
 
 	// Verdict is what a blocker makes of the start. A warning with Unknown

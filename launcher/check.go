@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
@@ -52,6 +53,9 @@ func (l *Launcher) inspect(d *domain) Report {
 		return r
 	}
 	r.Findings = hostprep.Run(l.host, guest)
+	if os.Geteuid() != 0 {
+		forRoot(r.Findings)
+	}
 	if demand.Backing == pages.None {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
 			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
@@ -64,6 +68,22 @@ func (l *Launcher) inspect(d *domain) Report {
 	}
 	r.Verdict, r.Ready, r.Fixable = hostprep.Conclude(r.Findings)
 	return r
+}
+
+// forRoot says of what vmhuge could mend as root what root would do.
+func forRoot(findings []hostprep.Finding) {
+	for i := range findings {
+		f := &findings[i]
+		if !f.Fixable {
+			continue
+		}
+		f.Fixable = false
+		var lines []string
+		for _, change := range f.Changes {
+			lines = append(lines, change.String())
+		}
+		f.Do = "as root: " + strings.Join(lines, " && ")
+	}
 }
 
 // guest gathers what the checks must know of a domain.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"libvirt.org/go/libvirt"
 
@@ -52,8 +53,13 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 			return r, advice.About(err, "starting %s", d.name)
 		}
 	}
-	if short, err := l.hold(ctx, d, &r, o); err != nil || short {
-		return r, advice.About(err, "starting %s", d.name)
+	// The ledger is root's. Who is not has pages that are there already, and
+	// the kernel lets only so many guests take them.
+	root := os.Geteuid() == 0
+	if root {
+		if short, err := l.hold(ctx, d, &r, o); err != nil || short {
+			return r, advice.About(err, "starting %s", d.name)
+		}
 	}
 	if err := l.create(ctx, d, o); err != nil {
 		// Not the caller's context: the pages must go back after Ctrl-C too.
@@ -62,8 +68,10 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		}
 		return r, err
 	}
-	if err := l.settled(context.WithoutCancel(ctx), d.uuid); err != nil {
-		return r, err
+	if root {
+		if err := l.settled(context.WithoutCancel(ctx), d.uuid); err != nil {
+			return r, err
+		}
 	}
 	d.state = Running
 	if o.Paused {

@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"vmhuge/hostprep"
@@ -108,16 +109,18 @@ func (l *Launcher) Status(names []string) (Status, error) {
 			return s, err
 		}
 	}
+	size, err := l.host.DefaultPageSize(l.conf)
+	if err != nil {
+		return s, err
+	}
+	var unknown error // the others are still shown
 	for _, name := range names {
 		d, err := l.find(name)
 		if err != nil {
-			return s, err
+			unknown = errors.Join(unknown, err)
+			continue
 		}
 		status := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
-		size, err := l.host.DefaultPageSize(l.conf)
-		if err != nil {
-			return s, err
-		}
 		// One whose backing libvirt would refuse has none.
 		if demand, err := xml.Demand(d.xml, size); err == nil {
 			status.Backing, status.Totals = demand.Backing, demand.Totals()
@@ -130,5 +133,5 @@ func (l *Launcher) Status(names []string) (Status, error) {
 		s.Domains = append(s.Domains, status)
 		_ = d.Free()
 	}
-	return s, nil
+	return s, unknown
 }

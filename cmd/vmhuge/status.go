@@ -42,7 +42,7 @@ func (p *program) statusCommand() *cli.Command {
 
 func (p *program) status(names []string) error {
 	s, unreachable, err := p.readStatus(names)
-	if err != nil {
+	if err != nil && (p.json || s.Pools == nil) {
 		return err
 	}
 	if p.json {
@@ -70,7 +70,7 @@ func (p *program) status(names []string) error {
 	for _, d := range s.Domains {
 		p.say("guest  %s: %s, %s", oneLine(d.Name), d.State, orNone(totalsWords(d.Totals)))
 	}
-	return nil
+	return err // of names that are unknown; the others are above
 }
 
 // readStatus reads the pools even where no libvirt answers.
