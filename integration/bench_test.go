@@ -1,0 +1,128 @@
+package integration
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"libvirt.org/go/libvirt"
+)
+
+// pairs is how often vmhuge and its peer run, in turn, so that a machine whose
+// speed drifts does so for both.
+const pairs = 12
+
+// cost is what a whole process took.
+type cost struct {
+	wall   time.Duration
+	peakKB int64
+}
+
+func run(b *testing.B, args []string) cost {
+	b.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	wall := time.Since(began)
+	if err != nil {
+		b.Fatalf("%q: %v\n%s", args, err, out)
+	}
+	return cost{wall, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss}
+}
+
+// compare runs both in pairs and reports the medians of the ratios, vmhuge to
+// its peer. after puts the domain back each time.
+func compare(b *testing.B, ours, peer []string, after func()) {
+	ours = append([]string{filepath.Join(scratch, "bin", "vmhuge")}, ours...)
+	var wall, memory, milliseconds []float64
+	for b.Loop() {
+		for i := range pairs + 1 {
+			a := run(b, ours)
+			after()
+			p := run(b, peer)
+			after()
+			if i == 0 {
+				continue // the first of each finds cold caches
+			}
+			wall = append(wall, a.wall.Seconds()/p.wall.Seconds())
+			memory = append(memory, float64(a.peakKB)/float64(p.peakKB))
+			milliseconds = append(milliseconds, a.wall.Seconds()*1000)
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of all pairs together: says nothing
+	b.ReportMetric(median(wall), "wall-ratio")
+	b.ReportMetric(median(memory), "memory-ratio")
+	b.ReportMetric(median(milliseconds), "ms")
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// benchDomain defines a domain for a benchmark and returns a function that
+// ends and defines it as it was.
+func benchDomain(b *testing.B, g guest) (after func()) {
+	define := func() *libvirt.Domain {
+		dom, err := libvirtd.conn.DomainDefineXML(g.xml())
+		if err != nil {
+			b.Fatal(err)
+		}
+		return dom
+	}
+	dom := define()
+	uuid, err := dom.GetUUIDString()
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.memory = fmt.Sprintf("<uuid>%s</uuid>%s", uuid, g.memory)
+	after = func() {
+		if active, _ := dom.IsActive(); active {
+			if err := dom.Destroy(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		_ = define().Free()
+	}
+	b.Cleanup(func() {
+		after()
+		run(b, []string{filepath.Join(scratch, "bin", "vmhuge"), "disable", g.name})
+		if err := dom.Undefine(); err != nil {
+			b.Error(err)
+		}
+	})
+	return after
+}
+
+func BenchmarkEnable(b *testing.B) {
+	name := "vmhuge-bench-enable"
+	after := benchDomain(b, guest{name: name, memory: "<memory unit='MiB'>64</memory>"})
+	if _, err := exec.LookPath("virt-xml"); err != nil {
+		b.Fatal("virt-xml is not installed; run: sudo ./just bench")
+	}
+	compare(b, []string{"enable", name}, []string{"virt-xml", "-c", "qemu:///system", name, "--edit", "--memorybacking", "hugepages=yes", "--define"}, after)
+}
+
+func BenchmarkStart(b *testing.B) {
+	name := "vmhuge-bench-start"
+	after := benchDomain(b, guest{name: name, memory: "<memory unit='MiB'>64</memory>", backing: pages2M})
+	if err := addPages(scratch, 0, size2M, 32); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = addPages(scratch, 0, size2M, -32) })
+	compare(b, []string{"start", "--paused", name}, []string{"virsh", "-c", "qemu:///system", "start", "--paused", name}, after)
+}
+
+func BenchmarkCheck(b *testing.B) {
+	name := "vmhuge-bench-check"
+	after := benchDomain(b, guest{name: name, memory: "<memory unit='MiB'>64</memory>", backing: pages2M})
+	if err := addPages(scratch, 0, size2M, 32); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = addPages(scratch, 0, size2M, -32) })
+	compare(b, []string{"check", name}, []string{"virsh", "-c", "qemu:///system", "dominfo", name}, after)
+}

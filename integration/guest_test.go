@@ -1,0 +1,248 @@
+package integration
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"libvirt.org/go/libvirt"
+)
+
+// guest is a small TCG guest. The zero value has 64 MiB, no huge pages, and
+// nothing to boot: enough for a paused start, which takes every page.
+type guest struct {
+	name    string // what the test is called, if empty
+	memory  string // <memory> and its kin; 64 MiB if empty
+	backing string // what is in <memoryBacking>
+	more    string // further children of <domain>
+	devices string // further children of <devices>
+	boots   bool   // has the demo's kernel, and a console; needs 96 MiB to come up
+}
+
+const (
+	pages2M = "<hugepages><page size='2048' unit='KiB'/></hugepages>"
+	pages1G = "<hugepages><page size='1' unit='GiB'/></hugepages>"
+)
+
+var unfitForName = regexp.MustCompile(`[^A-Za-z0-9-]+`)
+
+// domainName makes a domain's name from the test's. It stays short, because
+// libvirt makes it part of the path of a socket.
+func domainName(t *testing.T) string {
+	name := unfitForName.ReplaceAllString(strings.TrimPrefix(t.Name(), "Test"), "-")
+	return guestPrefix + name[:min(len(name), 40)]
+}
+
+func (g guest) xml() string {
+	memory, boot, console, backing := g.memory, "", "", ""
+	if memory == "" {
+		memory = "<memory unit='MiB'>64</memory>"
+	}
+	if g.backing != "" {
+		backing = "<memoryBacking>" + g.backing + "</memoryBacking>"
+	}
+	if g.boots {
+		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1</cmdline>", bootDir, bootDir)
+		console = fmt.Sprintf("<serial type='file'><source path='%s'/></serial>", g.console())
+	}
+	return fmt.Sprintf(`<domain type='qemu'>
+  <name>%s</name>
+  %s
+  %s
+  <os><type arch='x86_64' machine='q35'>hvm</type>%s</os>
+  <features><acpi/></features>
+  %s
+  <on_reboot>destroy</on_reboot>
+  <devices>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+    %s
+    %s
+  </devices>
+</domain>
+`, g.name, memory, backing, boot, g.more, console, g.devices)
+}
+
+// console is the file that the serial console is written to.
+func (g guest) console() string { return "/var/log/libvirt/" + g.name + ".console" }
+
+// define makes the guest known to libvirt until the end of the test.
+func define(t *testing.T, g guest) *libvirt.Domain {
+	t.Helper()
+	if g.name == "" {
+		g.name = domainName(t)
+	}
+	dom, err := tryDefine(t, g)
+	if err != nil {
+		t.Fatalf("defining %s: %v\n%s", g.name, err, g.xml())
+	}
+	return dom
+}
+
+// tryDefine is define for a guest that libvirt may refuse.
+func tryDefine(t *testing.T, g guest) (*libvirt.Domain, error) {
+	t.Helper()
+	dom, err := libvirtd.conn.DomainDefineXML(g.xml())
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		_ = dom.Free()
+		dom := lookup(t, g.name) // over today's connection: libvirtd may have been restarted
+		destroy(t, dom)
+		undefine(t, dom)
+		if err := os.Remove(g.console()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+	})
+	return dom, nil
+}
+
+func lookup(t *testing.T, name string) *libvirt.Domain {
+	t.Helper()
+	dom, err := libvirtd.conn.LookupDomainByName(name)
+	if err != nil {
+		t.Fatalf("looking up %s: %v", name, err)
+	}
+	return dom
+}
+
+func undefine(t *testing.T, dom *libvirt.Domain) {
+	t.Helper()
+	if err := dom.UndefineFlags(libvirt.DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.DOMAIN_UNDEFINE_SNAPSHOTS_METADATA); err != nil {
+		t.Errorf("undefining: %v", err)
+	}
+	_ = dom.Free()
+}
+
+// start starts the guest and fails the test if it does not start.
+func start(t *testing.T, dom *libvirt.Domain) {
+	t.Helper()
+	if err := dom.Create(); err != nil {
+		t.Fatalf("starting: %v", err)
+	}
+}
+
+// startPaused starts the guest, which then has its memory but never runs.
+func startPaused(t *testing.T, dom *libvirt.Domain) {
+	t.Helper()
+	if err := tryStartPaused(dom); err != nil {
+		t.Fatalf("starting paused: %v", err)
+	}
+}
+
+func tryStartPaused(dom *libvirt.Domain) error {
+	return dom.CreateWithFlags(libvirt.DOMAIN_START_PAUSED)
+}
+
+// startFails wants the start to fail with these words.
+func startFails(t *testing.T, dom *libvirt.Domain, want string) {
+	t.Helper()
+	if err := tryStartPaused(dom); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the start ended with:\n%v\nand should have failed with:\n%s", err, want)
+	}
+}
+
+// destroy ends the guest if it is active.
+func destroy(t *testing.T, dom *libvirt.Domain) {
+	t.Helper()
+	active, err := dom.IsActive()
+	if err == nil && active {
+		err = dom.Destroy()
+	}
+	if err != nil {
+		t.Errorf("destroying: %v", err)
+	}
+}
+
+// waitUntil polls, and fails the test if it has to do so for too long.
+func waitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute: %s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// greeting waits for the line that the guest prints when it is up.
+func greeting(t *testing.T, dom *libvirt.Domain) string {
+	t.Helper()
+	var line string
+	path := guest{name: nameOf(t, dom)}.console()
+	waitUntil(t, "the guest prints its line to "+path, func() bool {
+		console, _ := os.ReadFile(path)
+		_, rest, found := strings.Cut(string(console), "vmhuge-demo: ")
+		var complete bool
+		line, _, complete = strings.Cut(rest, "\n")
+		return found && complete
+	})
+	return strings.TrimSpace(line)
+}
+
+func nameOf(t *testing.T, dom *libvirt.Domain) string {
+	t.Helper()
+	name, err := dom.GetName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// pidOf returns the guest's QEMU.
+func pidOf(t *testing.T, dom *libvirt.Domain) int {
+	t.Helper()
+	var pid int
+	if err := readNumber(filepath.Join("/run/libvirt/qemu", nameOf(t, dom)+".pid"), &pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// pagesOf returns the huge pages in a process's page tables, by size.
+//
+//	7f2a40000000-7f2a44000000 rw-p 00000000 00:5a 30  /dev/hugepages/…/qemu_back_mem.pc.ram.HQ2nHZ (deleted)
+//	KernelPageSize:     2048 kB
+//	Shared_Hugetlb:        0 kB
+//	Private_Hugetlb:   65536 kB
+func pagesOf(t *testing.T, pid int) pageCount {
+	t.Helper()
+	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	count := pageCount{}
+	pageKiB := 0
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) != 3 || fields[2] != "kB" {
+			continue
+		}
+		kib, err := strconv.Atoi(fields[1])
+		if err != nil {
+			t.Fatalf("smaps: %q: %v", lines.Text(), err)
+		}
+		switch fields[0] {
+		case "KernelPageSize:":
+			pageKiB = kib
+		case "Shared_Hugetlb:", "Private_Hugetlb:":
+			count[pageKiB] += kib / pageKiB
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return count.nonZero()
+}

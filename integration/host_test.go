@@ -1,0 +1,138 @@
+package integration
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// hostState is what a test must leave as it found it.
+type hostState struct {
+	Pools   pools
+	Mounts  []string
+	Files   map[string]string // path to mode, owner and content
+	Domains []string
+}
+
+// watchedDirs are where vmhuge and libvirt write what outlives a guest. /etc has
+// the domains, hooks, units and sysctls, /run/vmhuge the claims.
+var watchedDirs = []string{"/etc", mount2M, mount1G, "/run/vmhuge/ledger.json", "/var/lib/vmhuge"}
+
+// hostAsBefore fails the test if it leaves the host changed. Call it first: then
+// it looks last, after every other cleanup.
+func hostAsBefore(t *testing.T) {
+	t.Helper()
+	before := readHost(t)
+	t.Cleanup(func() {
+		// The last pages of a killed QEMU may come back a moment later.
+		deadline := time.Now().Add(2 * time.Second)
+		diff := cmp.Diff(before, readHost(t))
+		for diff != "" && time.Now().Before(deadline) {
+			time.Sleep(20 * time.Millisecond)
+			diff = cmp.Diff(before, readHost(t))
+		}
+		if diff != "" {
+			t.Errorf("the test left the host changed (-before +after):\n%s", diff)
+		}
+	})
+}
+
+func readHost(t *testing.T) hostState {
+	t.Helper()
+	return hostState{
+		Pools:   readTestPools(t),
+		Mounts:  readMounts(t),
+		Files:   readFiles(t),
+		Domains: domainNames(t),
+	}
+}
+
+// readMounts returns mountinfo without the IDs, which a remount changes.
+func readMounts(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mounts []string
+	for line := range strings.Lines(string(data)) {
+		mounts = append(mounts, strings.Join(strings.Fields(line)[3:], " "))
+	}
+	slices.Sort(mounts)
+	return mounts
+}
+
+func readFiles(t *testing.T) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, dir := range watchedDirs {
+		if _, err := os.Lstat(dir); err != nil {
+			continue // its absence is state, too
+		}
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil {
+				files[path], err = describe(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// describe puts into one line what must not change about a file.
+func describe(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	line := fmt.Sprintf("%v %d:%d", info.Mode(), owner.Uid, owner.Gid)
+	switch {
+	case info.Mode().IsRegular():
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		sum := fnv.New64a()
+		sum.Write(content)
+		line += fmt.Sprintf(" %d bytes, hash %x", len(content), sum.Sum64())
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		line += " -> " + target
+	}
+	return line, nil
+}
+
+func domainNames(t *testing.T) []string {
+	t.Helper()
+	all, err := libvirtd.conn.ListAllDomains(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i := range all {
+		name, err := all[i].GetName()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+		_ = all[i].Free()
+	}
+	slices.Sort(names)
+	return names
+}

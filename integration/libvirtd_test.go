@@ -1,0 +1,149 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"libvirt.org/go/libvirt"
+)
+
+var (
+	scratch  string   // the directory that TestMain made; its bin/ holds vmhuge
+	libvirtd *daemons // the tests' own
+)
+
+// daemons are libvirtd, the virtlogd it needs, and a connection.
+type daemons struct {
+	virtlogd, libvirtd *exec.Cmd
+	conn               *libvirt.Connect
+}
+
+func startDaemons() (*daemons, error) {
+	d := &daemons{}
+	var err error
+	if d.virtlogd, err = startDaemon("virtlogd"); err != nil {
+		return nil, err
+	}
+	if err := d.startLibvirtd(); err != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	return d, nil
+}
+
+func (d *daemons) startLibvirtd() (err error) {
+	if d.libvirtd, err = startDaemon("libvirtd"); err != nil {
+		return err
+	}
+	// The first answer can take long: libvirtd asks QEMU what it can do.
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		d.conn, err = libvirt.NewConnect("qemu:///system")
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) || !alive(d.libvirtd) {
+			log, _ := os.ReadFile(daemonLog("libvirtd"))
+			return fmt.Errorf("libvirtd does not answer: %w\n%s", err, log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (d *daemons) stopLibvirtd() error {
+	var err error
+	if d.conn != nil {
+		_, err = d.conn.Close()
+		d.conn = nil
+	}
+	return errors.Join(err, stopDaemon(d.libvirtd))
+}
+
+func (d *daemons) stop() error {
+	return errors.Join(d.stopLibvirtd(), stopDaemon(d.virtlogd))
+}
+
+// startDaemon starts it in a session of its own, out of reach of Ctrl-C, and
+// with a log in the scratch directory.
+func startDaemon(name string) (*exec.Cmd, error) {
+	log, err := os.OpenFile(daemonLog(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(name)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	return cmd, nil
+}
+
+func daemonLog(name string) string { return filepath.Join(scratch, name+".log") }
+
+func stopDaemon(cmd *exec.Cmd) error {
+	if cmd == nil {
+		return nil
+	}
+	_ = cmd.Process.Signal(unix.SIGTERM)
+	hung := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer hung.Stop()
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("stopping %s: %w", cmd.Path, err)
+	}
+	return nil
+}
+
+// alive tells a running child from a zombie, which a signal cannot.
+func alive(cmd *exec.Cmd) bool {
+	info := unix.Siginfo{}
+	err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == 0
+}
+
+// restartLibvirtd makes libvirtd read its configuration and the mounts anew.
+// Guests keep running.
+func restartLibvirtd(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(libvirtd.stopLibvirtd(), libvirtd.startLibvirtd()); err != nil {
+		t.Fatal(err)
+	}
+	// libvirtd answers before it has found its guests again. A guest that is
+	// destroyed while it does so is reported as not running.
+	guests, err := libvirtd.conn.ListAllDomains(libvirt.CONNECT_LIST_DOMAINS_ACTIVE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range guests {
+		waitUntil(t, "libvirtd has found its guest again", func() bool {
+			control, err := guests[i].GetControlInfo(0)
+			return err == nil && control.State == libvirt.DOMAIN_CONTROL_OK
+		})
+		_ = guests[i].Free()
+	}
+}
+
+// destroyLeftovers ends what a test left behind, and calls that an error.
+func destroyLeftovers() (err error) {
+	if libvirtd.conn == nil {
+		return errors.New("libvirtd was not running at the end")
+	}
+	all, err := libvirtd.conn.ListAllDomains(0)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		name, _ := all[i].GetName()
+		err = errors.Join(err, fmt.Errorf("guest %s was left behind", name))
+		_ = all[i].Destroy()
+		_ = all[i].Free()
+	}
+	return err
+}

@@ -1,0 +1,259 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Page sizes, in KiB as in sysfs and in libvirt's XML.
+const (
+	size2M = 2048
+	size1G = 1048576
+)
+
+// pools are the kernel's counters, by page size in KiB and by node.
+type pools map[int]pool
+
+type pool struct {
+	Reserved   int // promised to a mapping, not yet handed out; known only for all nodes together
+	Overcommit int
+	Nodes      map[int]nodePool
+}
+
+type nodePool struct{ Total, Free, Surplus int }
+
+const (
+	poolDir   = "/sys/kernel/mm/hugepages"
+	nodesGlob = "/sys/devices/system/node/node[0-9]*"
+)
+
+func nodePoolDir(node, kib int) string {
+	return fmt.Sprintf("/sys/devices/system/node/node%d/hugepages/hugepages-%dkB", node, kib)
+}
+
+func readPools() (pools, error) {
+	nodes, err := filepath.Glob(nodesGlob)
+	if err != nil {
+		return nil, err
+	}
+	sizes, err := filepath.Glob(poolDir + "/hugepages-*kB")
+	if err != nil {
+		return nil, err
+	}
+	all := pools{}
+	for _, dir := range sizes {
+		kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(dir), "hugepages-"), "kB"))
+		if err != nil {
+			return nil, err
+		}
+		p := pool{Nodes: map[int]nodePool{}}
+		err = errors.Join(
+			readNumber(dir+"/resv_hugepages", &p.Reserved),
+			readNumber(dir+"/nr_overcommit_hugepages", &p.Overcommit))
+		for _, path := range nodes {
+			node, nodeErr := strconv.Atoi(strings.TrimPrefix(filepath.Base(path), "node"))
+			dir := nodePoolDir(node, kib)
+			var n nodePool
+			err = errors.Join(err, nodeErr,
+				readNumber(dir+"/nr_hugepages", &n.Total),
+				readNumber(dir+"/free_hugepages", &n.Free),
+				readNumber(dir+"/surplus_hugepages", &n.Surplus))
+			p.Nodes[node] = n
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[kib] = p
+	}
+	return all, nil
+}
+
+func readNumber(path string, n *int) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	*n, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	return err
+}
+
+func readTestPools(t *testing.T) pools {
+	t.Helper()
+	p, err := readPools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// used returns the pages in use or promised, by size: what the kernel has given.
+func (p pools) used() pageCount {
+	n := pageCount{}
+	for kib, pool := range p {
+		n[kib] = pool.Reserved
+		for _, node := range pool.Nodes {
+			n[kib] += node.Total - node.Free
+		}
+	}
+	return n
+}
+
+// pageCount counts pages by their size in KiB.
+type pageCount map[int]int
+
+// nonZero leaves out the sizes of which there are none.
+func (c pageCount) nonZero() pageCount {
+	n := pageCount{}
+	for kib, pages := range c {
+		if pages != 0 {
+			n[kib] = pages
+		}
+	}
+	return n
+}
+
+// takenPages runs f and returns how many more pages the kernel has given after it.
+func takenPages(t *testing.T, f func()) pageCount {
+	t.Helper()
+	before := readTestPools(t).used()
+	f()
+	taken := readTestPools(t).used()
+	for kib := range taken {
+		taken[kib] -= before[kib]
+	}
+	return taken.nonZero()
+}
+
+// setPages makes n pages of a node's pool free for the rest of the test. Pages
+// that others have in use on this machine stay theirs.
+func setPages(t *testing.T, node, kib, n int) {
+	t.Helper()
+	if kib == size1G {
+		need1G(t)
+	}
+	p := readTestPools(t)[kib]
+	more := n - (p.Nodes[node].Free - p.Reserved)
+	if err := addPages(scratch, node, kib, more); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := addPages(scratch, node, kib, -more); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// addPages changes a pool by an amount, so that what others do to it meanwhile
+// stands. The amount is written down first: should the tests be killed, their
+// outer process takes it back.
+func addPages(dir string, node, kib, more int) error {
+	if err := recordPages(dir, node, kib, more); err != nil {
+		return err
+	}
+	var before int
+	if err := readNumber(nodePoolDir(node, kib)+"/nr_hugepages", &before); err != nil {
+		return err
+	}
+	err := writePages(node, kib, max(before+more, 0)) // somebody else may have taken ours
+	if err != nil {
+		return errors.Join(err, writePages(node, kib, before), recordPages(dir, node, kib, -more))
+	}
+	return nil
+}
+
+func recordPages(dir string, node, kib, more int) error {
+	file, err := os.OpenFile(pagesRecord(dir), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, node, kib, more)
+	return errors.Join(err, file.Close())
+}
+
+func pagesRecord(dir string) string { return filepath.Join(dir, "pages") }
+
+// takeBackPages undoes what killed tests could not.
+func takeBackPages(dir string) error {
+	data, err := os.ReadFile(pagesRecord(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	type place struct{ node, kib int }
+	added := map[place]int{}
+	for line := range strings.Lines(string(data)) {
+		var at place
+		var more int
+		if _, err := fmt.Sscan(line, &at.node, &at.kib, &more); err != nil {
+			return fmt.Errorf("%s: %q: %w", pagesRecord(dir), line, err)
+		}
+		added[at] += more
+	}
+	for at, pages := range added {
+		if pages != 0 {
+			err = errors.Join(err, addPages(dir, at.node, at.kib, -pages))
+		}
+	}
+	return err
+}
+
+// need1G skips the test where the CPU or the kernel has no 1 GiB pages.
+func need1G(t *testing.T) {
+	t.Helper()
+	if _, ok := readTestPools(t)[size1G]; ok {
+		return
+	}
+	const why = "no 1 GiB pages here; they need a CPU with pdpe1gb, which QEMU guests have with -cpu host or -cpu max"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// writePages sets a node's pool. The kernel takes any number and then does what
+// it can; compacting memory lets it do more.
+func writePages(node, kib, n int) error {
+	path := nodePoolDir(node, kib) + "/nr_hugepages"
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		if err := os.WriteFile(path, []byte(strconv.Itoa(n)), 0); err != nil {
+			return err
+		}
+		var got int
+		if err := readNumber(path, &got); err != nil {
+			return err
+		}
+		if got == n {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: wrote %d, the kernel made it %d", path, n, got)
+		}
+		// Whether these helped is for the next round to tell.
+		_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
+		_ = os.WriteFile("/proc/sys/vm/compact_memory", []byte("1"), 0)
+	}
+}
+
+// poolsAsBefore is the last check, when nothing of the tests is left.
+func poolsAsBefore(before pools) error {
+	after, err := readPools()
+	if err != nil {
+		return err
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		return fmt.Errorf("the page pools are not as before; was it the tests, or somebody else? (-before +after)\n%s", diff)
+	}
+	return nil
+}
