@@ -1,0 +1,60 @@
+# Recipes, the same for people and for CI. ./just RECIPE runs one, and installs just itself where it is missing.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Where deps links Go if PATH has none that go.mod accepts.
+export PATH := env('XDG_CACHE_HOME', env('HOME') / '.cache') / 'vmhuge/bin:' + env('PATH')
+# Distributions set it to local; a Go older than go.mod asks for is to fetch the newer one.
+export GOTOOLCHAIN := env('GOTOOLCHAIN', 'auto')
+
+qemu := if arch() == 'aarch64' { 'qemu-system-arm' } else { 'qemu-system-x86' }
+# The last version that Go 1.24 builds.
+golangci_lint := 'github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.8.0'
+
+[private]
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# install what building and testing need: Debian packages, Go, the modules
+deps:
+    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd
+    @./deps --go
+    @go mod download
+
+# install what only the benchmarks need
+deps-bench: deps
+    @./deps virtinst
+
+# build bin/vmhuge
+build:
+    @echo "building: bin/vmhuge"
+    @go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
+
+# format, vet, and every test, those against a real libvirtd as well (as root)
+test: deps build
+    @test -z "$(gofmt -l .)" || { echo "gofmt: not formatted: $(gofmt -l . | tr '\n' ' '); run gofmt -w on them" >&2; exit 1; }
+    go vet ./...
+    go test -count=1 -timeout 60m ./...
+
+# golangci-lint (its first run builds it, which takes a minute or two)
+lint:
+    go run {{ golangci_lint }} run
+
+# the benchmarks
+bench: deps deps-bench build
+    go test -count=1 -timeout 60m -run '^$' -bench . ./...
+
+# write the expected output of the command line's tests anew
+golden:
+    go test ./cmd/... -update
+
+# every fuzz target in turn, each for FUZZTIME
+fuzz FUZZTIME='20s':
+    @grep -r --include='*_test.go' '^func Fuzz' . | sed 's/:func \(Fuzz[A-Za-z0-9_]*\).*/ \1/' | while read -r file target; do \
+        echo "fuzzing: $target"; \
+        go test -run '^$' -fuzz "^$target\$" -fuzztime {{ FUZZTIME }} "$(dirname "$file")" </dev/null; \
+    done
+
+# build, then see it work: a guest that cannot get huge pages, then gets them
+demo: deps build
+    @examples/demo
