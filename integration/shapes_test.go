@@ -54,7 +54,6 @@ var shapes = []shape{
 	{name: "unit-k", guest: memory("<memory unit='k'>65536</memory>"), want: m32},
 	{name: "unit-MiB", guest: memory("<memory unit='MiB'>64</memory>"), want: m32},
 	{name: "unit-M", guest: memory("<memory unit='M'>64</memory>"), want: m32},
-	{name: "unit-GiB", guest: memory(gib1), want: pageCount{size2M: 512}},
 	{name: "unit-KB", guest: memory("<memory unit='KB'>65536</memory>"), want: m32}, // 62.5 MiB
 	{name: "unit-MB", guest: memory("<memory unit='MB'>64</memory>"), want: pageCount{size2M: 31}},
 	{name: "unit-b", guest: memory("<memory unit='b'>67108864</memory>"), want: m32},
@@ -78,7 +77,7 @@ var shapes = []shape{
 	{name: "page-unit-bytes", guest: backing("<hugepages><page size='2097152' unit='b'/></hugepages>"), want: m32},
 	{name: "page-nodeset-without-numa", guest: backing("<hugepages><page size='2048' nodeset='0'/></hugepages>"), want: m32},
 	{name: "page-4KiB", guest: backing("<hugepages><page size='4' unit='KiB'/></hugepages>"), want: none},
-	{name: "page-1G", guest: guest{memory: gib1, backing: pages1G}, want: pageCount{size1G: 1}},
+	{name: "page-1G-unit-GiB", guest: guest{memory: gib1, backing: pages1G}, want: pageCount{size1G: 1}},
 	{name: "page-1G-memory-1.5GiB", guest: guest{memory: "<memory unit='MiB'>1536</memory>", backing: pages1G}, want: pageCount{size1G: 2}},
 
 	// Guest NUMA cells. <memory> no longer counts.

@@ -15,6 +15,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
+	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/launcher"
 )
 
@@ -128,6 +129,7 @@ func TestEnableStartVerifyStop(t *testing.T) {
 // TestShutdownIsWaitedFor stops a guest that powers off by itself when asked.
 func TestShutdownIsWaitedFor(t *testing.T) {
 	hostAsBefore(t)
+	setPages(t, 0, size2M, 0)
 	dom := define(t, guest{memory: "<memory unit='MiB'>96</memory>", boots: true})
 	domain := nameOf(t, dom)
 	done(t, "enable", domain)
@@ -174,6 +176,7 @@ func TestReadyHostIsLeftAlone(t *testing.T) {
 // refuses.
 func TestRefusedStartGivesBack(t *testing.T) {
 	hostAsBefore(t)
+	setPages(t, 0, size2M, 0)
 	dom := define(t, guest{backing: pages2M,
 		devices: "<disk type='file'><source file='/var/lib/libvirt/nothing'/><target dev='vda' bus='virtio'/></disk>"})
 	refused(t, 1, []string{"starting", "/var/lib/libvirt/nothing"}, "start", nameOf(t, dom))
@@ -202,6 +205,23 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, readTestPools(t)); diff != "" {
 		t.Errorf("start --dry-run: %s", diff)
+	}
+}
+
+// TestHostReserve asks for a little more than the host gives by the rule.
+func TestHostReserve(t *testing.T) {
+	hostAsBefore(t)
+	mem, err := hostprep.Host{Root: "/"}.Meminfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kib := (mem.Total-hostpool.Reserve(mem.Total))/1024 + 100<<10
+	dom := define(t, guest{memory: fmt.Sprintf("<memory unit='KiB'>%d</memory>", kib/2048*2048), backing: pages2M})
+	if r := report(t, 4, "start", "--dry-run", nameOf(t, dom)); r.Fixable {
+		t.Errorf("by the rule: %+v", r)
+	}
+	if r := report(t, 4, "start", "--dry-run", "--host-reserve", "256M", nameOf(t, dom)); !r.Fixable {
+		t.Errorf("with --host-reserve: %+v", r)
 	}
 }
 
@@ -234,6 +254,7 @@ func TestMendsFolders(t *testing.T) {
 // TestInterrupted presses Ctrl-C, and kills, at moments all over a start. What
 // comes after: the guest runs and holds its pages, or nothing is left.
 func TestInterrupted(t *testing.T) {
+	setPages(t, 0, size2M, 0)
 	dom := define(t, guest{memory: "<memory unit='MiB'>512</memory>", backing: pages2M})
 	domain := nameOf(t, dom)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {

@@ -24,15 +24,16 @@ func (l *Launcher) Check(name string) (Report, error) {
 		return Report{}, err
 	}
 	defer d.Free()
-	r := l.inspect(d)
+	r := l.inspect(d, 0)
 	if d.state.active() {
 		return l.running(d, r)
 	}
 	return r, nil
 }
 
-// inspect runs the checks for the start of a domain that does not run.
-func (l *Launcher) inspect(d *domain) Report {
+// inspect runs the checks for the start of a domain that does not run. The
+// host keeps reserve bytes of ordinary memory; 0: the rule's.
+func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 	demand, err := l.demand(d)
 	if err != nil {
@@ -46,7 +47,7 @@ func (l *Launcher) inspect(d *domain) Report {
 		return r
 	}
 	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
-	guest, err := l.guest(d, demand)
+	guest, err := l.guest(d, demand, reserve)
 	if err != nil {
 		r.Verdict = hostprep.Unknown
 		r.Findings = []hostprep.Finding{{Check: "host", Severity: hostprep.Warning, Have: err.Error()}}
@@ -87,8 +88,8 @@ func forRoot(findings []hostprep.Finding) {
 }
 
 // guest gathers what the checks must know of a domain.
-func (l *Launcher) guest(d *domain, demand pages.Demand) (hostprep.Guest, error) {
-	guest := hostprep.Guest{Demand: demand, BaseDir: "libvirt/qemu", Session: l.session, UID: os.Getuid(),
+func (l *Launcher) guest(d *domain, demand pages.Demand, reserve int64) (hostprep.Guest, error) {
+	guest := hostprep.Guest{Demand: demand, BaseDir: l.baseDir, Session: l.session, UID: os.Getuid(),
 		Conf: l.conf, RunningIDs: []int{}}
 	asked, err := xml.Demand(d.xml, 0)
 	if err != nil {
@@ -107,7 +108,7 @@ func (l *Launcher) guest(d *domain, demand pages.Demand) (hostprep.Guest, error)
 		return guest, err
 	}
 	guest.Claimed = pool.Claimed(claims, d.uuid)
-	guest.HeadroomKiB, err = l.headroom(0)
+	guest.HeadroomKiB, err = l.headroom(reserve)
 	return guest, err
 }
 

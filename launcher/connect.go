@@ -3,6 +3,8 @@
 package launcher
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,6 +26,7 @@ type Launcher struct {
 	session bool // qemu:///session: the daemon runs as its user
 	uri     string
 	conf    string // the driver's qemu.conf; "": the system driver's
+	baseDir string // of the driver, below each hugetlbfs mount
 
 	// Notices are sentences about what was left behind by others and set right.
 	Notices []string
@@ -48,7 +51,7 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 	if err != nil {
 		return nil, refused(err, "connecting to "+uri)
 	}
-	l := &Launcher{conn: conn, host: host, uri: uri}
+	l := &Launcher{conn: conn, host: host, uri: uri, baseDir: "libvirt/qemu"}
 	if real, err := conn.GetURI(); err == nil {
 		l.uri = real // an alias of libvirt.conf is resolved
 	}
@@ -63,7 +66,10 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 				l.conf = filepath.Join(dir, "libvirt", "qemu.conf")
 			}
 		case "/embed":
-			l.conf = filepath.Join(u.Query().Get("root"), "etc", "qemu.conf")
+			root := u.Query().Get("root")
+			l.conf = filepath.Join(root, "etc", "qemu.conf")
+			// virDomainDriverGenerateRootHash() of libvirt.
+			l.baseDir = fmt.Sprintf("libvirt/qemu-embed-%.4x", sha256.Sum256([]byte(root)))
 		}
 	}
 	return l, nil

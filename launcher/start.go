@@ -38,7 +38,7 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		return Report{}, err
 	}
 	defer d.Free()
-	r := l.inspect(d)
+	r := l.inspect(d, o.HostReserve)
 	if d.state.active() {
 		return l.running(d, r)
 	}
@@ -57,7 +57,11 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	// the kernel lets only so many guests take them.
 	root := os.Geteuid() == 0
 	if root {
-		if short, err := l.hold(ctx, d, &r, o); err != nil || short {
+		short, err := l.hold(ctx, d, &r, o)
+		if errors.Is(err, context.Canceled) {
+			return r, interrupted(d.name)
+		}
+		if err != nil || short {
 			return r, advice.About(err, "starting %s", d.name)
 		}
 	}
@@ -151,14 +155,11 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	// Look, fix, look again: a pool whose pages are partly surplus of another
 	// guest first turns those into its own when it grows.
 	for range 3 {
-		guest, err := l.guest(d, demand)
+		guest, err := l.guest(d, demand, o.HostReserve)
 		if err != nil {
 			return false, err
 		}
 		guest.Claimed = pool.Claimed(ledger.Claims(), d.uuid)
-		if guest.HeadroomKiB, err = l.headroom(o.HostReserve); err != nil {
-			return false, err
-		}
 		state, err := pool.Read(l.host.Root)
 		if err != nil {
 			return false, err
@@ -231,8 +232,12 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 		if err := <-done; err == nil {
 			_ = d.Destroy()
 		}
-		return advice.New("starting "+d.name, "interrupted", "nothing was left behind")
+		return interrupted(d.name)
 	}
+}
+
+func interrupted(name string) error {
+	return advice.New("starting "+name, "interrupted", "the guest does not run, and its pages went back")
 }
 
 func startError(err error, name string) error {
