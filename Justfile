@@ -23,7 +23,7 @@ deps:
 
 # install what only the benchmarks need
 deps-bench: deps
-    @./deps virtinst
+    @./deps virtinst time
 
 # build bin/vmhuge
 build:

@@ -249,7 +249,7 @@ func (j Journal) lock() (unlock func(), err error) {
 		if err != nil {
 			return nil, err
 		}
-		for err = unix.EINTR; err == unix.EINTR; {
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
 			err = unix.Flock(int(dir.Fd()), unix.LOCK_EX)
 		}
 		if err != nil {

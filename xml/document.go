@@ -55,7 +55,7 @@ func parse(raw []byte) (*document, error) {
 		number *strconv.NumError
 	)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		d.root = s.root
 		return d, nil
 	case errors.As(err, &told):

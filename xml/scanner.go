@@ -3,6 +3,7 @@ package xml
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -68,7 +69,7 @@ func (s *scanner) Token() (xml.Token, error) {
 	for {
 		start := s.offset()
 		token, err := s.dec.RawToken()
-		if err == io.EOF && (s.root == nil || len(s.open) > 0) {
+		if errors.Is(err, io.EOF) && (s.root == nil || len(s.open) > 0) {
 			return nil, broken("is cut off before </domain>")
 		}
 		if err != nil {

@@ -28,7 +28,7 @@ func (p *program) statusCommand() *cli.Command {
 					return err
 				}
 				select {
-				case <-c.Context.Done():
+				case <-c.Done():
 					return nil
 				case <-time.After(2 * time.Second):
 					if terminal(p.stdout) {

@@ -89,7 +89,7 @@ func TestOpenWithoutPermission(t *testing.T) {
 	if want := "changing the page pools: mkdir /run/vmhuge: permission denied; run vmhuge as root"; err.Error() != want {
 		t.Errorf("%v\nnot\n%s", err, want)
 	}
-	if err := openError(unix.EROFS); err != unix.EROFS {
+	if err := openError(unix.EROFS); !errors.Is(err, unix.EROFS) {
 		t.Error(err)
 	}
 }
