@@ -111,7 +111,8 @@ func (h Host) Prove(pid int, ramKiB int64) (Proof, error) {
 func parseStatusHugetlb(r io.Reader) (int64, error) {
 	for scan := bufio.NewScanner(r); scan.Scan(); {
 		if rest, ok := strings.CutPrefix(scan.Text(), "HugetlbPages:"); ok {
-			return strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 52)
+			return int64(kib), err
 		}
 	}
 	return 0, errors.New("/proc/PID/status has no line HugetlbPages: the kernel has no hugetlb pages")
@@ -147,8 +148,10 @@ func parseNumaMaps(r io.Reader) []numaMap {
 			}
 			if key == "kernelpagesize_kB" {
 				m.sizeKiB = n
-			} else if node, err := strconv.Atoi(strings.TrimPrefix(key, "N")); err == nil && key[0] == 'N' {
-				m.pages[node] += n
+			} else if digits, ok := strings.CutPrefix(key, "N"); ok {
+				if node, err := strconv.ParseUint(digits, 10, 16); err == nil {
+					m.pages[int(node)] += n
+				}
 			}
 		}
 		maps = append(maps, m)

@@ -58,6 +58,28 @@ func (n nobody) run(wantCode int, args ...string) string {
 	return string(out)
 }
 
+// TestNoPermission asks the system's libvirtd for what only root may.
+func TestNoPermission(t *testing.T) {
+	hostAsBefore(t)
+	n := newNobody(t)
+	const socket = "/run/libvirt/libvirt-sock"
+	info, err := os.Stat(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(socket, info.Mode()) })
+	// First polkit refuses, or is not there; then the socket itself.
+	for _, mode := range []os.FileMode{0o777, 0o700} {
+		if err := os.Chmod(socket, mode); err != nil {
+			t.Fatal(err)
+		}
+		out := n.run(1, filepath.Join(scratch, "bin", "vmhuge"), "check", "-c", "qemu:///system", "web1")
+		if !strings.Contains(out, "run as root, or join the group libvirt") || strings.Count(out, "\n") != 1 {
+			t.Errorf("check as nobody: %s", out)
+		}
+	}
+}
+
 // TestSession runs a guest of an unprivileged libvirtd: no mount, no ledger,
 // only pages that are there.
 func TestSession(t *testing.T) {

@@ -4,6 +4,7 @@ package launcher
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -49,7 +50,7 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 	}
 	conn, err := libvirt.NewConnect(uri)
 	if err != nil {
-		return nil, refused(err, "connecting to "+uri)
+		return nil, cannotConnect(err, uri)
 	}
 	l := &Launcher{conn: conn, host: host, uri: uri, baseDir: "libvirt/qemu"}
 	if real, err := conn.GetURI(); err == nil {
@@ -73,6 +74,16 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 		}
 	}
 	return l, nil
+}
+
+// cannotConnect names being root as the cure where nothing better is known:
+// who is not is refused in as many words as there are ways to authenticate.
+func cannotConnect(err error, uri string) error {
+	err = refused(err, "connecting to "+uri)
+	if told := (*advice.Error)(nil); errors.As(err, &told) && told.Do == "" && os.Geteuid() != 0 {
+		told.Do = runAsRoot
+	}
+	return err
 }
 
 // Close ends the connection; guests go on.

@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
@@ -12,5 +13,7 @@ var password = regexp.MustCompile(`passwd=('[^']*'|"[^"]*")`)
 // Diff is a unified diff of two domain XMLs, "" where they are the same. It is
 // for eyes and logs, so it shows no passwords.
 func Diff(oldName string, old []byte, newName string, new []byte) string {
-	return password.ReplaceAllString(string(diff.Diff(oldName, old, newName, new)), "passwd='***'")
+	text := string(diff.Diff(oldName, old, newName, new))
+	_, text, _ = strings.Cut(text, "\n") // a line that names both, as the next two do
+	return password.ReplaceAllString(text, "passwd='***'")
 }

@@ -32,6 +32,8 @@ var refusals = []struct {
 	{[]string{"Hook script execution failed"}, advice.Failed, "a hook in /etc/libvirt/hooks refused the start; its own words are above"},
 }
 
+const runAsRoot = "run as root, or join the group libvirt"
+
 // refused turns an error of libvirt into one that a user can act on.
 func refused(err error, what string) error {
 	var e libvirt.Error
@@ -44,7 +46,7 @@ func refused(err error, what string) error {
 		r.Why, r.Do = "there is no such domain", "virsh list --all names them"
 	case strings.Contains(e.Message, "Failed to connect socket") && strings.Contains(e.Message, "Permission denied"),
 		e.Code == libvirt.ERR_AUTH_UNAVAILABLE, e.Code == libvirt.ERR_AUTH_CANCELLED, e.Code == libvirt.ERR_AUTH_FAILED:
-		r.Do = "run as root, or join the group libvirt"
+		r.Do = runAsRoot
 	case strings.Contains(e.Message, "Failed to connect socket"):
 		r.Do = "start libvirt: systemctl start libvirtd (or virtqemud.socket)"
 	case e.Code == libvirt.ERR_OPERATION_DENIED, e.Code == libvirt.ERR_ACCESS_DENIED:

@@ -3,6 +3,7 @@ package xml
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -150,7 +151,7 @@ func strangers(t *testing.T, doc []byte) []string {
 	skip := 0
 	for {
 		token, err := dec.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return collapse(kept)
 		}
 		if err != nil {

@@ -180,7 +180,7 @@ func TestCrash(t *testing.T) {
 			}
 			// A second run finds nothing more to do.
 			l.Close()
-			l = open(t, root)
+			open(t, root)
 			if nr(t, root, 0, 2048) != test.pages && test.phase != Owed {
 				t.Errorf("the second run changed it to %d pages", nr(t, root, 0, 2048))
 			}
