@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
 )
 
 // shape is a way to write down a guest's memory, and the pages that it takes.
@@ -17,6 +19,9 @@ type shape struct {
 	guest   guest
 	want    pageCount
 	refused string // what libvirt says to the definition, or QEMU at the start
+	// The memory is a file and does not fill its last page: QEMU since 9.1
+	// refuses it, whatever those before said.
+	unfilled bool
 }
 
 // Abbreviations for the table; what a row is about is always spelled out.
@@ -54,14 +59,14 @@ var shapes = []shape{
 	{name: "unit-k", guest: memory("<memory unit='k'>65536</memory>"), want: m32},
 	{name: "unit-MiB", guest: memory("<memory unit='MiB'>64</memory>"), want: m32},
 	{name: "unit-M", guest: memory("<memory unit='M'>64</memory>"), want: m32},
-	{name: "unit-KB", guest: memory("<memory unit='KB'>65536</memory>"), want: m32}, // 62.5 MiB
+	{name: "unit-KB", unfilled: true, guest: memory("<memory unit='KB'>65536</memory>"), want: m32}, // 62.5 MiB
 	{name: "unit-MB", guest: memory("<memory unit='MB'>64</memory>"), want: pageCount{size2M: 31}},
 	{name: "unit-b", guest: memory("<memory unit='b'>67108864</memory>"), want: m32},
 	{name: "unit-bytes", guest: memory("<memory unit='bytes'>67108864</memory>"), want: m32},
-	{name: "unit-bytes-one-more", guest: memory("<memory unit='bytes'>67108865</memory>"), want: m33},
+	{name: "unit-bytes-one-more", unfilled: true, guest: memory("<memory unit='bytes'>67108865</memory>"), want: m33},
 	{name: "unit-small-letters", guest: memory("<memory unit='mib'>64</memory>"), want: m32},
-	{name: "not-a-MiB", guest: memory("<memory unit='KiB'>65540</memory>"), want: m33},
-	{name: "not-a-page", guest: memory("<memory unit='MiB'>65</memory>"), want: m33},
+	{name: "not-a-MiB", unfilled: true, guest: memory("<memory unit='KiB'>65540</memory>"), want: m33},
+	{name: "not-a-page", unfilled: true, guest: memory("<memory unit='MiB'>65</memory>"), want: m33},
 	{name: "currentMemory-smaller", guest: memory(mib64 + "<currentMemory unit='MiB'>32</currentMemory>"), want: m32},
 	{name: "dumpCore-off", guest: memory("<memory unit='MiB' dumpCore='off'>64</memory>"), want: m32},
 	{name: "number-with-comment", guest: memory("<memory unit='MiB'>6<!-- x -->4</memory>"), want: m32},
@@ -78,15 +83,15 @@ var shapes = []shape{
 	{name: "page-nodeset-without-numa", guest: backing("<hugepages><page size='2048' nodeset='0'/></hugepages>"), want: m32},
 	{name: "page-4KiB", guest: backing("<hugepages><page size='4' unit='KiB'/></hugepages>"), want: none},
 	{name: "page-1G-unit-GiB", guest: guest{memory: gib1, backing: pages1G}, want: pageCount{size1G: 1}},
-	{name: "page-1G-memory-1.5GiB", guest: guest{memory: "<memory unit='MiB'>1536</memory>", backing: pages1G}, want: pageCount{size1G: 2}},
+	{name: "page-1G-memory-1.5GiB", unfilled: true, guest: guest{memory: "<memory unit='MiB'>1536</memory>", backing: pages1G}, want: pageCount{size1G: 2}},
 
 	// Guest NUMA cells. <memory> no longer counts.
 	{name: "cells", guest: more(cells32x2), want: m32},
-	{name: "cells-odd", guest: more("<cpu><numa><cell id='0' cpus='0' memory='33' unit='MiB'/><cell id='1' memory='31' unit='MiB'/></numa></cpu>"), want: m33},
+	{name: "cells-odd", unfilled: true, guest: more("<cpu><numa><cell id='0' cpus='0' memory='33' unit='MiB'/><cell id='1' memory='31' unit='MiB'/></numa></cpu>"), want: m33},
 	{name: "cells-less-than-memory", guest: guest{memory: "<memory unit='MiB'>256</memory>", backing: pages2M, more: cells32x2}, want: m32},
 	{name: "cells-more-than-memory", guest: guest{memory: "<memory unit='MiB'>32</memory>", backing: pages2M, more: cells32x2}, want: m32},
 	{name: "cell-unit-none", guest: cell("memory='65536'"), want: m32},
-	{name: "cell-not-a-MiB", guest: cell("memory='65540' unit='KiB'"), want: m33},
+	{name: "cell-not-a-MiB", unfilled: true, guest: cell("memory='65540' unit='KiB'"), want: m33},
 	{name: "cell-shared", guest: cell("memory='64' unit='MiB' memAccess='shared'"), want: m32},
 	{name: "cell-discard", guest: cell("memory='64' unit='MiB' discard='yes'"), want: m32},
 	{name: "cells-without-id", guest: more("<cpu><numa><cell cpus='0' memory='32' unit='MiB'/><cell memory='32' unit='MiB'/></numa></cpu>"), want: m32},
@@ -123,7 +128,7 @@ var shapes = []shape{
 	{name: "numatune-interleave", guest: more("<numatune><memory mode='interleave' nodeset='0'/></numatune>"), want: m32},
 	{name: "numatune-restrictive", guest: more("<numatune><memory mode='restrictive' nodeset='0'/></numatune>"), want: m32},
 	{name: "memnode-strict", guest: more(cell64 + "<numatune><memnode cellid='0' mode='strict' nodeset='0'/></numatune>"), want: m32},
-	{name: "numatune-restrictive-not-a-page", guest: guest{memory: "<memory unit='MiB'>65</memory>", backing: pages2M, more: "<numatune><memory mode='restrictive' nodeset='0'/></numatune>"}, want: m33},
+	{name: "numatune-restrictive-not-a-page", unfilled: true, guest: guest{memory: "<memory unit='MiB'>65</memory>", backing: pages2M, more: "<numatune><memory mode='restrictive' nodeset='0'/></numatune>"}, want: m33},
 
 	// Memory devices.
 	{name: "maxMemory-alone", guest: device(pages2M, ""), want: m32},
@@ -151,7 +156,6 @@ var shapes = []shape{
 	{name: "vcpu-cpuset", guest: more("<vcpu placement='static' cpuset='0'>2</vcpu>"), want: m32},
 	{name: "cpu-topology", guest: more("<vcpu>4</vcpu><cpu><topology sockets='2' cores='2' threads='1'/></cpu>"), want: m32},
 	{name: "video-vga-64MiB", guest: guest{backing: pages2M, devices: "<video><model type='vga' vram='65536'/></video>"}, want: m32},
-	{name: "video-qxl", guest: guest{backing: pages2M, devices: "<video><model type='qxl' ram='65536' vram='65536'/></video>"}, want: m32},
 
 	// Refused when defined.
 	{name: "source-anonymous", guest: backing(pages2M + "<source type='anonymous'/>"), refused: "hugepages are not allowed with anonymous memory source"},
@@ -169,8 +173,8 @@ var shapes = []shape{
 	{name: "cell-less-than-page", guest: guest{backing: pages1G, more: cellGib32}, refused: "must be equal to or larger than page size 0x40000000"},
 	{name: "memfd-not-a-page", guest: guest{memory: "<memory unit='MiB'>65</memory>", backing: pages2M + "<source type='memfd'/>"}, refused: "failed to resize memfd to 68157440: Invalid argument"},
 	{name: "memfd-less-than-page", guest: backing(pages1G + "<source type='memfd'/>"), refused: "failed to resize memfd to 67108864: Invalid argument"},
-	{name: "numatune-strict-not-a-page", guest: guest{memory: "<memory unit='MiB'>65</memory>", backing: pages2M, more: "<numatune><memory mode='strict' nodeset='0'/></numatune>"}, refused: "cannot bind memory to host NUMA nodes: Invalid argument"},
-	{name: "dimm-not-a-1G-page", guest: device(pages2M, "<memory model='dimm'><source><pagesize unit='GiB'>1</pagesize></source><target><size unit='MiB'>1536</size><node>0</node></target></memory>"), refused: "backend memory size must be multiple of 0x40000000"},
+	{name: "numatune-strict-not-a-page", unfilled: true, guest: guest{memory: "<memory unit='MiB'>65</memory>", backing: pages2M, more: "<numatune><memory mode='strict' nodeset='0'/></numatune>"}, refused: "cannot bind memory to host NUMA nodes: Invalid argument"},
+	{name: "dimm-not-a-1G-page", unfilled: true, guest: device(pages2M, "<memory model='dimm'><source><pagesize unit='GiB'>1</pagesize></source><target><size unit='MiB'>1536</size><node>0</node></target></memory>"), refused: "backend memory size must be multiple of 0x40000000"},
 	{name: "virtio-mem-block-less-than-page", guest: device(pages2M, "<memory model='virtio-mem'><source><pagesize unit='GiB'>1</pagesize></source><target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"), refused: "'block-size' property has to be at least the page size"},
 }
 
@@ -188,6 +192,9 @@ func TestShapes(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(s.name, func(t *testing.T) {
 			s.guest.name = domainName(t)
+			if s.unfilled && fillsPages(t) {
+				s.want, s.refused = none, "qemu_madvise: Invalid argument"
+			}
 			dom, err := tryDefine(t, s.guest)
 			if err == nil {
 				taken := takenPages(t, func() { err = tryStartPaused(dom) })
@@ -207,6 +214,33 @@ func TestShapes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fillsPages says whether this QEMU wants the last page filled.
+func fillsPages(t *testing.T) bool {
+	t.Helper()
+	version, err := libvirtd.conn.GetVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version >= 9001000
+}
+
+// TestUnfilledPage holds check to what this QEMU makes of memory that does not
+// fill its last page.
+func TestUnfilledPage(t *testing.T) {
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 33)
+	dom := define(t, memory("<memory unit='MiB'>65</memory>"))
+	if !fillsPages(t) {
+		done(t, "check", nameOf(t, dom))
+		startPaused(t, dom)
+		return
+	}
+	if r := report(t, 3, "check", nameOf(t, dom)); r.Verdict != hostprep.BadDomain || !strings.Contains(r.Findings[0].Do, "--round") {
+		t.Errorf("check: %+v", r)
+	}
+	startFails(t, dom, "qemu_madvise: Invalid argument")
 }
 
 // TestShapesDemand asks vmhuge what each shape takes. It must know exactly,

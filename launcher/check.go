@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -57,6 +58,9 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	if os.Geteuid() != 0 {
 		forRoot(r.Findings)
 	}
+	if f := l.unfilled(d, demand); f != nil {
+		r.Findings = append([]hostprep.Finding{*f}, r.Findings...)
+	}
 	if demand.Backing == pages.None {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
 			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
@@ -69,6 +73,24 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	}
 	r.Verdict, r.Ready, r.Fixable = hostprep.Conclude(r.Findings)
 	return r
+}
+
+// unfilled finds memory that does not fill its last page. QEMU before 9.1 maps
+// the whole page; since then memory-backend-file refuses it
+// ("qemu_madvise: Invalid argument").
+func (l *Launcher) unfilled(d *domain, demand pages.Demand) *hostprep.Finding {
+	for _, item := range demand.Items {
+		if item.PageSize == 0 || item.MemoryKiB%item.PageSize.KiB() == 0 {
+			continue
+		}
+		if version, err := l.conn.GetVersion(); err != nil || version < 9001000 {
+			return nil
+		}
+		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,
+			Have: fmt.Sprintf("%s of memory on pages of %s", pages.FormatBytes(item.MemoryKiB*pages.KiB), item.PageSize),
+			Need: "a multiple of the page, as QEMU wants since 9.1", Do: "run vmhuge enable --round " + d.name}
+	}
+	return nil
 }
 
 // forRoot says of what vmhuge could mend as root what root would do.
