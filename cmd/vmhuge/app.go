@@ -131,6 +131,21 @@ func anyNames(c *cli.Context) ([]string, error) {
 	return names, nil
 }
 
+// onNamed connects for a command that works on the domains it was given.
+func (p *program) onNamed(c *cli.Context, do func(l *launcher.Launcher, names []string) error) error {
+	names, err := names(c)
+	if err != nil {
+		return err
+	}
+	l, err := p.connect()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	defer p.notices(l)
+	return do(l, names)
+}
+
 // noNames refuses names for a command that takes none.
 func noNames(c *cli.Context) error {
 	if c.NArg() > 0 {

@@ -22,22 +22,15 @@ A domain that runs keeps its memory until its next cold start. Its former XML
 is kept, and vmhuge disable takes the change back.`,
 		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}),
 		Action: func(c *cli.Context) error {
-			names, err := names(c)
-			if err != nil {
-				return err
-			}
 			want, err := wanted(c)
 			if err != nil {
 				return err
 			}
-			l, err := p.connect()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			return each(p, names, func(name string) (launcher.Edit, error) { return l.Enable(name, want) },
-				func(e launcher.Edit) { p.showEdit(e, "enabled", want.DryRun) },
-				func(launcher.Edit) int { return exitDone })
+			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+				return each(p, names, func(name string) (launcher.Edit, error) { return l.Enable(name, want) },
+					func(e launcher.Edit) { p.showEdit(e, "enabled", want.DryRun) },
+					func(launcher.Edit) int { return exitDone })
+			})
 		},
 	}
 }
@@ -49,19 +42,12 @@ func (p *program) disableCommand() *cli.Command {
 		ArgsUsage: "DOMAIN…",
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}},
 		Action: func(c *cli.Context) error {
-			names, err := names(c)
-			if err != nil {
-				return err
-			}
-			l, err := p.connect()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
 			dryRun := c.Bool("dry-run")
-			return each(p, names, func(name string) (launcher.Edit, error) { return l.Disable(name, dryRun) },
-				func(e launcher.Edit) { p.showEdit(e, "disabled", dryRun) },
-				func(launcher.Edit) int { return exitDone })
+			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+				return each(p, names, func(name string) (launcher.Edit, error) { return l.Disable(name, dryRun) },
+					func(e launcher.Edit) { p.showEdit(e, "disabled", dryRun) },
+					func(launcher.Edit) int { return exitDone })
+			})
 		},
 	}
 }

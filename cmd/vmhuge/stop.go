@@ -20,28 +20,20 @@ func (p *program) stopCommand() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "end a guest that does not shut down in time"},
 		},
 		Action: func(c *cli.Context) error {
-			names, err := names(c)
-			if err != nil {
-				return err
-			}
 			timeout, err := parseTimeout(c.String("timeout"))
 			if err != nil {
 				return err
 			}
-			l, err := p.connect()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			defer p.notices(l)
-			return each(p, names, func(name string) (launcher.Stopped, error) {
-				report, clear := p.progress(name)
-				defer clear()
-				if report != nil {
-					report("waiting for it to shut down", 0, 0)
-				}
-				return l.Stop(c.Context, name, timeout, c.Bool("force"))
-			}, p.showStopped, func(launcher.Stopped) int { return exitDone })
+			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+				return each(p, names, func(name string) (launcher.Stopped, error) {
+					report, clear := p.progress(name)
+					defer clear()
+					if report != nil {
+						report("waiting for it to shut down", 0, 0)
+					}
+					return l.Stop(c.Context, name, timeout, c.Bool("force"))
+				}, p.showStopped, func(launcher.Stopped) int { return exitDone })
+			})
 		},
 	}
 }

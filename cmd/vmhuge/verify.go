@@ -19,23 +19,16 @@ func (p *program) verifyCommand() *cli.Command {
 		Usage:     "show from the kernel's accounting which pages a running guest's RAM is on",
 		ArgsUsage: "DOMAIN…",
 		Action: func(c *cli.Context) error {
-			names, err := names(c)
-			if err != nil {
-				return err
-			}
-			l, err := p.connect()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			return each(p, names, func(name string) (verified, error) {
-				r, err := l.Verify(name)
-				v := verified{Name: r.Name, UUID: r.UUID, State: r.State}
-				if r.Proof != nil {
-					v.Proof = *r.Proof
-				}
-				return v, err
-			}, p.showVerified, codeOfProof)
+			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+				return each(p, names, func(name string) (verified, error) {
+					r, err := l.Verify(name)
+					v := verified{Name: r.Name, UUID: r.UUID, State: r.State}
+					if r.Proof != nil {
+						v.Proof = *r.Proof
+					}
+					return v, err
+				}, p.showVerified, codeOfProof)
+			})
 		},
 	}
 }
