@@ -87,7 +87,8 @@ func fillPrivateDirs(dir string) error {
 		}
 	}
 	// Security modules are the lab's subject; here they would only get in the way.
-	if err := os.WriteFile(in("/etc/libvirt/qemu.conf"), []byte("security_driver = \"none\"\n"), 0o600); err != nil {
+	// sudo leaves a limit of 0 for core files, which libvirt 11 can't always raise.
+	if err := os.WriteFile(in("/etc/libvirt/qemu.conf"), []byte("security_driver = \"none\"\nmax_core = 0\n"), 0o600); err != nil {
 		return err
 	}
 	// What libvirt found out about QEMU takes seconds to find out again.

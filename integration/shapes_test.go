@@ -193,7 +193,7 @@ func TestShapes(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			s.guest.name = domainName(t)
 			if s.unfilled && fillsPages(t) {
-				s.want, s.refused = none, "qemu_madvise: Invalid argument"
+				s.want, s.refused = none, "memory size must be multiple of"
 			}
 			dom, err := tryDefine(t, s.guest)
 			if err == nil {
@@ -240,7 +240,7 @@ func TestUnfilledPage(t *testing.T) {
 	if r := report(t, 3, "check", nameOf(t, dom)); r.Verdict != hostprep.BadDomain || !strings.Contains(r.Findings[0].Do, "--round") {
 		t.Errorf("check: %+v", r)
 	}
-	startFails(t, dom, "qemu_madvise: Invalid argument")
+	startFails(t, dom, "memory size must be multiple of 2 MiB")
 }
 
 // TestShapesDemand asks vmhuge what each shape takes. It must know exactly,

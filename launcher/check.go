@@ -76,8 +76,8 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 }
 
 // unfilled finds memory that does not fill its last page. QEMU before 9.1 maps
-// the whole page; since then memory-backend-file refuses it
-// ("qemu_madvise: Invalid argument").
+// the whole page; since then it refuses: "backend 'memory-backend-file' memory
+// size must be multiple of 2 MiB".
 func (l *Launcher) unfilled(d *domain, demand pages.Demand) *hostprep.Finding {
 	for _, item := range demand.Items {
 		if item.PageSize == 0 || item.MemoryKiB%item.PageSize.KiB() == 0 {

@@ -26,7 +26,6 @@ var refusals = []struct {
 	{[]string{"NUMA node", "unavailable"}, advice.Failed, "correct the nodeset in <numatune>"},
 	{[]string{"must be equal to or larger than page size"}, advice.Failed, "the guest is smaller than one page: use a smaller page size"},
 	{[]string{"memory size must be multiple of"}, advice.Failed, "run vmhuge enable --round"},
-	{[]string{"qemu_madvise: Invalid argument"}, advice.Failed, "run vmhuge enable --round"},
 	{[]string{"failed to resize memfd"}, advice.Failed, "run vmhuge enable --round"},
 	{[]string{"Could not access KVM kernel module"}, advice.Failed, "load kvm_intel or kvm_amd, and let QEMU's user open /dev/kvm"},
 	{[]string{"Failed to query numad"}, advice.Failed, "install numad, or give <numatune> a nodeset"},
