@@ -166,7 +166,7 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 		return f, nil
 	}
 	f.Changes, f.Restart = changes, true
-	f.Do = joinChanges(changes) + " && systemctl restart libvirtd, or " + orMemfd
+	f.Do = JoinChanges(changes) + " && systemctl restart libvirtd, or " + orMemfd
 	return f, nil
 }
 

@@ -67,10 +67,11 @@ var pathCheck = Check{"path", func(h Host, g Guest) ([]Finding, error) {
 func (f *Finding) mend(changes ...Change) {
 	f.Changes = append(f.Changes, changes...)
 	f.Fixable = true
-	f.Do = "vmhuge start does: " + joinChanges(f.Changes)
+	f.Do = "vmhuge start does: " + JoinChanges(f.Changes)
 }
 
-func joinChanges(changes []Change) string {
+// JoinChanges writes changes as one line, as a person would type them.
+func JoinChanges(changes []Change) string {
 	var lines []string
 	for _, c := range changes {
 		lines = append(lines, c.String())

@@ -217,7 +217,7 @@ func show(findings []Finding) string {
 		}
 		line += ": " + f.Have
 		if len(f.Changes) > 0 && f.Changes[0].Kind != KindPool { // those: TestPoolChanges
-			line += " [" + strings.ReplaceAll(joinChanges(f.Changes), " && ", "; ") + "]"
+			line += " [" + strings.ReplaceAll(JoinChanges(f.Changes), " && ", "; ") + "]"
 		}
 		lines = append(lines, line)
 	}

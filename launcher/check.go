@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
-	"vmhuge/xml"
 )
 
 // Check says whether a plain start of a domain would succeed now. It writes
@@ -36,7 +33,7 @@ func (l *Launcher) Check(name string) (Report, error) {
 // host keeps reserve bytes of ordinary memory; 0: the rule's.
 func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
-	demand, err := l.demand(d)
+	demand, openSize, err := l.demand(d)
 	if err != nil {
 		r.Verdict = hostprep.BadDomain
 		f := hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Have: err.Error(), Verdict: hostprep.BadDomain,
@@ -48,7 +45,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 		return r
 	}
 	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
-	guest, err := l.guest(d, demand, reserve)
+	guest, err := l.guest(d, demand, openSize, reserve)
 	if err != nil {
 		r.Verdict = hostprep.Unknown
 		r.Findings = []hostprep.Finding{{Check: "host", Severity: hostprep.Warning, Have: err.Error()}}
@@ -101,23 +98,14 @@ func forRoot(findings []hostprep.Finding) {
 			continue
 		}
 		f.Fixable = false
-		var lines []string
-		for _, change := range f.Changes {
-			lines = append(lines, change.String())
-		}
-		f.Do = "as root: " + strings.Join(lines, " && ")
+		f.Do = "as root: " + hostprep.JoinChanges(f.Changes)
 	}
 }
 
 // guest gathers what the checks must know of a domain.
-func (l *Launcher) guest(d *domain, demand pages.Demand, reserve int64) (hostprep.Guest, error) {
+func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve int64) (hostprep.Guest, error) {
 	guest := hostprep.Guest{Demand: demand, BaseDir: l.baseDir, Session: l.session, UID: os.Getuid(),
-		Conf: l.conf, RunningIDs: []int{}}
-	asked, err := xml.Demand(d.xml, 0)
-	if err != nil {
-		return guest, err
-	}
-	guest.DefaultSize = slices.ContainsFunc(asked.Items, func(i pages.Item) bool { return i.PageSize == 0 })
+		Conf: l.conf, DefaultSize: openSize, RunningIDs: []int{}}
 	ids, err := l.conn.ListDomains()
 	if err != nil {
 		return guest, refused(err, "listing the running domains")

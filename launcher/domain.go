@@ -117,15 +117,20 @@ func (d *domain) definition() ([]byte, error) {
 	return []byte(text), nil
 }
 
-func (l *Launcher) demand(d *domain) (pages.Demand, error) {
-	var size pages.Size
-	if l.qemu && !l.remote {
-		var err error
-		if size, err = l.host.DefaultPageSize(l.conf); err != nil {
-			return pages.Demand{}, err
-		}
+// demand reads what a start of a domain takes. openSize: the domain leaves the
+// page size to the host, which is looked at only then.
+func (l *Launcher) demand(d *domain) (demand pages.Demand, openSize bool, err error) {
+	demand, err = xml.Demand(d.xml, 0)
+	openSize = slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 })
+	if err != nil || !openSize || !l.qemu || l.remote {
+		return demand, openSize, err
 	}
-	return xml.Demand(d.xml, size)
+	size, err := l.host.DefaultPageSize(l.conf)
+	if err != nil {
+		return demand, openSize, err
+	}
+	demand, err = xml.Demand(d.xml, size)
+	return demand, openSize, err
 }
 
 // Names returns the names of all domains, sorted.
@@ -158,7 +163,7 @@ func (l *Launcher) Only() (string, error) {
 		if err != nil {
 			continue
 		}
-		if demand, err := l.demand(d); err == nil && demand.Backing == pages.Hugetlb {
+		if demand, _, err := l.demand(d); err == nil && demand.Backing == pages.Hugetlb {
 			enabled = append(enabled, name)
 		}
 		_ = d.Free()

@@ -135,7 +135,7 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 		return false, err
 	}
 	defer ledger.Close()
-	demand, err := l.demand(d)
+	demand, openSize, err := l.demand(d)
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +155,7 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	// Look, fix, look again: a pool whose pages are partly surplus of another
 	// guest first turns those into its own when it grows.
 	for range 3 {
-		guest, err := l.guest(d, demand, o.HostReserve)
+		guest, err := l.guest(d, demand, openSize, o.HostReserve)
 		if err != nil {
 			return false, err
 		}
@@ -225,7 +225,10 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 	go func() { done <- d.CreateWithFlags(flags) }()
 	select {
 	case err := <-done:
-		return startError(err, d.name)
+		if err != nil {
+			return refused(err, "starting "+d.name)
+		}
+		return nil
 	case <-ctx.Done():
 		// Too early, and there is nothing to destroy yet: look again after.
 		_ = d.Destroy()
@@ -238,13 +241,6 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 
 func interrupted(name string) error {
 	return advice.New("starting "+name, "interrupted", "the guest does not run, and its pages went back")
-}
-
-func startError(err error, name string) error {
-	if err == nil {
-		return nil
-	}
-	return refused(err, "starting "+name)
 }
 
 // settled writes down that a guest runs.
