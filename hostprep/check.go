@@ -1,6 +1,9 @@
 package hostprep
 
-import "vmhuge/internal/pages"
+import (
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
 
 // Severity is how much a finding weighs.
 type Severity string
@@ -70,9 +73,8 @@ type Guest struct {
 	// RunningIDs are the ids of the domains that run now. nil: not known; then
 	// no folder counts as left behind because of its id.
 	RunningIDs []int
-	// Claimed is what pending starts of other guests will yet take from the
-	// pools of each size.
-	Claimed map[pages.Size]int64
+	// Pending is what other guests that are starting will yet take.
+	Pending []pool.Pending
 	// HeadroomKiB is how much the pools may still grow.
 	HeadroomKiB int64
 }

@@ -37,7 +37,7 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 		for _, m := range mounts {
 			// Of what is reserved, min_size= keeps that much for guests on the mount.
 			if f.Severity == Blocker && l.nodes == nil && m.Size == l.size && m.MinSize > 0 &&
-				l.least <= l.sure+l.perhaps+min(l.reserved, m.MinSize/int64(m.Size)) {
+				l.least <= l.could()+min(l.reserved, m.MinSize/int64(m.Size)) {
 				f.Severity, f.Verdict = Warning, Unknown
 				f.Have += fmt.Sprintf(", some perhaps for guests on %s (min_size=%d)", m.Point, m.MinSize)
 			}
@@ -115,11 +115,12 @@ type limit struct {
 	// What the guest takes there: at least, when all that may come from other
 	// nodes does, and at most, when nothing does.
 	least, most int64
-	// What is there for it; and what overcommit adds if the kernel then finds
-	// free memory.
-	sure, perhaps int64
+	// What is there for it whatever happens; what other guests that are
+	// starting may take here or on another node; and what overcommit adds if
+	// the kernel then finds free memory.
+	sure, contested, overcommit int64
 
-	free, total, reserved, claimed int64 // of which sure is made, for the message
+	free, total, reserved, promised int64 // of which sure is made, for the message
 }
 
 // limits returns every condition for the guest's start, those of the smallest
@@ -142,10 +143,15 @@ func limits(state pool.State, g Guest) []limit {
 		}
 		overcommit := max(0, global.Overcommit-global.Surplus)
 		whole := limit{
-			size: size, least: total.Pages, most: total.Pages,
-			sure: global.Free - global.Reserved - g.Claimed[size], perhaps: overcommit,
-			free: global.Free, total: global.Total, reserved: global.Reserved, claimed: g.Claimed[size],
+			size: size, least: total.Pages, most: total.Pages, overcommit: overcommit,
+			free: global.Free, total: global.Total, reserved: global.Reserved,
 		}
+		for _, p := range g.Pending {
+			if p.Size == size {
+				whole.promised += p.Unmapped
+			}
+		}
+		whole.sure = whole.free - whole.reserved - whole.promised
 		sets := []limit{whole}
 		add := func(l limit) {
 			for _, node := range l.nodes {
@@ -153,22 +159,22 @@ func limits(state pool.State, g Guest) []limit {
 				l.free += p.Free
 				l.total += p.Total
 			}
-			// Other guests take their pages elsewhere as far as there are any.
-			l.claimed = max(0, whole.claimed-(whole.free-l.free))
-			l.sure = l.free - l.claimed
-			l.least += max(0, l.most-l.least-(whole.free-l.free))
+			elsewhere := whole.free - l.free
+			l.promised, l.contested = promised(g.Pending, size, l.nodes, elsewhere)
+			l.sure = l.free - l.promised - l.contested
+			l.least += max(0, l.most-l.least-elsewhere)
 			i := slices.IndexFunc(sets, func(o limit) bool { return slices.Equal(o.nodes, l.nodes) })
 			if i < 0 {
 				sets = append(sets, l)
 				return
 			}
 			sets[i].least, sets[i].most = max(sets[i].least, l.least), max(sets[i].most, l.most)
-			sets[i].perhaps = min(sets[i].perhaps, l.perhaps)
+			sets[i].overcommit = min(sets[i].overcommit, l.overcommit)
 		}
 		if len(cpuset) > 0 {
 			l := limit{size: size, nodes: cpuset, least: total.Pages, most: total.Pages}
 			if whole.most > whole.sure { // the kernel overcommits before it looks at the cpuset
-				l.perhaps = overcommit
+				l.overcommit = overcommit
 			}
 			add(l)
 		}
@@ -178,7 +184,7 @@ func limits(state pool.State, g Guest) []limit {
 				continue
 			}
 			if bound := boundTo(item, cpuset); bound != nil {
-				l := limit{size: size, nodes: bound, least: item.Pages, most: item.Pages, perhaps: overcommit}
+				l := limit{size: size, nodes: bound, least: item.Pages, most: item.Pages, overcommit: overcommit}
 				for _, e := range earlier {
 					nodes := boundTo(e, cpuset)
 					if nodes == nil {
@@ -220,6 +226,25 @@ func boundTo(item pages.Item, cpuset []int) []int {
 	return nodes
 }
 
+// promised is what guests that are starting will take on some nodes, and what
+// they may take there or elsewhere, as far as there are free pages elsewhere.
+func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere int64) (must, may int64) {
+	for _, p := range pending {
+		switch shared := intersect(p.Nodes, nodes); {
+		case p.Size != size || len(p.Nodes) > 0 && len(shared) == 0:
+		case len(p.Nodes) > 0 && len(shared) == len(p.Nodes):
+			must += p.Unfaulted
+		default:
+			may += p.Unfaulted
+		}
+	}
+	sure := max(0, may-elsewhere)
+	return must + sure, may - sure
+}
+
+// could is what may be there for the guest at best.
+func (l limit) could() int64 { return l.sure + l.contested + l.overcommit }
+
 // judge says what a limit makes of the start; no severity: all is well.
 func (l limit) judge() Finding {
 	where := ""
@@ -233,15 +258,18 @@ func (l limit) judge() Finding {
 	if l.reserved > 0 {
 		f.Have += fmt.Sprintf(", %d of them reserved by programs that run", l.reserved)
 	}
-	if l.claimed > 0 {
-		f.Have += fmt.Sprintf(", %d of them promised to guests that are starting", l.claimed)
+	if l.promised > 0 {
+		f.Have += fmt.Sprintf(", %d of them promised to guests that are starting", l.promised)
 	}
 	switch {
 	case l.most <= l.sure:
-	case l.least > l.sure+l.perhaps:
+	case l.least > l.could():
 		f.Severity, f.Verdict = Blocker, NoMemory
 		f.Need = count(l.least, l.size) + where
-	case l.most <= l.sure+l.perhaps:
+	case l.least > l.sure+l.overcommit:
+		f.Severity, f.Verdict = Warning, Unknown
+		f.Have += fmt.Sprintf(", and other guests that are starting may take %d of them", l.contested)
+	case l.most <= l.sure+l.overcommit:
 		f.Severity = Note
 		f.Do = fmt.Sprintf("nothing: nr_overcommit_hugepages lets the kernel make the other %d when the guest starts, if memory is free", l.most-l.sure)
 	default:
@@ -249,6 +277,23 @@ func (l limit) judge() Finding {
 		f.Need += fmt.Sprintf(" to be sure: the guest's other memory may take up to %d of them first", l.most-l.least)
 	}
 	return f
+}
+
+// Takes is what a demand takes from the pools, and where.
+func Takes(d pages.Demand) []pool.Take {
+	cpuset, _ := parseNodes(d.CPUSetNodes)
+	takes := []pool.Take{}
+	for _, item := range d.Items {
+		if item.Pages <= 0 {
+			continue
+		}
+		nodes := boundTo(item, cpuset)
+		if nodes == nil {
+			nodes = cpuset // of the thread that touches the pages
+		}
+		takes = append(takes, pool.Take{Nodes: nodes, Size: item.PageSize, Pages: item.Pages})
+	}
+	return takes
 }
 
 // Shortfall returns the pages to add so that the guest's start is sure. Where

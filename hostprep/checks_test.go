@@ -153,7 +153,7 @@ path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from 
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 		{name: "short, and the host has no more", guest: guest(func(g *Guest) { g.Demand.Items[0].Pages, g.HeadroomKiB = 1201, 2047 }), verdict: NoMemory, want: `
 pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free`},
-		{name: "promised to others", guest: guest(func(g *Guest) { g.Claimed = map[pages.Size]int64{pages.Size2MiB: 300} }), verdict: NoMemory, fixable: true, want: `
+		{name: "promised to others", guest: guest(func(g *Guest) { g.Pending = pending(300) }), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 300 of them promised to guests that are starting`},
 		{name: "reserved", edit: "-- pools --\nall 2048 2048 1200 1199 0 0\n0 2048 2048 1200 0\n", guest: takes(2), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1199 of them reserved by programs that run`},
@@ -261,6 +261,11 @@ func TestRunSaysWhatItCouldNotTell(t *testing.T) {
 	}
 }
 
+// pending is pages that somebody else will yet take, on any node or on these.
+func pending(n int64, nodes ...int) []pool.Pending {
+	return []pool.Pending{{Take: pool.Take{Nodes: nodes, Size: pages.Size2MiB, Pages: n}, Unmapped: n, Unfaulted: n}}
+}
+
 // Two nodes, and what libvirt 9.0 and QEMU 7.2 need of them.
 func TestLimits(t *testing.T) {
 	bound := func(nodes string, n int64) pages.Item {
@@ -280,9 +285,11 @@ func TestLimits(t *testing.T) {
 		state  pool.State
 		cpuset string
 		items  []pages.Item
-		claims int64
-		want   string // the severities
-		needs  string
+		// What others will yet take, and on which nodes.
+		pending int64
+		on      []int
+		want    string // the severities
+		needs   string
 	}{
 		{name: "enough", state: pools(20, 64, 0, 0), items: []pages.Item{free(84)}},
 		{name: "one too many", state: pools(20, 64, 0, 0), items: []pages.Item{free(85)}, want: "blocker", needs: "1 on any"},
@@ -304,11 +311,15 @@ func TestLimits(t *testing.T) {
 		{name: "unbound, then bound: sure", state: pools(32, 64, 0, 0), items: []pages.Item{free(32), bound("1", 32)}},
 		{name: "unbound does not fit elsewhere, then bound", state: pools(32, 32, 0, 0), items: []pages.Item{free(40), bound("1", 24)}, want: "warning", needs: "32 on 1"},
 		{name: "unbound leaves too little for bound", state: pools(32, 32, 0, 10), items: []pages.Item{free(40), bound("1", 35)}, want: "blocker blocker", needs: "43 on 1"},
-		{name: "promised to others, who may lie elsewhere", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, claims: 32},
-		{name: "promised to others, who may not", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, claims: 33, want: "blocker blocker", needs: "1 on 1"},
+		{name: "promised to others, who may lie elsewhere", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 32, want: "warning", needs: "32 on 1"},
+		{name: "promised to others, who may not", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 33, want: "blocker blocker", needs: "33 on 1"},
+		{name: "promised to others on another node", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 32, on: []int{0}},
+		{name: "promised to others on this node", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 1, on: []int{1}, want: "blocker", needs: "1 on 1"},
+		{name: "promised to others on either", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 31)}, pending: 2, on: []int{0, 1}, want: "warning", needs: "1 on 1"},
+		{name: "promised to others, and no node matters", state: pools(32, 32, 0, 0), items: []pages.Item{free(33)}, pending: 32, on: []int{1}, want: "blocker", needs: "1 on any"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := Guest{Demand: pages.Demand{Items: test.items, CPUSetNodes: test.cpuset}, Claimed: map[pages.Size]int64{pages.Size2MiB: test.claims}}
+			g := Guest{Demand: pages.Demand{Items: test.items, CPUSetNodes: test.cpuset}, Pending: pending(test.pending, test.on...)}
 			var got []string
 			for _, l := range limits(test.state, g) {
 				if f := l.judge(); f.Severity != "" {

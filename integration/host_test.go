@@ -25,7 +25,7 @@ type hostState struct {
 
 // watchedDirs are where vmhuge and libvirt write what outlives a guest. /etc has
 // the domains, hooks, units and sysctls, /run/vmhuge the claims.
-var watchedDirs = []string{"/etc", mount2M, mount1G, "/run/vmhuge/ledger.json", "/var/lib/vmhuge"}
+var watchedDirs = []string{"/etc", mount2M, mount1G, "/run/vmhuge/claims", "/var/lib/vmhuge"}
 
 // hostAsBefore fails the test if it leaves the host changed. Call it first: then
 // it looks last, after every other cleanup.

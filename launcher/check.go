@@ -113,30 +113,11 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 	for _, id := range ids {
 		guest.RunningIDs = append(guest.RunningIDs, int(id))
 	}
-	claims, err := pool.ReadClaims(l.host.Root)
-	if err != nil {
+	if guest.Pending, err = pool.ReadPending(l.host.Root, d.uuid); err != nil {
 		return guest, err
 	}
-	guest.Claimed = pool.Claimed(claims, d.uuid)
-	guest.HeadroomKiB, err = l.headroom(reserve)
+	guest.HeadroomKiB, err = l.host.Headroom(reserve)
 	return guest, err
-}
-
-// headroom is how many KiB the pools may still grow; reserve, in bytes, is the
-// rule's where it is 0.
-func (l *Launcher) headroom(reserve int64) (int64, error) {
-	state, err := pool.Read(l.host.Root)
-	if err != nil {
-		return 0, err
-	}
-	mem, err := l.host.Meminfo()
-	if err != nil {
-		return 0, err
-	}
-	if reserve == 0 {
-		reserve = pool.Reserve(mem.Total)
-	}
-	return pool.Headroom(state, mem.Total, mem.Available, reserve) / pages.KiB, nil
 }
 
 // running completes the report of a domain that runs, with its proof.

@@ -139,70 +139,34 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	if err != nil {
 		return false, err
 	}
-	if err := ledger.Begin(d.uuid, d.name, demand.Totals()); err != nil {
+	guest, err := l.guest(d, demand, openSize, o.HostReserve)
+	if err != nil {
 		return false, err
 	}
-	defer func() {
-		if err != nil || short {
-			_, _, rerr := ledger.Release(d.uuid)
-			err = errors.Join(err, rerr)
-		}
-	}()
-	effort := pool.Effort{DropCaches: o.DropCaches}
+	owner, err := pool.FindProcess(l.host.Root, os.Getpid())
+	if err != nil {
+		return false, err
+	}
+	if err := ledger.Begin(pool.Claim{UUID: d.uuid, Name: d.name, Owner: owner, Takes: hostprep.Takes(demand)}); err != nil {
+		return false, err
+	}
+	if o.NoPrepare {
+		return false, nil
+	}
+	hold := hostprep.HoldOptions{Reserve: o.HostReserve, Effort: pool.Effort{DropCaches: o.DropCaches}}
 	if o.Progress != nil {
-		effort.Progress = func(done, all int64) { o.Progress("getting huge pages", done, all) }
+		hold.Effort.Progress = func(done, all int64) { o.Progress("getting huge pages", done, all) }
 	}
-	// Look, fix, look again: a pool whose pages are partly surplus of another
-	// guest first turns those into its own when it grows.
-	for range 3 {
-		guest, err := l.guest(d, demand, openSize, o.HostReserve)
-		if err != nil {
-			return false, err
-		}
-		guest.Claimed = pool.Claimed(ledger.Claims(), d.uuid)
-		state, err := pool.Read(l.host.Root)
-		if err != nil {
-			return false, err
-		}
-		needs := hostprep.Shortfall(state, guest)
-		if len(needs) == 0 || o.NoPrepare {
-			return false, nil
-		}
-		if refusal := exceeds(needs, guest.HeadroomKiB); refusal != nil {
-			r.add(*refusal)
-			return true, nil
-		}
-		err = ledger.Grow(ctx, d.uuid, needs, effort)
-		if s := (*pool.Short)(nil); errors.As(err, &s) {
-			r.add(hostprep.Finding{Check: "pool", Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Have: s.Error(),
-				Need: "all of them", Do: "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented"})
-			return true, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		after, err := pool.Read(l.host.Root)
-		if err != nil {
-			return false, err
-		}
-		r.Changed = append(r.Changed, hostprep.PoolChanges(l.host, state, after)...)
+	changed, refusal, err := l.host.Hold(ctx, ledger, d.uuid, guest, hold)
+	r.Changed = append(r.Changed, changed...)
+	if refusal != nil {
+		r.add(*refusal)
 	}
-	return false, nil
-}
-
-// exceeds refuses growth that would leave the host too little ordinary memory.
-func exceeds(needs []pool.Need, headroomKiB int64) *hostprep.Finding {
-	var kib int64
-	for _, need := range needs {
-		kib += need.Pages * need.Size.KiB()
+	if err != nil || refusal != nil {
+		_, _, rerr := ledger.Release(d.uuid)
+		err = errors.Join(err, rerr)
 	}
-	if kib <= headroomKiB {
-		return nil
-	}
-	return &hostprep.Finding{Check: "pool", Severity: hostprep.Blocker, Verdict: hostprep.NoMemory,
-		Have: fmt.Sprintf("the page pools may grow by %d MiB before the host has too little ordinary memory", headroomKiB/1024),
-		Need: fmt.Sprintf("%d MiB", kib/1024),
-		Do:   "stop a guest, use less memory, or lower --host-reserve"}
+	return refusal != nil, err
 }
 
 // add puts a finding that appeared while starting into the report.
@@ -261,12 +225,10 @@ func (l *Launcher) openLedger(ctx context.Context, uuid string) (*pool.Ledger, e
 		return nil, err
 	}
 	for _, s := range ledger.Settled {
-		if s.Given > 0 && s.UUID != uuid {
-			l.Notices = append(l.Notices, fmt.Sprintf("%s is gone: gave back its %s of huge pages", s.Name, pages.FormatBytes(s.Given)))
+		if s.UUID != uuid {
+			l.Notices = append(l.Notices, s.String())
 		}
 	}
-	if ledger.SetAside != "" {
-		l.Notices = append(l.Notices, ledger.SetAside)
-	}
+	l.Notices = append(l.Notices, ledger.SetAside...)
 	return ledger, nil
 }

@@ -2,8 +2,11 @@ package launcher
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"os"
 	"slices"
+	"time"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
@@ -18,6 +21,10 @@ type Status struct {
 	Domains []DomainStatus   `json:"domains"`
 	Hook    HookStatus       `json:"hook"`
 	THP     hostprep.THP     `json:"thp"`
+	// Settled is what was given back just now for guests that are gone, SetAside
+	// are sentences about claims that could not be read.
+	Settled  []pool.Settlement `json:"settled"`
+	SetAside []string          `json:"set_aside,omitempty"`
 }
 
 // PoolStatus is the pool of one page size on one node, in pages. Node -1 is
@@ -43,9 +50,21 @@ type HookStatus struct {
 	Installed bool `json:"installed"`
 }
 
-// ReadHostStatus reads what needs no libvirt.
+// busy is how long the status waits for whoever changes the pools.
+const busy = time.Second
+
+// ReadHostStatus reads what needs no libvirt. As root it first gives back what
+// guests hold that are gone.
 func ReadHostStatus(host hostprep.Host) (Status, error) {
-	var s Status
+	s := Status{Settled: []pool.Settlement{}}
+	if os.Geteuid() == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), busy)
+		defer cancel()
+		// Should that fail, the claims are still shown as they stand.
+		if settled, setAside, err := pool.Settle(ctx, host.Root); err == nil {
+			s.Settled, s.SetAside = append(s.Settled, settled...), setAside
+		}
+	}
 	state, err := pool.Read(host.Root)
 	if err != nil {
 		return s, err

@@ -46,7 +46,10 @@ func (p *program) status(names []string) error {
 		return err
 	}
 	if p.json {
-		fields := map[string]any{"pools": s.Pools, "mounts": s.Mounts, "domains": s.Domains, "hook": s.Hook, "thp": s.THP}
+		fields := map[string]any{"pools": s.Pools, "mounts": s.Mounts, "domains": s.Domains, "hook": s.Hook, "thp": s.THP, "settled": s.Settled}
+		if len(s.SetAside) > 0 {
+			fields["set_aside"] = s.SetAside
+		}
 		if unreachable != nil { // that there are no domains is not known
 			fields["domains_error"] = errorOf(unreachable)
 		}
@@ -69,6 +72,12 @@ func (p *program) status(names []string) error {
 	}
 	for _, d := range s.Domains {
 		p.say("guest  %s: %s, %s", oneLine(d.Name), d.State, orNone(totalsWords(d.Totals)))
+	}
+	for _, settled := range s.Settled {
+		p.say("%s", settled)
+	}
+	for _, sentence := range s.SetAside {
+		p.say("%s", sentence)
 	}
 	return err // of names that are unknown; the others are above
 }

@@ -22,11 +22,12 @@ type Need struct {
 type Grant struct {
 	Node int        `json:"node"`
 	Size pages.Size `json:"page_size_kib"`
-	// Pages is what was added. While the pool is being written it is what may
-	// be added at most, and Before, the persistent count found there, tells
-	// after a crash how much of it was; afterwards Before is nil.
-	Pages  int64  `json:"pages"`
-	Before *int64 `json:"before,omitempty"`
+	// Pages is what was added. While the pool is being written, to add them or
+	// to take them out, it is what may be there at most, and Without, the
+	// persistent count without any of them, tells after a crash how much of it
+	// is; else Without is nil.
+	Pages   int64  `json:"pages"`
+	Without *int64 `json:"without,omitempty"`
 }
 
 // Short is the error of a pool that could not grow as asked. Nothing was kept.
@@ -40,7 +41,7 @@ func (s *Short) Error() string {
 	if len(s.Nodes) > 0 {
 		where = fmt.Sprintf(" on node %s", pages.FormatNodes(s.Nodes))
 	}
-	return fmt.Sprintf("%d more pages of %s are needed%s, and the kernel can make %d", s.Pages, s.Size, where, s.Got)
+	return fmt.Sprintf("%d more pages of %s are needed%s: %d are missing, as the kernel can make %d", s.Pages, s.Size, where, s.Pages-s.Got, s.Got)
 }
 
 // Effort is how hard Grow tries.
@@ -133,7 +134,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		return 0, err
 	}
 	at, count := len(g.grants), before.Persistent()
-	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Before: &count})
+	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Without: &count})
 	if err := g.record(g.grants); err != nil {
 		g.grants = g.grants[:at]
 		return 0, err
@@ -172,7 +173,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		fruitless++
 	}
 	g.done += got * int64(size)
-	g.grants[at].Pages, g.grants[at].Before = got, nil
+	g.grants[at].Pages, g.grants[at].Without = got, nil
 	if rerr := g.record(g.grants); err == nil {
 		err = rerr
 	}
@@ -182,36 +183,69 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 // giveBack returns what was granted so far. What the kernel keeps stays in the
 // record, and the next run of anything returns it.
 func (g *grower) giveBack() {
-	var kept []Grant
-	for _, grant := range g.grants {
-		if left := shrink(g.root, grant); left > 0 {
-			grant.Pages = left
-			kept = append(kept, grant)
-		}
-	}
-	g.grants = kept
-	_ = g.record(kept) // nothing better is known: the record on disk still names them
+	// Nothing was promised of what has only just come. Of an error nothing
+	// better is known: the record on disk still names the pages.
+	g.grants, _ = release(g.root, g.grants, nil, g.record)
 }
 
-// shrink takes a grant's pages out of the pool and returns how many had to
-// stay: only pages that nobody uses and that no mapping was promised are given
-// back, so that the pool never turns into surplus of somebody else's guest.
-func shrink(root hostfs.Root, grant Grant) (left int64) {
+// release takes grants out of the pools and returns those that had to stay:
+// only pages that nobody uses, that no mapping was promised, and that no guest
+// which is starting waits for are given back, so that no guest loses its pages
+// and the pool never turns into surplus of somebody else's. record is called
+// with what is left before each change of a pool, and after.
+func release(root hostfs.Root, grants []Grant, pending []Pending, record func([]Grant) error) (kept []Grant, err error) {
+	for i, grant := range grants {
+		give, without := releasable(root, grant, pending)
+		if give == 0 {
+			if grant.Pages > 0 {
+				kept = append(kept, grant)
+			}
+			continue
+		}
+		going, staying := grant, grant
+		going.Pages, going.Without = give, &without
+		staying.Pages -= give
+		if staying.Pages > 0 {
+			kept = append(kept, staying)
+		}
+		if err := record(slices.Concat(kept, []Grant{going}, grants[i+1:])); err != nil {
+			return slices.Concat(kept, []Grant{going}, grants[i+1:]), err
+		}
+		after, err := setPersistent(root, grant.Node, grant.Size, without)
+		if err != nil {
+			return slices.Concat(kept, []Grant{going}, grants[i+1:]), err
+		}
+		if going.Pages, going.Without = min(give, max(0, after.Persistent()-without)), nil; going.Pages > 0 {
+			kept = append(kept, going)
+		}
+	}
+	return kept, record(kept)
+}
+
+// releasable is how many pages of a grant may be given back now, and the
+// persistent count that the pool then has.
+func releasable(root hostfs.Root, grant Grant, pending []Pending) (give, without int64) {
 	state, err := Read(root)
 	if err != nil {
-		return grant.Pages
+		return 0, 0
 	}
 	p, ok := state.Pool(grant.Node, grant.Size)
 	global, _ := state.Global(grant.Size)
-	give := min(grant.Pages, p.Free-global.Reserved, p.Persistent())
-	if !ok || give <= 0 {
-		return grant.Pages
+	if !ok {
+		return 0, 0
 	}
-	after, err := setPersistent(root, grant.Node, grant.Size, p.Persistent()-give)
-	if err != nil {
-		return grant.Pages
+	here, all := p.Free-global.Reserved, global.Free-global.Reserved
+	for _, g := range pending {
+		if g.Size != grant.Size {
+			continue
+		}
+		all -= g.Unmapped
+		if slices.Contains(g.Nodes, grant.Node) {
+			here -= g.Unfaulted
+		}
 	}
-	return max(0, grant.Pages-max(0, p.Persistent()-after.Persistent()))
+	give = max(0, min(grant.Pages, here, all, p.Persistent()))
+	return give, p.Persistent() - give
 }
 
 // setPersistent writes a node's count and reads back what came of it: the

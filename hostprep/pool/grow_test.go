@@ -35,7 +35,7 @@ func (r *recorder) record(grants []Grant) error {
 	for _, g := range grants {
 		p, _ := state.Pool(g.Node, g.Size)
 		text += pages.FormatNodes([]int{g.Node}) + ":" + g.Size.String() + " "
-		if g.Before != nil {
+		if g.Without != nil {
 			text += "may gain "
 		}
 		text += pages.FormatBytes(g.Pages*int64(g.Size)) + " of now " + pages.FormatBytes(p.Total*int64(g.Size)) + "; "
@@ -113,7 +113,7 @@ func TestGrowRefused(t *testing.T) {
 	}{
 		"unknown node":                   {Need{Nodes: []int{3}, Size: pages.Size2MiB, Pages: 1}, "node 3 has no pool of pages of 2 MiB"},
 		"unknown size on a node":         {Need{Nodes: []int{0}, Size: pages.SizeOfKiB(64), Pages: 1}, "node 0 has no pool of pages of 64 KiB"},
-		"unknown size":                   {Need{Size: pages.SizeOfKiB(64), Pages: 9}, "9 more pages of 64 KiB are needed, and the kernel can make 0"},
+		"unknown size":                   {Need{Size: pages.SizeOfKiB(64), Pages: 9}, "9 more pages of 64 KiB are needed: 9 are missing, as the kernel can make 0"},
 		"the size of another node alone": {Need{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1}, "node 0 has no pool of pages of 1 GiB"},
 	} {
 		root := fixture(t, twoNodes)
@@ -130,7 +130,7 @@ func TestGrowRefused(t *testing.T) {
 
 func TestShortWords(t *testing.T) {
 	err := &Short{Need: Need{Nodes: []int{0, 1}, Size: pages.Size2MiB, Pages: 2048}, Got: 310}
-	if got, want := err.Error(), "2048 more pages of 2 MiB are needed on node 0-1, and the kernel can make 310"; got != want {
+	if got, want := err.Error(), "2048 more pages of 2 MiB are needed on node 0-1: 1738 are missing, as the kernel can make 310"; got != want {
 		t.Errorf("%s\nnot\n%s", got, want)
 	}
 }
@@ -159,22 +159,49 @@ func TestGrowInterrupted(t *testing.T) {
 	}
 }
 
-func TestShrink(t *testing.T) {
+func TestRelease(t *testing.T) {
+	promised := func(n int64, nodes ...int) []Pending {
+		return []Pending{{Take{nodes, pages.Size2MiB, n}, n, n}, {Take{nil, pages.Size1GiB, 1000}, 1000, 1000}}
+	}
 	for name, test := range map[string]struct {
 		host      string
 		grant     Grant
+		pending   []Pending
 		left, now int64
 	}{
-		"all of it":            {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, 0, 60},
-		"what is free":         {oneNode, Grant{Size: pages.Size2MiB, Pages: 70}, 10, 40},
-		"not what is promised": {strings.Replace(oneNode, "all 2048 100 60 0", "all 2048 100 60 55", 1), Grant{Size: pages.Size2MiB, Pages: 40}, 35, 95},
-		"nothing":              {oneNode, Grant{Size: pages.Size2MiB}, 0, 100},
-		"nothing is free":      {strings.ReplaceAll(oneNode, " 60 ", " 0 "), Grant{Size: pages.Size2MiB, Pages: 40}, 40, 100},
-		"a node that is gone":  {oneNode, Grant{Node: 2, Size: pages.Size2MiB, Pages: 40}, 40, 100},
+		"all of it":                  {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, nil, 0, 60},
+		"what is free":               {oneNode, Grant{Size: pages.Size2MiB, Pages: 70}, nil, 10, 40},
+		"not what is reserved":       {strings.Replace(oneNode, "all 2048 100 60 0", "all 2048 100 60 55", 1), Grant{Size: pages.Size2MiB, Pages: 40}, nil, 35, 95},
+		"not what others wait for":   {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, promised(25), 5, 65},
+		"nor on this node":           {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, promised(25, 0), 5, 65},
+		"but on another, as all can": {twoNodes, Grant{Node: 1, Size: pages.Size2MiB, Pages: 7}, promised(6, 0), 0, 10},
+		"nothing":                    {oneNode, Grant{Size: pages.Size2MiB}, nil, 0, 100},
+		"nothing is free":            {strings.ReplaceAll(oneNode, " 60 ", " 0 "), Grant{Size: pages.Size2MiB, Pages: 40}, nil, 40, 100},
+		"a node that is gone":        {oneNode, Grant{Node: 2, Size: pages.Size2MiB, Pages: 40}, nil, 40, 100},
 	} {
 		root := fixture(t, test.host)
-		if left := shrink(root, test.grant); left != test.left || nr(t, root, 0, 2048) != test.now {
+		r := &recorder{t: t, root: root}
+		kept, err := release(root, []Grant{test.grant}, test.pending, r.record)
+		must(t, err)
+		left := int64(0)
+		for _, g := range kept {
+			left += g.Pages
+		}
+		if diff := cmp.Diff(kept, r.last); diff != "" {
+			t.Errorf("%s: on record is something else: %s", name, diff)
+		}
+		if left != test.left || nr(t, root, 0, 2048) != test.now {
 			t.Errorf("%s: %d left, and %d pages; not %d and %d", name, left, nr(t, root, 0, 2048), test.left, test.now)
 		}
+	}
+}
+
+// What can't be written down is not given back: the next run would do it again.
+func TestReleaseUnrecorded(t *testing.T) {
+	root := fixture(t, oneNode)
+	grants := []Grant{{Size: pages.Size2MiB, Pages: 40}, {Size: pages.Size2MiB, Pages: 5}}
+	r := &recorder{t: t, root: root, fail: 1}
+	if _, err := release(root, grants, nil, r.record); !errors.Is(err, errDisk) || nr(t, root, 0, 2048) != 100 {
+		t.Errorf("%v, %d pages", err, nr(t, root, 0, 2048))
 	}
 }

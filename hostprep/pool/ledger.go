@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,56 +16,39 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// runDir holds the ledger and the lock. It is lost at reboot, as the pages are.
-var runDir = []string{"run", "vmhuge"}
-
-// Phase is where a claim stands.
-type Phase string
-
-// The phases of a claim.
-const (
-	Pending Phase = "pending" // pages are being got, or wait for the guest to start
-	InUse   Phase = "in-use"  // the guest runs
-	Owed    Phase = "owed"    // the guest is gone; the pages wait for somebody else to let go of them
+// runDir holds the lock and the ledger, a file for each claim. It is lost at
+// reboot, as the pages are.
+var (
+	runDir    = []string{"run", "vmhuge"}
+	claimsDir = []string{"run", "vmhuge", "claims"}
+	asideDir  = []string{"run", "vmhuge", "set-aside"}
 )
-
-// Claim is what one guest holds.
-type Claim struct {
-	UUID  string  `json:"uuid"`
-	Name  string  `json:"name"`
-	Phase Phase   `json:"phase"`
-	Owner Process `json:"owner"` // who answers for a pending claim
-	// Totals is what the guest takes when it starts, whoever added the pages.
-	Totals []pages.Total `json:"totals"`
-	// Grants is what was added to the pools for it, and goes when it goes.
-	Grants []Grant `json:"grants"`
-}
-
-// ledgerVersion is the version of the file's shape.
-const ledgerVersion = 1
-
-type ledgerFile struct {
-	Version int     `json:"version"`
-	BootID  string  `json:"boot_id"`
-	Claims  []Claim `json:"claims"`
-}
 
 // Ledger is the open record of who added which pages. It holds the lock of all
 // writers until Close.
 type Ledger struct {
-	root hostfs.Root
-	lock *os.File
-	file ledgerFile
-	// Settled is what Open gave back for guests that were gone.
+	root   hostfs.Root
+	boot   string
+	lock   *os.File
+	guests *guests
+	// claims are all that is held. Of guests that run only the UUID and the PID
+	// are known until somebody asks.
+	claims []Claim
+	// Settled is what was given back for guests that were gone.
 	Settled []Settlement
-	// SetAside says why the ledger on disk could not be used, and where it is.
-	SetAside string
+	// SetAside are sentences about files that could not be used.
+	SetAside []string
 }
 
-// Settlement is what was given back for a guest that was gone, in bytes.
+// Settlement is what was given back for a guest that was gone.
 type Settlement struct {
-	UUID, Name string
-	Given      int64
+	UUID  string `json:"uuid"`
+	Name  string `json:"name"`
+	Given int64  `json:"given_bytes"`
+}
+
+func (s Settlement) String() string {
+	return fmt.Sprintf("%s is gone: gave back its %s of huge pages", s.Name, pages.FormatBytes(s.Given))
 }
 
 // Open locks the ledger and gives back what claims hold whose guest or owner
@@ -77,12 +61,13 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	l := &Ledger{root: root, lock: lock}
-	if err := l.load(); err != nil {
-		l.Close()
-		return nil, err
+	l := &Ledger{root: root, lock: lock, guests: &guests{root: root}}
+	if l.boot, err = bootID(root); err == nil {
+		if err = l.list(); err == nil {
+			err = l.reconcile()
+		}
 	}
-	if err := l.reconcile(); err != nil {
+	if err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -96,207 +81,400 @@ func openError(err error) error {
 	return err
 }
 
-// Close gives up the lock.
-func (l *Ledger) Close() { l.lock.Close() }
+// Close gives up the lock. A ledger without claims leaves no folder.
+func (l *Ledger) Close() {
+	if len(l.claims) == 0 {
+		_ = os.Remove(l.root.Path(claimsDir...)) // stays where something else is in it
+	}
+	l.lock.Close()
+}
 
-// Claims returns what is held now.
-func (l *Ledger) Claims() []Claim { return l.file.Claims }
+// Settle gives back what claims hold whose guest or owner is gone, as Open does,
+// for who has nothing else to do. Where no claims are, it writes nothing.
+func Settle(ctx context.Context, root hostfs.Root) (settled []Settlement, setAside []string, err error) {
+	entries, err := os.ReadDir(root.Path(claimsDir...))
+	if len(entries) == 0 {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return nil, nil, err
+	}
+	l, err := Open(ctx, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.Close()
+	return l.Settled, l.SetAside, nil
+}
 
 // ReadClaims reads the ledger without the lock, for showing: each claim in the
-// phase that the next Open will find it in. A missing or unreadable ledger, or
-// one from before a reboot, holds nothing.
+// phase that the next Open will find it in. Files that can't be used, or are
+// from before a reboot, hold nothing.
 func ReadClaims(root hostfs.Root) ([]Claim, error) {
-	l := &Ledger{root: root}
-	file, err := l.read()
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errSetAside):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	if boot, err := bootID(root); err != nil || file.BootID != boot {
-		return nil, err
-	}
-	guests, err := FindGuests(root)
+	boot, err := bootID(root)
 	if err != nil {
 		return nil, err
 	}
-	for i, claim := range file.Claims {
-		file.Claims[i].Phase = claim.now(root, guests)
+	l := &Ledger{root: root, boot: boot, guests: &guests{root: root}}
+	if err := l.list(); err != nil {
+		return nil, err
 	}
-	return file.Claims, nil
+	var claims []Claim
+	for _, c := range l.claims {
+		if c, err = l.read(c); err != nil {
+			continue // also when it has gone or changed its name since
+		}
+		c.place(root, l.guests)
+		claims = append(claims, c)
+	}
+	return claims, nil
 }
 
-// now says where a claim really stands: a crash leaves one pending whose owner
-// is dead, or in use by a guest that is gone.
-func (c Claim) now(root hostfs.Root, guests map[string]Process) Phase {
-	_, runs := guests[c.UUID]
-	switch {
-	case c.Phase == Pending && c.Owner.Alive(root):
-		return Pending
-	case c.Phase != Owed && runs:
-		return InUse
-	}
-	return Owed
+// ReadPending reads, without the lock, what guests that are starting will yet
+// take, but for one guest.
+func ReadPending(root hostfs.Root, except string) ([]Pending, error) {
+	claims, err := ReadClaims(root)
+	return pendingOf(root, claims, except), err
 }
 
-// Claimed returns what pending claims of others will yet take from the pools
-// of each size: pages that look free and are not.
-func Claimed(claims []Claim, except string) map[pages.Size]int64 {
-	claimed := map[pages.Size]int64{}
+// Pending is what guests that are starting will yet take, but for one guest.
+func (l *Ledger) Pending(except string) []Pending { return pendingOf(l.root, l.claims, except) }
+
+func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
+	var pending []Pending
 	for _, c := range claims {
-		if c.Phase == Pending && c.UUID != except {
-			for _, total := range c.Totals {
-				claimed[total.PageSize] += total.Pages
-			}
+		if c.Phase == Starting && c.UUID != except {
+			pending = append(pending, c.pending(root)...)
 		}
 	}
-	return claimed
+	return pending
 }
 
-// Begin writes down that a guest is about to take pages.
-func (l *Ledger) Begin(uuid, name string, totals []pages.Total) error {
-	owner, err := FindProcess(l.root, os.Getpid())
+// Begin writes down that a guest is about to take pages, and who answers for
+// its start. What was added for it before stays its own.
+func (l *Ledger) Begin(c Claim) error {
+	if !isUUID(c.UUID) {
+		return fmt.Errorf("%q is no UUID", c.UUID)
+	}
+	c.Phase, c.PID, c.Grants = Starting, 0, nil
+	i := l.index(c.UUID)
+	if i < 0 {
+		if err := l.write(c); err != nil {
+			return err
+		}
+		l.claims = append(l.claims, c)
+		return nil
+	}
+	old, err := l.load(i)
+	if errors.Is(err, errUnusable) {
+		return l.Begin(c)
+	}
 	if err != nil {
 		return err
 	}
-	claim := Claim{UUID: uuid, Name: name, Phase: Pending, Owner: owner, Totals: totals}
-	if old := l.find(uuid); old != nil {
-		claim.Grants = old.Grants
-		*old = claim
-	} else {
-		l.file.Claims = append(l.file.Claims, claim)
+	c.Grants = old.Grants
+	// The name first: were there two files, both would name the grants.
+	if err := l.rename(i, c); err != nil {
+		return err
 	}
-	return l.save()
+	return l.save(i, c)
 }
 
 // Grow adds pages for a guest that has begun, all or nothing.
 func (l *Ledger) Grow(ctx context.Context, uuid string, needs []Need, effort Effort) error {
-	claim := l.find(uuid)
-	if claim == nil {
+	i := l.index(uuid)
+	if i < 0 {
 		return fmt.Errorf("no claim of %s to grow", uuid)
 	}
-	held := claim.Grants
+	c := l.claims[i]
+	held := c.Grants
 	return grow(ctx, l.root, needs, effort, func(grants []Grant) error {
-		claim.Grants = append(slices.Clip(held), grants...)
-		return l.save()
+		c.Grants = append(slices.Clip(held), grants...)
+		return l.save(i, c)
 	})
 }
 
-// Started writes down that the guest runs: its pages are in use now, and the
-// kernel counts them.
+// Started writes down that the guest runs and has its pages: the kernel counts
+// them now. Of a guest that has already ended everything is given back.
 func (l *Ledger) Started(uuid string) error {
-	if claim := l.find(uuid); claim != nil {
-		claim.Phase = InUse
-		return l.save()
+	i := l.index(uuid)
+	if i < 0 || l.claims[i].Phase != Starting {
+		return nil
 	}
-	return nil
+	c := l.claims[i]
+	if c.PID = l.guests.find(uuid, c.Name); c.PID == 0 {
+		_, _, err := l.Release(uuid)
+		return err
+	}
+	c.Phase = InUse
+	return l.rename(i, c)
 }
 
-// Release gives back what was added for a guest, and returns what was given
-// and what must wait because somebody else uses it. A guest without a claim
-// has nothing to give.
+// Release gives back what was added for a guest, and returns how many bytes
+// were given and how many must wait because somebody else uses them. A guest
+// without a claim has nothing to give.
 func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
-	i := slices.IndexFunc(l.file.Claims, func(c Claim) bool { return c.UUID == uuid })
+	i := l.index(uuid)
 	if i < 0 {
 		return 0, 0, nil
 	}
-	claim := &l.file.Claims[i]
-	var kept []Grant
-	for _, grant := range claim.Grants {
-		left := shrink(l.root, grant)
-		given += (grant.Pages - left) * int64(grant.Size)
-		owed += left * int64(grant.Size)
-		if left > 0 {
-			grant.Pages = left
-			kept = append(kept, grant)
+	if given, owed, err = l.release(i); err != nil {
+		return given, owed, err
+	}
+	// What this guest was promised may be what others owe.
+	for _, c := range slices.Clone(l.claims) {
+		if c.Phase == Owed && c.UUID != uuid {
+			if err := l.settle(c.UUID); err != nil {
+				return given, owed, err
+			}
 		}
 	}
-	claim.Grants, claim.Phase, claim.Totals = kept, Owed, nil
-	if len(kept) == 0 {
-		l.file.Claims = slices.Delete(l.file.Claims, i, i+1)
-	}
-	return given, owed, l.save()
+	return given, owed, nil
 }
 
-// reconcile sets right what a crash left: a pending claim whose owner is dead,
+// release makes a claim owed, and pays what can be paid.
+func (l *Ledger) release(i int) (given, owed int64, err error) {
+	c, err := l.load(i)
+	if errors.Is(err, errUnusable) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	c.Takes, c.Phase, c.PID = nil, Owed, 0
+	if err := l.rename(i, c); err != nil {
+		return 0, 0, err
+	}
+	for _, g := range c.Grants {
+		given += g.Pages * int64(g.Size)
+	}
+	kept, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
+		c.Grants = grants
+		return l.save(i, c)
+	})
+	for at, g := range kept {
+		given -= g.Pages * int64(g.Size)
+		// What somebody else has taken out of the pool can't be owed any more.
+		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
+			kept[at].Pages = min(g.Pages, max(0, p.Persistent()-l.held(c.UUID, g.Node, g.Size)))
+		}
+		owed += kept[at].Pages * int64(g.Size)
+	}
+	switch {
+	case err != nil:
+	case owed == 0:
+		err = l.remove(i)
+	case len(kept) > 0:
+		c.Grants = kept
+		err = l.save(i, c)
+	}
+	return given, owed, err
+}
+
+// reconcile sets right what a crash left: a starting guest whose owner is dead,
 // and any claim whose guest is gone.
 func (l *Ledger) reconcile() error {
-	if len(l.file.Claims) == 0 {
-		return nil
-	}
-	guests, err := FindGuests(l.root)
-	if err != nil {
-		return err
-	}
-	for _, claim := range slices.Clone(l.file.Claims) {
-		l.settle(claim.UUID)
-		switch now := claim.now(l.root, guests); {
-		case now == Owed:
-			settled := Settlement{UUID: claim.UUID, Name: claim.Name}
-			settled.Given, _, err = l.Release(claim.UUID)
-			l.Settled = append(l.Settled, settled)
-		case now == InUse && now != claim.Phase:
-			err = l.Started(claim.UUID)
+	for _, c := range slices.Clone(l.claims) {
+		if c.Phase == InUse && l.guests.runsAs(c.UUID, c.PID) {
+			continue
 		}
-		if err != nil {
+		if err := l.look(c.UUID); err != nil {
 			return err
 		}
 	}
+	// Last, when it is known what guests that start will yet take.
+	for _, c := range slices.Clone(l.claims) {
+		if c.Phase == Owed {
+			if err := l.settle(c.UUID); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
-// settle corrects grants that were written down before the pool was changed
-// and whose writer died in between: what was really added is what the pool has
-// above the count it had before. The lock has kept other writers of ours away.
-func (l *Ledger) settle(uuid string) {
-	claim := l.find(uuid)
-	for i := range claim.Grants {
-		g := &claim.Grants[i]
-		if g.Before == nil {
-			continue
-		}
-		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
-			g.Pages, g.Before = min(g.Pages, max(0, p.Persistent()-*g.Before)), nil
-		}
-	}
-}
-
-func (l *Ledger) find(uuid string) *Claim {
-	i := slices.IndexFunc(l.file.Claims, func(c Claim) bool { return c.UUID == uuid })
-	if i < 0 {
+// look reads a claim and writes down where it really stands.
+func (l *Ledger) look(uuid string) error {
+	i := l.index(uuid)
+	c, err := l.load(i)
+	if errors.Is(err, errUnusable) {
 		return nil
 	}
-	return &l.file.Claims[i]
-}
-
-// errSetAside is the error of a ledger that can't be used.
-var errSetAside = errors.New("unusable ledger")
-
-// load reads the ledger. One that can't be used is set aside, never deleted.
-func (l *Ledger) load() error {
-	boot, err := bootID(l.root)
 	if err != nil {
 		return err
 	}
-	fresh := ledgerFile{Version: ledgerVersion, BootID: boot}
-	l.file, err = l.read()
+	c.place(l.root, l.guests)
+	return l.rename(i, c)
+}
+
+// load reads a claim's file. One that can't be used is out of the ledger then.
+func (l *Ledger) load(i int) (Claim, error) {
+	c, err := l.read(l.claims[i])
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		l.file = fresh
-	case errors.Is(err, errSetAside):
-		aside := l.root.Path(append(slices.Clip(runDir), "ledger.set-aside")...)
-		if rerr := os.Rename(l.path(), aside); rerr != nil {
-			return rerr
-		}
-		l.SetAside = fmt.Sprintf("the ledger could not be used (%v): set aside as %s", err, aside)
-		l.file = fresh
+	case errors.Is(err, errOtherBoot): // its pages went with the reboot
+		return c, cmp.Or(l.remove(i), errUnusable)
+	case errors.Is(err, errUnusable):
+		return c, cmp.Or(l.setAside(i, err), errUnusable)
 	case err != nil:
-		return err
-	case l.file.BootID != fresh.BootID:
-		l.file = fresh // its pages went with the reboot
+		return c, err
 	}
+	if l.finish(&c) {
+		err = l.save(i, c)
+	}
+	return c, err
+}
+
+// settle gives back what a claim owes.
+func (l *Ledger) settle(uuid string) error {
+	i := l.index(uuid)
+	s := Settlement{UUID: uuid, Name: l.claims[i].Name}
+	var err error
+	if s.Given, _, err = l.release(i); s.Given > 0 {
+		l.Settled = append(l.Settled, s)
+	}
+	return err
+}
+
+// finish corrects grants that were written down before the pool was changed
+// and whose writer died in between: what is really there is what the pool has
+// above the count without it. The lock has kept other writers of ours away.
+func (l *Ledger) finish(c *Claim) (changed bool) {
+	for i := range c.Grants {
+		g := &c.Grants[i]
+		if g.Without == nil {
+			continue
+		}
+		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
+			g.Pages, g.Without = min(g.Pages, max(0, p.Persistent()-*g.Without)), nil
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (l *Ledger) index(uuid string) int {
+	return slices.IndexFunc(l.claims, func(c Claim) bool { return c.UUID == uuid })
+}
+
+// errUnusable is the error of a file that can't be used, errOtherBoot that of
+// one from before a reboot.
+var (
+	errUnusable  = errors.New("it can't be used")
+	errOtherBoot = errors.New("it is from before a reboot")
+)
+
+// list finds the claims' files.
+func (l *Ledger) list() error {
+	entries, err := os.ReadDir(l.root.Path(claimsDir...))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") { // being written, or left so by a crash
+			if l.lock != nil {
+				_ = os.Remove(l.path(e.Name()))
+			}
+			continue
+		}
+		c, err := parseFileName(e.Name())
+		if i := l.index(c.UUID); err == nil && i >= 0 {
+			err = fmt.Errorf("there is %s too", l.claims[i].fileName())
+		}
+		if err == nil {
+			l.claims = append(l.claims, c)
+		} else if l.lock != nil {
+			if err := l.moveAside(e.Name(), err); err != nil {
+				return err
+			}
+		}
+	}
+	return err
+}
+
+// read reads the file of a claim that is known by its name.
+func (l *Ledger) read(c Claim) (Claim, error) {
+	text, err := os.ReadFile(l.path(c.fileName()))
+	if err != nil {
+		return c, err
+	}
+	parsed, err := parseClaim(text)
+	if err == nil && parsed.UUID != c.UUID {
+		err = fmt.Errorf("it names the guest %.40q", parsed.UUID)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if parsed.BootID != l.boot {
+		return c, errOtherBoot
+	}
+	parsed.Phase, parsed.PID = c.Phase, c.PID
+	return parsed.Claim, nil
+}
+
+// save writes a claim that the ledger has, under its present name.
+func (l *Ledger) save(i int, c Claim) error {
+	c.Phase, c.PID = l.claims[i].Phase, l.claims[i].PID
+	if err := l.write(c); err != nil {
+		return err
+	}
+	l.claims[i] = c
 	return nil
+}
+
+func (l *Ledger) write(c Claim) error {
+	text, err := json.Marshal(claimText{claimVersion, l.boot, c})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.root.Path(claimsDir...), 0o755); err != nil {
+		return err
+	}
+	return l.root.Replace(text, 0o644, append(slices.Clip(claimsDir), c.fileName())...)
+}
+
+// rename gives a claim's file the name that its phase asks for.
+func (l *Ledger) rename(i int, c Claim) error {
+	if from, to := l.claims[i].fileName(), c.fileName(); from != to {
+		if err := os.Rename(l.path(from), l.path(to)); err != nil {
+			return err
+		}
+	}
+	l.claims[i] = c
+	return nil
+}
+
+func (l *Ledger) remove(i int) error {
+	err := os.Remove(l.path(l.claims[i].fileName()))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		l.claims = slices.Delete(l.claims, i, i+1)
+		return nil
+	}
+	return err
+}
+
+// setAside takes a file that can't be used out of the ledger. What the guest
+// uses the kernel counts; what was added for it nobody knows any more.
+func (l *Ledger) setAside(i int, why error) error {
+	name := l.claims[i].fileName()
+	l.claims = slices.Delete(l.claims, i, i+1)
+	return l.moveAside(name, why)
+}
+
+func (l *Ledger) moveAside(name string, why error) error {
+	if err := os.MkdirAll(l.root.Path(asideDir...), 0o755); err != nil {
+		return err
+	}
+	aside := l.root.Path(append(slices.Clip(asideDir), name)...)
+	if err := os.Rename(l.path(name), aside); err != nil {
+		return err
+	}
+	l.SetAside = append(l.SetAside, fmt.Sprintf(
+		"a claim of the ledger is set aside as %s (%v): pages that were added for that guest stay in the pools", aside, why))
+	return nil
+}
+
+func (l *Ledger) path(name string) string {
+	return l.root.Path(append(slices.Clip(claimsDir), name)...)
 }
 
 func bootID(root hostfs.Root) (string, error) {
@@ -304,43 +482,19 @@ func bootID(root hostfs.Root) (string, error) {
 	return strings.TrimSpace(text), err
 }
 
-func (l *Ledger) read() (ledgerFile, error) {
-	text, err := os.ReadFile(l.path())
-	if err != nil {
-		return ledgerFile{}, err
-	}
-	return parseLedger(text)
-}
-
-func parseLedger(text []byte) (ledgerFile, error) {
-	var file ledgerFile
-	// The version first: of another one nothing else is known.
-	err := json.Unmarshal(text, &struct{ Version *int }{&file.Version})
-	if err == nil && file.Version != ledgerVersion {
-		err = fmt.Errorf("version %d", file.Version)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &file)
-	}
-	if err != nil {
-		return ledgerFile{}, fmt.Errorf("%w: %w", errSetAside, err)
-	}
-	return file, nil
-}
-
-// save writes the ledger; one without claims leaves no file.
-func (l *Ledger) save() error {
-	if len(l.file.Claims) == 0 {
-		if err := os.Remove(l.path()); !errors.Is(err, fs.ErrNotExist) {
-			return err
+// held says what other claims have added to a pool.
+func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
+	for _, c := range l.claims {
+		if c.UUID == except {
+			continue
 		}
-		return nil
+		if c, err := l.read(c); err == nil {
+			for _, g := range c.Grants {
+				if g.Node == node && g.Size == size {
+					held += g.Pages
+				}
+			}
+		}
 	}
-	text, err := json.Marshal(l.file)
-	if err != nil {
-		return err
-	}
-	return l.root.Replace(text, 0o644, append(slices.Clip(runDir), "ledger.json")...)
+	return held
 }
-
-func (l *Ledger) path() string { return l.root.Path(append(slices.Clip(runDir), "ledger.json")...) }

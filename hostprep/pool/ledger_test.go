@@ -1,11 +1,13 @@
 package pool
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,36 +23,55 @@ func open(t *testing.T, root hostfs.Root) *Ledger {
 	return l
 }
 
-func totals(n int64) []pages.Total {
-	return []pages.Total{{PageSize: pages.Size2MiB, Pages: n, MemoryKiB: n * 2048}}
+func takes(n int64) []Take { return []Take{{Size: pages.Size2MiB, Pages: n}} }
+
+// owner is the process of the test, which us puts into a fixture.
+func owner() Process { return Process{os.Getpid(), 77} }
+
+// files lists what the ledger has on disk.
+func files(t *testing.T, root hostfs.Root) []string {
+	t.Helper()
+	entries, err := os.ReadDir(root.Path(claimsDir...))
+	if !os.IsNotExist(err) {
+		must(t, err)
+	}
+	names := []string{}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 func TestLedger(t *testing.T) {
-	root := fixture(t, oneNode, us())
+	root := fixture(t, oneNode, us(), qemu(700, web1))
 	l := open(t, root)
-	must(t, l.Begin(web1, "web1", totals(90)))
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(90)}))
 	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
 	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 10}}, Effort{}))
-	must(t, l.Begin(db1, "db1", totals(7)))
+	must(t, l.Begin(Claim{UUID: db1, Name: "db1", Owner: owner(), Takes: takes(7)}))
 	want := []Claim{
-		{UUID: web1, Name: "web1", Phase: Pending, Owner: Process{os.Getpid(), 77}, Totals: totals(90),
+		{UUID: db1, Name: "db1", Phase: Starting, Owner: owner(), Takes: takes(7)},
+		{UUID: web1, Name: "web1", Phase: Starting, PID: 700, Owner: owner(), Takes: takes(90),
 			Grants: []Grant{{0, pages.Size2MiB, 20, nil}, {0, pages.Size2MiB, 10, nil}}},
-		{UUID: db1, Name: "db1", Phase: Pending, Owner: Process{os.Getpid(), 77}, Totals: totals(7)},
 	}
 	claims, err := ReadClaims(root)
 	must(t, err)
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Error(diff)
 	}
-	// Only what others still wait for counts, by size.
-	if diff := cmp.Diff(map[pages.Size]int64{pages.Size2MiB: 7}, Claimed(claims, web1)); diff != "" {
+	// Only what others still wait for counts.
+	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7}}, l.Pending(web1)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[pages.Size]int64{pages.Size2MiB: 97}, Claimed(claims, "")); diff != "" {
-		t.Error(diff)
+	all, err := ReadPending(root, "")
+	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7}, {takes(90)[0], 90, 90}}, all); diff != "" || err != nil {
+		t.Error(err, diff)
 	}
 	must(t, l.Started(web1))
-	if diff := cmp.Diff(map[pages.Size]int64{pages.Size2MiB: 7}, Claimed(l.Claims(), "")); diff != "" {
+	if diff := cmp.Diff([]string{db1 + ".starting", web1 + ".700"}, files(t, root)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7}}, l.Pending("")); diff != "" {
 		t.Error(diff)
 	}
 
@@ -61,27 +82,45 @@ func TestLedger(t *testing.T) {
 	if given, owed, err := l.Release(web1); given != 0 || owed != 0 || err != nil {
 		t.Errorf("a second release: %d, %d, %v", given, owed, err)
 	}
-	must(t, l.Started("unknown"))
+	must(t, l.Started(web1))
 	if _, _, err := l.Release(db1); err != nil {
 		t.Error(err)
 	}
-	if _, err := root.Read("run", "vmhuge", "ledger.json"); !os.IsNotExist(err) {
-		t.Errorf("an empty ledger leaves a file: %v", err)
+	if names := files(t, root); len(names) > 0 {
+		t.Errorf("an empty ledger leaves %v", names)
 	}
 	if err := l.Grow(t.Context(), web1, nil, Effort{}); err == nil {
 		t.Error("grew without a claim")
 	}
+	for _, uuid := range []string{"", "../../etc/passwd", strings.ToUpper(web1), web1 + "0", strings.Replace(web1, "-", "/", 1)} {
+		if err := l.Begin(Claim{UUID: uuid}); err == nil {
+			t.Errorf("%q became a file", uuid)
+		}
+	}
 }
 
-// A second start of the same guest keeps what the first one got.
+// A second start of the same guest keeps what the first one got, and another
+// process may answer for it: vmhuge start begins, libvirtd's hook goes on.
 func TestBeginAgain(t *testing.T) {
-	root := fixture(t, oneNode, us())
-	l := open(t, root)
-	must(t, l.Begin(web1, "web1", totals(90)))
-	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
-	must(t, l.Begin(web1, "renamed", totals(50)))
-	if len(l.Claims()) != 1 || l.Claims()[0].Name != "renamed" || len(l.Claims()[0].Grants) != 1 {
-		t.Errorf("%+v", l.Claims())
+	for _, phase := range []Phase{Starting, InUse, Owed} {
+		root := fixture(t, oneNode, us(), process(600, 5))
+		l := open(t, root)
+		must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: Process{600, 5}, Takes: takes(90)}))
+		must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+		if phase != Starting {
+			i := l.index(web1)
+			c := l.claims[i]
+			c.Phase, c.PID = phase, 700
+			must(t, l.rename(i, c))
+		}
+		must(t, l.Begin(Claim{UUID: web1, Name: "renamed", Owner: owner(), Takes: takes(50)}))
+		must(t, os.RemoveAll(root.Path("proc", "600")))
+		claims, err := ReadClaims(root)
+		must(t, err)
+		want := []Claim{{UUID: web1, Name: "renamed", Phase: Starting, Owner: owner(), Takes: takes(50), Grants: []Grant{{0, pages.Size2MiB, 20, nil}}}}
+		if diff := cmp.Diff(want, claims); diff != "" || len(files(t, root)) != 1 {
+			t.Errorf("%s: %v %s", phase, files(t, root), diff)
+		}
 	}
 }
 
@@ -89,7 +128,7 @@ func TestBeginAgain(t *testing.T) {
 func TestGrowFailsLater(t *testing.T) {
 	root := fixture(t, oneNode, us())
 	l := open(t, root)
-	must(t, l.Begin(web1, "web1", totals(90)))
+	must(t, l.Begin(Claim{UUID: web1, Owner: owner()}))
 	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
 	if err := l.Grow(t.Context(), web1, []Need{{Nodes: []int{0}, Size: pages.Size2MiB, Pages: 5}, {Nodes: []int{4}, Size: pages.Size2MiB, Pages: 5}}, Effort{}); err == nil {
 		t.Error("node 4 grew")
@@ -101,61 +140,103 @@ func TestGrowFailsLater(t *testing.T) {
 	}
 }
 
-const bootID1 = "11111111-2222-3333-4444-555555555555"
-
-// dead is the claim of a vmhuge that is gone: 50 pages with an owner that does
-// not run.
-func dead(phase Phase, grant string) string {
-	return fmt.Sprintf(`{"uuid":%q,"name":"web1","phase":%q,"owner":{"pid":600,"start":5},
-  "totals":[{"page_size_kib":2048,"pages":90,"memory_kib":184320}],"grants":[%s]}`, web1, phase, grant)
+// A guest that was announced must come in time.
+func TestUntil(t *testing.T) {
+	for until, want := range map[time.Duration]int{-2 * time.Second: 0, time.Hour: 1} {
+		root := fixture(t, oneNode, us())
+		l := open(t, root)
+		must(t, l.Begin(Claim{UUID: web1, Owner: owner(), Takes: takes(9), Until: time.Now().Add(until).Unix()}))
+		must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+		l.Close()
+		if l = open(t, root); len(l.claims) != want || nr(t, root, 0, 2048) != int64(100+20*want) {
+			t.Errorf("%s: %d claims, %d pages", until, len(l.claims), nr(t, root, 0, 2048))
+		}
+	}
 }
 
-func onDisk(claims ...string) string {
-	return fmt.Sprintf("-- run/vmhuge/ledger.json --\n{\"version\":1,\"boot_id\":%q,\"claims\":[%s]}\n", bootID1, strings.Join(claims, ","))
+// Pages that a guest leaves and another one waits for stay until that one has
+// ended, however it ends.
+func TestOwedToAnother(t *testing.T) {
+	root := fixture(t, strings.ReplaceAll(oneNode, " 60 ", " 20 "), us())
+	l := open(t, root)
+	must(t, l.Begin(Claim{UUID: web1, Owner: owner(), Takes: takes(20)}))
+	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+	must(t, l.Begin(Claim{UUID: db1, Owner: owner(), Takes: takes(15)}))
+	given, owed, err := l.Release(web1)
+	if err != nil || given != 5*2*pages.MiB || owed != 15*2*pages.MiB || nr(t, root, 0, 2048) != 115 {
+		t.Errorf("%v: %d given, %d owed, %d pages", err, given, owed, nr(t, root, 0, 2048))
+	}
+	if _, _, err := l.Release(db1); err != nil || nr(t, root, 0, 2048) != 100 || len(files(t, root)) != 0 {
+		t.Errorf("%v: %d pages, %v", err, nr(t, root, 0, 2048), files(t, root))
+	}
+}
+
+const bootID1 = "11111111-2222-3333-4444-555555555555"
+
+// dead is the file of a guest of 90 pages, some of them added, whose start was
+// answered for by a process that does not run.
+func dead(grant string) string {
+	return fmt.Sprintf(`{"version":1,"boot_id":%q,"uuid":%q,"name":"web1","owner":{"pid":600,"start":5},
+  "takes":[{"page_size_kib":2048,"pages":90}],"grants":[%s]}`, bootID1, web1, grant)
+}
+
+// onDisk is a claim's file in a fixture.
+func onDisk(name, text string) string {
+	return "-- run/vmhuge/claims/" + name + " --\n" + text + "\n"
+}
+
+// smaps is a process that has n pages of 2 MiB.
+func smaps(pid int, n int) string {
+	return fmt.Sprintf("-- proc/%d/smaps --\nSize: %d kB\nKernelPageSize: 2048 kB\nPrivate_Hugetlb: %d kB\nVmFlags: rd ht sd\n", pid, n*2048, n*2048)
 }
 
 // What a kill -9 leaves, at every moment, and what the next run makes of it.
 // The pool has 100 pages, 60 of them free.
 func TestCrash(t *testing.T) {
 	const (
+		starting = web1 + ".starting"
+		inUse    = web1 + ".700"
+		owed     = web1 + ".owed"
 		recorded = `{"node":0,"page_size_kib":2048,"pages":50}`
-		intended = `{"node":0,"page_size_kib":2048,"pages":50,"before":%d}`
+		intended = `{"node":0,"page_size_kib":2048,"pages":50,"without":%d}`
 	)
 	for name, test := range map[string]struct {
-		ledger, host string
-		phase        Phase // afterwards; "": no claim
-		pages, given int64
+		file, grant, host string
+		want              string // the file afterwards; "": none
+		pages, given      int64
 	}{
-		"before the write":               {ledger: dead(Pending, fmt.Sprintf(intended, 100)), pages: 100},
-		"after a part of it":             {ledger: dead(Pending, fmt.Sprintf(intended, 70)), pages: 70, given: 30},
-		"after the write":                {ledger: dead(Pending, fmt.Sprintf(intended, 50)), pages: 50, given: 50},
-		"others have added more":         {ledger: dead(Pending, fmt.Sprintf(intended, 10)), pages: 50, given: 50},
-		"others have taken pages out":    {ledger: dead(Pending, fmt.Sprintf(intended, 300)), pages: 100},
-		"after the record":               {ledger: dead(Pending, recorded), pages: 50, given: 50},
-		"in a second pool":               {ledger: dead(Pending, `{"node":0,"page_size_kib":2048,"pages":10},`+fmt.Sprintf(intended, 95)), pages: 85, given: 15},
-		"the guest has started":          {ledger: dead(Pending, recorded), host: qemu(700, web1), phase: InUse, pages: 100},
-		"the owner still works on it":    {ledger: dead(Pending, fmt.Sprintf(intended, 50)), host: process(600, 5), phase: Pending, pages: 100},
-		"the owner's pid is another's":   {ledger: dead(Pending, recorded), host: process(600, 6), pages: 50, given: 50},
-		"the guest runs":                 {ledger: dead(InUse, recorded), host: qemu(700, web1), phase: InUse, pages: 100},
-		"the guest is gone":              {ledger: dead(InUse, recorded), pages: 50, given: 50},
-		"another guest runs":             {ledger: dead(InUse, recorded), host: qemu(700, db1), pages: 50, given: 50},
-		"others use most of the pages":   {ledger: dead(InUse, recorded), host: "-- pools --\nall 2048 100 8 0 0 0\n0 2048 100 8 0\n", phase: Owed, pages: 92, given: 8},
-		"others gave back what was owed": {ledger: dead(Owed, recorded), pages: 50, given: 50},
-		"owed, and the guest runs again": {ledger: dead(Owed, recorded), host: qemu(700, web1), pages: 50, given: 50},
-		"nothing was ever added":         {ledger: dead(InUse, ""), pages: 100},
-		"a node that is gone":            {ledger: dead(InUse, `{"node":5,"page_size_kib":2048,"pages":50}`), phase: Owed, pages: 100},
+		"before the write":               {file: starting, grant: fmt.Sprintf(intended, 100), pages: 100},
+		"after a part of it":             {file: starting, grant: fmt.Sprintf(intended, 70), pages: 70, given: 30},
+		"after the write":                {file: starting, grant: fmt.Sprintf(intended, 50), pages: 50, given: 50},
+		"others have added more":         {file: starting, grant: fmt.Sprintf(intended, 10), pages: 50, given: 50},
+		"others have taken pages out":    {file: starting, grant: fmt.Sprintf(intended, 300), pages: 100},
+		"after the record":               {file: starting, grant: recorded, pages: 50, given: 50},
+		"in a second pool":               {file: starting, grant: `{"node":0,"page_size_kib":2048,"pages":10},` + fmt.Sprintf(intended, 95), pages: 85, given: 15},
+		"after giving back":              {file: owed, grant: fmt.Sprintf(intended, 100), pages: 100},
+		"before giving back":             {file: owed, grant: fmt.Sprintf(intended, 50), pages: 50, given: 50},
+		"the guest has started":          {file: starting, grant: recorded, host: qemu(700, web1) + smaps(700, 90), want: inUse, pages: 100},
+		"while the guest starts":         {file: starting, grant: recorded, host: qemu(700, web1) + smaps(700, 89), want: starting, pages: 100},
+		"the guest runs, grant intended": {file: starting, grant: fmt.Sprintf(intended, 70), host: qemu(700, web1) + smaps(700, 90), want: inUse, pages: 100},
+		"the owner still works on it":    {file: starting, grant: recorded, host: process(600, 5), want: starting, pages: 100},
+		"the owner's pid is another's":   {file: starting, grant: recorded, host: process(600, 6), pages: 50, given: 50},
+		"the guest runs":                 {file: inUse, grant: recorded, host: qemu(700, web1), want: inUse, pages: 100},
+		"the guest runs again":           {file: inUse, grant: recorded, host: qemu(701, web1), want: web1 + ".701", pages: 100},
+		"the guest is gone":              {file: inUse, grant: recorded, pages: 50, given: 50},
+		"another guest runs":             {file: inUse, grant: recorded, host: qemu(700, db1), pages: 50, given: 50},
+		"others use most of the pages":   {file: inUse, grant: recorded, host: "-- pools --\nall 2048 100 8 0 0 0\n0 2048 100 8 0\n", want: owed, pages: 92, given: 8},
+		"others gave back what was owed": {file: owed, grant: recorded, pages: 50, given: 50},
+		"owed, and the guest runs again": {file: owed, grant: recorded, host: qemu(700, web1), pages: 50, given: 50},
+		"nothing was ever added":         {file: inUse, pages: 100},
+		"a node that is gone":            {file: inUse, grant: `{"node":5,"page_size_kib":2048,"pages":50}`, want: owed, pages: 100},
+		"others took our pages out":      {file: inUse, grant: recorded, host: "-- pools --\nall 2048 0 0 0 0 0\n0 2048 0 0 0\n", pages: 0, given: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := fixture(t, oneNode, test.host, onDisk(test.ledger))
+			root := fixture(t, oneNode, test.host, onDisk(test.file, dead(test.grant)), onDisk(".tmp-123", "cut off"))
 			shown, err := ReadClaims(root)
 			must(t, err)
 			l := open(t, root)
-			phase := Phase("")
-			if len(l.Claims()) > 0 {
-				phase = l.Claims()[0].Phase
-			}
-			if phase != test.phase || nr(t, root, 0, 2048) != test.pages {
-				t.Errorf("phase %q with %d pages, not %q with %d", phase, nr(t, root, 0, 2048), test.phase, test.pages)
+			if got := strings.Join(files(t, root), " "); got != test.want || nr(t, root, 0, 2048) != test.pages {
+				t.Errorf("left as %q with %d pages, not %q with %d", got, nr(t, root, 0, 2048), test.want, test.pages)
 			}
 			given := int64(0)
 			for _, s := range l.Settled {
@@ -168,92 +249,111 @@ func TestCrash(t *testing.T) {
 				t.Errorf("%d MiB given back", given/pages.MiB)
 			}
 			// What is shown without the lock is the same; what goes is owed.
-			if test.phase == "" {
-				phase = Owed
+			want := test.want
+			if want == "" {
+				want = owed
 			}
-			if len(shown) != 1 || shown[0].Phase != phase {
+			if len(shown) != 1 || shown[0].fileName() != want {
 				t.Errorf("shown as %+v", shown)
 			}
-			waiting := len(Claimed(shown, "")) > 0
-			if waiting != (test.phase == Pending) {
+			if waiting := len(pendingOf(root, shown, "")) > 0; waiting != (test.want == starting) {
 				t.Errorf("counted as waiting for pages: %v", waiting)
 			}
 			// A second run finds nothing more to do.
 			l.Close()
 			open(t, root)
-			if nr(t, root, 0, 2048) != test.pages && test.phase != Owed {
+			if nr(t, root, 0, 2048) != test.pages && test.want != owed {
 				t.Errorf("the second run changed it to %d pages", nr(t, root, 0, 2048))
 			}
 		})
 	}
 }
 
-func TestUnusableLedger(t *testing.T) {
+// A file that can't be used costs one claim, is kept, and said once.
+func TestUnusableClaim(t *testing.T) {
 	const grant = `{"node":0,"page_size_kib":2048,"pages":50}`
-	for name, test := range map[string]struct{ text, aside string }{
-		"broken JSON":    {`{"version":1,"boot_id":"1111`, "unexpected end of JSON input"},
-		"empty":          {"", "unexpected end of JSON input"},
-		"later version":  {`{"version":2,"boot_id":"` + bootID1 + `","claims":{}}`, "version 2"},
-		"no version":     {`{}`, "version 0"},
-		"wrong shape":    {`{"version":1,"claims":[{"uuid":5}]}`, "cannot unmarshal"},
-		"absurd number":  {`{"version":1,"claims":[{"grants":[{"pages":1e300}]}]}`, "cannot unmarshal"},
-		"absurd size":    {`{"version":1,"claims":[{"grants":[{"page_size_kib":9223372036854775807}]}]}`, "no page size"},
-		"something else": {`[1,2]`, "cannot unmarshal"},
-		"another boot":   {`{"version":1,"boot_id":"another","claims":[` + dead(InUse, grant) + `]}`, ""},
+	for name, test := range map[string]struct{ file, text, aside string }{
+		"broken JSON":     {text: `{"version":1,"boot_id":"1111`, aside: "unexpected end of JSON input"},
+		"empty":           {text: "", aside: "unexpected end of JSON input"},
+		"later version":   {text: `{"version":2,"boot_id":"` + bootID1 + `","uuid":{}}`, aside: "version 2"},
+		"no version":      {text: `{}`, aside: "version 0"},
+		"wrong shape":     {text: `{"version":1,"uuid":5}`, aside: "cannot unmarshal"},
+		"absurd number":   {text: `{"version":1,"grants":[{"pages":1e300}]}`, aside: "cannot unmarshal"},
+		"absurd size":     {text: `{"version":1,"grants":[{"page_size_kib":9223372036854775807}]}`, aside: "no page size"},
+		"negative":        {text: strings.Replace(dead(grant), `"pages":50`, `"pages":-50`, 1), aside: "-50 pages"},
+		"another guest's": {text: strings.ReplaceAll(dead(grant), web1, db1), aside: "it names the guest"},
+		"something else":  {text: `[1,2]`, aside: "cannot unmarshal"},
+		"another boot":    {text: strings.Replace(dead(grant), bootID1, "another", 1)},
+		"no claim":        {file: "README", text: "hello", aside: "not the name of a claim"},
+		"no phase":        {file: web1 + ".asleep", text: dead(grant), aside: "not the name of a claim"},
+		"no pid":          {file: web1 + ".007", text: dead(grant), aside: "not the name of a claim"},
+		"no UUID":         {file: "web1.owed", text: dead(grant), aside: "not the name of a claim"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if test.file == "" {
+				test.file = web1 + ".starting"
+			}
 			root := fixture(t, oneNode, us())
-			write(t, root.Path("run", "vmhuge", "ledger.json"), test.text)
+			write(t, filepath.Join(root.Path(claimsDir...), test.file), test.text)
 			if claims, err := ReadClaims(root); err != nil || len(claims) != 0 {
 				t.Errorf("shown: %v, %v", claims, err)
 			}
 			l := open(t, root)
-			if len(l.Claims()) != 0 || nr(t, root, 0, 2048) != 100 {
-				t.Errorf("%v, %d pages", l.Claims(), nr(t, root, 0, 2048))
+			if len(l.claims) != 0 || nr(t, root, 0, 2048) != 100 {
+				t.Errorf("%v, %d pages", l.claims, nr(t, root, 0, 2048))
 			}
-			aside := root.Path("run", "vmhuge", "ledger.set-aside")
+			aside := filepath.Join(root.Path(asideDir...), test.file)
+			said := strings.Join(l.SetAside, "; ")
 			if test.aside == "" {
-				if l.SetAside != "" {
-					t.Error(l.SetAside)
+				if said != "" {
+					t.Error(said)
 				}
-			} else if text, err := os.ReadFile(aside); err != nil || string(text) != test.text || !strings.Contains(l.SetAside, test.aside) || !strings.HasSuffix(l.SetAside, aside) {
-				t.Errorf("%q: %q, %v", l.SetAside, text, err)
+			} else if text, err := os.ReadFile(aside); err != nil || string(text) != test.text || !strings.Contains(said, test.aside) || !strings.Contains(said, aside) {
+				t.Errorf("%q: %q, %v", said, text, err)
 			}
 			// It goes on from there.
-			must(t, l.Begin(db1, "db1", totals(7)))
+			must(t, l.Begin(Claim{UUID: web1, Owner: owner(), Takes: takes(7)}))
 			l.Close()
-			if l = open(t, root); len(l.Claims()) != 1 || l.SetAside != "" {
-				t.Errorf("next time: %v, %s", l.Claims(), l.SetAside)
+			if l = open(t, root); len(l.claims) != 1 || len(l.SetAside) > 0 {
+				t.Errorf("next time: %v, %s", l.claims, l.SetAside)
 			}
 		})
+	}
+}
+
+// The claim of a guest that runs is not read until somebody needs it.
+func TestUnusableClaimOfRunningGuest(t *testing.T) {
+	for name, use := range map[string]func(l *Ledger) error{
+		"released": func(l *Ledger) error { _, _, err := l.Release(web1); return err },
+		"begun":    func(l *Ledger) error { return l.Begin(Claim{UUID: web1, Owner: owner()}) },
+	} {
+		root := fixture(t, oneNode, us(), qemu(700, web1), onDisk(web1+".700", "{"))
+		l := open(t, root)
+		if len(l.claims) != 1 || len(l.SetAside) > 0 {
+			t.Errorf("%s: %v, %v", name, l.claims, l.SetAside)
+		}
+		if err := use(l); err != nil || len(l.SetAside) != 1 || nr(t, root, 0, 2048) != 100 {
+			t.Errorf("%s: %v, %v, %d pages", name, err, l.SetAside, nr(t, root, 0, 2048))
+		}
+	}
+	// Two files of one guest: the second is the one that goes.
+	root := fixture(t, oneNode, us(), onDisk(web1+".700", dead("")), onDisk(web1+".starting", dead("")))
+	if l := open(t, root); len(l.SetAside) != 1 || !strings.Contains(l.SetAside[0], "there is "+web1+".700 too") {
+		t.Error(l.SetAside)
 	}
 }
 
 // A ledger is not for everybody to write, and for everybody to read.
 func TestLedgerMode(t *testing.T) {
 	root := fixture(t, oneNode, us())
-	must(t, open(t, root).Begin(web1, "web1", nil))
-	info, err := os.Stat(root.Path("run", "vmhuge", "ledger.json"))
+	must(t, open(t, root).Begin(Claim{UUID: web1, Owner: owner()}))
+	info, err := os.Stat(root.Path(append(slices.Clip(claimsDir), web1+".starting")...))
 	must(t, err)
 	if info.Mode().Perm() != 0o644 {
 		t.Error(info.Mode())
 	}
-	entries, err := os.ReadDir(root.Path("run", "vmhuge"))
+	entries, err := os.ReadDir(root.Path(runDir...))
 	if err != nil || len(entries) != 2 {
-		t.Errorf("%v, %v: not the ledger and the lock", entries, err)
-	}
-}
-
-func TestLedgerJSON(t *testing.T) {
-	root := fixture(t, oneNode, us())
-	l := open(t, root)
-	must(t, l.Begin(web1, "web1", totals(90)))
-	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
-	text, err := root.Read("run", "vmhuge", "ledger.json")
-	must(t, err)
-	want := fmt.Sprintf(`{"version":1,"boot_id":%q,"claims":[{"uuid":%q,"name":"web1","phase":"pending","owner":{"pid":%d,"start":77},"totals":[{"page_size_kib":2048,"pages":90,"memory_kib":184320}],"grants":[{"node":0,"page_size_kib":2048,"pages":20}]}]}`,
-		bootID1, web1, os.Getpid())
-	if text != want || !json.Valid([]byte(text)) {
-		t.Errorf("%s\nnot\n%s", text, want)
+		t.Errorf("%v, %v: not the claims and the lock", entries, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ func TestLockContention(t *testing.T) {
 				return
 			}
 			defer l.Close()
-			if err := l.Begin(fmt.Sprint("uuid-", i), "web", nil); err != nil {
+			if err := l.Begin(Claim{UUID: web1[:35] + strconv.Itoa(i), Owner: owner()}); err != nil {
 				t.Error(err)
 			}
 		}()

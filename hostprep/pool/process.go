@@ -58,6 +58,34 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
+// guests finds the QEMU processes of running guests. It needs no libvirt, so
+// that it can be asked when libvirtd is down or waits for us.
+type guests struct {
+	root    hostfs.Root
+	scanned map[string]Process // by UUID, once all processes were looked at
+}
+
+// find returns the process of a guest, 0 if it does not run. libvirt writes
+// its pid into a file before QEMU begins; a daemon whose files are elsewhere
+// (qemu:///session, qemu:///embed) costs a look at every process.
+func (g *guests) find(uuid, name string) int {
+	if !strings.ContainsAny(name, "/\x00") {
+		if pid, err := g.root.ReadInt("run", "libvirt", "qemu", name+".pid"); err == nil && g.runsAs(uuid, int(pid)) {
+			return int(pid)
+		}
+	}
+	if g.scanned == nil {
+		g.scanned, _ = FindGuests(g.root)
+	}
+	return g.scanned[uuid].PID
+}
+
+// runsAs says whether a process is a guest's QEMU.
+func (g *guests) runsAs(uuid string, pid int) bool {
+	cmdline, err := g.root.Read("proc", strconv.Itoa(pid), "cmdline")
+	return err == nil && cmdlineUUID([]byte(cmdline)) == uuid
+}
+
 // FindGuests returns the QEMU processes of running guests by the UUID that
 // libvirt gives them on their command line (-uuid). It needs no libvirt, so
 // that it can be asked when libvirtd is down or waits for us.
@@ -72,11 +100,11 @@ func FindGuests(root hostfs.Root) (map[string]Process, error) {
 		if err != nil {
 			continue
 		}
-		cmdline, err := os.ReadFile(root.Path("proc", e.Name(), "cmdline"))
+		cmdline, err := root.Read("proc", e.Name(), "cmdline")
 		if err != nil {
 			continue // it has ended since
 		}
-		uuid := cmdlineUUID(cmdline)
+		uuid := cmdlineUUID([]byte(cmdline))
 		if uuid == "" {
 			continue
 		}

@@ -4,11 +4,14 @@
 package hostfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Root is the folder that holds the host's /proc, /sys, /etc, /run, /dev.
@@ -23,10 +26,40 @@ func (r Root) Path(elem ...string) string {
 	return filepath.Join(append([]string{root}, elem...)...)
 }
 
-// Read returns a small file whole.
+// Read returns a small file whole. It does without os.ReadFile, which asks for
+// the size and for polling and so needs twice the system calls for a file of
+// the kernel's, and the hook reads many.
 func (r Root) Read(elem ...string) (string, error) {
-	b, err := os.ReadFile(r.Path(elem...))
-	return string(b), err
+	path := r.Path(elem...)
+	fd, err := retry(func() (int, error) { return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
+	if err != nil {
+		return "", &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer syscall.Close(fd)
+	text := make([]byte, 0, 1024)
+	for {
+		n, err := retry(func() (int, error) { return syscall.Read(fd, text[len(text):cap(text)]) })
+		if err != nil {
+			return "", &os.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return string(text), nil
+		}
+		if text = text[:len(text)+n]; len(text) == cap(text) {
+			text = slices.Grow(text, 2*len(text))
+		}
+	}
+}
+
+// retry repeats a system call that a signal interrupted, as the Go runtime's
+// own signals do.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // ReadInt reads a kernel file that holds one number.

@@ -1,0 +1,142 @@
+package pool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+// Phase is where a claim stands.
+type Phase string
+
+// The phases of a claim.
+const (
+	Starting Phase = "starting" // the guest has not taken all of its pages yet
+	InUse    Phase = "in-use"   // the guest runs, and the kernel counts its pages
+	Owed     Phase = "owed"     // the guest is gone; the pages wait for somebody else to let go of them
+)
+
+// Claim is what one guest holds.
+type Claim struct {
+	UUID  string `json:"uuid"`
+	Name  string `json:"name"`
+	Phase Phase  `json:"-"` // it is in the file's name
+	PID   int    `json:"-"` // of its QEMU, 0 for none yet
+	// Owner answers for a guest that is starting: when it is gone and the
+	// guest does not run, there will be no guest.
+	Owner Process `json:"owner"`
+	// Until, in seconds since 1970, is when a guest that was only announced
+	// must have started; 0: no such end.
+	Until int64 `json:"until,omitempty"`
+	// Takes is what the guest takes when it starts, whoever added the pages.
+	Takes []Take `json:"takes"`
+	// Grants is what was added to the pools for it, and goes when it goes.
+	Grants []Grant `json:"grants"`
+}
+
+// Take is pages that a guest takes when it starts.
+type Take struct {
+	Nodes []int      `json:"nodes,omitempty"` // on these nodes alone; none named: on any
+	Size  pages.Size `json:"page_size_kib"`
+	Pages int64      `json:"pages"`
+}
+
+// place says where a claim that was read as it is on disk really stands: a
+// crash leaves one starting whose owner is dead, or in use by a guest that is
+// gone.
+func (c *Claim) place(root hostfs.Root, running *guests) {
+	was := c.Phase
+	c.Phase, c.PID = Owed, 0
+	if was == Owed {
+		return
+	}
+	c.PID = running.find(c.UUID, c.Name)
+	expired := c.Until > 0 && time.Now().Unix() > c.Until
+	switch {
+	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0):
+		c.Phase = InUse
+	case c.PID != 0, c.Owner.Alive(root) && !expired:
+		c.Phase = Starting
+	}
+}
+
+// claimVersion is the version of the file's shape.
+const claimVersion = 1
+
+type claimText struct {
+	Version int    `json:"version"`
+	BootID  string `json:"boot_id"`
+	Claim
+}
+
+// parseClaim reads a claim's file:
+//
+//	{"version":1,"boot_id":"4f0…","uuid":"6695eb01-…","name":"web1","owner":{"pid":600,"start":5},
+//	 "takes":[{"page_size_kib":2048,"pages":90}],"grants":[{"node":0,"page_size_kib":2048,"pages":50}]}
+func parseClaim(text []byte) (claimText, error) {
+	var c claimText
+	// The version first: of another one nothing else is known.
+	err := json.Unmarshal(text, &struct{ Version *int }{&c.Version})
+	if err == nil && c.Version != claimVersion {
+		err = fmt.Errorf("version %d", c.Version)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	for _, g := range c.Grants {
+		if err == nil && (g.Pages < 0 || g.Size <= 0 || g.Node < 0) {
+			err = fmt.Errorf("%d pages of %d bytes on node %d", g.Pages, g.Size, g.Node)
+		}
+	}
+	if err != nil {
+		return claimText{}, err
+	}
+	return c, nil
+}
+
+// fileName is the name of a claim's file. It has all that must be known of
+// guests that run, so that a start need not open a thousand files:
+//
+//	6695eb01-f6a4-8304-79aa-97f2502e193f.starting
+//	6695eb01-f6a4-8304-79aa-97f2502e193f.owed
+//	6695eb01-f6a4-8304-79aa-97f2502e193f.4242     in use by process 4242
+func (c Claim) fileName() string {
+	if c.Phase == InUse {
+		return c.UUID + "." + strconv.Itoa(c.PID)
+	}
+	return c.UUID + "." + string(c.Phase)
+}
+
+// parseFileName reads what a claim's file name says.
+func parseFileName(name string) (Claim, error) {
+	uuid, state, _ := strings.Cut(name, ".")
+	c := Claim{UUID: uuid, Phase: Phase(state)}
+	if pid, err := strconv.Atoi(state); err == nil && pid > 0 {
+		c.Phase, c.PID = InUse, pid
+	}
+	if !isUUID(uuid) || c.Phase != Starting && c.Phase != Owed && c.Phase != InUse || c.fileName() != name {
+		return Claim{}, errors.New("it has not the name of a claim")
+	}
+	return c, nil
+}
+
+// isUUID accepts what libvirt writes, 8-4-4-4-12 lower case hexadecimal
+// digits: it becomes the name of a file.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,108 @@
+package pool
+
+import (
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+// Pending is pages that look free, or will in a moment, and that a guest which
+// is starting will yet take.
+type Pending struct {
+	Take
+	// Unmapped are those that the kernel has not promised to the guest yet:
+	// they are neither in use nor in resv_hugepages.
+	Unmapped int64
+	// Unfaulted are those that are not in use yet, mapped or not; they are in
+	// free_hugepages, or in no pool yet.
+	Unfaulted int64
+}
+
+// pending is what a starting guest will yet take; nothing once it has it all.
+func (c Claim) pending(root hostfs.Root) []Pending {
+	var mapped, faulted map[pages.Size]int64
+	if c.PID != 0 {
+		mapped, faulted = hugetlbOf(root, c.PID)
+	}
+	unmapped, unfaulted := map[pages.Size]int64{}, map[pages.Size]int64{}
+	for _, take := range c.Takes {
+		unmapped[take.Size] += take.Pages
+		unfaulted[take.Size] += take.Pages
+	}
+	for size := range unfaulted {
+		unmapped[size] = max(0, unmapped[size]-mapped[size])
+		unfaulted[size] = max(0, unfaulted[size]-faulted[size])
+	}
+	var pending []Pending
+	for _, take := range c.Takes {
+		// Which of a guest's takes are done is not known: each may be the one
+		// that is not, but the guest maps no more than the rest.
+		p := Pending{take, min(take.Pages, unmapped[take.Size]), min(take.Pages, unfaulted[take.Size])}
+		unmapped[take.Size] -= p.Unmapped
+		if p.Unfaulted > 0 {
+			pending = append(pending, p)
+		}
+	}
+	return pending
+}
+
+// hugetlbOf returns how many pages of each size a process has mapped, which the
+// kernel has then promised to it, and how many it has. A process that is gone
+// or may not be looked at has none: its claim then counts in full.
+func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64) {
+	text, err := root.Read("proc", strconv.Itoa(pid), "smaps")
+	if err != nil {
+		return nil, nil
+	}
+	return parseSmapsHugetlb(text)
+}
+
+// parseSmapsHugetlb adds up the hugetlb mappings in /proc/PID/smaps. One with
+// the flag nr (virtio-mem's) was mapped without a promise.
+//
+//	7f3c40000000-7f3c44000000 rw-s 00000000 00:2b 93 /dev/hugepages/libvirt/qemu/1-web1/…
+//	Size:              65536 kB
+//	KernelPageSize:     2048 kB
+//	Shared_Hugetlb:        0 kB
+//	Private_Hugetlb:   65536 kB
+//	VmFlags: rd wr sh mr mw me ms de ht sd
+func parseSmapsHugetlb(text string) (mapped, faulted map[pages.Size]int64) {
+	mapped, faulted = map[pages.Size]int64{}, map[pages.Size]int64{}
+	var size, page, used int64
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
+		switch name {
+		case "Size":
+			size, page, used = parseKB(value), 0, 0
+		case "KernelPageSize":
+			page = parseKB(value)
+		case "Shared_Hugetlb", "Private_Hugetlb":
+			used += parseKB(value)
+		case "VmFlags":
+			flags := " " + strings.TrimSpace(value) + " "
+			if page <= 0 || !strings.Contains(flags, " ht ") {
+				continue
+			}
+			if !strings.Contains(flags, " nr ") {
+				mapped[pages.SizeOfKiB(page)] += size / page
+			}
+			faulted[pages.SizeOfKiB(page)] += used / page
+		}
+	}
+	return mapped, faulted
+}
+
+// parseKB reads "    65536 kB", 0 where it is something else.
+func parseKB(value string) int64 {
+	digits, _ := strings.CutSuffix(strings.TrimSpace(value), " kB")
+	n, err := strconv.ParseInt(digits, 10, 52)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
