@@ -100,7 +100,7 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 func held(claims []pool.Claim, node int, size pages.Size) int64 {
 	var sum int64
 	for _, c := range claims {
-		for _, g := range c.Grants {
+		for _, g := range slices.Concat(c.Grants, c.Armed) {
 			if g.Node == node && g.Size == size {
 				sum += g.Pages
 			}

@@ -31,7 +31,11 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	demand := pages.Demand{
 		Domain: dom.Name, UUID: dom.UUID, Type: dom.Type,
 		Backing: pages.None, Items: []pages.Item{}, Auto: tune.auto,
-		Locked: dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
+		Elastic: shared(dom) || len(memorydevs(dom)) > 0,
+		Locked:  dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
+	}
+	if dom.ID != nil {
+		demand.ID = *dom.ID
 	}
 	if tune.mode == pages.Strict || tune.mode == pages.Restrictive {
 		demand.CPUSetNodes = tune.nodes

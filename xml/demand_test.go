@@ -237,3 +237,21 @@ func TestIdentity(t *testing.T) {
 		t.Error(name, uuid, err)
 	}
 }
+
+func TestElastic(t *testing.T) {
+	for name, test := range map[string]struct {
+		doc  []byte
+		want bool
+	}{
+		"private":                 {guest(backed(page2M), "<devices><memballoon model='virtio'/></devices>"), false},
+		"shared":                  {guest(backed(page2M + "<access mode='shared'/>")), true},
+		"said to be private":      {guest(backed(page2M + "<access mode='private'/>")), false},
+		"memfd":                   {guest(backed(page2M + "<source type='memfd'/>")), true},
+		"a shared cell":           {guest(backed(page2M), numa("<cell id='0' cpus='0' memory='64' unit='MiB' memAccess='shared'/>")), true},
+		"a DIMM can be unplugged": {guest(backed(page2M), "<memory unit='MiB'>256</memory>", numa(twoOf64), device("dimm", target128)), true},
+	} {
+		if demand, err := Demand(test.doc, 0); err != nil || demand.Elastic != test.want {
+			t.Errorf("%s: %v, %v", name, demand.Elastic, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"libvirt.org/go/libvirtxml"
 
@@ -134,7 +135,7 @@ func (e *editor) restoreMemory() {
 // end, and from and to its value; nil: nowhere.
 func (d *document) attr(el *element, name string) []int {
 	tag := string(d.raw[el.start:el.open])
-	for _, m := range attribute.FindAllStringSubmatchIndex(tag, -1) {
+	for _, m := range attribute().FindAllStringSubmatchIndex(tag, -1) {
 		if tag[m[2]:m[3]] == name {
 			return []int{el.start + m[0], el.start + m[1], el.start + m[4] + 1, el.start + m[5] - 1}
 		}
@@ -142,7 +143,9 @@ func (d *document) attr(el *element, name string) []int {
 	return nil
 }
 
-var attribute = regexp.MustCompile(`\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')`)
+var attribute = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')`)
+})
 
 // state returns what Rewrite has made, or the user since, of a place.
 func (d *document) state(at string) string {

@@ -108,3 +108,11 @@ func (e *editor) restoreBacking() {
 		e.fill("memoryBacking", changes)
 	}
 }
+
+// shared says whether QEMU maps any of the guest's memory shared: memfd always
+// is.
+func shared(dom *libvirtxml.Domain) bool {
+	b := dom.MemoryBacking
+	return source(dom) == "memfd" || b != nil && b.MemoryAccess != nil && b.MemoryAccess.Mode == "shared" ||
+		slices.ContainsFunc(cells(dom), func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"vmhuge/internal/advice"
 )
@@ -32,7 +33,7 @@ var matters = map[string]bool{
 	"metadata": once, mark: once,
 	"maxMemory": many, "memory": once, "currentMemory": once,
 	"memoryBacking": once, "memoryBacking/hugepages": once, "memoryBacking/hugepages/page": many,
-	"memoryBacking/source": once, "memoryBacking/allocation": once, "memoryBacking/locked": many,
+	"memoryBacking/source": once, "memoryBacking/allocation": once, "memoryBacking/locked": many, "memoryBacking/access": once,
 	"vcpu": once, "numatune": once, "numatune/memory": once, "numatune/memnode": many,
 	"cpu": once, "cpu/numa": once, "cpu/numa/cell": many,
 	"devices": many, "devices/memory": many,
@@ -190,9 +191,14 @@ func (s *scanner) end(t xml.EndElement, start int) (*element, error) {
 	return f.element, nil
 }
 
+// Compiled when they are needed, which is seldom: the hook has no time for it.
 var (
-	declaration = regexp.MustCompile(`^version\s*=\s*["']1\.\d["'](\s+encoding\s*=\s*["']([\w.-]+)["'])?(\s+standalone\s*=\s*["'](yes|no)["'])?\s*$`)
-	plainType   = regexp.MustCompile(`^DOCTYPE\s+[A-Za-z_:][\w.:-]*(\s+(SYSTEM|PUBLIC\s+("[^"]*"|'[^']*'))\s+("[^"]*"|'[^']*'))?\s*$`)
+	declaration = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^version\s*=\s*["']1\.\d["'](\s+encoding\s*=\s*["']([\w.-]+)["'])?(\s+standalone\s*=\s*["'](yes|no)["'])?\s*$`)
+	})
+	plainType = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^DOCTYPE\s+[A-Za-z_:][\w.:-]*(\s+(SYSTEM|PUBLIC\s+("[^"]*"|'[^']*'))\s+("[^"]*"|'[^']*'))?\s*$`)
+	})
 )
 
 // instruction looks at <?xml version='1.0' encoding='UTF-8'?>.
@@ -204,7 +210,7 @@ func (s *scanner) instruction(t xml.ProcInst, start int) error {
 	if !strings.EqualFold(t.Target, "xml") {
 		return nil
 	}
-	parts := declaration.FindSubmatch(t.Inst)
+	parts := declaration().FindSubmatch(t.Inst)
 	if start != s.base || t.Target != "xml" || parts == nil {
 		return broken("has a declaration <?xml?> that is wrong or not at its start")
 	}
@@ -221,7 +227,7 @@ func (s *scanner) doctype(t xml.Directive) error {
 		return broken("has <!%.20s> where XML does not allow it", t)
 	}
 	s.typed = true
-	if !plainType.Match(t) {
+	if !plainType().Match(t) {
 		return advice.New("the domain XML", "has a DOCTYPE with declarations", "resolve them with xmllint --noent --dropdtd")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +37,14 @@ type Claim struct {
 	Until int64 `json:"until,omitempty"`
 	// Takes is what the guest takes when it starts, whoever added the pages.
 	Takes []Take `json:"takes"`
+	// Elastic says that pages may leave the guest while it runs, so that they
+	// must stay in the pool for it.
+	Elastic bool `json:"elastic,omitempty"`
 	// Grants is what was added to the pools for it, and goes when it goes.
 	Grants []Grant `json:"grants"`
+	// Armed is what was added for it and leaves with its QEMU: the kernel sees
+	// to it.
+	Armed []Grant `json:"armed,omitempty"`
 }
 
 // Take is pages that a guest takes when it starts.
@@ -89,7 +96,7 @@ func parseClaim(text []byte) (claimText, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &c)
 	}
-	for _, g := range c.Grants {
+	for _, g := range slices.Concat(c.Grants, c.Armed) {
 		if err == nil && (g.Pages < 0 || g.Size <= 0 || g.Node < 0) {
 			err = fmt.Errorf("%d pages of %d bytes on node %d", g.Pages, g.Size, g.Node)
 		}

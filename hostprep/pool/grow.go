@@ -41,7 +41,14 @@ func (s *Short) Error() string {
 	if len(s.Nodes) > 0 {
 		where = fmt.Sprintf(" on node %s", pages.FormatNodes(s.Nodes))
 	}
-	return fmt.Sprintf("%d more pages of %s are needed%s: %d are missing, as the kernel can make %d", s.Pages, s.Size, where, s.Pages-s.Got, s.Got)
+	needed, missing := fmt.Sprintf("%d more pages of %s are", s.Pages, s.Size), fmt.Sprintf("%d are", s.Pages-s.Got)
+	if s.Pages == 1 {
+		needed = fmt.Sprintf("1 more page of %s is", s.Size)
+	}
+	if s.Pages-s.Got == 1 {
+		missing = "1 is"
+	}
+	return fmt.Sprintf("%s needed%s: %s missing, as the kernel can make %d", needed, where, missing, s.Got)
 }
 
 // Effort is how hard Grow tries.

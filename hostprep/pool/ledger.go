@@ -156,7 +156,7 @@ func (l *Ledger) Begin(c Claim) error {
 	if !isUUID(c.UUID) {
 		return fmt.Errorf("%q is no UUID", c.UUID)
 	}
-	c.Phase, c.PID, c.Grants = Starting, 0, nil
+	c.Phase, c.PID, c.Grants, c.Armed = Starting, 0, nil, nil
 	i := l.index(c.UUID)
 	if i < 0 {
 		if err := l.write(c); err != nil {
@@ -206,6 +206,14 @@ func (l *Ledger) Started(uuid string) error {
 		_, _, err := l.Release(uuid)
 		return err
 	}
+	return l.use(i, c)
+}
+
+// use writes down that a guest runs and has its pages.
+func (l *Ledger) use(i int, c Claim) error {
+	if err := l.arm(i, &c); err != nil {
+		return err
+	}
 	c.Phase = InUse
 	return l.rename(i, c)
 }
@@ -245,9 +253,10 @@ func (l *Ledger) release(i int) (given, owed int64, err error) {
 	if err := l.rename(i, c); err != nil {
 		return 0, 0, err
 	}
-	for _, g := range c.Grants {
+	for _, g := range slices.Concat(c.Grants, c.Armed) {
 		given += g.Pages * int64(g.Size)
 	}
+	c.Armed = nil // it went with QEMU
 	kept, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
 		c.Grants = grants
 		return l.save(i, c)
@@ -303,7 +312,10 @@ func (l *Ledger) look(uuid string) error {
 	if err != nil {
 		return err
 	}
-	c.place(l.root, l.guests)
+	was := c.Phase
+	if c.place(l.root, l.guests); c.Phase == InUse && was == Starting {
+		return l.use(i, c)
+	}
 	return l.rename(i, c)
 }
 
@@ -349,6 +361,7 @@ func (l *Ledger) finish(c *Claim) (changed bool) {
 			changed = true
 		}
 	}
+	c.Grants = slices.DeleteFunc(c.Grants, func(g Grant) bool { return g.Pages == 0 })
 	return changed
 }
 

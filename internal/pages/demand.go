@@ -61,6 +61,9 @@ type Demand struct {
 	Type    string  `json:"type"` // of <domain>: kvm, qemu
 	Backing Backing `json:"backing"`
 	Items   []Item  `json:"demand"` // in the order in which QEMU maps them
+	// ID is what libvirt counts the guest as since it starts or runs; 0: it does
+	// not.
+	ID int `json:"-"`
 	// CPUSetNodes are the nodes that libvirt sets as cpuset.mems of the
 	// thread that maps the memory: <numatune><memory> with mode strict or
 	// restrictive and a nodeset. "": no such limit.
@@ -68,6 +71,10 @@ type Demand struct {
 	// Auto says that numad chooses the nodes when the guest starts, so that
 	// nobody knows them before.
 	Auto bool `json:"-"`
+	// Elastic says that pages may leave the guest while it runs: a memory device
+	// is unplugged, or the balloon takes pages out of memory that is mapped
+	// shared. Of a private mapping QEMU punches holes only into the empty file.
+	Elastic bool `json:"-"`
 	// Locked says that <memoryBacking><locked/> is set.
 	Locked bool `json:"-"`
 }
