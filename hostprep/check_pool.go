@@ -30,7 +30,7 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 		return nil, err
 	}
 	needs := Shortfall(state, g)
-	can := canGrow(nodes, needs, g.HeadroomKiB)
+	can := canGrow(nodes, needs, g)
 	var findings []Finding
 	for _, l := range limits(state, g) {
 		f := l.judge()
@@ -51,6 +51,9 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 				f.Changes = poolChanges(h, state, nodes, l, needs)
 			} else {
 				f.Do = "stop a guest or use less memory"
+				if short := exceeds(needs, g); short != nil && f.Severity == Blocker {
+					f.Have += "; " + short.Error()
+				}
 			}
 		}
 		findings = append(findings, f)
@@ -317,14 +320,18 @@ func Shortfall(state pool.State, g Guest) []pool.Need {
 
 // canGrow says whether the host has the memory for the pages, as far as
 // numbers tell.
-func canGrow(nodes []Node, needs []pool.Need, headroomKiB int64) bool {
-	headroom := headroomKiB * pages.KiB
+func canGrow(nodes []Node, needs []pool.Need, g Guest) bool {
+	headroom := g.HeadroomKiB * pages.KiB
+	keeps := int64(0)
+	if len(nodes) > 1 {
+		keeps = pool.NodeReserve(g.Reserve, len(nodes))
+	}
 	for _, need := range needs {
 		bytes := need.Pages * int64(need.Size)
 		headroom -= bytes
 		for _, n := range nodes {
 			if slices.Contains(need.Nodes, n.ID) {
-				bytes -= n.Free + n.Cache
+				bytes -= max(0, n.Free+n.Cache-keeps)
 			}
 		}
 		if headroom < 0 || need.Nodes != nil && bytes > 0 {

@@ -3,6 +3,7 @@ package hostprep
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
@@ -23,29 +24,27 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 	// Look, fix, look again: a pool whose pages are partly surplus of another
 	// guest first turns those into its own when it grows.
 	for range 3 {
-		guest.Pending = ledger.Pending(uuid)
-		state, err := pool.Read(h.Root)
+		state, pending, err := h.poolsNow(ledger, uuid)
 		if err != nil {
 			return changed, nil, err
 		}
+		guest.Pending = pending
 		needs := Shortfall(state, guest)
 		if len(needs) == 0 {
 			return changed, nil, nil
 		}
-		if guest.HeadroomKiB, err = h.Headroom(o.Reserve); err != nil {
+		if guest.HeadroomKiB, guest.Reserve, err = h.Headroom(o.Reserve); err != nil {
 			return changed, nil, err
 		}
-		why := exceeds(needs, guest.HeadroomKiB)
-		if why == "" {
-			err := ledger.Grow(ctx, uuid, needs, o.Effort)
-			if short := (*pool.Short)(nil); errors.As(err, &short) {
-				why = short.Error()
-			} else if err != nil {
+		o.Effort.Reserve = guest.Reserve
+		short := exceeds(needs, guest)
+		if short == nil {
+			if err := ledger.Grow(ctx, uuid, needs, o.Effort); err != nil && !errors.As(err, &short) {
 				return changed, nil, err
 			}
 		}
-		if why != "" {
-			return changed, h.refuse(guest, why), nil
+		if short != nil {
+			return changed, h.refuse(guest, short), nil
 		}
 		after, err := pool.Read(h.Root)
 		if err != nil {
@@ -56,45 +55,69 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 	return changed, nil, nil
 }
 
+// poolsNow reads the pools, and what starting guests will yet take, of one
+// moment: pages that QEMU maps in between would count twice, or not at all.
+func (h Host) poolsNow(ledger *pool.Ledger, uuid string) (pool.State, []pool.Pending, error) {
+	pending := ledger.Pending(uuid)
+	for try := 0; ; try++ {
+		state, err := pool.Read(h.Root)
+		if err != nil {
+			return state, nil, err
+		}
+		again := ledger.Pending(uuid)
+		// While a large guest is filled they change all the time: then twice.
+		if try == 50 || slices.EqualFunc(pending, again, func(a, b pool.Pending) bool {
+			return a.Unmapped == b.Unmapped && a.Unfaulted == b.Unfaulted
+		}) {
+			return state, pending, nil
+		}
+		pending = again
+	}
+}
+
 // refuse says why the pages could not be had, unless the guest may start
 // without: what was to be sure of may also come from overcommit or from
 // another node.
-func (h Host) refuse(guest Guest, why string) *Finding {
+func (h Host) refuse(guest Guest, short *pool.Short) *Finding {
 	findings, err := poolCheck.Detect(h, guest)
 	if err == nil {
 		if verdict, _, _ := Conclude(findings); verdict != NoMemory && verdict != BadDomain {
 			return nil
 		}
 	}
-	return &Finding{Check: poolCheck.Name, Severity: Blocker, Verdict: NoMemory, Have: why, Need: "all of them",
-		Do: "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented", Changes: []Change{}}
+	do := "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented"
+	if short.Kept > 0 {
+		do = "stop a guest, use less memory, or let the host keep less (--host-reserve)"
+	}
+	return &Finding{Check: poolCheck.Name, Severity: Blocker, Verdict: NoMemory, Have: short.Error(), Need: "all of them",
+		Do: do, Changes: []Change{}}
 }
 
 // exceeds says how growth would leave the host too little ordinary memory.
-func exceeds(needs []pool.Need, headroomKiB int64) string {
+func exceeds(needs []pool.Need, guest Guest) *pool.Short {
+	left := guest.HeadroomKiB
 	for _, need := range needs {
-		if can := headroomKiB / need.Size.KiB(); can < need.Pages {
-			short := pool.Short{Need: need, Got: max(0, can)}
-			return short.Error() + " and leave the host the memory that it keeps for itself"
+		if can := left / need.Size.KiB(); can < need.Pages {
+			return &pool.Short{Need: need, Got: max(0, can), Kept: guest.Reserve}
 		}
-		headroomKiB -= need.Pages * need.Size.KiB()
+		left -= need.Pages * need.Size.KiB()
 	}
-	return ""
+	return nil
 }
 
-// Headroom is how many KiB the pools may still grow. The host keeps reserve
-// bytes of ordinary memory; 0: the rule's.
-func (h Host) Headroom(reserve int64) (int64, error) {
+// Headroom is how many KiB the pools may still grow when the host keeps reserve
+// bytes of ordinary memory; 0: the rule's, which is returned.
+func (h Host) Headroom(reserve int64) (headroomKiB, kept int64, err error) {
 	state, err := pool.Read(h.Root)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	mem, err := h.Meminfo()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if reserve == 0 {
 		reserve = pool.Reserve(mem.Total)
 	}
-	return pool.Headroom(state, mem.Total, mem.Available, reserve) / pages.KiB, nil
+	return pool.Headroom(state, mem.Total, mem.Available, reserve) / pages.KiB, reserve, nil
 }

@@ -81,7 +81,7 @@ func fillPrivateDirs(dir string) error {
 		return err
 	}
 	// libvirt would make these itself, but only when it needs them.
-	for _, path := range []string{"/etc/libvirt/hooks", "/etc/libvirt/qemu", "/var/lib/vmhuge/domains"} {
+	for _, path := range []string{"/etc/libvirt/hooks", "/etc/libvirt/qemu"} {
 		if err := os.MkdirAll(in(path), 0o755); err != nil {
 			return err
 		}

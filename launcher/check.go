@@ -116,7 +116,7 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 	if guest.Pending, err = pool.ReadPending(l.host.Root, d.uuid); err != nil {
 		return guest, err
 	}
-	guest.HeadroomKiB, err = l.host.Headroom(reserve)
+	guest.HeadroomKiB, guest.Reserve, err = l.host.Headroom(reserve)
 	return guest, err
 }
 

@@ -49,9 +49,14 @@ func (c copies) has(uuid string) bool {
 	return err == nil
 }
 
+// drop removes a copy, and with the last one the folders, unless others keep
+// something in them.
 func (c copies) drop(uuid string) error {
-	if err := os.Remove(c.path(uuid)); !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(c.path(uuid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if os.Remove(c.root.Path()) == nil {
+		_ = os.Remove(filepath.Dir(c.root.Path()))
 	}
 	return nil
 }

@@ -43,11 +43,12 @@ func FuzzParseSizeDir(f *testing.F) {
 	})
 }
 
-func FuzzParseNodeMemFree(f *testing.F) {
-	f.Add("Node 0 MemTotal:       24684100 kB\nNode 0 MemFree:        23000512 kB\n")
+func FuzzParseNodeMemory(f *testing.F) {
+	f.Add("Node 0 MemTotal:       24684100 kB\nNode 0 MemFree:        23000512 kB\nNode 0 Active(file):  5 kB\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if free := parseNodeMemFree(text); free < 0 || free > 0 && !strings.Contains(text, "MemFree:") {
-			t.Errorf("%q: %d", text, free)
+		m := parseNodeMemory(text)
+		if m.free < 0 || m.free > 0 && !strings.Contains(text, "MemFree:") || m.cache < 0 {
+			t.Errorf("%q: %+v", text, m)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -34,6 +35,8 @@ type Grant struct {
 type Short struct {
 	Need
 	Got int64 // what could have been had
+	// Kept is the ordinary memory in bytes that the host keeps, if that is why.
+	Kept int64
 }
 
 func (s *Short) Error() string {
@@ -48,11 +51,18 @@ func (s *Short) Error() string {
 	if s.Pages-s.Got == 1 {
 		missing = "1 is"
 	}
-	return fmt.Sprintf("%s needed%s: %s missing, as the kernel can make %d", needed, where, missing, s.Got)
+	why := fmt.Sprintf("the kernel can make %d", s.Got)
+	if s.Kept > 0 {
+		why = fmt.Sprintf("the host can spare %d beside the %s that it keeps", s.Got, pages.FormatBytes(s.Kept))
+	}
+	return fmt.Sprintf("%s needed%s: %s missing, as %s", needed, where, missing, why)
 }
 
 // Effort is how hard Grow tries.
 type Effort struct {
+	// Reserve is the ordinary memory in bytes that the host keeps; on a host
+	// of several nodes each keeps its share of a quarter of it.
+	Reserve    int64
 	DropCaches bool // may drop the page cache to find contiguous memory
 	// Progress, if not nil, hears how many bytes of all are there.
 	Progress func(done, all int64)
@@ -126,7 +136,7 @@ func (g *grower) nodes(need Need) ([]int, error) {
 	}
 	free := map[int]int64{}
 	for _, node := range nodes {
-		free[node] = nodeMemFree(g.root, node)
+		free[node] = readNodeMemory(g.root, node).free
 	}
 	slices.SortStableFunc(nodes, func(a, b int) int { return cmp.Compare(free[b], free[a]) })
 	return nodes, nil
@@ -139,6 +149,9 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	before, err := readPool(g.root, node, size)
 	if err != nil {
 		return 0, err
+	}
+	if want = min(want, g.room(node)/int64(size)); want <= 0 {
+		return 0, nil
 	}
 	at, count := len(g.grants), before.Persistent()
 	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Without: &count})
@@ -185,6 +198,17 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		err = rerr
 	}
 	return got, err
+}
+
+// room is how many bytes a node may give. The guest's QEMU may be confined to
+// it, and so may others: of a node without ordinary memory the kernel kills them.
+func (g *grower) room(node int) int64 {
+	nodes, _ := readNodes(g.root)
+	if len(nodes) < 2 {
+		return math.MaxInt64 // the host's own headroom is enough
+	}
+	m := readNodeMemory(g.root, node)
+	return m.free + m.cache - NodeReserve(g.effort.Reserve, len(nodes))
 }
 
 // giveBack returns what was granted so far. What the kernel keeps stays in the
@@ -253,25 +277,6 @@ func releasable(root hostfs.Root, grant Grant, pending []Pending) (give, without
 	}
 	give = max(0, min(grant.Pages, here, all, p.Persistent()))
 	return give, p.Persistent() - give
-}
-
-// setPersistent writes a node's count and reads back what came of it: the
-// kernel accepts any number and reaches what it can. Kernels before 6.12 add
-// the surplus of the other nodes to what is written; that is taken off again.
-func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (Pool, error) {
-	var p Pool
-	write := target
-	for range 3 {
-		if err := root.WriteInt(max(0, write), poolFile(root, node, size, "nr_hugepages")...); err != nil {
-			return p, err
-		}
-		var err error
-		if p, err = readPool(root, node, size); err != nil || p.Persistent() <= target {
-			return p, err
-		}
-		write -= p.Persistent() - target
-	}
-	return p, nil
 }
 
 func readPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {

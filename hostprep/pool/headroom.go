@@ -23,3 +23,10 @@ func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
 	}
 	return max(0, min(memTotal-reserve-pooled, memAvailable-reserve/4))
 }
+
+// NodeReserve is the ordinary memory in bytes that each of so many nodes keeps
+// of the host's reserve: its share of what stays available to what runs
+// besides, and enough for one guest's QEMU.
+func NodeReserve(reserve int64, nodes int) int64 {
+	return max(128*pages.MiB, reserve/4/int64(nodes))
+}

@@ -63,6 +63,9 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 	}
 	l := &Ledger{root: root, lock: lock, guests: &guests{root: root}}
 	if l.boot, err = bootID(root); err == nil {
+		err = giveBackBorrowed(root)
+	}
+	if err == nil {
 		if err = l.list(); err == nil {
 			err = l.reconcile()
 		}

@@ -1,0 +1,137 @@
+package pool
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+// setPersistent writes a node's count and reads back what came of it: the
+// kernel accepts any number and reaches what it can.
+//
+// While another node has surplus, kernels before 6.12 add that to what is
+// written here, and later ones turn free pages into surplus that nobody frees.
+// So that surplus is made persistent for a moment, where that can be taken back.
+func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (Pool, error) {
+	state, err := Read(root)
+	if err != nil {
+		return Pool{}, err
+	}
+	before, _ := state.Pool(node, size)
+	other, ok := state.surplusElsewhere(node, size)
+	if !ok {
+		return writePersistent(root, before, target)
+	}
+	if err := writeBorrowed(root, other); err != nil {
+		return before, err
+	}
+	// The node's own count includes the surplus, and the kernel now takes it
+	// for the count that is to stay: nothing is allocated.
+	err = writeNr(root, other.Node, size, other.Total)
+	var after Pool
+	if err == nil {
+		after, err = writePersistent(root, before, target)
+	}
+	return after, errors.Join(err, giveBackBorrowed(root))
+}
+
+// surplusElsewhere returns the one other node that has surplus, if it can be
+// made persistent and surplus again: with surplus here too, or on two others,
+// the kernel would add it up, and of free pages there it would take those.
+func (s State) surplusElsewhere(node int, size pages.Size) (Pool, bool) {
+	var found []Pool
+	for _, p := range s.Pools {
+		if p.Size == size && p.Surplus > 0 {
+			found = append(found, p)
+		}
+	}
+	if len(found) != 1 || found[0].Node == node || found[0].Free > 0 {
+		return Pool{}, false
+	}
+	return found[0], true
+}
+
+// writePersistent writes until the count is not above the target.
+func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) {
+	var p Pool
+	write := target
+	for range 3 {
+		if err := writeNr(root, before.Node, before.Size, max(0, write)); err != nil {
+			return p, err
+		}
+		var err error
+		if p, err = readPool(root, before.Node, before.Size); err != nil || p.Persistent() <= target {
+			break
+		}
+		write -= p.Persistent() - target
+	}
+	if p.Free > 0 && p.Surplus > before.Surplus {
+		// Free pages have become surplus, which no guest's end would free.
+		if err := writeNr(root, p.Node, p.Size, p.Total); err != nil {
+			return p, err
+		}
+		return readPool(root, p.Node, p.Size)
+	}
+	return p, nil
+}
+
+func writeNr(root hostfs.Root, node int, size pages.Size, n int64) error {
+	return root.WriteInt(n, poolFile(root, node, size, "nr_hugepages")...)
+}
+
+// borrowed is the record of a pool whose surplus is persistent for a moment:
+// Persistent is the count that it had. A crash in between leaves it to the
+// next Open.
+type borrowed struct {
+	BootID     string     `json:"boot_id"`
+	Node       int        `json:"node"`
+	Size       pages.Size `json:"page_size_kib"`
+	Persistent int64      `json:"persistent"`
+}
+
+var borrowedFile = append(slices.Clip(runDir), "borrowed.json")
+
+func writeBorrowed(root hostfs.Root, p Pool) error {
+	boot, err := bootID(root)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(borrowed{boot, p.Node, p.Size, p.Persistent()})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
+		return err
+	}
+	return root.Replace(text, 0o644, borrowedFile...)
+}
+
+// giveBackBorrowed makes surplus again what was borrowed. What its guest has
+// freed since is then freed: it would have been, as surplus.
+func giveBackBorrowed(root hostfs.Root) error {
+	text, err := root.Read(borrowedFile...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	boot, err := bootID(root)
+	if err != nil {
+		return err
+	}
+	var b borrowed
+	if json.Unmarshal([]byte(text), &b) == nil && b.BootID == boot {
+		if p, err := readPool(root, b.Node, b.Size); err == nil && p.Persistent() > b.Persistent {
+			if err := writeNr(root, b.Node, b.Size, b.Persistent); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Remove(root.Path(borrowedFile...))
+}
