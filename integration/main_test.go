@@ -23,7 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary runs three times, one inside the other.
+// The test binary runs three times, one inside the other; in a micro-VM, which
+// a test of the innermost one boots, the last two again.
 const (
 	stageVar = "VMHUGE_INTEGRATION_STAGE"
 	dirVar   = "VMHUGE_INTEGRATION_DIR"
@@ -31,6 +32,8 @@ const (
 	stageOuter = ""      // on the machine: checks, builds, starts stageInit, cleans up
 	stageInit  = "init"  // process 1 of a new PID and mount namespace: mounts, then reaps
 	stageTests = "tests" // starts libvirtd, runs the tests
+
+	stageMachine = "machine" // process 1 of a micro-VM: stageInit, and then turns it off
 )
 
 func TestMain(m *testing.M) {
@@ -43,6 +46,8 @@ func TestMain(m *testing.M) {
 		code, err = initProcess(os.Getenv(dirVar))
 	case stageTests:
 		code, err = runTests(m, os.Getenv(dirVar))
+	case stageMachine:
+		err = machineProcess(os.Getenv(dirVar))
 	default:
 		err = fmt.Errorf("%s=%q: no such stage", stageVar, stage)
 	}
@@ -81,7 +86,7 @@ func outer() (code int, err error) {
 	if err := fillPrivateDirs(dir); err != nil {
 		return 1, err
 	}
-	if err := buildVmhuge(dir); err != nil {
+	if err := errors.Join(buildVmhuge(dir), buildMicroVM()); err != nil {
 		return 1, err
 	}
 	made, err := makeMountPoints()
@@ -209,12 +214,15 @@ func waitForTurn() (unlock func() error, err error) {
 	return lock.Close, nil
 }
 
-// buildVmhuge builds the real binary, once for all tests.
+// buildVmhuge builds the real binaries, once for all tests; the hook as it is
+// installed, static.
 func buildVmhuge(dir string) error {
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "bin", "vmhuge"), "./cmd/vmhuge")
-	cmd.Dir = ".."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building vmhuge: %w\n%s", err, out)
+	for name, env := range map[string]string{"vmhuge": "CGO_ENABLED=1", "vmhuge-hook": "CGO_ENABLED=0"} {
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "bin", name), "./cmd/"+name)
+		cmd.Dir, cmd.Env = "..", append(os.Environ(), env)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", name, err, out)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,120 @@
+package lab
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
+)
+
+// putHook builds the hook and puts it beside vmhuge.
+func (l *lab) putHook() {
+	l.t.Helper()
+	file := filepath.Join(l.t.TempDir(), "vmhuge-hook")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, "../../cmd/vmhuge-hook")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		l.t.Fatalf("building the hook: %v\n%s", err, out)
+	}
+	l.Put(file, "/usr/local/bin/vmhuge-hook")
+}
+
+// calls returns what the hook did since the lab's boot: "prepare held".
+func (l *lab) calls() []string {
+	l.t.Helper()
+	var calls []string
+	for line := range strings.Lines(l.Must("cat /run/vmhuge/hook.log")) {
+		var e hostprep.HookEvent
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			l.t.Fatalf("%s: %v", line, err)
+		}
+		call := e.Operation + " " + string(e.Result)
+		if e.Why != "" {
+			call += ": " + e.Why
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// TestHook installs the hook on a Debian as it comes, under AppArmor, and has
+// systemd's libvirtd start guests in all the ways that vmhuge does not begin:
+// virsh, autostart at boot, a saved state.
+func TestHook(t *testing.T) {
+	l := boot(t, machine{nodes: 2}) // of 4 GiB, of which the host keeps 2
+	l.putVmhuge()
+	l.putHook()
+	l.define("tiny")
+	const (
+		pools = "grep . /sys/devices/system/node/node*/hugepages/*/nr_hugepages"
+		files = "find /etc /usr/local /var/lib/vmhuge '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -type f -exec sha256sum {} + -o -printf '%p %y %m %u %g\\n' 2>&1 | sort"
+	)
+	noPages, before := l.Must(pools), l.Must(files)
+	want := func(calls ...string) {
+		t.Helper()
+		if got := l.calls(); !slices.Equal(got, calls) {
+			t.Errorf("the hook's calls were\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(calls, "\n"))
+		}
+	}
+	gone := func(when string) {
+		t.Helper()
+		if now := l.Must(pools); now != noPages {
+			t.Errorf("%s the pools are\n%s\nand were\n%s", when, now, noPages)
+		}
+	}
+	l.Must("vmhuge enable tiny")
+
+	if out := l.Run("virsh start tiny"); !strings.Contains(out.Stderr, "Cannot allocate memory") {
+		t.Errorf("without pages and without the hook: %+v", out)
+	}
+	l.Must("vmhuge hook install --reload")
+	l.Must("vmhuge hook status")
+	l.Must("virsh start tiny")
+	l.Must("vmhuge verify tiny")
+	want("prepare held")
+
+	// libvirtd's restart calls reconnect, which must leave the guest alone.
+	l.Must("systemctl restart libvirtd && virsh domstate tiny")
+	l.Must("vmhuge verify tiny")
+	want("prepare held")
+
+	l.Must("virsh managedsave tiny")
+	gone("saved,")
+	l.Must("virsh start tiny && vmhuge verify tiny")
+	want("prepare held", "release released", "prepare held")
+	l.Must("virsh destroy tiny")
+	gone("destroyed,")
+	want("prepare held", "release released", "prepare held", "release released")
+
+	l.Must("virsh autostart tiny")
+	l.Reboot()
+	// libvirtd starts with its socket's first caller, or by itself; its guests after it.
+	deadline := time.Now().Add(3 * time.Minute)
+	for l.Run("virsh domstate tiny").Stdout != "running\n\n" && time.Now().Before(deadline) {
+		time.Sleep(time.Second)
+	}
+	l.Must("vmhuge verify tiny")
+	want("prepare held")
+	l.Must("virsh autostart --disable tiny; virsh destroy tiny")
+	gone("after the autostart")
+
+	for profile, mode := range l.profiles() {
+		if strings.HasPrefix(profile, "libvirtd") && mode != "enforce" {
+			t.Errorf("AppArmor's mode of %s is %q", profile, mode)
+		}
+	}
+	if denied := l.Run("journalctl -k -b --grep 'DENIED.*vmhuge'").Stdout; strings.Contains(denied, "DENIED") {
+		t.Errorf("AppArmor has refused:\n%s", denied)
+	}
+	l.Must("vmhuge disable tiny && vmhuge hook remove")
+	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(l.Must(files), "\n")); diff != "" {
+		t.Errorf("removed, it leaves (-before +after):\n%s", diff)
+	}
+}

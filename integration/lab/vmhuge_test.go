@@ -1,0 +1,69 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"vmhuge/launcher"
+)
+
+// putVmhuge builds vmhuge here, against this machine's libvirt, and puts it
+// into the lab, where it runs with the lab's.
+func (l *lab) putVmhuge() {
+	l.t.Helper()
+	file := filepath.Join(l.t.TempDir(), "vmhuge")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", file, "../../cmd/vmhuge").CombinedOutput(); err != nil {
+		l.t.Fatalf("building vmhuge: %v\n%s", err, out)
+	}
+	l.Put(file, "/usr/local/bin/vmhuge")
+}
+
+// define makes a guest known to the lab's libvirt: no huge pages, the demo's
+// kernel, and the least memory in which that comes up, which takes a minute.
+func (l *lab) define(name string) {
+	l.t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	cache = filepath.Join(cache, "vmhuge", "guest")
+	if out, err := exec.Command("../../examples/guest", cache).CombinedOutput(); err != nil {
+		l.t.Fatalf("building the guest: %v\n%s", err, out)
+	}
+	for _, file := range []string{"vmlinuz", "initrd.gz"} {
+		l.Put(filepath.Join(cache, file), "/var/lib/libvirt/boot/"+file)
+	}
+	l.Must(fmt.Sprintf(`virsh -q define /dev/stdin <<'XML'
+<domain type='qemu'>
+  <name>%s</name>
+  <memory unit='MiB'>96</memory>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>/var/lib/libvirt/boot/vmlinuz</kernel>
+    <initrd>/var/lib/libvirt/boot/initrd.gz</initrd>
+    <cmdline>console=ttyS0 quiet mitigations=off</cmdline>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+    <serial type='file'><source path='/var/log/libvirt/%[1]s.console'/></serial>
+  </devices>
+</domain>
+XML`, name))
+}
+
+// report runs vmhuge with --json for one domain, wants it to succeed, and
+// returns what it says.
+func (l *lab) report(line string) launcher.Report {
+	l.t.Helper()
+	out := l.Must(line + " --json")
+	var answer struct{ Domains []launcher.Report }
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Domains) != 1 {
+		l.t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	return answer.Domains[0]
+}

@@ -1,0 +1,181 @@
+package integration
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// machine is a micro-VM, for tests of what the machine at hand may not have:
+// several NUMA nodes. It runs under TCG; each node has one CPU and so much
+// memory. It sees the files that the tests see, and what it writes is lost when
+// it ends.
+type machine struct {
+	nodes, nodeMiB int
+}
+
+// What the kernel command line of a micro-VM hands to its process 1, besides
+// the stage and the scratch directory.
+const (
+	machineVar = "VMHUGE_INTEGRATION_MACHINE" // the test that it is for
+	packageVar = "VMHUGE_INTEGRATION_PACKAGE" // the directory in which go test runs it
+)
+
+// inMicroVM returns true in a micro-VM. Elsewhere it boots one, runs the same
+// test in there, which decides whether this one passes, and returns false:
+//
+//	if !inMicroVM(t, machine{nodes: 2, nodeMiB: 1024}) {
+//		return
+//	}
+func inMicroVM(t *testing.T, m machine) bool {
+	t.Helper()
+	if strings.Contains(t.Name(), "/") {
+		t.Fatal("a subtest cannot have a micro-VM of its own")
+	}
+	// The environment can be anybody's, the kernel's command line cannot.
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(cmdline), " "+machineVar+"=") {
+		m.run(t)
+		return false
+	}
+	if nodes, _ := filepath.Glob(nodesGlob); len(nodes) != m.nodes || !strings.Contains(string(cmdline), " "+machineVar+"="+t.Name()+" ") {
+		t.Fatalf("this is not its micro-VM: %d nodes, %s", len(nodes), cmdline)
+	}
+	fmt.Println(insideLine(scratch))
+	return true
+}
+
+// The lines by which the test outside knows what became of the one inside. No
+// other text has the machine's scratch directory in it just so.
+func insideLine(dir string) string { return dir + ": the test runs inside" }
+
+func exitLine(dir string, code int) string { return fmt.Sprintf("%s: exit code %d", dir, code) }
+
+// run boots the machine for a test and waits until it has turned itself off.
+func (m machine) run(t *testing.T) {
+	t.Helper()
+	// Not this scratch directory: bind mounts show its parts a second time, and
+	// 9p wants every directory to have one path.
+	dir, err := os.MkdirTemp(scratch, "machine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := errors.Join(fillPrivateDirs(dir), copyTree(filepath.Join(scratch, "bin"), filepath.Join(dir, "bin"))); err != nil {
+		t.Fatal(err)
+	}
+	ctx, console := t.Context(), filepath.Join(dir, "console")
+	if deadline, ok := t.Deadline(); ok { // end before it, to tell what was said
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-20*time.Second))
+		defer cancel()
+	}
+	args, err := m.args(t.Name(), dir, console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	inside, passed, ended := false, false, false
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), "\r")
+		t.Log(line)
+		inside = inside || line == insideLine(dir)
+		passed = passed || strings.HasPrefix(line, "--- PASS: "+t.Name()+" (")
+		ended = ended || line == exitLine(dir, 0)
+	}
+	if err := errors.Join(lines.Err(), cmd.Wait(), context.Cause(ctx)); err != nil || !inside || !passed || !ended {
+		kernel, _ := os.ReadFile(console)
+		t.Fatalf("in the micro-VM: the test ran %v, passed %v, exit code 0 %v; QEMU: %v\nits kernel said:\n%s", inside, passed, ended, err, kernel)
+	}
+}
+
+func (m machine) args(test, dir, console string) ([]string, error) {
+	boot, err := microVMDir()
+	if err != nil {
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	pkg, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off",
+		"program=" + program,
+		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test, "CI=" + os.Getenv("CI"), "PLAN_SETS=" + os.Getenv("PLAN_SETS"), "PLAN_SEED=" + os.Getenv("PLAN_SEED"),
+		"-- -test.v -test.run=^" + test + "$ -test.timeout=" + flag.Lookup("test.timeout").Value.String()}
+	args := []string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		// With QEMU's own tb-size it slows down as it runs.
+		"-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max",
+		"-smp", fmt.Sprint(m.nodes), "-m", fmt.Sprintf("%dM", m.nodes*m.nodeMiB),
+		"-kernel", filepath.Join(boot, "vmlinuz"), "-initrd", filepath.Join(boot, "initrd.gz"), "-append", strings.Join(cmdline, " "),
+		"-serial", "file:" + console, "-serial", "stdio",
+		"-virtfs", "local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap",
+	}
+	for n := range m.nodes {
+		args = append(args, "-object", fmt.Sprintf("memory-backend-ram,id=node%d,size=%dM", n, m.nodeMiB),
+			"-numa", fmt.Sprintf("node,nodeid=%d,cpus=%d,memdev=node%d", n, n, n))
+	}
+	return args, nil
+}
+
+// machineProcess is process 1 of a micro-VM. It turns the machine off at the
+// end; should it fail to, the kernel panics, and QEMU ends without its last line.
+func machineProcess(dir string) error {
+	unix.Umask(0o022)
+	code, err := 1, os.Chdir(os.Getenv(packageVar))
+	if err == nil {
+		code, err = initProcess(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "integration tests:", err)
+		code = max(code, 1)
+	}
+	fmt.Printf("\n%s\n", exitLine(dir, code))
+	return errors.Join(
+		unix.IoctlSetInt(unix.Stdout, unix.TCSBRK, 1), // tcdrain: all of it is out
+		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
+}
+
+func microVMDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "vmhuge", "microvm"), err
+}
+
+// buildMicroVM gets the kernel and the initramfs, kept in the user's cache.
+func buildMicroVM() error {
+	dir, err := microVMDir()
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command("lab/microvm", dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("building the micro-VM: %w\n%s", err, out)
+	}
+	return nil
+}

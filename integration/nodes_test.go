@@ -1,0 +1,193 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+)
+
+// twoNodes is where these tests run.
+var twoNodes = machine{nodes: 2, nodeMiB: 2048}
+
+// on returns a guest of 32 pages that takes them all on one node.
+func on(node int) guest {
+	return guest{
+		name: fmt.Sprintf("%snode%d", guestPrefix, node), backing: pages2M,
+		more: fmt.Sprintf("<numatune><memory mode='strict' nodeset='%d'/></numatune>", node),
+	}
+}
+
+// wantNodes holds the pools of 2 MiB pages of node 0 and 1 to be these.
+func wantNodes(t *testing.T, when string, want ...nodePool) {
+	t.Helper()
+	var got []nodePool
+	for node := range want {
+		got = append(got, readTestPools(t)[size2M].Nodes[node])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the pools, %s (-want +got):\n%s", when, diff)
+	}
+}
+
+// wantByNode holds a running guest's proof to name so many pages on each node.
+func wantByNode(t *testing.T, domain string, count map[string]int64) {
+	t.Helper()
+	for node := range count {
+		count[node] *= size2M
+	}
+	var answer struct{ Domains []hostprep.Proof }
+	r := done(t, "verify", domain, "--json")
+	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil || len(answer.Domains) != 1 {
+		t.Fatalf("verify: %v\n%s", err, r.Stdout)
+	}
+	if diff := cmp.Diff(count, answer.Domains[0].ByNode); diff != "" {
+		t.Errorf("KiB of huge pages by node (-want +got):\n%s", diff)
+	}
+}
+
+func stopNow(t *testing.T, domain string) {
+	t.Helper()
+	done(t, "stop", "--force", "--timeout", "0s", domain)
+}
+
+// TestStrictNodes runs a guest on each node. Pages that lay there before are
+// used, and are there again after.
+func TestStrictNodes(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 5)
+	setPages(t, 1, size2M, 7)
+	zero, one := nameOf(t, define(t, on(0))), nameOf(t, define(t, on(1)))
+
+	done(t, "start", "--paused", zero)
+	wantByNode(t, zero, map[string]int64{"0": 32})
+	wantNodes(t, "with a guest on node 0", nodePool{Total: 32}, nodePool{Total: 7, Free: 7})
+	done(t, "start", "--paused", one)
+	wantByNode(t, one, map[string]int64{"1": 32})
+	wantNodes(t, "with a guest on each node", nodePool{Total: 32}, nodePool{Total: 32})
+	stopNow(t, zero)
+	wantNodes(t, "with a guest on node 1", nodePool{Total: 5, Free: 5}, nodePool{Total: 32})
+	stopNow(t, one)
+	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
+}
+
+// TestCellsOnNodes binds each node of a guest to one of the host.
+func TestCellsOnNodes(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	hostAsBefore(t)
+	setPages(t, 1, size2M, 3)
+	domain := nameOf(t, define(t, guest{backing: pages2M, more: `
+		<numatune><memnode cellid='0' mode='strict' nodeset='1'/><memnode cellid='1' mode='strict' nodeset='0'/></numatune>
+		<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' memory='64' unit='MiB'/></numa></cpu>`}))
+	done(t, "start", "--paused", domain)
+	wantByNode(t, domain, map[string]int64{"0": 32, "1": 16})
+	wantNodes(t, "while it runs", nodePool{Total: 32}, nodePool{Total: 16})
+	stopNow(t, domain)
+	wantNodes(t, "at the end", nodePool{}, nodePool{Total: 3, Free: 3})
+}
+
+// TestSurplusOnOtherNode starts and stops a guest on node 1 while the pages of
+// one on node 0 are surplus: somebody wrote 0 there, and they go when it goes.
+// Kernels before 6.12 then add node 0's surplus to what is written to node 1,
+// and later ones do not free what is free there.
+func TestSurplusOnOtherNode(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	for name, row := range map[string]struct {
+		surplus int // pages of the guest on node 0; the one on node 1 has 32
+		foreign int // free on node 1 before
+	}{
+		"less":                  {16, 0},
+		"as-much":               {32, 0},
+		"more":                  {64, 0},
+		"more-and-too-few-free": {64, 20},
+		"more-and-enough-free":  {64, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostAsBefore(t)
+			setPages(t, 1, size2M, row.foreign)
+			setPages(t, 0, size2M, row.surplus)
+			zero := on(0)
+			zero.memory = fmt.Sprintf("<memory unit='MiB'>%d</memory>", row.surplus*2)
+			dom := define(t, zero)
+			domain := nameOf(t, define(t, on(1)))
+			startPaused(t, dom)
+			if err := os.WriteFile(nodePoolDir(0, size2M)+"/nr_hugepages", []byte("0"), 0); err != nil {
+				t.Fatal(err)
+			}
+			surplus := nodePool{Total: row.surplus, Surplus: row.surplus}
+			before := nodePool{Total: row.foreign, Free: row.foreign}
+			during := nodePool{Total: max(row.foreign, 32), Free: max(row.foreign-32, 0)}
+			wantNodes(t, "before", surplus, before)
+
+			done(t, "start", "--paused", domain)
+			wantByNode(t, domain, map[string]int64{"1": 32})
+			wantNodes(t, "with a guest on node 1", surplus, during)
+			stopNow(t, domain)
+			wantNodes(t, "after it", surplus, before)
+			done(t, "start", "--paused", domain)
+			destroy(t, dom)
+			wantNodes(t, "when the guest on node 0 ended first", nodePool{}, during)
+			stopNow(t, domain)
+			wantNodes(t, "at the end", nodePool{}, before)
+		})
+	}
+}
+
+// TestNodeTooSmall asks one node for more than it can give.
+func TestNodeTooSmall(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	t.Run("by-the-numbers", func(t *testing.T) {
+		refusedOnNode1(t, pages2M, "are free on node 1", func(n hostprep.Node) int64 { return n.Total + 64*pages.MiB })
+	})
+	// There is room, but no GiB of it in one piece.
+	t.Run("by-the-kernel", func(t *testing.T) {
+		refusedOnNode1(t, pages1G, "the kernel can make 0", func(hostprep.Node) int64 { return pages.GiB })
+	})
+}
+
+// TestNodeKeepsMemory asks for all that is free on a node. QEMU has to live
+// there, too: the kernel would kill it for want of ordinary memory, or whoever
+// else it takes, libvirtd and vmhuge among them.
+func TestNodeKeepsMemory(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	refusedOnNode1(t, pages2M, "node 1", func(n hostprep.Node) int64 { return n.Free + n.Cache - 32*pages.MiB })
+}
+
+// refusedOnNode1 starts a guest with so much memory on node 1 and wants vmhuge
+// to refuse it for want of memory, in these words, and to leave nothing.
+func refusedOnNode1(t *testing.T, backing, words string, bytes func(hostprep.Node) int64) {
+	t.Helper()
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 4)
+	setPages(t, 1, size2M, 4)
+	before := nodePool{Total: 4, Free: 4}
+	nodes, err := hostprep.Host{Root: "/"}.Nodes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := on(1)
+	g.backing = backing
+	g.memory = fmt.Sprintf("<memory unit='MiB'>%d</memory>", bytes(nodes[1])/(2*pages.MiB)*2)
+	r := report(t, 4, "start", "--paused", nameOf(t, define(t, g)), "--host-reserve", "256M")
+	if r.Verdict != hostprep.NoMemory || !strings.Contains(fmt.Sprintf("%+v", r.Findings), words) {
+		t.Errorf("start: %+v", r)
+	}
+	wantNodes(t, "after the start", before, before)
+}
