@@ -17,18 +17,19 @@ default:
 
 # install what building and testing need: Debian packages, Go, the modules
 deps:
-    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd
+    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd mmdebstrap qemu-utils openssh-client e2fsprogs
     @./deps --go
     @go mod download
 
 # install what only the benchmarks need
 deps-bench: deps
-    @./deps virtinst time
+    @./deps virtinst time libhugetlbfs-bin
 
-# build bin/vmhuge
+# build bin/vmhuge, and the static bin/vmhuge-hook
 build:
-    @echo "building: bin/vmhuge"
+    @echo "building: bin/vmhuge bin/vmhuge-hook"
     @go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
+    @CGO_ENABLED=0 go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge-hook
 
 # format, vet, and every test, those against a real libvirtd as well (as root)
 test: deps build
@@ -44,9 +45,18 @@ lint:
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./...
 
-# write the expected output of the command line's tests anew
+# guests started and stopped while everything is killed at random moments (as root)
+chaos ROUNDS='200': deps
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 60m -v -run TestChaos ./integration
+
+# random sets of guests planned, and then really started (as root)
+plans SETS='30': deps
+    PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run TestPlan ./integration
+
+# write the expected output of the command line's tests and docs/advice.md anew
 golden:
     go test ./cmd/... -update
+    go test ./hostprep -run TestAdvice -update
 
 # every fuzz target in turn, each for FUZZTIME
 fuzz FUZZTIME='20s':

@@ -22,6 +22,8 @@ const (
 	KindRmdir ChangeKind = "rmdir" // the same
 	KindMount ChangeKind = "mount" // a hugetlbfs: its options, pagesize=2M
 	KindPool  ChangeKind = "pool"  // a pool's nr_hugepages; pool.Ledger makes it
+	KindFile  ChangeKind = "file"  // of a small file: mode and owner, and from the next line on its text
+	KindCopy  ChangeKind = "copy"  // of a program: mode, owner and hash, 0755 0:0 sha256:3a7b…
 )
 
 // Change is one change of the host, as data: Path has From, and shall have To.
@@ -30,6 +32,8 @@ type Change struct {
 	Path string     `json:"path"`
 	From string     `json:"from"`
 	To   string     `json:"to"`
+	// Source is the program that is copied, as this process sees it.
+	Source string `json:"source,omitempty"`
 }
 
 // String is the change as a line of shell.
@@ -44,6 +48,13 @@ func (c Change) String() string {
 		return fmt.Sprintf("mount -t hugetlbfs -o %s hugetlbfs %s", c.To, c.Path)
 	case c.Kind == KindMount:
 		return fmt.Sprintf("umount %s (was %s)", c.Path, c.From)
+	case c.isFile() && c.To == "":
+		return "rm " + c.Path
+	case c.Kind == KindCopy:
+		return fmt.Sprintf("install -m %s %s %s", mode, c.Source, c.Path)
+	case c.Kind == KindFile:
+		_, text, _ := strings.Cut(c.To, "\n")
+		return fmt.Sprintf("printf '%s' > %s", printfText.Replace(text), c.Path)
 	case c.To == "":
 		return fmt.Sprintf("rmdir %s (was %s)", c.Path, c.From)
 	case owner == "0:0":
@@ -52,7 +63,11 @@ func (c Change) String() string {
 	return fmt.Sprintf("mkdir -m %s %s && chown %s %s", mode, c.Path, owner, c.Path)
 }
 
-// Reverse returns the change that takes c back.
+// printfText writes a text as printf of a shell takes it between single quotes.
+var printfText = strings.NewReplacer("\n", `\n`, `\`, `\\`, "%", "%%", "'", `'\''`)
+
+// Reverse returns the change that takes c back. A copy has nothing to go back
+// to but its absence: what it took the place of was a copy of ours, too.
 func (c Change) Reverse() Change {
 	c.From, c.To = c.To, c.From
 	switch c.Kind {
@@ -60,9 +75,20 @@ func (c Change) Reverse() Change {
 		c.Kind = KindRmdir
 	case KindRmdir:
 		c.Kind = KindMkdir
+	case KindCopy:
+		if c.From != "" {
+			c.To = ""
+		}
 	}
 	return c
 }
+
+// isFile says that the change is one of a file, not of a folder or a pool.
+func (c Change) isFile() bool { return c.Kind == KindFile || c.Kind == KindCopy }
+
+// onDisk says that what the change makes outlives a reboot. All else is the
+// kernel's and ends with it.
+func (c Change) onDisk() bool { return c.isFile() || c.Kind == KindMkdir }
 
 // Undo takes the change back.
 func (c Change) Undo(h Host) error { return c.Reverse().Apply(h) }
@@ -94,6 +120,9 @@ func (c Change) Apply(h Host) error {
 		return err
 	}
 	defer unix.Close(parent)
+	if c.isFile() {
+		clearHalf(parent, name)
+	}
 	now, err := c.find(h, parent, name)
 	if err == nil && now != c.From {
 		return &foreignError{c, now}
@@ -107,7 +136,18 @@ func (c Change) Apply(h Host) error {
 	return nil
 }
 
-// find returns what is there now, written as From and To are.
+// look returns what is there now, written as From and To are.
+func (h Host) look(kind ChangeKind, file string) (string, error) {
+	dir, name := path.Split(path.Clean(file))
+	parent, err := h.openDir(dir)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(parent)
+	return Change{Kind: kind, Path: file}.find(h, parent, name)
+}
+
+// find is look within an open folder.
 func (c Change) find(h Host, parent int, name string) (string, error) {
 	if c.Kind == KindMount {
 		m, ok, err := h.mountOf(c.Path)
@@ -115,6 +155,9 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 			return "", err
 		}
 		return m.options(), nil
+	}
+	if c.isFile() {
+		return c.findFile(parent, name)
 	}
 	var st unix.Stat_t
 	err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -164,6 +207,12 @@ func (c Change) set(h Host, parent int, name string) error {
 		defer unix.Close(dir)
 		return unix.Mount("hugetlbfs", fmt.Sprintf("/proc/self/fd/%d", dir), "hugetlbfs", unix.MS_NOSUID|unix.MS_NODEV, c.To)
 
+	case KindFile, KindCopy:
+		if c.To == "" {
+			return unix.Unlinkat(parent, name, 0)
+		}
+		return c.writeFile(parent, name)
+
 	case KindPool:
 		return errors.New("pages are added by the ledger alone")
 	}
@@ -172,10 +221,9 @@ func (c Change) set(h Host, parent int, name string) error {
 
 // mkdir makes a folder with mode and owner, such as 0755 0:0.
 func mkdir(parent int, name, want string) error {
-	var mode uint32
-	var uid, gid int
-	if _, err := fmt.Sscanf(want, "%o %d:%d", &mode, &uid, &gid); err != nil {
-		return fmt.Errorf("%q is no mode and owner", want)
+	mode, uid, gid, err := parseOwner(want)
+	if err != nil {
+		return err
 	}
 	if err := unix.Mkdirat(parent, name, 0o700); err != nil {
 		return err
@@ -189,6 +237,14 @@ func mkdir(parent int, name, want string) error {
 		return err
 	}
 	return unix.Fchmod(dir, mode)
+}
+
+// parseOwner reads what ownerText wrote, and leaves what follows it.
+func parseOwner(text string) (mode uint32, uid, gid int, err error) {
+	if _, err := fmt.Sscanf(text, "%o %d:%d", &mode, &uid, &gid); err != nil {
+		return 0, 0, 0, fmt.Errorf("%q is no mode and owner", text)
+	}
+	return mode, uid, gid, nil
 }
 
 // openDir opens a folder of the host step by step, refusing symbolic links

@@ -1,6 +1,7 @@
 package hostprep
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -22,11 +23,14 @@ func TestChangeString(t *testing.T) {
 		change          Change
 		apply, takeBack string
 	}{
-		{Change{KindChmod, "/x", "0700", "0711"}, "chmod 0711 /x (was 0700)", "chmod 0700 /x (was 0711)"},
-		{Change{KindMkdir, "/x", "", "0755 0:0"}, "mkdir -m 0755 /x", "rmdir /x (was 0755 0:0)"},
-		{Change{KindRmdir, "/x", "0700 5:6", ""}, "rmdir /x (was 0700 5:6)", "mkdir -m 0700 /x && chown 5:6 /x"},
-		{Change{KindMount, "/x", "", "pagesize=2M"}, "mount -t hugetlbfs -o pagesize=2M hugetlbfs /x", "umount /x (was pagesize=2M)"},
-		{Change{KindPool, "/x", "3", "5"}, "echo 5 > /x (was 3)", "echo 3 > /x (was 5)"},
+		{Change{Kind: KindChmod, Path: "/x", From: "0700", To: "0711"}, "chmod 0711 /x (was 0700)", "chmod 0700 /x (was 0711)"},
+		{Change{Kind: KindMkdir, Path: "/x", To: "0755 0:0"}, "mkdir -m 0755 /x", "rmdir /x (was 0755 0:0)"},
+		{Change{Kind: KindRmdir, Path: "/x", From: "0700 5:6"}, "rmdir /x (was 0700 5:6)", "mkdir -m 0700 /x && chown 5:6 /x"},
+		{Change{Kind: KindMount, Path: "/x", To: "pagesize=2M"}, "mount -t hugetlbfs -o pagesize=2M hugetlbfs /x", "umount /x (was pagesize=2M)"},
+		{Change{Kind: KindPool, Path: "/x", From: "3", To: "5"}, "echo 5 > /x (was 3)", "echo 3 > /x (was 5)"},
+		{Change{Kind: KindFile, Path: "/x", From: "0644 0:0\nold", To: "0644 0:0\na = 'b' %\n"}, `printf 'a = '\''b'\'' %%\n' > /x`, "printf 'old' > /x"},
+		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\n"}, "printf '' > /x", "rm /x"},
+		{Change{Kind: KindCopy, Path: "/x", To: "0755 0:0 sha256:1", Source: "/y"}, "install -m 0755 /y /x", "rm /x"},
 	} {
 		if diff := cmp.Diff([]string{test.apply, test.takeBack}, []string{test.change.String(), test.change.Reverse().String()}); diff != "" {
 			t.Error(diff)
@@ -47,26 +51,46 @@ type kindCase struct {
 
 var kindCases = map[ChangeKind]kindCase{
 	KindChmod: {
-		change:  func(dir string) Change { return Change{KindChmod, dir + "/x", "0700", "0711"} },
+		change:  func(dir string) Change { return Change{Kind: KindChmod, Path: dir + "/x", From: "0700", To: "0711"} },
 		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o700) },
 		foreign: func(dir string) error { return os.Chmod(dir+"/x", 0o777) },
 	},
 	KindMkdir: {
-		change:  func(dir string) Change { return Change{KindMkdir, dir + "/x", "", "0750 0:107"} },
+		change:  func(dir string) Change { return Change{Kind: KindMkdir, Path: dir + "/x", To: "0750 0:107"} },
 		before:  func(dir string) error { return nil },
 		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Mkdir(dir+"/x", 0o701)) },
 		disk:    true,
 	},
 	KindRmdir: {
-		change:  func(dir string) Change { return Change{KindRmdir, dir + "/x", "0700 64055:107", ""} },
+		change:  func(dir string) Change { return Change{Kind: KindRmdir, Path: dir + "/x", From: "0700 64055:107"} },
 		before:  func(dir string) error { return errors.Join(os.Mkdir(dir+"/x", 0o700), os.Chown(dir+"/x", 64055, 107)) },
 		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Mkdir(dir+"/x", 0o701)) },
 	},
 	KindMount: {
-		change:  func(dir string) Change { return Change{KindMount, dir + "/x", "", "pagesize=2M"} },
+		change:  func(dir string) Change { return Change{Kind: KindMount, Path: dir + "/x", To: "pagesize=2M"} },
 		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o755) },
 		foreign: func(dir string) error { return unix.Mount("hugetlbfs", dir+"/x", "hugetlbfs", 0, "mode=700") },
 	},
+	KindFile: {
+		change: func(dir string) Change {
+			return Change{Kind: KindFile, Path: dir + "/x", From: "0644 0:0\nold\n", To: "0640 0:107\nnew\n"}
+		},
+		before:  func(dir string) error { return os.WriteFile(dir+"/x", []byte("old\n"), 0o644) },
+		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("theirs\n"), 0o644) },
+		disk:    true,
+	},
+	KindCopy: {
+		change:  func(dir string) Change { return programCopy(dir, "") },
+		before:  func(dir string) error { return os.WriteFile(dir+"/source", []byte("program\n"), 0o644) },
+		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("theirs\n"), 0o755) },
+		disk:    true,
+	},
+}
+
+// programCopy copies dir/source, as kindCases makes it, to dir/x.
+func programCopy(dir, from string) Change {
+	to := fmt.Sprintf("0755 0:0 sha256:%x", sha256.Sum256([]byte("program\n")))
+	return Change{Kind: KindCopy, Path: dir + "/x", From: from, To: to, Source: dir + "/source"}
 }
 
 // Every kind, through the Journal, on the real kernel. The record is below
@@ -117,7 +141,7 @@ func allKinds(t *testing.T) map[ChangeKind]bool {
 
 func testKind(t *testing.T, k kindCase) {
 	h := Host{"/"}
-	j := Journal{h}
+	j := Journal{Host: h}
 	// start returns a change whose From is there, and what it finds now.
 	start := func(t *testing.T) (dir string, c Change) {
 		t.Helper()
@@ -131,7 +155,7 @@ func testKind(t *testing.T, k kindCase) {
 	}
 	is := func(t *testing.T, c Change, want string) {
 		t.Helper()
-		got, err := look(h, c)
+		got, err := h.look(c.Kind, c.Path)
 		if err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", c.Path, got, err, want)
 		}
@@ -172,7 +196,7 @@ func testKind(t *testing.T, k kindCase) {
 	t.Run("foreign edit before", func(t *testing.T) {
 		dir, c := start(t)
 		must(t, k.foreign(dir))
-		was, err := look(h, c)
+		was, err := h.look(c.Kind, c.Path)
 		must(t, err)
 		var foreign *foreignError
 		if err := j.Apply([]Change{c}); !errors.As(err, &foreign) || foreign.found != was {
@@ -185,7 +209,7 @@ func testKind(t *testing.T, k kindCase) {
 		dir, c := start(t)
 		must(t, j.Apply([]Change{c}))
 		must(t, k.foreign(dir))
-		was, err := look(h, c)
+		was, err := h.look(c.Kind, c.Path)
 		must(t, err)
 		undo(t, 0, "somebody has changed it since")
 		is(t, c, was)
@@ -227,7 +251,7 @@ func testKind(t *testing.T, k kindCase) {
 	})
 	t.Run("the one after it fails", func(t *testing.T) {
 		_, c := start(t)
-		bad := Change{KindChmod, c.Path + "/none", "0700", "0755"}
+		bad := Change{Kind: KindChmod, Path: c.Path + "/none", From: "0700", To: "0755"}
 		if err := j.Apply([]Change{c, bad}); err == nil || !strings.Contains(err.Error(), "the changes before it were taken back") {
 			t.Errorf("got %v", err)
 		}
@@ -257,17 +281,6 @@ func (j Journal) record(t *testing.T, c Change) {
 	must(t, j.write([]record{{c, boot}}))
 }
 
-// look returns what a change finds.
-func look(h Host, c Change) (string, error) {
-	dir, name := filepath.Split(c.Path)
-	parent, err := h.openDir(dir)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(parent)
-	return c.find(h, parent, name)
-}
-
 // A link in the place of the folder itself is not followed either.
 func TestChangeRefusesALink(t *testing.T) {
 	h := Host{"/"}
@@ -275,8 +288,8 @@ func TestChangeRefusesALink(t *testing.T) {
 	must(t, os.Mkdir(dir+"/real", 0o700))
 	must(t, os.Symlink(dir+"/real", dir+"/x"))
 	for _, c := range []Change{
-		{KindChmod, dir + "/x", "0777", "0755"}, {KindChmod, dir + "/x", "0700", "0755"},
-		{KindRmdir, dir + "/x", "0777 0:0", ""}, {KindRmdir, dir + "/x", "0700 0:0", ""},
+		{Kind: KindChmod, Path: dir + "/x", From: "0777", To: "0755"}, {Kind: KindChmod, Path: dir + "/x", From: "0700", To: "0755"},
+		{Kind: KindRmdir, Path: dir + "/x", From: "0777 0:0"}, {Kind: KindRmdir, Path: dir + "/x", From: "0700 0:0"},
 	} {
 		if err := c.Apply(h); !errors.Is(err, unix.ENOTDIR) {
 			t.Errorf("%s: %v", c, err)

@@ -77,6 +77,11 @@ type Guest struct {
 	Pending []pool.Pending
 	// HeadroomKiB is how much the pools may still grow.
 	HeadroomKiB int64
+	// Reserve is the ordinary memory in bytes that the host keeps, which is
+	// already taken off HeadroomKiB.
+	Reserve int64
+
+	driver func() (driver, error) // that a Run has looked at
 }
 
 // Check is one question about the host. Detect never writes. A bad host is a

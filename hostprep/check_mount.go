@@ -107,7 +107,10 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 	}
 	for _, m := range d.unknown {
 		if m.Size == size {
-			f.Have = fmt.Sprintf("%s was mounted after libvirtd (process %d) started", m.Point, d.daemon.PID)
+			f.Have = m.Point + " was mounted after libvirtd started"
+			if daemon, err := d.daemon(); err == nil && daemon != nil {
+				f.Have = fmt.Sprintf("%s was mounted after libvirtd (process %d) started", m.Point, daemon.PID)
+			}
 			f.Do = "systemctl restart libvirtd, or " + orMemfd
 			f.Restart = true
 			return f, nil
@@ -161,7 +164,11 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 	if err != nil {
 		return f, err
 	}
-	if d.daemon == nil || listed != nil || base != nil {
+	daemon, err := d.daemon()
+	if err != nil {
+		return f, err
+	}
+	if daemon == nil || listed != nil || base != nil {
 		f.mend(changes...)
 		return f, nil
 	}

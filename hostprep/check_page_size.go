@@ -16,10 +16,6 @@ var pageSizeCheck = Check{"page-size", func(h Host, g Guest) ([]Finding, error) 
 	if err != nil {
 		return nil, err
 	}
-	cpu, err := h.CPU()
-	if err != nil {
-		return nil, err
-	}
 	var findings []Finding
 	for _, total := range g.Demand.Totals() {
 		size := total.PageSize
@@ -38,6 +34,10 @@ var pageSizeCheck = Check{"page-size", func(h Host, g Guest) ([]Finding, error) 
 		if sizes := state.Sizes(); len(sizes) > 0 {
 			f.Have = "the kernel has pages of " + joinSizes(sizes)
 			f.Do = fmt.Sprintf("vmhuge enable --size %s", sizeWord(sizes[0]))
+		}
+		cpu, err := h.CPU()
+		if err != nil {
+			return nil, err
 		}
 		if cpu.Known && size == pages.Size1GiB && !cpu.PDPE1GB || cpu.Known && size == pages.Size2MiB && !cpu.PSE {
 			f.Have += ", and the processor cannot map " + size.String()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"sync"
 )
 
 // Checks lists every check, in the order of their findings.
@@ -13,9 +14,17 @@ func Checks() []Check {
 
 // Run asks every check. One that could not tell is a finding of its own,
 // never silence. The findings are empty, not nil, where all is well.
-func Run(h Host, g Guest) []Finding {
+func Run(h Host, g Guest) []Finding { return ask(h, g, Checks()) }
+
+// RunMounts asks the checks of the way from QEMU to its pages, the mounts and
+// the folders on them: what can be mended in a guest's start, but for the pages.
+func RunMounts(h Host, g Guest) []Finding { return ask(h, g, []Check{mountCheck, pathCheck}) }
+
+func ask(h Host, g Guest, checks []Check) []Finding {
 	all := []Finding{}
-	for _, check := range Checks() {
+	look := g
+	g.driver = sync.OnceValues(func() (driver, error) { return h.driver(look) })
+	for _, check := range checks {
 		findings, err := check.Detect(h, g)
 		if err != nil {
 			f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}

@@ -152,7 +152,7 @@ path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from 
 		{name: "short", guest: takes(1201), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 		{name: "short, and the host has no more", guest: guest(func(g *Guest) { g.Demand.Items[0].Pages, g.HeadroomKiB = 1201, 2047 }), verdict: NoMemory, want: `
-pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free`},
+pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; 1 more page of 2 MiB is needed: 1 is missing, as the kernel can make 0`},
 		{name: "promised to others", guest: guest(func(g *Guest) { g.Pending = pending(300) }), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 300 of them promised to guests that are starting`},
 		{name: "reserved", edit: "-- pools --\nall 2048 2048 1200 1199 0 0\n0 2048 2048 1200 0\n", guest: takes(2), verdict: NoMemory, fixable: true, want: `
@@ -232,8 +232,8 @@ func TestPoolChanges(t *testing.T) {
 		guest Guest
 		want  []Change
 	}{
-		"any node": {takes(1300), []Change{{KindPool, fmt.Sprintf(file, 0), "1024", "1124"}}},
-		"node 0":   {guest(func(g *Guest) { g.Demand.CPUSetNodes = "0" }), []Change{{KindPool, fmt.Sprintf(file, 0), "1024", "1724"}}},
+		"any node": {takes(1300), []Change{{Kind: KindPool, Path: fmt.Sprintf(file, 0), From: "1024", To: "1124"}}},
+		"node 0":   {guest(func(g *Guest) { g.Demand.CPUSetNodes = "0" }), []Change{{Kind: KindPool, Path: fmt.Sprintf(file, 0), From: "1024", To: "1724"}}},
 	} {
 		var got []Change
 		for _, f := range Run(fixture(t, "two-nodes", ""), test.guest) {

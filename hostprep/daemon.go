@@ -16,6 +16,7 @@ import (
 // Daemon is the daemon that holds libvirt's system QEMU driver: libvirtd, or
 // virtqemud where the daemons are split.
 type Daemon struct {
+	Name    string
 	PID     int
 	Started time.Time // to about a second
 }
@@ -56,7 +57,7 @@ func (h Host) Daemon() (*Daemon, error) {
 		return nil, err
 	}
 	// A tick is 10 ms: USER_HZ is 100 on every architecture that libvirt runs on.
-	return &Daemon{PID: pid, Started: boot.Add(time.Duration(process.Start) * 10 * time.Millisecond)}, nil
+	return &Daemon{Name: name, PID: pid, Started: boot.Add(time.Duration(process.Start) * 10 * time.Millisecond)}, nil
 }
 
 // parseBootTime reads when the host booted from /proc/stat:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"strings"
+	"sync"
 
 	"vmhuge/internal/pages"
 )
@@ -11,8 +12,10 @@ import (
 // driver is what the QEMU driver that starts a guest knows of the mounts. It
 // reads them once, when it starts (virQEMUDriverConfigNew).
 type driver struct {
-	conf    QEMUConf
-	daemon  *Daemon // nil: none runs, or the guest's is not the system's
+	conf QEMUConf
+	// daemon finds the one that runs; nil: none does, or the guest's is not the
+	// system's. It is seldom asked for.
+	daemon  func() (*Daemon, error)
 	known   []Mount // in libvirt's order: the first of a size is used
 	unknown []Mount // mounted now, but the running daemon does not know it
 	hidden  []Mount // something is mounted over it
@@ -28,9 +31,13 @@ func (d driver) mountFor(size pages.Size) *Mount {
 	return nil
 }
 
-// driver finds what the driver that starts the guest knows.
+// driver finds what the driver that starts the guest knows. In a Run, which
+// asks for it several times, it looks once.
 func (h Host) driver(g Guest) (driver, error) {
-	var d driver
+	if g.driver != nil {
+		return g.driver()
+	}
+	d := driver{daemon: func() (*Daemon, error) { return nil, nil }}
 	var err error
 	if d.conf, err = h.QEMUConf(g.Conf); err != nil {
 		return d, err
@@ -38,23 +45,13 @@ func (h Host) driver(g Guest) (driver, error) {
 	if g.Session && d.conf.HugetlbfsMounts == nil {
 		return d, nil // an unprivileged driver does not look for mounts
 	}
-	used, err := h.driverMounts(d.conf)
+	used, hidden, err := h.driverMounts(d.conf)
 	if err != nil {
 		return d, err
 	}
-	all, err := h.Mounts()
-	if err != nil {
-		return d, err
-	}
-	for _, m := range all {
-		if m.Hidden != "" && d.conf.HugetlbfsMounts == nil {
-			d.hidden = append(d.hidden, m)
-		}
-	}
+	d.hidden = hidden
 	if g.system() {
-		if d.daemon, err = h.Daemon(); err != nil {
-			return d, err
-		}
+		d.daemon = sync.OnceValues(h.Daemon)
 	}
 	for _, m := range used {
 		known, err := h.knows(g, d, m)
@@ -79,13 +76,20 @@ func (h Host) knows(g Guest, d driver, m Mount) (bool, error) {
 	if g.Session {
 		return h.userOwns(g, m)
 	}
-	if d.daemon == nil {
-		return true, nil // it reads the mounts when it starts
-	}
 	// The driver makes its folder on each mount when it starts.
 	base, err := h.lstat(path.Join(m.Point, g.BaseDir))
-	if err != nil || base != nil {
-		return base != nil, err
+	if err == nil && base != nil {
+		return true, nil
+	}
+	daemon, daemonErr := d.daemon()
+	if daemonErr != nil {
+		return false, daemonErr
+	}
+	if daemon == nil {
+		return true, nil // it reads the mounts when it starts
+	}
+	if err != nil {
+		return false, err
 	}
 	// A mount of qemu.conf is the driver's whatever was mounted there since.
 	looked := m.Point
@@ -93,7 +97,7 @@ func (h Host) knows(g Guest, d driver, m Mount) (bool, error) {
 		looked = cmp.Or(g.Conf, qemuConfPath)
 	}
 	st, err := h.lstat(looked)
-	return st != nil && st.Ctim.Nano() < d.daemon.Started.UnixNano(), err
+	return st != nil && st.Ctim.Nano() < daemon.Started.UnixNano(), err
 }
 
 // userOwns says whether the user of a session may make folders on a mount.
@@ -150,7 +154,7 @@ func (h Host) DefaultPageSize(path string) (pages.Size, error) {
 	if err != nil {
 		return 0, err
 	}
-	mounts, err := h.driverMounts(conf)
+	mounts, _, err := h.driverMounts(conf)
 	if err != nil {
 		return 0, err
 	}
@@ -176,27 +180,29 @@ func (h Host) DefaultPageSize(path string) (pages.Size, error) {
 
 // driverMounts returns what a driver with this configuration uses when it
 // starts: the entries of hugetlbfs_mount, each with the mount below it, or all
-// that is mounted. Entries that are no hugetlbfs are left out.
-func (h Host) driverMounts(conf QEMUConf) ([]Mount, error) {
-	var used []Mount
+// that is mounted, and of these apart what something else is mounted over.
+// Entries that are no hugetlbfs are left out.
+func (h Host) driverMounts(conf QEMUConf) (used, hidden []Mount, err error) {
 	if conf.HugetlbfsMounts == nil {
 		mounts, err := h.Mounts()
 		for _, m := range mounts {
 			if m.Hidden == "" {
 				used = append(used, m)
+			} else {
+				hidden = append(hidden, m)
 			}
 		}
-		return used, err
+		return used, hidden, err
 	}
 	for _, path := range conf.HugetlbfsMounts {
 		m, ok, err := h.mountOf(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if ok {
 			m.Point = path // may be a folder of the mount
 			used = append(used, m)
 		}
 	}
-	return used, nil
+	return used, nil, nil
 }

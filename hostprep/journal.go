@@ -2,6 +2,7 @@ package hostprep
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +21,19 @@ import (
 // outlives a reboot, as some of the changes do.
 var journalDir = []string{"var", "lib", "vmhuge"}
 
-var journalFile = append(slices.Clip(journalDir), "changes.json")
-
 // Journal is the record, on disk, of the changes that stand. It needs no mark
 // of which were made: Undo looks at the host, and a change that a crash kept
 // from being made is found to have nothing to take back.
-type Journal struct{ Host Host }
+type Journal struct {
+	Host Host
+	// Name is the file of the record; "": changes.json, that of vmhuge undo.
+	// What is taken back by itself has a record of its own.
+	Name string
+}
+
+func (j Journal) file() []string {
+	return append(slices.Clip(journalDir), cmp.Or(j.Name, "changes.json"))
+}
 
 // Left is a change on record that Undo did not take back.
 type Left struct {
@@ -57,26 +65,11 @@ func (j Journal) Apply(changes []Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	unlock, err := j.lock()
+	before, records, unlock, err := j.add(changes)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	before, err := j.read()
-	if err != nil {
-		return err
-	}
-	boot, err := j.bootID()
-	if err != nil {
-		return err
-	}
-	records := slices.Clone(before)
-	for _, c := range changes {
-		records = append(records, record{c, boot})
-	}
-	if err := j.write(records); err != nil {
-		return err
-	}
 	for i, c := range changes {
 		err := c.Apply(j.Host)
 		if err == nil {
@@ -94,7 +87,64 @@ func (j Journal) Apply(changes []Change) error {
 		}
 		return errors.Join(err, j.write(before))
 	}
+	if short := merge(records); len(short) < len(records) {
+		_ = j.write(short) // the longer record says the same
+	}
 	return nil
+}
+
+// Adopt puts on record what is already so, for Undo to take back.
+func (j Journal) Adopt(changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	_, _, unlock, err := j.add(changes)
+	if err == nil {
+		unlock()
+	}
+	return err
+}
+
+// add locks the record and adds to it.
+func (j Journal) add(changes []Change) (before, records []record, unlock func(), err error) {
+	if unlock, err = j.lock(); err != nil {
+		return nil, nil, nil, err
+	}
+	if before, err = j.read(); err == nil {
+		var boot string
+		boot, err = j.bootID()
+		records = slices.Clone(before)
+		for _, c := range changes {
+			records = append(records, record{c, boot})
+		}
+	}
+	if err == nil {
+		err = j.write(records)
+	}
+	if err != nil {
+		unlock()
+	}
+	return before, records, unlock, err
+}
+
+// merge joins what was done to one file or folder more than once, so that the
+// record does not grow with each upgrade.
+func merge(records []record) []record {
+	var merged []record
+	for _, r := range records {
+		i := slices.IndexFunc(merged, func(m record) bool {
+			return m.onDisk() && m.Path == r.Path && m.To == r.From && (m.Kind == r.Kind || r.Kind == KindRmdir)
+		})
+		if i < 0 {
+			merged = append(merged, r)
+			continue
+		}
+		merged[i].To, merged[i].Source = r.To, r.Source
+		if merged[i].From == merged[i].To {
+			merged = slices.Delete(merged, i, i+1)
+		}
+	}
+	return merged
 }
 
 // Undo takes back what is on record, newest first. What somebody has changed
@@ -121,9 +171,7 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 	for _, r := range slices.Backward(records) {
 		l := Left{Change: r.Change}
 		var foreign *foreignError
-		// Only a folder made for a mount may lie on a disk; all else is the
-		// kernel's and ends with it.
-		if r.Boot != boot && r.Kind != KindMkdir {
+		if r.Boot != boot && !r.onDisk() {
 			l.Reason = "it is gone since the reboot"
 		} else if err := r.Undo(j.Host); err == nil {
 			undone = append(undone, r.Change)
@@ -147,7 +195,7 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 // valid refuses what no Journal may hold.
 func (c Change) valid() error {
 	switch c.Kind {
-	case KindChmod, KindMkdir, KindRmdir, KindMount:
+	case KindChmod, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy:
 	case KindPool:
 		return fmt.Errorf("%s: pages are added by the ledger alone", c)
 	default:
@@ -173,7 +221,7 @@ type journalText struct {
 	Changes []record `json:"changes"`
 }
 
-// parseJournal reads changes.json:
+// parseJournal reads a record:
 //
 //	{"version":1,"changes":[
 //	 {"kind":"chmod","path":"/dev/hugepages/libvirt","from":"0700","to":"0711","boot":"4f0…"}]}
@@ -203,7 +251,7 @@ func parseJournal(text []byte) ([]record, error) {
 }
 
 func (j Journal) read() ([]record, error) {
-	text, err := j.Host.Root.Read(journalFile...)
+	text, err := j.Host.Root.Read(j.file()...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -212,7 +260,7 @@ func (j Journal) read() ([]record, error) {
 	}
 	records, err := parseJournal([]byte(text))
 	if err != nil {
-		path := j.Host.Root.Path(journalFile...)
+		path := j.Host.Root.Path(j.file()...)
 		return nil, advice.Wrap(err, "reading the record of changes, "+path,
 			"nothing was touched; take back by hand what it lists, and remove it")
 	}
@@ -222,7 +270,7 @@ func (j Journal) read() ([]record, error) {
 // write makes the record what it is told, and removes an empty one.
 func (j Journal) write(records []record) error {
 	if len(records) == 0 {
-		if err := os.Remove(j.Host.Root.Path(journalFile...)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(j.Host.Root.Path(j.file()...)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		_ = os.Remove(j.Host.Root.Path(journalDir...)) // stays where others keep files in it
@@ -232,14 +280,16 @@ func (j Journal) write(records []record) error {
 	if err != nil {
 		return err
 	}
-	return j.Host.Root.Replace(append(text, '\n'), 0o600, journalFile...)
+	return j.Host.Root.Replace(append(text, '\n'), 0o600, j.file()...)
 }
 
 // lock keeps other vmhuge processes out until unlock, or until this one ends.
 func (j Journal) lock() (unlock func(), err error) {
 	path := j.Host.Root.Path(journalDir...)
 	for {
-		if err := os.MkdirAll(path, 0o700); err != nil {
+		if err := os.MkdirAll(path, 0o700); errors.Is(err, fs.ErrExist) {
+			continue // it was there, and is not any more
+		} else if err != nil {
 			return nil, advice.Wrap(err, "recording changes", "run vmhuge as root")
 		}
 		dir, err := os.Open(path)
@@ -270,4 +320,14 @@ func (j Journal) lock() (unlock func(), err error) {
 func (j Journal) bootID() (string, error) {
 	id, err := j.Host.Root.Read("proc", "sys", "kernel", "random", "boot_id")
 	return strings.TrimSpace(id), err
+}
+
+// forget takes off the record what is somebody else's from now on.
+func (j Journal) forget(which func(Change) bool) error {
+	_, records, unlock, err := j.add(nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return j.write(slices.DeleteFunc(records, func(r record) bool { return which(r.Change) }))
 }

@@ -11,14 +11,14 @@ import (
 
 func TestJournalRefuses(t *testing.T) {
 	h := fixture(t, "one-node", "")
-	j := Journal{h}
+	j := Journal{Host: h}
 	for _, c := range []Change{
-		{KindPool, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1", "2"},
-		{"", "/dev/hugepages", "1", "2"},
-		{KindChmod, "dev/hugepages", "0755", "0700"},
-		{KindChmod, "/dev/hugepages", "0755", "0755"},
+		{Kind: KindPool, Path: "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", From: "1", To: "2"},
+		{Kind: "", Path: "/dev/hugepages", From: "1", To: "2"},
+		{Kind: KindChmod, Path: "dev/hugepages", From: "0755", To: "0700"},
+		{Kind: KindChmod, Path: "/dev/hugepages", From: "0755", To: "0755"},
 	} {
-		good := Change{KindChmod, "/dev/hugepages", "0755", "0711"}
+		good := Change{Kind: KindChmod, Path: "/dev/hugepages", From: "0755", To: "0711"}
 		if err := j.Apply([]Change{good, c}); err == nil {
 			t.Errorf("%+v was made", c)
 		}
@@ -44,10 +44,10 @@ func TestJournalOfAnotherShape(t *testing.T) {
 		h := fixture(t, "one-node", "")
 		path := h.Root.Path("var/lib/vmhuge/changes.json")
 		writeFile(t, path, text)
-		j := Journal{h}
+		j := Journal{Host: h}
 		_, _, undo := j.Undo()
 		_, list := j.Changes()
-		apply := j.Apply([]Change{{KindChmod, "/dev/hugepages", "0755", "0711"}})
+		apply := j.Apply([]Change{{Kind: KindChmod, Path: "/dev/hugepages", From: "0755", To: "0711"}})
 		for _, err := range []error{undo, list, apply} {
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: %v; want %q", text, err, want)
@@ -63,10 +63,10 @@ func TestJournalOfAnotherShape(t *testing.T) {
 
 func TestJournalOrderAndRights(t *testing.T) {
 	h := fixture(t, "one-node", "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n")
-	j := Journal{h}
+	j := Journal{Host: h}
 	qemu := "/dev/hugepages/libvirt/qemu"
-	first := []Change{{KindRmdir, qemu + "/7-web1", "0700 0:0", ""}, {KindChmod, qemu, "0755", "0711"}}
-	second := []Change{{KindChmod, qemu, "0711", "0700"}}
+	first := []Change{{Kind: KindRmdir, Path: qemu + "/7-web1", From: "0700 0:0"}, {Kind: KindChmod, Path: qemu, From: "0755", To: "0711"}}
+	second := []Change{{Kind: KindChmod, Path: qemu, From: "0711", To: "0700"}}
 	must(t, j.Apply(first))
 	must(t, j.Apply(second))
 	must(t, j.Apply(nil))
@@ -84,8 +84,8 @@ func TestJournalOrderAndRights(t *testing.T) {
 // What can't be taken back now stays on record for the next time.
 func TestUndoTriesAgain(t *testing.T) {
 	h := fixture(t, "one-node", "")
-	j := Journal{h}
-	c := Change{KindMkdir, "/dev/hugepages1G", "", "0755 0:0"}
+	j := Journal{Host: h}
+	c := Change{Kind: KindMkdir, Path: "/dev/hugepages1G", To: "0755 0:0"}
 	must(t, j.Apply([]Change{c}))
 	writeFile(t, h.Root.Path("dev/hugepages1G/file"), "x")
 	undone, left, err := j.Undo()
@@ -111,11 +111,11 @@ dev/hugepages/libvirt/qemu/7-web1/ 0700 0:0
 	for _, f := range findings {
 		changes = append(changes, f.Changes...)
 	}
-	must(t, Journal{h}.Apply(changes))
+	must(t, Journal{Host: h}.Apply(changes))
 	if got := Run(h, takes(1)); len(changes) != 3 || len(got) != 0 {
 		t.Errorf("after %v there is still: %s", changes, show(got))
 	}
-	if _, left, err := (Journal{h}).Undo(); err != nil || len(left) > 0 {
+	if _, left, err := (Journal{Host: h}).Undo(); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
 	}
 	if diff := cmp.Diff(findings, Run(h, takes(1))); diff != "" {
@@ -132,19 +132,19 @@ func TestJournalKeepsOthersOut(t *testing.T) {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			c := Change{KindMkdir, "/dev/" + name, "", "0755 0:0"}
-			if err := (Journal{h}).Apply([]Change{c}); err != nil {
+			c := Change{Kind: KindMkdir, Path: "/dev/" + name, To: "0755 0:0"}
+			if err := (Journal{Host: h}).Apply([]Change{c}); err != nil {
 				t.Error(err)
 			}
 			if name < "g" {
-				if _, left, err := (Journal{h}).Undo(); err != nil || len(left) > 0 {
+				if _, left, err := (Journal{Host: h}).Undo(); err != nil || len(left) > 0 {
 					t.Error(left, err)
 				}
 			}
 		}()
 	}
 	group.Wait()
-	if _, left, err := (Journal{h}).Undo(); err != nil || len(left) > 0 {
+	if _, left, err := (Journal{Host: h}).Undo(); err != nil || len(left) > 0 {
 		t.Error(left, err)
 	}
 	for _, name := range strings.Split("abcdefghijkl", "") {

@@ -76,6 +76,13 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 	return l, nil
 }
 
+// LibraryVersion is the version of the libvirt that is installed here, as it
+// counts: 9000000 is 9.0.0. It asks no daemon; 0: not known.
+func LibraryVersion() uint32 {
+	version, _ := libvirt.GetVersion()
+	return version
+}
+
 // cannotConnect names being root as the cure where nothing better is known:
 // who is not is refused in as many words as there are ways to authenticate.
 func cannotConnect(err error, uri string) error {

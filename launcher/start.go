@@ -106,17 +106,7 @@ func (r Report) shortOfDemand() error {
 
 // mend applies the changes that the findings carry; pages are held after.
 func (l *Launcher) mend(r *Report) error {
-	var changes []hostprep.Change
-	for _, f := range r.Findings {
-		if f.Severity != hostprep.Blocker {
-			continue
-		}
-		for _, change := range f.Changes {
-			if change.Kind != hostprep.KindPool {
-				changes = append(changes, change)
-			}
-		}
-	}
+	changes := hostprep.Mending(r.Findings)
 	if len(changes) == 0 {
 		return nil
 	}
@@ -130,11 +120,6 @@ func (l *Launcher) mend(r *Report) error {
 // hold gets the pages for a domain and writes down that they are its own.
 // short: the host could not give them, and the report says why.
 func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOptions) (short bool, err error) {
-	ledger, err := l.openLedger(ctx, d.uuid)
-	if err != nil {
-		return false, err
-	}
-	defer ledger.Close()
 	demand, openSize, err := l.demand(d)
 	if err != nil {
 		return false, err
@@ -147,7 +132,14 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	if err != nil {
 		return false, err
 	}
-	if err := ledger.Begin(pool.Claim{UUID: d.uuid, Name: d.name, Owner: owner, Takes: hostprep.Takes(demand)}); err != nil {
+	// From here on libvirt is not asked: the hook of another guest may wait for
+	// the ledger, and libvirtd for the hook.
+	ledger, err := l.openLedger(ctx, d.uuid)
+	if err != nil {
+		return false, err
+	}
+	defer ledger.Close()
+	if err := ledger.Begin(pool.Claim{UUID: d.uuid, Name: d.name, Owner: owner, Takes: hostprep.Takes(demand), Elastic: demand.Elastic}); err != nil {
 		return false, err
 	}
 	if o.NoPrepare {

@@ -16,11 +16,11 @@ import (
 
 // Status is the host's pools and who holds what.
 type Status struct {
-	Pools   []PoolStatus     `json:"pools"`
-	Mounts  []hostprep.Mount `json:"mounts"`
-	Domains []DomainStatus   `json:"domains"`
-	Hook    HookStatus       `json:"hook"`
-	THP     hostprep.THP     `json:"thp"`
+	Pools   []PoolStatus        `json:"pools"`
+	Mounts  []hostprep.Mount    `json:"mounts"`
+	Domains []DomainStatus      `json:"domains"`
+	Hook    hostprep.HookStatus `json:"hook"`
+	THP     hostprep.THP        `json:"thp"`
 	// Settled is what was given back just now for guests that are gone, SetAside
 	// are sentences about claims that could not be read.
 	Settled  []pool.Settlement `json:"settled"`
@@ -43,11 +43,9 @@ type DomainStatus struct {
 	Backing pages.Backing `json:"backing"`
 	Totals  []pages.Total `json:"totals"`
 	Phase   pool.Phase    `json:"claim,omitempty"` // of its claim in the ledger
-}
-
-// HookStatus says whether starts of others come to vmhuge.
-type HookStatus struct {
-	Installed bool `json:"installed"`
+	// GivenBackBy says who gives back what was added for it: kernel, where the
+	// pages leave with QEMU, hook, or vmhuge, whose next run does.
+	GivenBackBy string `json:"given_back_by,omitempty"`
 }
 
 // busy is how long the status waits for whoever changes the pools.
@@ -92,6 +90,10 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 	slices.SortStableFunc(s.Pools, func(a, b PoolStatus) int { return cmp.Compare(a.Node, b.Node) })
 	if s.Mounts, err = host.Mounts(); err != nil {
 		return s, err
+	}
+	if s.Hook, err = host.HookStatus(); err != nil { // the pools are still shown
+		s.Hook.Findings = append(s.Hook.Findings, hostprep.Finding{Check: "hook", Severity: hostprep.Warning,
+			Have: "could not tell: " + err.Error(), Need: "to be able to look"})
 	}
 	s.THP, err = host.THP()
 	return s, err
@@ -146,11 +148,23 @@ func (l *Launcher) Status(names []string) (Status, error) {
 		}
 		for _, c := range claims {
 			if c.UUID == d.uuid {
-				status.Phase = c.Phase
+				status.Phase, status.GivenBackBy = c.Phase, givenBackBy(c, s.Hook)
 			}
 		}
 		s.Domains = append(s.Domains, status)
 		_ = d.Free()
 	}
 	return s, unknown
+}
+
+func givenBackBy(c pool.Claim, hook hostprep.HookStatus) string {
+	switch {
+	case len(c.Grants) > 0 && hook.Ready:
+		return "hook"
+	case len(c.Grants) > 0:
+		return "vmhuge"
+	case len(c.Armed) > 0:
+		return "kernel"
+	}
+	return ""
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"libvirt.org/go/libvirtxml"
-
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
@@ -31,7 +29,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	demand := pages.Demand{
 		Domain: dom.Name, UUID: dom.UUID, Type: dom.Type,
 		Backing: pages.None, Items: []pages.Item{}, Auto: tune.auto,
-		Elastic: shared(dom) || len(memorydevs(dom)) > 0,
+		Elastic: shared(dom) || len(dom.Memorydevs) > 0,
 		Locked:  dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
 	}
 	if dom.ID != nil {
@@ -101,7 +99,7 @@ type backend struct {
 
 // backends returns the memory objects in the order in which QEMU makes them:
 // the RAM, or the cells by id, then the memory devices.
-func backends(dom *libvirtxml.Domain, defaultSize pages.Size) ([]backend, error) {
+func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 	huge, err := readHugepages(dom, defaultSize)
 	if err != nil {
 		return nil, err
@@ -115,8 +113,8 @@ func backends(dom *libvirtxml.Domain, defaultSize pages.Size) ([]backend, error)
 		return nil, err
 	}
 	var found []backend
-	seen := make([]bool, len(cells(dom)))
-	for i, c := range cells(dom) {
+	seen := make([]bool, len(dom.Cells))
+	for i, c := range dom.Cells {
 		size, err := kib(uint64(c.Memory), c.Unit)
 		if err != nil {
 			return nil, err
@@ -158,8 +156,8 @@ func backends(dom *libvirtxml.Domain, defaultSize pages.Size) ([]backend, error)
 
 // deviceBackends returns the memory devices that can be on huge pages, and how
 // many KiB all memory devices are in <memory>.
-func deviceBackends(dom *libvirtxml.Domain, huge []hugepage, tune numatune) (found []backend, plugged int64, err error) {
-	for i, m := range memorydevs(dom) {
+func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backend, plugged int64, err error) {
+	for i, m := range dom.Memorydevs {
 		b := backend{kind: pages.Kind(m.Model), cell: -1, index: i}
 		if m.Target == nil || m.Target.Size == nil || m.Target.Size.Value == 0 {
 			return nil, 0, refusal(dom, "", "its device %d has no size", i)
@@ -185,8 +183,8 @@ func deviceBackends(dom *libvirtxml.Domain, huge []hugepage, tune numatune) (fou
 				return nil, 0, err
 			}
 		}
-		if node := m.Target.Node; node != nil && len(cells(dom)) > 0 {
-			if node.Value >= uint(len(cells(dom))) {
+		if node := m.Target.Node; node != nil && len(dom.Cells) > 0 {
+			if node.Value >= uint(len(dom.Cells)) {
 				return nil, 0, refusal(dom, "", "its device %d belongs to cell %d, which the guest does not have", i, node.Value)
 			}
 			b.cell = int(node.Value)
@@ -213,7 +211,7 @@ func deviceBackends(dom *libvirtxml.Domain, huge []hugepage, tune numatune) (fou
 
 // refused says why libvirt 9.0 or QEMU 7.2 would not give a backend its pages;
 // strict: or why newer ones would not.
-func (b backend) refused(dom *libvirtxml.Domain, strict bool) error {
+func (b backend) refused(dom *domain, strict bool) error {
 	if b.page == smallPage || b.page == 0 {
 		return nil
 	}
@@ -252,7 +250,7 @@ func (b backend) at() string {
 	return "memory"
 }
 
-func (b backend) refusal(dom *libvirtxml.Domain, do, why string, args ...any) error {
+func (b backend) refusal(dom *domain, do, why string, args ...any) error {
 	e := refusal(dom, do, why, args...)
 	switch b.kind {
 	case pages.Cell:
@@ -264,6 +262,6 @@ func (b backend) refusal(dom *libvirtxml.Domain, do, why string, args ...any) er
 }
 
 // refusal says why the memory of a domain cannot be had.
-func refusal(dom *libvirtxml.Domain, do, why string, args ...any) *advice.Error {
+func refusal(dom *domain, do, why string, args ...any) *advice.Error {
 	return advice.New("memory of "+cmp.Or(dom.Name, "the domain"), fmt.Sprintf(why, args...), do)
 }

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"libvirt.org/go/libvirtxml"
-
 	"vmhuge/internal/advice"
 )
 
@@ -22,7 +20,7 @@ import (
 type document struct {
 	raw    []byte
 	root   *element
-	domain libvirtxml.Domain
+	domain domain
 }
 
 // broken says why a document cannot be read.

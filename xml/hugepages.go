@@ -3,8 +3,6 @@ package xml
 import (
 	"math/big"
 
-	"libvirt.org/go/libvirtxml"
-
 	"vmhuge/internal/pages"
 )
 
@@ -18,7 +16,7 @@ type hugepage struct {
 }
 
 // readHugepages reads <hugepages> with the refusals of libvirt.
-func readHugepages(dom *libvirtxml.Domain, defaultSize pages.Size) ([]hugepage, error) {
+func readHugepages(dom *domain, defaultSize pages.Size) ([]hugepage, error) {
 	if !hasHugepages(dom) {
 		return nil, nil
 	}
@@ -49,9 +47,9 @@ func readHugepages(dom *libvirtxml.Domain, defaultSize pages.Size) ([]hugepage, 
 				return nil, err
 			}
 			last := h.nodes.BitLen() - 1
-			if len(cells(dom)) == 0 && last == 0 {
+			if len(dom.Cells) == 0 && last == 0 {
 				h.nodes = nil // all there is
-			} else if last >= len(cells(dom)) {
+			} else if last >= len(dom.Cells) {
 				return nil, refusal(dom, "", "it has pages for cell %d, which the guest does not have", last)
 			}
 		}
@@ -83,12 +81,12 @@ func pageOf(huge []hugepage, cell int) pages.Size {
 	return size
 }
 
-func hasHugepages(dom *libvirtxml.Domain) bool {
+func hasHugepages(dom *domain) bool {
 	return dom.MemoryBacking != nil && dom.MemoryBacking.MemoryHugePages != nil
 }
 
 // source returns the type of <memoryBacking><source>; "": none is stated.
-func source(dom *libvirtxml.Domain) string {
+func source(dom *domain) string {
 	if dom.MemoryBacking == nil || dom.MemoryBacking.MemorySource == nil {
 		return ""
 	}

@@ -48,11 +48,11 @@ func (d *document) quantities() []quantity {
 		add("currentMemory", d.root.child("currentMemory"), &dom.CurrentMemory.Value, &dom.CurrentMemory.Unit)
 	}
 	for i, el := range d.root.all("cpu/numa/cell") {
-		c := &cells(dom)[i]
+		c := &dom.Cells[i]
 		add(fmt.Sprintf("cell/%d", cellID(*c, i)), el, &c.Memory, &c.Unit)
 	}
 	for i, el := range d.root.all("devices/memory") {
-		if t := memorydevs(dom)[i].Target; t != nil && t.Size != nil {
+		if t := dom.Memorydevs[i].Target; t != nil && t.Size != nil {
 			add(fmt.Sprintf("device/%d", i), el.child("devices/memory/target").child("devices/memory/target/size"), &t.Size.Value, &t.Size.Unit)
 		}
 	}
@@ -89,7 +89,7 @@ func (e *editor) round() error {
 		}
 		grown += to - from
 	}
-	if grown > 0 && (len(cells(&e.domain)) == 0 || stated["memory"] == parts) {
+	if grown > 0 && (len(e.domain.Cells) == 0 || stated["memory"] == parts) {
 		wanted["memory"] = stated["memory"] + grown
 		if stated["currentMemory"] == stated["memory"] {
 			wanted["currentMemory"] = wanted["memory"]
@@ -166,24 +166,10 @@ func (d *document) state(at string) string {
 	return ""
 }
 
-func cells(dom *libvirtxml.Domain) []libvirtxml.DomainCell {
-	if dom.CPU == nil || dom.CPU.Numa == nil {
-		return nil
-	}
-	return dom.CPU.Numa.Cell
-}
-
 // cellID returns the id of the cell at that place.
 func cellID(c libvirtxml.DomainCell, place int) int {
 	if c.ID == nil {
 		return place
 	}
 	return int(*c.ID)
-}
-
-func memorydevs(dom *libvirtxml.Domain) []libvirtxml.DomainMemorydev {
-	if dom.Devices == nil {
-		return nil
-	}
-	return dom.Devices.Memorydevs
 }

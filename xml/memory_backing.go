@@ -111,8 +111,8 @@ func (e *editor) restoreBacking() {
 
 // shared says whether QEMU maps any of the guest's memory shared: memfd always
 // is.
-func shared(dom *libvirtxml.Domain) bool {
+func shared(dom *domain) bool {
 	b := dom.MemoryBacking
 	return source(dom) == "memfd" || b != nil && b.MemoryAccess != nil && b.MemoryAccess.Mode == "shared" ||
-		slices.ContainsFunc(cells(dom), func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
+		slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
 }

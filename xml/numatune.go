@@ -3,8 +3,6 @@ package xml
 import (
 	"cmp"
 
-	"libvirt.org/go/libvirtxml"
-
 	"vmhuge/internal/pages"
 )
 
@@ -21,7 +19,7 @@ type numatune struct {
 	cells map[int]binding
 }
 
-func readNumatune(dom *libvirtxml.Domain) (numatune, error) {
+func readNumatune(dom *domain) (numatune, error) {
 	n := numatune{cells: map[int]binding{}}
 	static := dom.VCPU == nil || dom.VCPU.Placement != "auto"
 	tune := dom.NUMATune
@@ -46,7 +44,7 @@ func readNumatune(dom *libvirtxml.Domain) (numatune, error) {
 		if n.auto {
 			return n, broken("<memnode> does not go with automatic NUMA placement")
 		}
-		if m.CellID >= uint(len(cells(dom))) {
+		if m.CellID >= uint(len(dom.Cells)) {
 			return n, broken("<memnode> names cell %d, which the guest does not have", m.CellID)
 		}
 		list, err := nodes(m.Nodeset)

@@ -40,6 +40,9 @@ var matters = map[string]bool{
 	"devices/memory/source": once, "devices/memory/source/pagesize": once, "devices/memory/source/nodemask": once,
 	"devices/memory/target": once, "devices/memory/target/size": once, "devices/memory/target/node": once,
 	"devices/memory/target/requested": once, "devices/memory/target/block": once,
+	// For Traits alone:
+	"memtune": many, "memtune/hard_limit": many, "devices/hostdev": many, "devices/interface": many, "devices/disk": many,
+	"devices/filesystem": many, "devices/filesystem/driver": many, "devices/memballoon": many,
 }
 
 // The depth at which libxml2, and so libvirt, stops too.
@@ -97,8 +100,7 @@ func (s *scanner) Token() (xml.Token, error) {
 		if err != nil {
 			return nil, err // with a token the decoder would overlook it
 		}
-		// Of <metadata> libvirt reads nothing.
-		if in != nil && !strings.HasPrefix(in.path, "metadata") {
+		if in != nil && !aside(in.path) {
 			return token, nil
 		}
 	}

@@ -82,7 +82,7 @@ func TestFlagsAfterNames(t *testing.T) {
 			t.Errorf("%v\n%q became %q\n%s", err, args, ordered, diff)
 		}
 	})
-	for _, changes := range []string{"enable", "disable", "start", "undo", "xml enable", "xml disable"} {
+	for _, changes := range []string{"enable", "disable", "start", "undo", "xml enable", "xml disable", "hook install", "hook remove"} {
 		if !slices.Contains(dry, changes) {
 			t.Errorf("%s has no --dry-run", changes)
 		}

@@ -71,7 +71,13 @@ func (p *program) status(names []string) error {
 		p.say("mount  %s, pages of %s", m.Point, m.Size)
 	}
 	for _, d := range s.Domains {
-		p.say("guest  %s: %s, %s", oneLine(d.Name), d.State, orNone(totalsWords(d.Totals)))
+		back := map[string]string{"": "", "kernel": "; the kernel frees what was added when QEMU ends",
+			"hook": "; the hook gives back what was added", "vmhuge": "; vmhuge stop, or its next run, gives back what was added"}
+		p.say("guest  %s: %s, %s%s", oneLine(d.Name), d.State, orNone(totalsWords(d.Totals)), back[d.GivenBackBy])
+	}
+	p.say("hook   %s", hookWords(s.Hook))
+	for _, f := range s.Hook.Findings {
+		p.insist("  %s", findingWords(f))
 	}
 	for _, settled := range s.Settled {
 		p.say("%s", settled)

@@ -40,14 +40,19 @@ func (p *program) undoCommand() *cli.Command {
 			for _, change := range undone {
 				p.say("%sundo: %s", would, change)
 			}
-			code := exitDone
-			for _, l := range left {
-				p.warn("left as it is: %s: %s", l.Change, l.Reason)
-				if l.Again {
-					code = exitFailed
-				}
-			}
-			return answered(code)
+			return p.leftAsItIs(left)
 		},
 	}
+}
+
+// leftAsItIs tells what was not taken back.
+func (p *program) leftAsItIs(left []hostprep.Left) error {
+	code := exitDone
+	for _, l := range left {
+		p.warn("left as it is: %s: %s", l.Change, l.Reason)
+		if l.Again {
+			code = exitFailed
+		}
+	}
+	return answered(code)
 }

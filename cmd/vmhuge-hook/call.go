@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"vmhuge/hostprep"
+)
+
+// call is one call by libvirt.
+type call struct {
+	host   hostprep.Host
+	owner  int    // the process that answers for the start: libvirtd
+	name   string // of the guest
+	stdin  io.Reader
+	wait   time.Duration // for the ledger's lock
+	event  hostprep.HookEvent
+	stdout []byte // the XML with which libvirt shall go on; nil: as it is
+}
+
+// refusal is the error of a start that would fail for want of pages.
+type refusal struct{ why, do string }
+
+func (r *refusal) Error() string { return r.why + "; " + r.do }
+
+// run serves one call and returns the exit code. The log comes first: whoever
+// reads the rest may be gone.
+func run(host hostprep.Host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	serve := operation(args)
+	if serve == nil || os.Getuid() != 0 { // libvirtd of a user runs the same hooks
+		return 0
+	}
+	c := newCall(host, args, stdin)
+	err := c.guarded(serve)
+	no := (*refusal)(nil)
+	switch {
+	case errors.As(err, &no):
+		c.event.Result = hostprep.HookRefused
+	case err != nil:
+		c.event.Result = hostprep.HookFailed
+	}
+	c.note(err)
+	if c.event.Result != "" {
+		c.event.Microseconds = time.Since(c.event.Time).Microseconds()
+		_ = host.LogHook(c.event) // no guest hangs on it
+	}
+	if no != nil {
+		fmt.Fprintln(stderr, oneLine(fmt.Sprintf("vmhuge: starting %s: %v", c.name, no)))
+		return 1
+	}
+	if c.stdout != nil {
+		_, _ = stdout.Write(c.stdout)
+	}
+	return 0
+}
+
+func newCall(host hostprep.Host, args []string, stdin io.Reader) *call {
+	c := &call{host: host, owner: os.Getppid(), name: args[1], stdin: stdin, wait: lockDeadline}
+	c.event = hostprep.HookEvent{Time: time.Now(), Operation: args[2], Name: c.name}
+	return c
+}
+
+// note adds to the log why something is not as it should be.
+func (c *call) note(err error) {
+	if err == nil {
+		return
+	}
+	if c.event.Why != "" {
+		c.event.Why += "; "
+	}
+	c.event.Why += err.Error()
+}
+
+// guarded serves the call. A bug of ours is no reason for a guest not to start.
+func (c *call) guarded(serve func(*call) error) (err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("a bug of vmhuge-hook: %v", bug)
+		}
+	}()
+	return serve(c)
+}
+
+// maxDocument is far above what libvirt takes over its own protocol (4 MiB).
+const maxDocument = 8 << 20
+
+// document reads the domain's XML.
+func (c *call) document() ([]byte, error) {
+	// Most documents need no second buffer.
+	text := bytes.NewBuffer(make([]byte, 0, 32<<10))
+	n, err := text.ReadFrom(io.LimitReader(c.stdin, maxDocument+1))
+	if n > maxDocument {
+		err = fmt.Errorf("the domain XML is longer than %d MiB", maxDocument>>20)
+	}
+	return text.Bytes(), err
+}
+
+// oneLine keeps what a guest's name may hold from breaking a message.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+)
+
+const (
+	lockDeadline = 30 * time.Second // libvirtd waits for us
+	holdDeadline = 2 * time.Minute  // the kernel makes 40 GiB of pages in a second
+)
+
+// hold gets the pages that a guest lacks, for a claim of its own, which holds
+// as long as libvirtd lives, but no longer than until unless the guest runs.
+//
+// A refusal says that the guest would start without its pages, in vain. Any
+// other error is of our own making, and the pages are there all the same.
+func (c *call) hold(guest hostprep.Guest, until time.Time) error {
+	settings, err := c.host.HookSettings()
+	c.note(err)
+	finding, err := c.claim(guest, until, settings.HostReserveKiB)
+	if finding != nil {
+		return &refusal{finding.Have, finding.Do}
+	}
+	if err == nil {
+		return nil
+	}
+	// Without the ledger: is there enough beside what others are promised?
+	guest.Pending, _ = pool.ReadPending(c.host.Root, guest.Demand.UUID)
+	if short := c.host.Short(guest); short != nil {
+		why, do := cause(err)
+		return &refusal{fmt.Sprintf("%s, %s are needed, and none can be added: %s", short.Have, short.Need, why), do}
+	}
+	return err
+}
+
+// claim begins a claim and gets its pages; with a finding the host can't.
+func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (refused *hostprep.Finding, err error) {
+	uuid := guest.Demand.UUID
+	// libvirtd calls us for the start, and tells us if it comes to nothing.
+	owner, err := pool.FindProcess(c.host.Root, c.owner)
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := c.openLedger()
+	if err != nil {
+		return nil, err
+	}
+	defer ledger.Close()
+	err = ledger.Begin(pool.Claim{UUID: uuid, Name: guest.Demand.Domain, Owner: owner, Until: until.Unix(),
+		Takes: hostprep.Takes(guest.Demand), Elastic: guest.Demand.Elastic})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
+	defer cancel()
+	changed, refused, err := c.host.Hold(ctx, ledger, uuid, guest, hostprep.HoldOptions{Reserve: reserveKiB * 1024})
+	if refused != nil || err != nil {
+		_, _, rerr := ledger.Release(uuid)
+		return refused, errors.Join(err, rerr)
+	}
+	c.event.Changed = append(c.event.Changed, changed...)
+	return nil, nil
+}
+
+// openLedger opens the ledger, and keeps for the log what can't be used of it.
+func (c *call) openLedger() (*pool.Ledger, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
+	defer cancel()
+	ledger, err := pool.Open(ctx, c.host.Root)
+	if err == nil && len(ledger.SetAside) > 0 {
+		c.note(errors.New(strings.Join(ledger.SetAside, "; ")))
+	}
+	return ledger, err
+}
+
+// cause says why the ledger could not be used, and what to do about it.
+func cause(err error) (why, do string) {
+	told := (*advice.Error)(nil)
+	switch {
+	case errors.As(err, &told):
+		return told.What + ": " + told.Why, told.Do
+	case errors.Is(err, syscall.ENOSPC):
+		return err.Error(), "make room in /run"
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("the kernel did not make them within %s", holdDeadline), "reserve the pages at boot when memory is not fragmented"
+	}
+	return err.Error(), "vmhuge status shows what is held"
+}

@@ -1,0 +1,25 @@
+// Command vmhuge-hook is libvirt's hook for QEMU guests: it gets the huge pages
+// that a guest lacks before its start, and gives them back after its end.
+//
+// libvirtd waits for it and shows its stderr to whoever starts the guest. Some
+// operations end a running guest if they fail (reconnect, started), so that all
+// but the few that are served succeed at once, and only prepare may fail.
+//
+// Source: https://libvirt.org/hooks.html, and qemuProcessLaunch() and its kin
+// in src/qemu/qemu_process.c.
+package main
+
+import (
+	"os"
+	"runtime/debug"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+)
+
+func main() {
+	// A run is over before collecting garbage pays, but for a document of many MiB.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(256 * pages.MiB)
+	os.Exit(run(hostprep.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
+}

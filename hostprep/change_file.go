@@ -1,0 +1,129 @@
+package hostprep
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxFileText is the longest text that a change holds, in bytes.
+const maxFileText = 1 << 20
+
+// irregularError is the error of something that is no file to read or replace.
+type irregularError string
+
+func (e irregularError) Error() string { return "it is " + string(e) }
+
+// findFile returns what is there of a file, as From and To of its kind are
+// written.
+func (c Change) findFile(parent int, name string) (string, error) {
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return "", nil
+	}
+	if errors.Is(err, unix.ELOOP) {
+		return "", irregularError("a symbolic link")
+	}
+	if err != nil {
+		return "", err
+	}
+	f := os.NewFile(uintptr(fd), c.Path)
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return "", irregularError("no regular file")
+	}
+	if c.Kind == KindCopy {
+		sum, err := hash(f, io.Discard)
+		return ownerText(&st) + " " + sum, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFileText+1))
+	if err == nil && len(text) > maxFileText {
+		err = errors.New("it is too long")
+	}
+	return ownerText(&st) + "\n" + string(text), err
+}
+
+// writeFile puts what To says in the place of name, whole or not at all.
+func (c Change) writeFile(parent int, name string) (err error) {
+	mode, uid, gid, err := parseOwner(c.To)
+	if err != nil {
+		return err
+	}
+	above, half, err := besideDir(parent, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(above)
+	fd, err := unix.Openat(above, half, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), half)
+	defer func() {
+		f.Close()
+		if err != nil {
+			_ = unix.Unlinkat(above, half, 0)
+		}
+	}()
+	if err := c.fill(f); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chown(uid, gid), unix.Fchmod(fd, mode), f.Sync()); err != nil {
+		return err
+	}
+	if err := unix.Renameat(above, half, parent, name); err != nil {
+		return err
+	}
+	return unix.Fsync(parent)
+}
+
+// fill writes the content that To stands for.
+func (c Change) fill(f io.Writer) error {
+	if c.Kind == KindFile {
+		_, text, _ := strings.Cut(c.To, "\n")
+		_, err := io.WriteString(f, text)
+		return err
+	}
+	source, err := os.Open(c.Source)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	sum, err := hash(source, f)
+	if err == nil && !strings.HasSuffix(c.To, " "+sum) {
+		err = fmt.Errorf("%s has changed meanwhile", c.Source)
+	}
+	return err
+}
+
+// besideDir returns the folder above a folder, and the name that a file of the
+// folder has there until it is whole. In some folders, as in libvirt's of
+// hooks, a half-written file would be run.
+func besideDir(dir int, name string) (above int, half string, err error) {
+	above, err = openat(dir, "..")
+	return above, "." + name + ".vmhuge", err
+}
+
+// clearHalf removes what a kill has left of a file that was being written.
+func clearHalf(dir int, name string) {
+	if above, half, err := besideDir(dir, name); err == nil {
+		_ = unix.Unlinkat(above, half, 0)
+		unix.Close(above)
+	}
+}
+
+// hash returns the sha256 of what is read, and passes it on.
+func hash(r io.Reader, w io.Writer) (string, error) {
+	sum := sha256.New()
+	_, err := io.Copy(io.MultiWriter(sum, w), r)
+	return fmt.Sprintf("sha256:%x", sum.Sum(nil)), err
+}

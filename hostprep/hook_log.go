@@ -1,0 +1,105 @@
+package hostprep
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hookLog is a line of JSON for each call of the hook that did something, the
+// oldest first. It is lost at reboot, and never longer than twice hookLogMax.
+var hookLog = []string{"run", "vmhuge", "hook.log"}
+
+const hookLogMax = 256 * 1024 // bytes
+
+// HookResult is what a call of the hook came to.
+type HookResult string
+
+// The results of a call.
+const (
+	HookPassed   HookResult = "passed"   // the guest asks for no huge pages
+	HookHeld     HookResult = "held"     // its pages are there
+	HookReleased HookResult = "released" // what was added for it went back
+	HookDropped  HookResult = "dropped"  // restored without huge pages: there was no room
+	HookRefused  HookResult = "refused"  // the host could not give the pages: the start fails
+	HookFailed   HookResult = "failed"   // the hook could not do its work; the start goes on
+)
+
+// HookEvent is one call of the hook.
+type HookEvent struct {
+	Time      time.Time  `json:"time"`
+	Operation string     `json:"operation"`
+	Name      string     `json:"name"`
+	UUID      string     `json:"uuid"`
+	Result    HookResult `json:"result"`
+	Changed   []Change   `json:"changed,omitempty"` // on the host, for this guest
+	Given     int64      `json:"given_bytes,omitempty"`
+	Owed      int64      `json:"owed_bytes,omitempty"`
+	Why       string     `json:"why,omitempty"` // of a refusal or a failure
+	// Microseconds is how long the call took, from the start of the process.
+	Microseconds int64 `json:"microseconds"`
+}
+
+// LogHook adds an event to the hook's log. One write of one line: two hooks
+// that run at once do not mix.
+func (h Host) LogHook(e HookEvent) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	path := h.Root.Path(hookLog...)
+	open := func() (*os.File, error) {
+		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o644)
+	}
+	f, err := open()
+	if errors.Is(err, fs.ErrNotExist) { // the first since the host booted
+		if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+			f, err = open()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > hookLogMax {
+		_ = os.Rename(path, path+".1")
+	}
+	_, err = f.Write(append(text, '\n'))
+	return err
+}
+
+// HookEvents returns the events that the log holds, oldest first. A line that
+// can't be read, as a crash may leave one, is left out.
+func (h Host) HookEvents() ([]HookEvent, error) {
+	events := []HookEvent{}
+	for _, suffix := range []string{".1", ""} {
+		path := append([]string{}, hookLog...)
+		path[len(path)-1] += suffix
+		text, err := h.Root.Read(path...)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return events, err
+		}
+		lines := bufio.NewScanner(strings.NewReader(text))
+		lines.Buffer(nil, hookLogMax)
+		for lines.Scan() {
+			var e HookEvent
+			if json.Unmarshal(lines.Bytes(), &e) == nil {
+				events = append(events, e)
+			}
+		}
+		if err := lines.Err(); err != nil {
+			return events, err
+		}
+	}
+	return events, nil
+}

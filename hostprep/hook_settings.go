@@ -1,0 +1,49 @@
+package hostprep
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// hookSettings is a file of one JSON object; without the file all is as by
+// default.
+var hookSettings = []string{"etc", "vmhuge", "hook.json"}
+
+// HookSettings is what was asked for when the hook was installed.
+type HookSettings struct {
+	// DropIfShort lets a guest that is restored on a host without room for its
+	// huge pages start without them, instead of failing.
+	DropIfShort bool `json:"drop_if_short,omitempty"`
+	// HostReserveKiB is the ordinary memory that the host keeps; 0: the rule's.
+	HostReserveKiB int64 `json:"host_reserve_kib,omitempty"`
+}
+
+// HookSettings reads what the hook shall do.
+func (h Host) HookSettings() (HookSettings, error) {
+	var s HookSettings
+	text, err := h.Root.Read(hookSettings...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+		decoder.DisallowUnknownFields()
+		err = decoder.Decode(&s)
+	}
+	if err == nil && s.HostReserveKiB < 0 {
+		err = errors.New("host_reserve_kib is negative")
+	}
+	if err != nil {
+		return HookSettings{}, fmt.Errorf("%s: %w", h.Root.Path(hookSettings...), err)
+	}
+	return s, nil
+}
+
+// state is the file of the settings, as a Change has it.
+func (s HookSettings) state() string {
+	text, _ := json.Marshal(s) // numbers and bools: it can't fail
+	return "0644 0:0\n" + string(text) + "\n"
+}

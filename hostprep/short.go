@@ -1,0 +1,19 @@
+package hostprep
+
+import "vmhuge/internal/pages"
+
+// Short says why the guest's start would fail for want of pages if the pools
+// stayed as they are; nil: it would not, or nobody can tell.
+func (h Host) Short(guest Guest) *Finding {
+	guest.HeadroomKiB = 1 << 20 * pages.GiB / pages.KiB // whether they may grow is not asked
+	findings, err := poolCheck.Detect(h, guest)
+	if err != nil {
+		return nil
+	}
+	for _, f := range findings {
+		if f.Severity == Blocker && f.Verdict == NoMemory {
+			return &f
+		}
+	}
+	return nil
+}

@@ -1,0 +1,370 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"libvirt.org/go/libvirt"
+)
+
+// TestChaos starts and stops guests in every way there is while vmhuge, its
+// hook, libvirtd and QEMU are killed at random moments and somebody else
+// changes the pool. Whatever happens, no guest that runs is lost, and once all
+// guests are gone the pool has what it had before and what the others added.
+//
+// CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run.
+func TestChaos(t *testing.T) {
+	rounds, seed := number(t, "CHAOS_ROUNDS", 15), number(t, "CHAOS_SEED", int(time.Now().UnixNano()%1e9))
+	t.Logf("CHAOS_ROUNDS=%d CHAOS_SEED=%d", rounds, seed)
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 0)
+	installHook(t)
+	c := &chaos{t: t, random: rand.New(rand.NewPCG(uint64(seed), 0)), before: persistent(t)}
+	t.Cleanup(func() { c.write(-c.foreign) })
+	for i := range 6 {
+		// Private memory, which arms the kernel, and shared, which does not.
+		backing := pages2M
+		if i%2 == 1 {
+			backing += "<access mode='shared'/>"
+		}
+		g := guest{name: fmt.Sprintf("%schaos-%d", guestPrefix, i), backing: backing,
+			memory: fmt.Sprintf("<memory unit='MiB'>%d</memory>", 32+16*i)}
+		define(t, g)
+		c.guests = append(c.guests, g.name)
+	}
+	for c.round = range rounds {
+		c.disturb()
+		c.settle()
+		if c.random.IntN(8) == 0 { // as an upgrade does it, with running guests
+			restartLibvirtd(t)
+			c.settle()
+		}
+		if c.round%5 == 4 || c.round == rounds-1 {
+			c.end()
+		}
+		if t.Failed() {
+			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", c.round, seed, strings.Join(c.log, "\n"))
+		}
+	}
+	t.Logf("%d starts, %d of them refused or cut short; %d kills", c.starts, c.failed, c.kills)
+	if c.starts == c.failed || c.kills == 0 {
+		t.Error("nothing was tried")
+	}
+}
+
+// chaos is the state of a run.
+type chaos struct {
+	t      *testing.T
+	random *rand.Rand
+	round  int
+	guests []string
+	before int // pages of the pool that stay, at the beginning
+	// foreign is what somebody else has added to the pool since.
+	foreign int
+
+	mu                    sync.Mutex
+	log                   []string // of the round
+	starts, failed, kills int
+	// doomed are the QEMU processes that we killed ourselves.
+	doomed map[int]bool
+	// disturbed says that something was killed in this round, so that a start
+	// may have failed for that.
+	disturbed bool
+}
+
+func (c *chaos) note(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = append(c.log, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// disturb lets a few things happen at once.
+func (c *chaos) disturb() {
+	c.log, c.doomed, c.disturbed = nil, map[int]bool{}, false
+	running := qemus()
+	var all sync.WaitGroup
+	order := c.random.Perm(len(c.guests))
+	for _, i := range order[:2+c.random.IntN(3)] {
+		name, after := c.guests[i], c.moment()
+		act := c.stop
+		if running[name] == 0 {
+			act = c.start
+		}
+		how := c.random.IntN(3)
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			time.Sleep(after)
+			act(name, how)
+		}()
+	}
+	for range c.random.IntN(3) {
+		what, after, pick := c.random.IntN(4), c.moment(), c.random.IntN(1000)
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			time.Sleep(after)
+			c.kill(what, pick)
+		}()
+	}
+	add, after := c.random.IntN(41)-20, c.moment()
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		time.Sleep(after)
+		c.write(add)
+	}()
+	all.Wait()
+	for name, pid := range running {
+		if now := qemus()[name]; now != pid && !c.doomed[pid] {
+			c.t.Errorf("%s ran as process %d, which nobody killed, and is now %d", name, pid, now)
+		}
+	}
+}
+
+func (c *chaos) moment() time.Duration { return time.Duration(c.random.IntN(700)) * time.Millisecond }
+
+func (c *chaos) start(name string, how int) {
+	var err error
+	switch how {
+	case 0: // vmhuge start
+		err = c.run(filepath.Join(scratch, "bin", "vmhuge"), "start", "--paused", name)
+	case 1: // libvirt, as virt-manager does
+		err = c.run("virsh", "-q", "start", "--paused", name)
+	case 2: // a vmhuge that is killed in between
+		err = c.run("timeout", "-s", "KILL", fmt.Sprintf("0.%03d", 20+c.moment().Milliseconds()),
+			filepath.Join(scratch, "bin", "vmhuge"), "start", "--paused", name)
+		c.mu.Lock()
+		c.disturbed = c.disturbed || err != nil
+		c.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.starts++
+	if err != nil {
+		c.failed++
+		c.log = append(c.log, fmt.Sprintf("start of %s (%d): %v", name, how, err))
+	}
+	if err != nil && !c.disturbed {
+		c.t.Errorf("nothing was in its way, and yet: starting %s: %v", name, err)
+	}
+}
+
+// stop ends a guest, and whoever else does so at the same time may be first.
+func (c *chaos) stop(name string, how int) {
+	pid := qemus()[name]
+	c.mu.Lock()
+	c.doomed[pid] = true
+	c.mu.Unlock()
+	var err error
+	switch how {
+	case 0:
+		err = c.run(filepath.Join(scratch, "bin", "vmhuge"), "stop", "--force", "--timeout", "0s", name)
+	case 1:
+		err = c.run("virsh", "-q", "destroy", name)
+	case 2:
+		err = unix.Kill(pid, unix.SIGKILL)
+	}
+	c.note("stop of %s (%d), process %d: %v", name, how, pid, err)
+}
+
+func (c *chaos) run(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+// kill ends something with SIGKILL.
+func (c *chaos) kill(what, pick int) {
+	c.mu.Lock()
+	c.disturbed = true
+	c.kills++
+	c.mu.Unlock()
+	switch what {
+	case 0, 1: // a vmhuge or a hook, if one comes by within a moment
+		program := []string{"vmhuge", "90-vmhuge"}[what]
+		for range 200 {
+			if pids := processes(func(path, _ string) bool { return filepath.Base(path) == program }); len(pids) > 0 {
+				c.note("kill of %s: %v", program, unix.Kill(pids[pick%len(pids)], unix.SIGKILL))
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	case 2: // a guest, started or starting
+		if pids := processes(func(path, _ string) bool { return strings.HasPrefix(filepath.Base(path), "qemu-system") }); len(pids) > 0 {
+			pid := pids[pick%len(pids)]
+			c.mu.Lock()
+			c.doomed[pid] = true
+			c.mu.Unlock()
+			c.note("kill of QEMU %d: %v", pid, unix.Kill(pid, unix.SIGKILL))
+		}
+	case 3: // libvirtd
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_ = libvirtd.libvirtd.Process.Kill()
+		_ = libvirtd.libvirtd.Wait()
+		c.log = append(c.log, "kill of libvirtd")
+		if err := libvirtd.startLibvirtd(); err != nil {
+			c.t.Error(err)
+		}
+	}
+}
+
+// write is somebody who adds pages for a use of their own, or takes them back.
+// It reads the count and then writes it, and nothing can keep another writer
+// from doing so between the two; that is why it waits for vmhuge here.
+func (c *chaos) write(add int) {
+	if err := os.MkdirAll("/run/vmhuge", 0o755); err != nil {
+		c.t.Error(err)
+	}
+	lock, err := os.OpenFile("/run/vmhuge/lock", os.O_RDWR|os.O_CREATE, 0o644)
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	defer lock.Close()
+	if add = max(add, -c.foreign); add < 0 {
+		// A guest whose hook has just found these pages free may lack them now.
+		c.mu.Lock()
+		c.disturbed = true
+		c.mu.Unlock()
+	}
+	now := persistent(c.t)
+	if err := os.WriteFile("/proc/sys/vm/nr_hugepages", []byte(strconv.Itoa(now+add)), 0); err != nil {
+		c.t.Error(err)
+	}
+	c.note("%d pages of the pool, and %d more", now, persistent(c.t)-now)
+	c.foreign += persistent(c.t) - now
+}
+
+// settle waits until libvirt knows all that happened, and ends what a killed
+// libvirtd has forgotten.
+func (c *chaos) settle() {
+	known := map[string]bool{}
+	waitUntil(c.t, "libvirtd knows its guests", func() bool {
+		for _, name := range c.guests {
+			dom := lookup(c.t, name)
+			active, err := dom.IsActive()
+			if known[name] = active; active {
+				control, cerr := dom.GetControlInfo(0)
+				if cerr == nil && control.State != libvirt.DOMAIN_CONTROL_OK {
+					err = errors.New("busy")
+				}
+			}
+			_ = dom.Free()
+			if err != nil {
+				return false
+			}
+		}
+		return true
+	})
+	for name, pid := range qemus() {
+		if !known[name] {
+			c.note("%s, process %d, was forgotten by libvirtd", name, pid)
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	for name, pid := range qemus() {
+		var kib int
+		if dom := lookup(c.t, name); known[name] {
+			if info, err := dom.GetInfo(); err == nil {
+				kib = int(info.MaxMem)
+			}
+			_ = dom.Free()
+		}
+		if have := pagesOf(c.t, pid)[size2M] * size2M; known[name] && have != kib {
+			c.t.Errorf("%s has %d KiB of huge pages, not %d", name, have, kib)
+		}
+	}
+}
+
+// end stops all guests and counts.
+func (c *chaos) end() {
+	for name, pid := range qemus() {
+		c.note("end of %s", name)
+		if c.random.IntN(2) == 0 {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		_ = c.run("virsh", "-q", "destroy", name)
+	}
+	waitUntil(c.t, "all guests are gone", func() bool { return len(qemus()) == 0 })
+	c.settle()
+	if out := done(c.t, "status").Stdout; strings.Contains(out, "set aside") {
+		c.t.Error(out)
+	}
+	if claims, _ := filepath.Glob("/run/vmhuge/claims/*"); len(claims) > 0 {
+		c.t.Errorf("no guest runs, and there are claims: %v", claims)
+	}
+	if now := persistent(c.t); now != c.before+c.foreign {
+		c.t.Errorf("the pool has %d pages: not the %d of before and %d of others", now, c.before, c.foreign)
+	}
+	if p := readTestPools(c.t)[size2M]; p.Nodes[0].Free != c.foreign {
+		c.t.Errorf("%d pages are free, not %d", p.Nodes[0].Free, c.foreign)
+	}
+	c.write(-c.foreign)
+}
+
+// qemus returns the processes of the guests of the test, by name.
+func qemus() map[string]int {
+	found := map[string]int{}
+	for _, pid := range processes(func(path, cmdline string) bool { return strings.Contains(cmdline, "\x00-uuid\x00") }) {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		_, rest, ok := strings.Cut(string(cmdline), "guest="+guestPrefix)
+		if name, _, _ := strings.Cut(rest, ","); ok {
+			found[guestPrefix+strings.TrimRight(name, "\x00")] = pid
+		}
+	}
+	return found
+}
+
+// processes returns those whose program and command line are as wanted.
+func processes(want func(path, cmdline string) bool) (pids []int) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, path := range paths {
+		program, err := os.Readlink(path)
+		cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		pid, perr := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && perr == nil && want(program, string(cmdline)) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// persistent is how many pages of 2 MiB stay when nobody uses them.
+func persistent(t *testing.T) int {
+	t.Helper()
+	var n int
+	if err := readNumber("/proc/sys/vm/nr_hugepages", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func number(t *testing.T, variable string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s=%q is no number", variable, text)
+	}
+	return n
+}

@@ -1,0 +1,21 @@
+package pages
+
+// Traits is what of a domain, besides its demand, tells which pages suit it
+// and what else it takes of the host.
+type Traits struct {
+	MemoryKiB  int64 `json:"memory_kib"`  // of RAM at start, on whatever pages
+	CurrentKiB int64 `json:"current_kib"` // what of it the balloon leaves the guest at start
+	VCPUs      int   `json:"vcpus"`
+	WholeGiB   bool  `json:"whole_gib"` // every part of the RAM is a multiple of 1 GiB
+	Shared     bool  `json:"shared"`    // other processes may map it
+	Locked     bool  `json:"locked"`    // <memoryBacking><locked/>
+	VFIO       int   `json:"vfio"`      // devices whose DMA pins all of the RAM
+	SharedBy   int   `json:"shared_by"` // virtiofs and vhost-user devices, which must map it
+	Balloon    bool  `json:"balloon"`   // a virtio balloon
+	Reporting  bool  `json:"reporting"` // the balloon gives back what the guest leaves free
+	LimitKiB   int64 `json:"limit_kib"` // <memtune><hard_limit>; 0: none
+	Autostart  bool  `json:"autostart"` // libvirt starts it with the host
+}
+
+// Pinned says that the RAM can't leave the host's memory on any pages.
+func (t Traits) Pinned() bool { return t.VFIO > 0 || t.Locked }
