@@ -21,9 +21,8 @@ type HoldOptions struct {
 // start, and nothing was kept.
 func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest Guest, o HoldOptions) ([]Change, *Finding, error) {
 	var changed []Change
-	// Look, fix, look again: a pool whose pages are partly surplus of another
-	// guest first turns those into its own when it grows.
-	for range 3 {
+	// Look, fix, look again: somebody else may have taken pages meanwhile.
+	for tries := 0; ; tries++ {
 		state, pending, err := h.poolsNow(ledger, uuid)
 		if err != nil {
 			return changed, nil, err
@@ -38,6 +37,9 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		}
 		o.Effort.Reserve = guest.Reserve
 		short := exceeds(needs, guest)
+		if short == nil && tries == 5 {
+			short = &pool.Short{Need: needs[0]}
+		}
 		if short == nil {
 			if err := ledger.Grow(ctx, uuid, needs, o.Effort); err != nil && !errors.As(err, &short) {
 				return changed, nil, err
@@ -52,7 +54,6 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		}
 		changed = append(changed, PoolChanges(h, state, after)...)
 	}
-	return changed, nil, nil
 }
 
 // poolsNow reads the pools, and what starting guests will yet take, of one

@@ -163,6 +163,9 @@ func (c *chaos) start(name string, how int) {
 // stop ends a guest, and whoever else does so at the same time may be first.
 func (c *chaos) stop(name string, how int) {
 	pid := qemus()[name]
+	if pid == 0 { // killed meanwhile; and to a signal 0 is everybody
+		return
+	}
 	c.mu.Lock()
 	c.doomed[pid] = true
 	c.mu.Unlock()
@@ -196,7 +199,10 @@ func (c *chaos) kill(what, pick int) {
 	case 0, 1: // a vmhuge or a hook, if one comes by within a moment
 		program := []string{"vmhuge", "90-vmhuge"}[what]
 		for range 200 {
-			if pids := processes(func(path, _ string) bool { return filepath.Base(path) == program }); len(pids) > 0 {
+			// Where reconnect or started end badly, libvirt itself kills the guest.
+			if pids := processes(func(path, cmdline string) bool {
+				return filepath.Base(path) == program && !strings.Contains(cmdline, "\x00reconnect\x00") && !strings.Contains(cmdline, "\x00started\x00")
+			}); len(pids) > 0 {
 				c.note("kill of %s: %v", program, unix.Kill(pids[pick%len(pids)], unix.SIGKILL))
 				return
 			}
@@ -224,20 +230,30 @@ func (c *chaos) kill(what, pick int) {
 
 // write is somebody who adds pages for a use of their own, or takes them back.
 // It reads the count and then writes it, and nothing can keep another writer
-// from doing so between the two; that is why it waits for vmhuge here.
+// from doing so between the two; that is why it waits for vmhuge here. Nor can
+// a change be told from that of a vmhuge killed just before, so it lets the next
+// run find out first what that one has done.
 func (c *chaos) write(add int) {
 	if err := os.MkdirAll("/run/vmhuge", 0o755); err != nil {
 		c.t.Error(err)
 	}
 	lock, err := os.OpenFile("/run/vmhuge/lock", os.O_RDWR|os.O_CREATE, 0o644)
-	if err == nil {
-		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
-	}
 	if err != nil {
 		c.t.Error(err)
 		return
 	}
 	defer lock.Close()
+	for {
+		if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+			c.t.Error(err)
+			return
+		}
+		if !unfinished() {
+			break
+		}
+		_ = unix.Flock(int(lock.Fd()), unix.LOCK_UN)
+		_ = c.run(filepath.Join(scratch, "bin", "vmhuge"), "status")
+	}
 	if add = max(add, -c.foreign); add < 0 {
 		// A guest whose hook has just found these pages free may lack them now.
 		c.mu.Lock()
@@ -250,6 +266,17 @@ func (c *chaos) write(add int) {
 	}
 	c.note("%d pages of the pool, and %d more", now, persistent(c.t)-now)
 	c.foreign += persistent(c.t) - now
+}
+
+// unfinished says whether a vmhuge was killed while it changed a pool.
+func unfinished() bool {
+	claims, _ := filepath.Glob("/run/vmhuge/claims/*")
+	for _, claim := range claims {
+		if text, _ := os.ReadFile(claim); strings.Contains(string(text), `"without"`) {
+			return true
+		}
+	}
+	return false
 }
 
 // settle waits until libvirt knows all that happened, and ends what a killed

@@ -191,3 +191,25 @@ func refusedOnNode1(t *testing.T, backing, words string, bytes func(hostprep.Nod
 	}
 	wantNodes(t, "after the start", before, before)
 }
+
+// TestHookOnNodes has libvirt start a strict guest on each node, for which the
+// hook gets the pages.
+func TestHookOnNodes(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	hostAsBefore(t)
+	installHook(t)
+	setPages(t, 0, size2M, 5)
+	setPages(t, 1, size2M, 7)
+	zero, one := define(t, on(0)), define(t, on(1))
+	startPaused(t, one)
+	wantNodes(t, "with a guest on node 1", nodePool{Total: 5, Free: 5}, nodePool{Total: 32})
+	startPaused(t, zero)
+	wantByNode(t, nameOf(t, zero), map[string]int64{"0": 32})
+	wantByNode(t, nameOf(t, one), map[string]int64{"1": 32})
+	destroy(t, one)
+	wantNodes(t, "with a guest on node 0", nodePool{Total: 32}, nodePool{Total: 7, Free: 7})
+	destroy(t, zero)
+	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
+}

@@ -1,5 +1,11 @@
 package pool
 
+import (
+	"slices"
+
+	"vmhuge/internal/pages"
+)
+
 // arm has the kernel itself give back what was added for a guest that runs:
 // the pool's count is lowered below what is in use, so that the guest's pages
 // become surplus, and the kernel frees them when QEMU ends, whoever ended it
@@ -10,7 +16,8 @@ package pool
 // can be hurt: on one node, since older kernels mix up the surplus of several;
 // in a pool in which every page is this guest's and in use; without overcommit,
 // whose limit surplus counts against; and for guests that keep their pages
-// until they end. Elsewhere release gives the pages back after the guest.
+// until they end. Elsewhere, and once the pool grows for another guest, release
+// gives the pages back after the guest.
 //
 // The claim is still that of a starting guest, which the next run reads and
 // finishes should this one be killed.
@@ -54,4 +61,65 @@ func (l *Ledger) arm(i int, c *Claim) error {
 		}
 	}
 	return nil
+}
+
+// disarm makes the surplus of guests that run persistent again, and theirs to
+// give back: a pool that grows does that first in any case, without a page
+// more, and would leave the pages to whoever made it grow.
+func (l *Ledger) disarm(size pages.Size) error {
+	state, err := Read(l.root)
+	if err != nil {
+		return err
+	}
+	for _, p := range state.Pools {
+		if p.Size != size || p.Surplus == 0 {
+			continue
+		}
+		for i := range l.claims {
+			if err := l.disarmOne(i, p.Node, size); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) disarmOne(i, node int, size pages.Size) error {
+	if l.claims[i].Phase != InUse {
+		return nil
+	}
+	c, err := l.read(l.claims[i]) // one that can't be used is seen to elsewhere
+	armed := slices.IndexFunc(c.Armed, func(g Grant) bool { return g.Node == node && g.Size == size })
+	if err != nil || armed < 0 {
+		return nil
+	}
+	// As a starting guest's, the next run reads it, should this one be killed.
+	pid := c.PID
+	c.Phase = Starting
+	if err := l.rename(i, c); err != nil {
+		return err
+	}
+	for ; armed >= 0; armed = slices.IndexFunc(c.Armed, func(g Grant) bool { return g.Node == node && g.Size == size }) {
+		p, err := readPool(l.root, node, size)
+		if err != nil {
+			return err
+		}
+		without := p.Persistent()
+		g := c.Armed[armed]
+		g.Pages, g.Without = min(g.Pages, p.Surplus), &without
+		c.Armed = slices.Delete(slices.Clone(c.Armed), armed, armed+1)
+		c.Grants = append(c.Grants, g)
+		if err := l.save(i, c); err != nil {
+			return err
+		}
+		if _, err := setPersistent(l.root, node, size, without+g.Pages); err != nil {
+			return err
+		}
+		c.Grants[len(c.Grants)-1].Without = nil
+		if err := l.save(i, c); err != nil {
+			return err
+		}
+	}
+	c.Phase, c.PID = InUse, pid
+	return l.rename(i, c)
 }

@@ -65,3 +65,21 @@ func TestReleaseArmed(t *testing.T) {
 		t.Errorf("%v: %d pages, %v %s", err, nr(t, root, 0, 2048), files(t, root), diff)
 	}
 }
+
+// A pool that is to grow takes the surplus first: it becomes the grant that it
+// was, of the guest that has the pages.
+func TestDisarm(t *testing.T) {
+	const surplus = "-- pools --\nall 2048 50 0 0 50 0\n0 2048 50 0 50\n-- proc/sys/kernel/random/boot_id --\n" + bootID1 + "\n"
+	root := fixture(t, surplus, us(), qemu(700, web1), smaps(700, 90), onDisk(web1+".700",
+		strings.Replace(dead(""), `"grants"`, `"armed":[{"node":0,"page_size_kib":2048,"pages":30},{"node":0,"page_size_kib":2048,"pages":20}],"grants"`, 1)))
+	l := open(t, root)
+	must(t, l.disarm(pages.Size1GiB))
+	must(t, l.disarm(pages.Size2MiB))
+	l.Close()
+	claims, err := ReadClaims(root)
+	must(t, err)
+	want := []Grant{{0, pages.Size2MiB, 30, nil}, {0, pages.Size2MiB, 20, nil}}
+	if diff := cmp.Diff(want, claims[0].Grants); diff != "" || len(claims[0].Armed) > 0 || claims[0].fileName() != web1+".700" {
+		t.Errorf("%+v %s", claims[0], diff)
+	}
+}

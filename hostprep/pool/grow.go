@@ -153,6 +153,10 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	if want = min(want, g.room(node)/int64(size)); want <= 0 {
 		return 0, nil
 	}
+	// The kernel first makes its surplus persistent, which is in use by whoever
+	// has it: those pages come on top of what is wanted.
+	surplus := before.Surplus
+	want += surplus
 	at, count := len(g.grants), before.Persistent()
 	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Without: &count})
 	if err := g.record(g.grants); err != nil {
@@ -178,7 +182,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		}
 		got += gained
 		if g.effort.Progress != nil {
-			g.effort.Progress(g.done+got*int64(size), g.all)
+			g.effort.Progress(g.done+max(0, got-surplus)*int64(size), g.all)
 		}
 		if p.Persistent() == target {
 			continue
@@ -192,12 +196,13 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		remedies[fruitless]()
 		fruitless++
 	}
-	g.done += got * int64(size)
+	fresh := max(0, got-surplus)
+	g.done += fresh * int64(size)
 	g.grants[at].Pages, g.grants[at].Without = got, nil
 	if rerr := g.record(g.grants); err == nil {
 		err = rerr
 	}
-	return got, err
+	return fresh, err
 }
 
 // room is how many bytes a node may give. The guest's QEMU may be confined to

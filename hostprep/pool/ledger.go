@@ -189,6 +189,11 @@ func (l *Ledger) Grow(ctx context.Context, uuid string, needs []Need, effort Eff
 	if i < 0 {
 		return fmt.Errorf("no claim of %s to grow", uuid)
 	}
+	for _, need := range needs {
+		if err := l.disarm(need.Size); err != nil {
+			return err
+		}
+	}
 	c := l.claims[i]
 	held := c.Grants
 	return grow(ctx, l.root, needs, effort, func(grants []Grant) error {
@@ -352,7 +357,8 @@ func (l *Ledger) settle(uuid string) error {
 
 // finish corrects grants that were written down before the pool was changed
 // and whose writer died in between: what is really there is what the pool has
-// above the count without it. The lock has kept other writers of ours away.
+// above the count without it. The lock has kept other writers of ours away; what
+// others have done since can't be told apart.
 func (l *Ledger) finish(c *Claim) (changed bool) {
 	for i := range c.Grants {
 		g := &c.Grants[i]
