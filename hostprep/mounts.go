@@ -65,6 +65,13 @@ func (h Host) mountOf(path string) (Mount, bool, error) {
 	return m, err == nil, err
 }
 
+// PageSizeAt returns the page size of the hugetlbfs on which a path lies, 0 if
+// it lies on something else.
+func (h Host) PageSizeAt(path string) (pages.Size, error) {
+	m, _, err := h.mountOf(path)
+	return m.Size, err
+}
+
 // hugetlbfs returns a line of the mount table as a Mount.
 func (h Host) hugetlbfs(line mountLine) (Mount, error) {
 	m, err := line.hugetlbfs()

@@ -16,6 +16,8 @@ var forbidden = map[string][]string{
 	"vmhuge/hostprep":        {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"},
 	"vmhuge/hostprep/pool":   {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"},
 	"vmhuge/xml":             {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "libvirt.org/go/libvirt", "golang.org", "github.com"},
+	"vmhuge/qemu":            {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
+	"vmhuge/bench":           {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "github.com"},
 	"vmhuge/internal/pages":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/advice": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/hostfs": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},

@@ -77,7 +77,8 @@ ready, 4 not ready for want of memory or pages alone.`,
 		},
 		Commands: []*cli.Command{
 			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.startCommand(), p.stopCommand(),
-			p.verifyCommand(), p.statusCommand(), p.undoCommand(), p.hookCommand(), p.xmlCommand(), p.helpCommand(),
+			p.verifyCommand(), p.statusCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.xmlCommand(),
+			p.execCommand(), p.benchCommand(), p.helpCommand(),
 		},
 		HideHelp:       true, // help.go has a better one
 		Action:         func(c *cli.Context) error { return p.help(c.App, nil) },

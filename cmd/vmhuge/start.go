@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
 
@@ -17,15 +16,13 @@ func (p *program) startCommand() *cli.Command {
 			&cli.BoolFlag{Name: "paused", Usage: "leave the guest's CPUs stopped (virsh resume starts them)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if that makes room"},
-			&cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G up to 64G of RAM, more above)"},
+			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			o := launcher.StartOptions{NoPrepare: c.Bool("no-prepare"), Paused: c.Bool("paused"), DryRun: c.Bool("dry-run"), DropCaches: c.Bool("drop-caches")}
-			if c.IsSet("host-reserve") {
-				var err error
-				if o.HostReserve, err = pages.ParseBytes(c.String("host-reserve")); err != nil {
-					return usage("--host-reserve: %s", err)
-				}
+			var err error
+			if o.HostReserve, err = hostReserve(c); err != nil {
+				return err
 			}
 			names, err := anyNames(c)
 			if err != nil {

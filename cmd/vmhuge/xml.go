@@ -101,8 +101,13 @@ func (p *program) document(c *cli.Context) ([]byte, error) {
 	if c.NArg() > 1 {
 		return nil, usage("it takes one file, and %d were given", c.NArg())
 	}
+	return p.read(c.Args().First())
+}
+
+// read reads a document from a file, or from stdin for - and for no name.
+func (p *program) read(path string) ([]byte, error) {
 	in, name := p.stdin, "standard input"
-	if path := c.Args().First(); path != "" && path != "-" {
+	if path != "" && path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, unreadable(err, path)

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+)
+
+func (p *program) adviseCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "advise",
+		Usage:     "which pages suit these guests on this host, and why? changes nothing",
+		ArgsUsage: "[DOMAIN…]",
+		Description: `For each guest: transparent huge pages, reserved pages of 2 MiB or 1 GiB, or none.
+Every rule that applies is shown with the numbers that make it and its weight
+for or against each choice; the largest sum wins. "out" rules a choice out.
+Without a name it is every domain.`,
+		Flags: []cli.Flag{fileFlag()},
+		Action: func(c *cli.Context) error {
+			return p.candidates(c, func(names []string, read func(string) (hostprep.Candidate, error)) error {
+				return each(p, names, func(name string) (hostprep.Advice, error) {
+					guest, err := read(name)
+					if err != nil {
+						return hostprep.Advice{}, err
+					}
+					return p.host().Advise(guest)
+				}, p.showAdvice, func(hostprep.Advice) int { return exitDone })
+			})
+		},
+	}
+}
+
+var choiceWords = map[hostprep.Choice]string{
+	hostprep.ChooseTHP:  "transparent huge pages",
+	hostprep.Choose2MiB: "reserved pages of 2 MiB",
+	hostprep.Choose1GiB: "reserved pages of 1 GiB",
+	hostprep.ChooseNone: "small pages",
+}
+
+func (p *program) showAdvice(a hostprep.Advice) {
+	p.say("%s: %s", oneLine(a.Name), choiceWords[a.Choice])
+	p.say("   THP 2MiB 1GiB none")
+	for _, r := range a.Reasons {
+		for i, line := range wrap(r.Rule+": "+oneLine(r.Says), 80-23) {
+			row := strings.Repeat(" ", 21)
+			if i == 0 {
+				row = weightWords(r.Weights, r.Out)
+			}
+			p.say("%s  %s", row, line)
+		}
+	}
+	p.say("%s  sum", weightWords(a.Sums, a.Out))
+}
+
+// wrap breaks a text into lines of at most so many characters, where its words
+// are no longer.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line+" "+word) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	return append(lines, line)
+}
+
+// weightWords is a row of weights in the order of the choices.
+func weightWords(weights map[hostprep.Choice]int, out []hostprep.Choice) string {
+	var row strings.Builder
+	for _, choice := range hostprep.Choices() {
+		switch n := weights[choice]; {
+		case slices.Contains(out, choice):
+			row.WriteString("  out")
+		case n == 0:
+			row.WriteString("    .")
+		default:
+			fmt.Fprintf(&row, "%+5d", n)
+		}
+	}
+	return " " + row.String()
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/advice"
+	"vmhuge/launcher"
+)
+
+// fileFlag makes files of what a command is given by name.
+func fileFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "file", Usage: "the names are those of files with a domain XML each; needs no libvirt"}
+}
+
+// candidates connects, unless only files are named, and hands on the names of
+// the guests that a command works on and what reads one. Without a name it is
+// every domain.
+func (p *program) candidates(c *cli.Context, do func(names []string, read func(name string) (hostprep.Candidate, error)) error) error {
+	names, err := anyNames(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("file") {
+		if len(names) == 0 {
+			return usage("--file wants the name of a file")
+		}
+		return do(names, p.readXML)
+	}
+	l, err := p.connect()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if len(names) == 0 {
+		if names, err = l.Names(); err != nil {
+			return err
+		}
+		if len(names) == 0 {
+			p.say("there are no domains")
+		}
+	}
+	return do(names, l.Candidate)
+}
+
+func (p *program) readXML(path string) (hostprep.Candidate, error) {
+	doc, err := p.read(path)
+	if err != nil {
+		return hostprep.Candidate{}, err
+	}
+	guest, err := launcher.XMLCandidate(p.host(), doc)
+	if guest.Name == "" {
+		guest.Name = path
+	}
+	return guest, advice.About(err, "%s", path)
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+	"vmhuge/qemu"
+)
+
+func (p *program) execCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "exec",
+		Usage:     "run plain QEMU on huge pages, without libvirt",
+		ArgsUsage: "-- COMMAND…",
+		Description: `  vmhuge exec -- qemu-system-x86_64 -m 4G -enable-kvm disk.img
+
+Memory that the command line leaves open becomes a preallocated memfd of huge
+pages: that of -m, and each memory-backend-ram or -memfd. What is said stays:
+files, mem-path, hugetlb=, prealloc=, nodes. The pages that are missing are added
+to the pools and go back when QEMU ends, or with the next run of vmhuge should it
+be killed. QEMU runs in the foreground and is known by its -uuid, which is a new
+one each time unless given. Root gets the pages (-runas USER lowers QEMU's rights);
+others must find them there.
+
+The exit code is QEMU's, 128 and the signal where one ended it, 126 or 127 where
+it can't be run. With --json the proof is one object on standard error, as
+standard output is QEMU's.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "size", Usage: "`SIZE` of the pages: 2M or 1G", Value: "2M"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "only print the command line, and what would be done, as a shell script"},
+		},
+		Action: func(c *cli.Context) error {
+			e, err := p.readExec(c)
+			if err != nil {
+				return err
+			}
+			if c.Bool("dry-run") {
+				return p.showExec(e)
+			}
+			if e.path, err = exec.LookPath(e.Args[0]); err != nil {
+				return p.cannotRun(e.Args[0], err)
+			}
+			return p.execute(c.Context, e)
+		},
+	}
+}
+
+// execution is one run of QEMU.
+type execution struct {
+	qemu.Command
+	path    string
+	guest   hostprep.Guest
+	changed []hostprep.Change // of the pools
+}
+
+// readExec reads the command line, and what the host has for it.
+func (p *program) readExec(c *cli.Context) (*execution, error) {
+	if c.NArg() == 0 {
+		return nil, usage("no command is given: vmhuge exec -- qemu-system-x86_64 -m 4G …")
+	}
+	size, err := pages.ParseSize(c.String("size"))
+	if err != nil {
+		return nil, usage("--size: %s", err)
+	}
+	host := p.host()
+	mem, err := host.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	command, err := qemu.Read(c.Args().Slice(), qemu.Options{
+		Size: size, DefaultSize: mem.HugePageSize, UUID: newUUID(),
+		PageSizeAt: func(path string) (pages.Size, error) {
+			abs, err := filepath.Abs(path)
+			if err != nil {
+				return 0, err
+			}
+			return host.PageSizeAt(abs)
+		},
+	})
+	if err != nil {
+		return nil, usage("%s", oneLine(err.Error()))
+	}
+	e := &execution{Command: command, guest: hostprep.Guest{Demand: command.Demand}}
+	state, err := pool.Read(host.Root)
+	if err != nil {
+		return nil, err
+	}
+	for _, total := range command.Demand.Totals() {
+		if _, ok := state.Global(total.PageSize); !ok {
+			return nil, advice.New("starting "+oneLine(command.Name), "the kernel has no pages of "+total.PageSize.String(), "vmhuge check shows which it has")
+		}
+	}
+	if e.guest.HeadroomKiB, e.guest.Reserve, err = host.Headroom(0); err != nil {
+		return nil, err
+	}
+	e.guest.Pending, err = pool.ReadPending(host.Root, command.UUID)
+	return e, err
+}
+
+// newUUID makes a random UUID (RFC 9562, version 4).
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// showExec prints the command line and, as comments, what would be done.
+func (p *program) showExec(e *execution) error {
+	short := p.lacking(e.guest)
+	code := exitDone
+	if short != nil && !short.Fixable {
+		code = exitNoMemory
+	}
+	if p.json {
+		changes := []hostprep.Change{}
+		if short != nil {
+			changes = short.Changes
+		}
+		p.printJSON(map[string]any{"command": e.Args, "uuid": e.UUID, "demand": e.Demand.Items, "totals": e.Demand.Totals(),
+			"edits": e.Changes, "notes": e.Notes, "changes": changes, "fixable": code == exitDone})
+		return answered(code)
+	}
+	p.say("# takes %s", totalsWords(e.Demand.Totals()))
+	if short != nil && !short.Fixable {
+		p.insist("# %s; needed: %s; %s", short.Have, short.Need, short.Do)
+	} else if short != nil {
+		for _, change := range short.Changes {
+			p.say("# would: %s", change)
+		}
+	}
+	for _, line := range e.Changes {
+		p.say("# %s", oneLine(line))
+	}
+	for _, line := range e.Notes {
+		p.say("# note: %s", oneLine(line))
+	}
+	var words []string
+	for _, arg := range e.Args {
+		words = append(words, quote(arg))
+	}
+	p.insist("%s", strings.Join(words, " "))
+	return answered(code)
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./,:=@%+-]+$`)
+
+// quote writes a word for a shell.
+func quote(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// cannotRun tells why a program can't be run, and exits as a shell does.
+func (p *program) cannotRun(program string, err error) error {
+	code, do := 126, "name a program that can be run"
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code, do = 127, "install QEMU, or name its path"
+	}
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err) // without the name, and what was done to it
+	}
+	told := advice.Wrap(err, "running "+oneLine(program), do)
+	if p.json {
+		p.printJSON(map[string]any{"error": errorOf(told)})
+	} else {
+		p.complain(told)
+	}
+	return answered(code)
+}

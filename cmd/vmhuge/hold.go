@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+)
+
+// openLedger opens the ledger, and tells what it set right for others.
+func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
+	ledger, err := pool.Open(ctx, p.host().Root)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range ledger.Settled {
+		if s.UUID != uuid && !p.quiet {
+			p.warn("%s", oneLine(s.String()))
+		}
+	}
+	for _, sentence := range ledger.SetAside {
+		p.warn("%s", oneLine(sentence))
+	}
+	return ledger, nil
+}
+
+// lacking says what the pools lack of a guest's pages, and whether they can get
+// it; nil: nothing, or nobody can tell.
+func (p *program) lacking(guest hostprep.Guest) *hostprep.Finding {
+	for _, check := range hostprep.Checks() {
+		if check.Name != "pool" {
+			continue
+		}
+		findings, _ := check.Detect(p.host(), guest)
+		for _, f := range findings {
+			if f.Severity == hostprep.Blocker && f.Verdict == hostprep.NoMemory {
+				return &f
+			}
+		}
+	}
+	return nil
+}
+
+// hold gets the pages that a guest lacks, or a measurement, all or nothing, for
+// as long as it runs: should this process end before there is a QEMU with the
+// claim's UUID, the next run of anything gives them back.
+func (p *program) hold(ctx context.Context, ledger *pool.Ledger, claim pool.Claim, guest hostprep.Guest) ([]hostprep.Change, error) {
+	host := p.host()
+	var err error
+	if claim.Owner, err = pool.FindProcess(host.Root, os.Getpid()); err != nil {
+		return nil, err
+	}
+	if err := ledger.Begin(claim); err != nil {
+		return nil, err
+	}
+	report, clear := p.progress(claim.Name)
+	defer clear()
+	o := hostprep.HoldOptions{}
+	if report != nil {
+		o.Effort.Progress = func(done, all int64) { report("getting huge pages", done, all) }
+	}
+	changed, refusal, err := host.Hold(ctx, ledger, claim.UUID, guest, o)
+	if refusal != nil && err == nil {
+		err = &advice.Error{What: "getting huge pages for " + oneLine(claim.Name), Why: refusal.Have, Do: refusal.Do, Kind: advice.NoMemory}
+	}
+	if errors.Is(err, context.Canceled) {
+		err = advice.New("getting huge pages for "+oneLine(claim.Name), "interrupted", "the pages went back")
+	}
+	if err != nil {
+		_, _, rerr := ledger.Release(claim.UUID)
+		err = errors.Join(err, rerr)
+	}
+	return changed, err
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+)
+
+func (p *program) planCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "plan",
+		Usage:     "do these guests fit on the host together, and what would hold them? changes nothing",
+		ArgsUsage: "[DOMAIN…]",
+		Description: `The guests are started on paper, in the order given, by the rules of vmhuge start.
+Without a name it is every domain, by name. Exit code 4: not all of them fit.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "every domain"},
+			fileFlag(),
+			hostReserveFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Bool("all") && (c.NArg() > 0 || c.Bool("file")) {
+				return usage("--all is every domain, and others are named")
+			}
+			reserve, err := hostReserve(c)
+			if err != nil {
+				return err
+			}
+			return p.candidates(c, func(names []string, read func(string) (hostprep.Candidate, error)) error {
+				var guests []hostprep.Candidate
+				for _, name := range names {
+					guest, err := read(name)
+					if err != nil {
+						return err
+					}
+					guests = append(guests, guest)
+				}
+				plan, err := p.host().Plan(guests, reserve)
+				if err != nil {
+					return err
+				}
+				p.showPlan(plan)
+				if !plan.Fits {
+					return answered(exitNoMemory)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func hostReserveFlag() cli.Flag {
+	return &cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G up to 64G of RAM, more above)"}
+}
+
+// hostReserve is what the user asks the host to keep, in bytes; 0: nothing is
+// said.
+func hostReserve(c *cli.Context) (int64, error) {
+	if !c.IsSet("host-reserve") {
+		return 0, nil
+	}
+	reserve, err := pages.ParseBytes(c.String("host-reserve"))
+	if err != nil {
+		return 0, usage("--host-reserve: %s", err)
+	}
+	return reserve, nil
+}
+
+func (p *program) showPlan(plan hostprep.Plan) {
+	if p.json {
+		p.printJSON(map[string]any{"fits": plan.Fits, "first_failure": plan.FirstFailure, "guests": plan.Guests, "needs": plan.Needs,
+			"lacks": plan.Lacks, "move": plan.Move, "settings": plan.Settings, "nodes": plan.Nodes, "memory": plan.Memory})
+		return
+	}
+	for _, g := range plan.Guests {
+		p.showPlanned(g)
+	}
+	for _, n := range plan.Needs {
+		p.say("needed: %d %s of %s%s", n.Pages, plural(n.Pages, "page"), n.PageSize, placeWords(n))
+	}
+	m := plan.Memory
+	p.say("host: %s, of which it keeps %s; the pools may grow by %s, and by %s after this",
+		size(m.TotalKiB), size(m.ReserveKiB), size(m.HeadroomKiB), size(m.LeftKiB))
+	if plan.Fits {
+		p.say("all of them fit")
+	} else {
+		p.insist("not all of them fit: %s is the first that does not", oneLine(plan.FirstFailure))
+		for _, l := range plan.Lacks {
+			where := "the host"
+			if l.Node >= 0 {
+				where = fmt.Sprintf("node %d", l.Node)
+			}
+			p.insist("%s lacks %s for all", where, size(l.KiB))
+		}
+		p.insist("without %s the others fit", oneLine(strings.Join(plan.Move, ", ")))
+	}
+	for _, s := range plan.Settings {
+		p.say("to reserve what fits (%s): %s", settingWords[s.Kind], s.Text)
+	}
+	p.showOvercommit(m)
+	p.drawNodes(plan.Nodes)
+}
+
+var settingWords = map[string]string{"kernel": "kernel command line", "sysctl": "sysctl", "command": "at boot"}
+
+func (p *program) showPlanned(g hostprep.PlannedGuest) {
+	takes := totalsWords(g.Totals)
+	if g.PlainKiB > 0 {
+		takes = strings.TrimPrefix(takes+", "+size(g.PlainKiB)+" on small pages", ", ")
+	}
+	takes += fmt.Sprintf(", and %s for QEMU", size(g.OverheadKiB))
+	if g.LaterKiB > 0 {
+		takes += fmt.Sprintf("; %s more when its virtio-mem devices are plugged", size(g.LaterKiB))
+	}
+	switch {
+	case g.Runs:
+		p.say("%s: runs, has %s", oneLine(g.Name), takes)
+	case g.Fits:
+		p.say("%s: fits, takes %s", oneLine(g.Name), takes)
+	default:
+		p.insist("%s: does not fit, wants %s", oneLine(g.Name), takes)
+		p.insist("  %s", oneLine(g.Why))
+	}
+}
+
+func placeWords(n hostprep.PlanNeed) string {
+	switch n.Binding {
+	case "strict":
+		return " bound to node " + n.HostNodes
+	case "cpuset":
+		return " confined to node " + n.HostNodes
+	}
+	return " on any node"
+}
+
+// showOvercommit says what may be promised twice, and what not.
+func (p *program) showOvercommit(m hostprep.PlanMemory) {
+	p.say("guests' memory: %s of the host's %s, %d %%, and %s for QEMU", size(m.GuestsKiB), size(m.TotalKiB), percent(m.GuestsKiB, m.TotalKiB), size(m.OverheadKiB))
+	if m.ReservedKiB > 0 {
+		p.say("  %s on reserved pages: neither swap nor KSM gets at it, and what a balloon gives back%s stays in the pool", size(m.ReservedKiB), lostWords(m.BalloonLostKiB))
+	}
+	if m.PlainKiB > 0 {
+		p.say("  %s on small pages: swap has %s free, KSM merges %s on this host now, balloons may take %s", size(m.PlainKiB), size(m.SwapFreeKiB), size(m.KSMKiB), size(m.BalloonKiB))
+	}
+	p.say("  swap: %s is there, %s is recommended", size(m.SwapKiB), size(m.SwapWantedKiB))
+}
+
+func lostWords(kib int64) string {
+	if kib == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (balloons: %s)", size(kib))
+}
+
+func percent(part, whole int64) int64 {
+	if whole == 0 {
+		return 0
+	}
+	return (part*100 + whole/2) / whole
+}
+
+// size writes an amount of KiB with at most one digit behind the point.
+func size(kib int64) string {
+	for _, unit := range []struct {
+		name string
+		kib  int64
+	}{{"TiB", 1 << 30}, {"GiB", 1 << 20}, {"MiB", 1 << 10}} {
+		if kib >= unit.kib {
+			return strings.Replace(fmt.Sprintf("%.1f %s", float64(kib)/float64(unit.kib), unit.name), ".0 ", " ", 1)
+		}
+	}
+	return fmt.Sprintf("%d KiB", kib)
+}

@@ -1,0 +1,43 @@
+package hostprep
+
+import "vmhuge/internal/pages"
+
+// Candidate is a guest that may come to run on the host.
+type Candidate struct {
+	Name   string
+	UUID   string
+	Demand pages.Demand
+	Traits pages.Traits
+	Runs   bool // it runs now, and has what it takes
+}
+
+// Ordinary memory that QEMU needs besides the guest's RAM. An idle QEMU 7.2
+// under TCG has 35 MiB resident, more once the guest runs and its code is
+// translated. KubeVirt counts 30 MiB for QEMU and 8 MiB for each CPU of a KVM
+// guest (GetMemoryOverhead() in pkg/virt-controller/services), and page tables
+// of 8 bytes for each small page.
+const (
+	qemuTCG        = 35 * pages.MiB
+	qemuKVM        = 30 * pages.MiB
+	qemuVCPU       = 8 * pages.MiB
+	pageTableShare = 512
+)
+
+// plain is the RAM in bytes that does not come from the pools.
+func (c Candidate) plain() int64 {
+	plain := c.Traits.MemoryKiB
+	for _, item := range c.Demand.Items {
+		if item.Kind != pages.VirtioMem {
+			plain -= item.MemoryKiB
+		}
+	}
+	return max(0, plain) * pages.KiB
+}
+
+// overhead is the ordinary memory in bytes that QEMU needs for itself.
+func (c Candidate) overhead() int64 {
+	if c.Demand.Type != "kvm" {
+		return qemuTCG
+	}
+	return qemuKVM + int64(c.Traits.VCPUs)*qemuVCPU + c.plain()/pageTableShare
+}
