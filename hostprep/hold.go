@@ -32,12 +32,18 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		if len(needs) == 0 {
 			return changed, nil, nil
 		}
+		if tries == 0 { // a guest that is gone may hold what is needed
+			if err := ledger.Audit(); err != nil {
+				return changed, nil, err
+			}
+			continue
+		}
 		if guest.HeadroomKiB, guest.Reserve, err = h.Headroom(o.Reserve); err != nil {
 			return changed, nil, err
 		}
 		o.Effort.Reserve = guest.Reserve
 		short := exceeds(needs, guest)
-		if short == nil && tries == 5 {
+		if short == nil && tries == 6 {
 			short = &pool.Short{Need: needs[0]}
 		}
 		if short == nil {

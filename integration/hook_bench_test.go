@@ -19,12 +19,21 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// bashHook is the peer: the least that a hook in shell does.
-const bashHook = `#!/bin/bash
+// bashHooks are the peers: a hook that greps the XML and reads one file, as they
+// are written, and the least that bash can do.
+var bashHooks = map[string]string{
+	"bash": `#!/bin/bash
+xml=$(cat)
+if [[ $2 == prepare ]] && echo "$xml" | grep -q '<hugepages'; then
+	free=$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages)
+fi
+exit 0
+`,
+	"lean-bash": `#!/bin/bash
 [[ $2 == prepare ]] || exit 0
 grep -q '<hugepages' && read -r free </sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages
 exit 0
-`
+`}
 
 // domainXML is what libvirt gives the hooks of a guest with everything that
 // virt-manager puts into one.
@@ -71,11 +80,12 @@ func call(b *testing.B, hook, operation, doc string) time.Duration {
 func vmhugeHook() string { return filepath.Join(scratch, "bin", "vmhuge-hook") }
 
 // BenchmarkHook times the hook of a guest whose pages are there, and of one
-// without huge pages, against bash that greps the XML and reads one file.
+// without huge pages, against hooks in bash.
 func BenchmarkHook(b *testing.B) {
-	peer := filepath.Join(scratch, "hook.bash")
-	if err := os.WriteFile(peer, []byte(bashHook), 0o755); err != nil {
-		b.Fatal(err)
+	for name, text := range bashHooks {
+		if err := os.WriteFile(filepath.Join(scratch, name), []byte(text), 0o755); err != nil {
+			b.Fatal(err)
+		}
 	}
 	if err := addPages(scratch, 0, size2M, 32); err != nil {
 		b.Fatal(err)
@@ -84,19 +94,23 @@ func BenchmarkHook(b *testing.B) {
 	for name, backing := range map[string]string{"ready": pages2M, "no-huge-pages": ""} {
 		b.Run(name, func(b *testing.B) {
 			doc := domainXML(benchUUID, backing)
-			var ratio, milliseconds []float64
+			ratios, milliseconds := map[string][]float64{}, []float64{}
 			for b.Loop() {
 				for range 10 * pairs {
 					ours := call(b, vmhugeHook(), "prepare begin", doc)
 					call(b, vmhugeHook(), "release end", doc)
-					theirs := call(b, peer, "prepare begin", doc)
-					ratio = append(ratio, ours.Seconds()/theirs.Seconds())
 					milliseconds = append(milliseconds, ours.Seconds()*1000)
+					for peer := range bashHooks {
+						theirs := call(b, filepath.Join(scratch, peer), "prepare begin", doc)
+						ratios[peer] = append(ratios[peer], ours.Seconds()/theirs.Seconds())
+					}
 				}
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(ratio), "wall-ratio")
 			b.ReportMetric(median(milliseconds), "ms")
+			for peer := range bashHooks {
+				b.ReportMetric(median(ratios[peer]), peer+"-ratio")
+			}
 		})
 	}
 }
@@ -157,7 +171,8 @@ func BenchmarkLedger(b *testing.B) {
 }
 
 // BenchmarkFragmented asks for three quarters of the free memory as pages of
-// 2 MiB where most of it is in small pieces.
+// 2 MiB where most of it is in small pieces. How much the kernel finds at the
+// first try differs from run to run; what counts is the worst of each.
 func BenchmarkFragmented(b *testing.B) {
 	if _, err := exec.LookPath("hugeadm"); err != nil {
 		b.Fatal("hugeadm is not installed; run: sudo ./just bench")
@@ -167,40 +182,45 @@ func BenchmarkFragmented(b *testing.B) {
 		b.Fatal(err)
 	}
 	start := before[size2M].Nodes[0].Total
-	got := map[string]int{}
+	worst := map[string]float64{}
 	for b.Loop() {
-		for name, grow := range map[string]func(pages int) error{
-			"sysctl": func(n int) error {
-				return os.WriteFile("/proc/sys/vm/nr_hugepages", []byte(strconv.Itoa(start+n)), 0)
-			},
-			"hugeadm": func(n int) error {
-				// It says that it did not reach the number, and fails.
-				_ = exec.Command("hugeadm", "--pool-pages-min", "2MB:"+strconv.Itoa(start+n)).Run()
-				return nil
-			},
-			"vmhuge": growPool,
-		} {
-			wanted, free := fragment(b)
-			if err := recordPages(scratch, 0, size2M, wanted); err != nil {
-				b.Fatal(err)
+		for round := range 3 {
+			for name, grow := range map[string]func(pages int) error{
+				"sysctl": func(n int) error {
+					return os.WriteFile("/proc/sys/vm/nr_hugepages", []byte(strconv.Itoa(start+n)), 0)
+				},
+				"hugeadm": func(n int) error {
+					// It says that it did not reach the number, and fails.
+					_ = exec.Command("hugeadm", "--pool-pages-min", "2MB:"+strconv.Itoa(start+n)).Run()
+					return nil
+				},
+				"vmhuge": growPool,
+			} {
+				wanted, free := fragment(b)
+				if err := recordPages(scratch, 0, size2M, wanted); err != nil {
+					b.Fatal(err)
+				}
+				err := grow(wanted)
+				now, rerr := readPools()
+				got := now[size2M].Nodes[0].Total - start
+				if short := (*hostpool.Short)(nil); errors.As(err, &short) {
+					got, err = int(short.Got), nil
+				}
+				b.Logf("%s: %d of %d pages", name, got, wanted)
+				if percent := 100 * float64(got) / float64(wanted); round == 0 || percent < worst[name] {
+					worst[name] = percent
+				}
+				if err := errors.Join(err, rerr, free(), writePages(0, size2M, start), recordPages(scratch, 0, size2M, -wanted)); err != nil {
+					b.Fatal(err)
+				}
+				_ = os.RemoveAll("/run/vmhuge/claims")
 			}
-			err := grow(wanted)
-			now, rerr := readPools()
-			if short := (*hostpool.Short)(nil); errors.As(err, &short) {
-				got[name], err = int(short.Got), nil
-			} else {
-				got[name] = now[size2M].Nodes[0].Total - start
-			}
-			b.Logf("%s: %d of %d pages", name, got[name], wanted)
-			if err := errors.Join(err, rerr, free(), writePages(0, size2M, start), recordPages(scratch, 0, size2M, -wanted)); err != nil {
-				b.Fatal(err)
-			}
-			_ = os.RemoveAll("/run/vmhuge/claims")
 		}
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(float64(got["vmhuge"])/float64(max(1, got["sysctl"])), "times-sysctl")
-	b.ReportMetric(float64(got["vmhuge"])/float64(max(1, got["hugeadm"])), "times-hugeadm")
+	for name, percent := range worst {
+		b.ReportMetric(percent, name+"-percent")
+	}
 }
 
 // growPool does what a start does, for one claim.

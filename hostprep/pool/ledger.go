@@ -106,8 +106,9 @@ func Settle(ctx context.Context, root hostfs.Root) (settled []Settlement, setAsi
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Close()
-	return l.Settled, l.SetAside, nil
+	defer l.Close()
+	err = l.Audit()
+	return l.Settled, l.SetAside, err
 }
 
 // ReadClaims reads the ledger without the lock, for showing: each claim in the
@@ -292,7 +293,7 @@ func (l *Ledger) release(i int) (given, owed int64, err error) {
 // and any claim whose guest is gone.
 func (l *Ledger) reconcile() error {
 	for _, c := range slices.Clone(l.claims) {
-		if c.Phase == InUse && l.guests.runsAs(c.UUID, c.PID) {
+		if c.Phase == InUse && l.guests.exists(c.PID) {
 			continue
 		}
 		if err := l.look(c.UUID); err != nil {
@@ -302,6 +303,25 @@ func (l *Ledger) reconcile() error {
 	// Last, when it is known what guests that start will yet take.
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase == Owed {
+			if err := l.settle(c.UUID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Audit looks closer than Open does: the number of a process that is gone may
+// be another's by now.
+func (l *Ledger) Audit() error {
+	for _, c := range slices.Clone(l.claims) {
+		if c.Phase != InUse || l.guests.runsAs(c.UUID, c.PID) {
+			continue
+		}
+		if err := l.look(c.UUID); err != nil {
+			return err
+		}
+		if i := l.index(c.UUID); i >= 0 && l.claims[i].Phase == Owed {
 			if err := l.settle(c.UUID); err != nil {
 				return err
 			}

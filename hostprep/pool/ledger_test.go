@@ -235,6 +235,7 @@ func TestCrash(t *testing.T) {
 			shown, err := ReadClaims(root)
 			must(t, err)
 			l := open(t, root)
+			must(t, l.Audit()) // finds a pid that is another's now
 			if got := strings.Join(files(t, root), " "); got != test.want || nr(t, root, 0, 2048) != test.pages {
 				t.Errorf("left as %q with %d pages, not %q with %d", got, nr(t, root, 0, 2048), test.want, test.pages)
 			}

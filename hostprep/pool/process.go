@@ -63,6 +63,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 type guests struct {
 	root    hostfs.Root
 	scanned map[string]Process // by UUID, once all processes were looked at
+	pids    map[string]bool    // what /proc lists, once that was asked
 }
 
 // find returns the process of a guest, 0 if it does not run. libvirt writes
@@ -78,6 +79,22 @@ func (g *guests) find(uuid, name string) int {
 		g.scanned, _ = FindGuests(g.root)
 	}
 	return g.scanned[uuid].PID
+}
+
+// exists says whether there is a process of that number. It costs one look at
+// /proc for all, where runsAs costs one for each.
+func (g *guests) exists(pid int) bool {
+	if g.pids == nil {
+		g.pids = map[string]bool{}
+		if dir, err := os.Open(g.root.Path("proc")); err == nil {
+			defer dir.Close()
+			names, _ := dir.Readdirnames(-1)
+			for _, name := range names {
+				g.pids[name] = true
+			}
+		}
+	}
+	return g.pids[strconv.Itoa(pid)]
 }
 
 // runsAs says whether a process is a guest's QEMU.
