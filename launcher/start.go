@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"libvirt.org/go/libvirt"
 
@@ -45,7 +46,13 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
 		return r, advice.New("starting "+d.name, "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first")
 	}
-	if !r.Ready && (!r.Fixable || o.NoPrepare) || o.DryRun {
+	// The ledger is root's. Who is not has pages that are there already, and
+	// the kernel lets only so many guests take them.
+	root := os.Geteuid() == 0
+	// Pages that were missing a moment ago, while other guests started, may be
+	// there now: that is for the ledger to say.
+	mayHold := r.Fixable || r.Verdict == hostprep.NoMemory && root
+	if !r.Ready && (!mayHold || o.NoPrepare) || o.DryRun {
 		return r, nil
 	}
 	if !o.NoPrepare {
@@ -53,9 +60,6 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 			return r, advice.About(err, "starting %s", d.name)
 		}
 	}
-	// The ledger is root's. Who is not has pages that are there already, and
-	// the kernel lets only so many guests take them.
-	root := os.Geteuid() == 0
 	if root {
 		short, err := l.hold(ctx, d, &r, o)
 		if errors.Is(err, context.Canceled) {
@@ -151,7 +155,8 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	}
 	changed, refusal, err := l.host.Hold(ctx, ledger, d.uuid, guest, hold)
 	r.Changed = append(r.Changed, changed...)
-	if refusal != nil {
+	known := func(f hostprep.Finding) bool { return f.Severity == hostprep.Blocker && f.Check == refusal.Check && !f.Fixable }
+	if refusal != nil && !slices.ContainsFunc(r.Findings, known) {
 		r.add(*refusal)
 	}
 	if err != nil || refusal != nil {
