@@ -200,9 +200,11 @@ func (c *chaos) kill(what, pick int) {
 	case 0, 1: // a vmhuge or a hook, if one comes by within a moment
 		program := []string{"vmhuge", "90-vmhuge"}[what]
 		for range 200 {
-			// Where reconnect or started end badly, libvirt itself kills the guest.
 			if pids := processes(func(path, cmdline string) bool {
-				return filepath.Base(path) == program && !strings.Contains(cmdline, "\x00reconnect\x00") && !strings.Contains(cmdline, "\x00started\x00")
+				// Where reconnect or started end badly, libvirt itself kills the guest;
+				// and of a program that has just been executed the arguments are not known.
+				return filepath.Base(path) == program && cmdline != "" &&
+					!strings.Contains(cmdline, "\x00reconnect\x00") && !strings.Contains(cmdline, "\x00started\x00")
 			}); len(pids) > 0 {
 				c.note("kill of %s: %v", program, unix.Kill(pids[pick%len(pids)], unix.SIGKILL))
 				return
