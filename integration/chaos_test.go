@@ -31,7 +31,13 @@ func TestChaos(t *testing.T) {
 	setPages(t, 0, size2M, 0)
 	installHook(t)
 	c := &chaos{t: t, random: rand.New(rand.NewPCG(uint64(seed), 0)), before: persistent(t)}
-	t.Cleanup(func() { c.write(-c.foreign) })
+	t.Cleanup(func() {
+		c.write(-c.foreign)
+		left, _ := filepath.Glob("/dev/hugepages*/libvirt/qemu/*-" + guestPrefix + "chaos-*") // by a libvirtd that was killed
+		for _, dir := range left {
+			_ = os.Remove(dir)
+		}
+	})
 	for i := range 6 {
 		// Private memory, which arms the kernel, and shared, which does not.
 		backing := pages2M

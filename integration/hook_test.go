@@ -33,8 +33,11 @@ func installHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(hookDir); err != nil {
-			t.Error(err)
+		logs, _ := filepath.Glob("/run/vmhuge/hook.log*")
+		for _, path := range append(logs, hookDir) {
+			if err := os.RemoveAll(path); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	if err := os.MkdirAll(hookDir, 0o755); err != nil {
