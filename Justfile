@@ -53,10 +53,11 @@ chaos ROUNDS='200': deps
 plans SETS='30': deps
     PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run TestPlan ./integration
 
-# write the expected output of the command line's tests and docs/advice.md anew
+# write the expected output of the command line's tests and docs/ anew
 golden:
     go test ./cmd/... -update
     go test ./hostprep -run TestAdvice -update
+    go test ./explain -run TestTroubleshooting -update
 
 # every fuzz target in turn, each for FUZZTIME
 fuzz FUZZTIME='20s':

@@ -41,6 +41,10 @@ type Finding struct {
 	Fixable  bool     `json:"fixable"` // vmhuge start mends it
 	Changes  []Change `json:"changes"`
 
+	// Cause is the row of vmhuge explain that this is, if there is one: what
+	// libvirt would say, and what helps.
+	Cause Cause `json:"cause,omitempty"`
+
 	// Restart says that libvirtd must be restarted, after the changes, to see
 	// what is there. vmhuge start does not do that, so that such a finding is
 	// not Fixable.
@@ -77,6 +81,12 @@ type Guest struct {
 	Pending []pool.Pending
 	// HeadroomKiB is how much the pools may still grow.
 	HeadroomKiB int64
+	// KnownSizes are the page sizes for which the running daemon is known to have
+	// a mount, whatever its age and the folders on it say.
+	KnownSizes []pages.Size
+	// Libvirt and QEMU are the versions of who starts it, as 9001000 is 9.1.0;
+	// 0: not known.
+	Libvirt, QEMU uint32
 	// Reserve is the ordinary memory in bytes that the host keeps, which is
 	// already taken off HeadroomKiB.
 	Reserve int64

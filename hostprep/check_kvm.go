@@ -18,7 +18,7 @@ var kvmCheck = Check{"kvm", func(h Host, g Guest) ([]Finding, error) {
 	}
 	f := Finding{Severity: Blocker, Verdict: BadHost, Need: "/dev/kvm, for <domain type='kvm'>"}
 	if st == nil {
-		f.Have = "there is no /dev/kvm"
+		f.Cause, f.Have = KVMMissing, "there is no /dev/kvm"
 		f.Do = "switch on virtualization in the firmware and load kvm_intel or kvm_amd"
 		return []Finding{f}, nil
 	}
@@ -33,6 +33,7 @@ var kvmCheck = Check{"kvm", func(h Host, g Guest) ([]Finding, error) {
 	if !lacks {
 		return nil, nil
 	}
+	f.Cause = KVMPermission
 	f.Have = fmt.Sprintf("/dev/kvm is %s, and %s may not open it", ownerText(st), user.Name)
 	f.Need += ", that " + user.Name + " may read and write"
 	f.Do = "chgrp kvm /dev/kvm && chmod 0660 /dev/kvm"

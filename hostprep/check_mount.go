@@ -29,7 +29,7 @@ var mountCheck = Check{"mount", func(h Host, g Guest) ([]Finding, error) {
 	if slices.Contains(d.conf.HugetlbfsMounts, "") {
 		conf := cmp.Or(g.Conf, qemuConfPath)
 		return []Finding{{
-			Severity: Blocker, Verdict: BadHost,
+			Severity: Blocker, Verdict: BadHost, Cause: ConfEmptyMount,
 			Have: fmt.Sprintf(`hugetlbfs_mount = "" in %s keeps libvirt 9.0 from starting its QEMU driver`, conf),
 			Need: "a mount, or [] for none",
 			Do:   "change it in " + conf + " and restart libvirtd",
@@ -47,7 +47,7 @@ var mountCheck = Check{"mount", func(h Host, g Guest) ([]Finding, error) {
 	}
 	if g.DefaultSize && len(d.known) == 0 && len(findings) == 0 {
 		findings = append(findings, Finding{
-			Severity: Blocker, Verdict: NoMount,
+			Severity: Blocker, Verdict: NoMount, Cause: MountMissing,
 			Have: "libvirt knows no hugetlbfs, and the domain names no page size",
 			Need: "a mounted hugetlbfs, from which libvirt takes the size",
 			Do:   "vmhuge enable --size " + sizeWord(g.Demand.Items[0].PageSize),
@@ -58,10 +58,10 @@ var mountCheck = Check{"mount", func(h Host, g Guest) ([]Finding, error) {
 	}
 	for _, m := range d.hidden {
 		findings = append(findings, Finding{
-			Severity: Warning,
-			Have:     fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point),
-			Need:     "nothing over it: libvirtd does not start its QEMU driver like that",
-			Do:       "umount " + m.Point,
+			Severity: Warning, Cause: OverMounted,
+			Have: fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point),
+			Need: "nothing over it: libvirtd does not start its QEMU driver like that",
+			Do:   "umount " + m.Point,
 		})
 	}
 	if len(fileSizes(g)) == 0 {
@@ -96,17 +96,19 @@ const orMemfd = "vmhuge enable --source memfd, which needs no mount"
 // noMount says why libvirt has no mount of a size, and what makes one.
 func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 	f := Finding{
-		Severity: Blocker, Verdict: NoMount,
+		Severity: Blocker, Verdict: NoMount, Cause: MountMissing,
 		Have: fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size),
 		Need: fmt.Sprintf("a hugetlbfs with pages of %s that libvirt knows", size),
 		Do:   orMemfd,
 	}
 	if g.Session {
+		f.Cause = SessionMount
 		f.Have = "the user's qemu.conf names no hugetlbfs_mount of this size that the user can write"
 		return f, nil
 	}
 	for _, m := range d.unknown {
 		if m.Size == size {
+			f.Cause = MountLate
 			f.Have = m.Point + " was mounted after libvirtd started"
 			if daemon, err := d.daemon(); err == nil && daemon != nil {
 				f.Have = fmt.Sprintf("%s was mounted after libvirtd (process %d) started", m.Point, daemon.PID)
@@ -164,6 +166,9 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 	if err != nil {
 		return f, err
 	}
+	if base != nil || slices.ContainsFunc(d.hidden, func(m Mount) bool { return m.Size == size }) {
+		f.Cause = MountVanished
+	}
 	daemon, err := d.daemon()
 	if err != nil {
 		return f, err
@@ -181,11 +186,11 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 // mount's size will lie on it.
 func (h Host) limits(g Guest, m Mount, used bool) ([]Finding, error) {
 	var findings []Finding
-	add := func(have, need, do string) {
-		findings = append(findings, Finding{Severity: Blocker, Verdict: NoMount, Have: have, Need: need, Do: do})
+	add := func(cause Cause, have, need, do string) {
+		findings = append(findings, Finding{Severity: Blocker, Verdict: NoMount, Cause: cause, Have: have, Need: need, Do: do})
 	}
 	if m.ReadOnly {
-		add(m.Point+" is mounted read-only", "to make a folder there: libvirt makes one on every hugetlbfs",
+		add(MountReadOnly, m.Point+" is mounted read-only", "to make a folder there: libvirt makes one on every hugetlbfs",
 			"mount -o remount,rw "+m.Point)
 	}
 	var files, bytes int64
@@ -196,7 +201,7 @@ func (h Host) limits(g Guest, m Mount, used bool) ([]Finding, error) {
 		}
 	}
 	if free, limited := h.freeOn(m); limited && free < bytes {
-		add(fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", count(free/int64(m.Size), m.Size),
+		add(MountFull, fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", count(free/int64(m.Size), m.Size),
 			pages.FormatBytes(m.SizeLimit), m.Point, m.SizeLimit),
 			count(bytes/int64(m.Size), m.Size), "mount it again with a larger size=, or without")
 	}
@@ -206,7 +211,7 @@ func (h Host) limits(g Guest, m Mount, used bool) ([]Finding, error) {
 			return findings, err
 		}
 		if need := missing + 1 + files; m.NrInodes-inodes < need {
-			add(fmt.Sprintf("%d files more may be made on %s, which is mounted with nr_inodes=%d", max(0, m.NrInodes-inodes), m.Point, m.NrInodes),
+			add(MountInodes, fmt.Sprintf("%d files more may be made on %s, which is mounted with nr_inodes=%d", max(0, m.NrInodes-inodes), m.Point, m.NrInodes),
 				fmt.Sprintf("%d files and folders", need), "mount it again with a larger nr_inodes=, or without")
 		}
 	}

@@ -26,7 +26,7 @@ var pageSizeCheck = Check{"page-size", func(h Host, g Guest) ([]Finding, error) 
 			continue
 		}
 		f := Finding{
-			Severity: Blocker, Verdict: BadHost,
+			Severity: Blocker, Verdict: BadHost, Cause: PageSizeMissing,
 			Have: "the kernel has no huge pages",
 			Need: "pages of " + size.String(),
 			Do:   "boot a kernel with CONFIG_HUGETLBFS",

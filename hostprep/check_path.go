@@ -40,7 +40,7 @@ var pathCheck = Check{"path", func(h Host, g Guest) ([]Finding, error) {
 				break
 			}
 			f := Finding{
-				Severity: Blocker, Verdict: NoAccess,
+				Severity: Blocker, Verdict: NoAccess, Cause: FolderMode,
 				Have: fmt.Sprintf("%s is %s", dir, ownerText(st)),
 				Need: "a folder that " + user.Name + " may search",
 			}
@@ -107,7 +107,7 @@ func (h Host) staleDirs(g Guest, base string, user User) ([]Finding, error) {
 			continue
 		}
 		f := Finding{
-			Severity: Blocker, Verdict: NoAccess,
+			Severity: Blocker, Verdict: NoAccess, Cause: FolderStale,
 			Have: fmt.Sprintf("%s is left from an earlier start and is %s", dir, ownerText(st)),
 			Need: "no folder there, or one of " + user.Name,
 		}

@@ -38,7 +38,7 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 			// Of what is reserved, min_size= keeps that much for guests on the mount.
 			if f.Severity == Blocker && l.nodes == nil && m.Size == l.size && m.MinSize > 0 &&
 				l.least <= l.could()+min(l.reserved, m.MinSize/int64(m.Size)) {
-				f.Severity, f.Verdict = Warning, Unknown
+				f.Severity, f.Verdict, f.Cause = Warning, Unknown, MinSize
 				f.Have += fmt.Sprintf(", some perhaps for guests on %s (min_size=%d)", m.Point, m.MinSize)
 			}
 		}
@@ -80,8 +80,8 @@ func badNodes(nodes []Node, d pages.Demand) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	bad := func(have, need, do string) []Finding {
-		return []Finding{{Severity: Blocker, Verdict: BadDomain, Have: have, Need: need, Do: do}}
+	bad := func(cause Cause, have, need, do string) []Finding {
+		return []Finding{{Severity: Blocker, Verdict: BadDomain, Cause: cause, Have: have, Need: need, Do: do}}
 	}
 	lists := []string{d.CPUSetNodes}
 	for _, item := range d.Items {
@@ -94,7 +94,7 @@ func badNodes(nodes []Node, d pages.Demand) ([]Finding, error) {
 		}
 		for _, node := range named {
 			if !slices.Contains(have, node) {
-				return bad("the host has node "+pages.FormatNodes(have), fmt.Sprintf("node %d, which <numatune> names", node),
+				return bad(NodeMissing, "the host has node "+pages.FormatNodes(have), fmt.Sprintf("node %d, which <numatune> names", node),
 					"change <numatune>"), nil
 			}
 		}
@@ -103,7 +103,7 @@ func badNodes(nodes []Node, d pages.Demand) ([]Finding, error) {
 		named, _ := parseNodes(item.HostNodes)
 		// mbind() gives EINVAL where the cpuset has none of the nodes.
 		if item.Mode == pages.Strict && len(named) > 0 && len(cpuset) > 0 && len(intersect(named, cpuset)) == 0 {
-			return bad("<numatune><memory> allows node "+d.CPUSetNodes+" alone", "node "+item.HostNodes+" for guest node "+fmt.Sprint(item.GuestNode),
+			return bad(BindingsContradict, "<numatune><memory> allows node "+d.CPUSetNodes+" alone", "node "+item.HostNodes+" for guest node "+fmt.Sprint(item.GuestNode),
 				"let <memory> and <memnode> agree"), nil
 		}
 	}
@@ -251,12 +251,14 @@ func (l limit) could() int64 { return l.sure + l.contested + l.overcommit }
 // judge says what a limit makes of the start; no severity: all is well.
 func (l limit) judge() Finding {
 	where := ""
+	cause := PoolShort
 	if l.nodes != nil {
-		where = " on node " + pages.FormatNodes(l.nodes)
+		where, cause = " on node "+pages.FormatNodes(l.nodes), NodeShort
 	}
 	f := Finding{
-		Have: fmt.Sprintf("%d of %s are free%s", l.free, count(l.total, l.size), where),
-		Need: count(l.most, l.size) + where,
+		Cause: cause,
+		Have:  fmt.Sprintf("%d of %s are free%s", l.free, count(l.total, l.size), where),
+		Need:  count(l.most, l.size) + where,
 	}
 	if l.reserved > 0 {
 		f.Have += fmt.Sprintf(", %d of them reserved by programs that run", l.reserved)

@@ -9,7 +9,10 @@ import (
 
 // Checks lists every check, in the order of their findings.
 func Checks() []Check {
-	return []Check{pageSizeCheck, kvmCheck, mountCheck, pathCheck, poolCheck}
+	return []Check{
+		pageSizeCheck, kvmCheck, lockedCheck, numadCheck, emulatorPinCheck, appArmorCheck, qemuConfCheck,
+		mountCheck, pathCheck, cgroupCheck, poolCheck,
+	}
 }
 
 // Run asks every check. One that could not tell is a finding of its own,

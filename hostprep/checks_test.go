@@ -165,8 +165,8 @@ pool note : 20 of 40 pages of 2 MiB are free`},
 pool blocker no-memory fixable: 20 of 40 pages of 2 MiB are free`},
 		{name: "a node that is not there", guest: guest(func(g *Guest) { g.Demand.CPUSetNodes = "0-1" }), verdict: BadDomain, want: `
 pool blocker bad-domain: the host has node 0`},
-		{name: "numad, one node", guest: guest(func(g *Guest) { g.Demand.Auto = true }), verdict: Ready, fixable: true},
-		{name: "numad, two nodes", host: "two-nodes", guest: guest(func(g *Guest) { g.Demand.Auto = true }), verdict: Unknown, fixable: true, want: `
+		{name: "numad, one node", edit: "-- usr/bin/numad --\nELF\n", guest: guest(func(g *Guest) { g.Demand.Auto = true }), verdict: Ready, fixable: true},
+		{name: "numad, two nodes", host: "two-nodes", edit: "-- usr/bin/numad --\nELF\n", guest: guest(func(g *Guest) { g.Demand.Auto = true }), verdict: Unknown, fixable: true, want: `
 pool warning unknown: numad chooses the guest's nodes when it starts, so that nobody can tell if they have the pages`},
 		{name: "node 0 has no memory to make pages of", host: "node0-full", guest: guest(func(g *Guest) { g.Demand.CPUSetNodes = "0" }), verdict: NoMemory, want: `
 pool blocker no-memory: 0 of 3000 pages of 2 MiB are free on node 0`},

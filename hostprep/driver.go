@@ -3,6 +3,7 @@ package hostprep
 import (
 	"cmp"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,6 +76,9 @@ func (g Guest) system() bool { return !g.Session && g.BaseDir == "libvirt/qemu" 
 func (h Host) knows(g Guest, d driver, m Mount) (bool, error) {
 	if g.Session {
 		return h.userOwns(g, m)
+	}
+	if slices.Contains(g.KnownSizes, m.Size) {
+		return true, nil
 	}
 	// The driver makes its folder on each mount when it starts.
 	base, err := h.lstat(path.Join(m.Point, g.BaseDir))

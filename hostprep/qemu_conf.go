@@ -14,6 +14,7 @@ type QEMUConf struct {
 	// HugetlbfsMounts are the mounts that libvirt shall use. nil: not set, it
 	// takes every one that is mounted when it starts. Empty: none.
 	HugetlbfsMounts []string
+	SecurityDrivers []string // nil: not set, libvirt takes the one that the kernel has
 }
 
 // qemuConfPath is the file of the system driver.
@@ -73,6 +74,8 @@ func parseQEMUConf(r io.Reader) (QEMUConf, error) {
 		switch {
 		case name == "hugetlbfs_mount":
 			conf.HugetlbfsMounts = values
+		case name == "security_driver":
+			conf.SecurityDrivers = values
 		case name == "user" && !list:
 			conf.User = values[0]
 		case name == "group" && !list:

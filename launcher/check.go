@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
@@ -52,6 +53,12 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 		return r
 	}
 	r.Findings = hostprep.Run(l.host, guest)
+	if l.knowsLateMount(d, r.Findings) {
+		for _, total := range r.Totals {
+			guest.KnownSizes = append(guest.KnownSizes, total.PageSize)
+		}
+		r.Findings = hostprep.Run(l.host, guest)
+	}
 	if os.Geteuid() != 0 {
 		forRoot(r.Findings)
 	}
@@ -72,6 +79,19 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	return r
 }
 
+// knowsLateMount says that libvirtd has a mount for the domain's pages after all,
+// though the one that is there is younger than the daemon: it was mounted anew in
+// an old one's place. That is not to be seen from outside, so libvirtd is asked
+// for QEMU's command line, in which the mount stands. It makes no change.
+func (l *Launcher) knowsLateMount(d *domain, findings []hostprep.Finding) bool {
+	late := slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.MountLate })
+	if !late {
+		return false
+	}
+	_, err := l.conn.DomainXMLToNative("qemu-argv", string(d.xml), 0)
+	return err == nil
+}
+
 // unfilled finds memory that does not fill its last page. QEMU before 9.1 maps
 // the whole page; since then it refuses: "backend 'memory-backend-file' memory
 // size must be multiple of 2 MiB".
@@ -84,8 +104,9 @@ func (l *Launcher) unfilled(d *domain, demand pages.Demand) *hostprep.Finding {
 			return nil
 		}
 		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,
-			Have: fmt.Sprintf("%s of memory on pages of %s", pages.FormatBytes(item.MemoryKiB*pages.KiB), item.PageSize),
-			Need: "a multiple of the page, as QEMU wants since 9.1", Do: "run vmhuge enable --round " + d.name}
+			Cause: hostprep.Unaligned,
+			Have:  fmt.Sprintf("%s of memory on pages of %s", pages.FormatBytes(item.MemoryKiB*pages.KiB), item.PageSize),
+			Need:  "a multiple of the page, as QEMU wants since 9.1", Do: "run vmhuge enable --round " + d.name}
 	}
 	return nil
 }
@@ -112,6 +133,14 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 	}
 	for _, id := range ids {
 		guest.RunningIDs = append(guest.RunningIDs, int(id))
+	}
+	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.HostNodes != "" }) {
+		if guest.Libvirt, err = l.conn.GetLibVersion(); err != nil {
+			return guest, refused(err, "asking for libvirt's version")
+		}
+		if guest.QEMU, err = l.conn.GetVersion(); err != nil {
+			return guest, refused(err, "asking for QEMU's version")
+		}
 	}
 	if guest.Pending, err = pool.ReadPending(l.host.Root, d.uuid); err != nil {
 		return guest, err

@@ -155,7 +155,9 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	}
 	changed, refusal, err := l.host.Hold(ctx, ledger, d.uuid, guest, hold)
 	r.Changed = append(r.Changed, changed...)
-	known := func(f hostprep.Finding) bool { return f.Severity == hostprep.Blocker && f.Check == refusal.Check && !f.Fixable }
+	known := func(f hostprep.Finding) bool {
+		return f.Severity == hostprep.Blocker && f.Check == refusal.Check && !f.Fixable
+	}
 	if refusal != nil && !slices.ContainsFunc(r.Findings, known) {
 		r.add(*refusal)
 	}
@@ -187,7 +189,7 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 	select {
 	case err := <-done:
 		if err != nil {
-			return refused(err, "starting "+d.name)
+			return refusedStart(err, "starting "+d.name, d.name)
 		}
 		return nil
 	case <-ctx.Done():

@@ -32,6 +32,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		Elastic: shared(dom) || len(dom.Memorydevs) > 0,
 		Locked:  dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
 	}
+	demand.EmulatorCPUs, demand.Partition = emulatorCPUs(dom), partition(dom)
 	if dom.ID != nil {
 		demand.ID = *dom.ID
 	}

@@ -15,6 +15,8 @@ type domain struct {
 	CurrentMemory *libvirtxml.DomainCurrentMemory `xml:"currentMemory"`
 	MemoryBacking *libvirtxml.DomainMemoryBacking `xml:"memoryBacking"`
 	VCPU          *libvirtxml.DomainVCPU          `xml:"vcpu"`
+	CPUTune       *libvirtxml.DomainCPUTune       `xml:"cputune"`
+	Resource      *libvirtxml.DomainResource      `xml:"resource"`
 	NUMATune      *libvirtxml.DomainNUMATune      `xml:"numatune"`
 	Cells         []libvirtxml.DomainCell         `xml:"cpu>numa>cell"`
 	Memorydevs    []libvirtxml.DomainMemorydev    `xml:"devices>memory"`

@@ -75,6 +75,12 @@ type Demand struct {
 	// is unplugged, or the balloon takes pages out of memory that is mapped
 	// shared. Of a private mapping QEMU punches holes only into the empty file.
 	Elastic bool `json:"-"`
+	// EmulatorCPUs are the processors that QEMU's threads are kept to, but for
+	// those of the guest's: <emulatorpin>, else <vcpu cpuset>. "": any.
+	EmulatorCPUs string `json:"-"`
+	// Partition is <resource><partition>, below which the guest's cgroup is
+	// made. "": libvirt's default.
+	Partition string `json:"-"`
 	// Locked says that <memoryBacking><locked/> is set.
 	Locked bool `json:"-"`
 }

@@ -1,0 +1,206 @@
+package explain
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
+)
+
+func ids(matches []Match) string {
+	var list []string
+	for _, m := range matches {
+		list = append(list, m.ID)
+	}
+	return strings.Join(list, " ")
+}
+
+// What libvirt 9.0 and QEMU 7.2 really said, and what others say in their place.
+func TestExplain(t *testing.T) {
+	const qemu = "internal error: process exited while connecting to monitor: 2026-11-21T03:50:15.257Z qemu-system-x86_64: "
+	const unexpected = "error: Hook script execution failed: internal error: Child process (LC_ALL=C PATH=/bin HOME=/root /etc/libvirt/hooks/qemu.d/10-a web1 prepare begin -) unexpected "
+	const noMemory = "pool-short node-short mount-full min-size cgroup-reserved"
+	const noAccess = "folder-mode folder-stale folder-of-root security-module"
+	for text, want := range map[string]string{
+		qemu + "unable to map backing store for guest RAM: Cannot allocate memory":                                                       noMemory,
+		qemu + "unable to map backing store for guest\n  RAM: Cannot allocate\tmemory":                                                   noMemory, // wrapped by a terminal
+		"qemu-system-x86_64: unable to map backing store for hugepages: Cannot allocate memory":                                          noMemory,
+		qemu + "os_mem_prealloc: Insufficient free host memory pages available to allocate guest RAM":                                    "pool-short node-short",
+		qemu + "qemu_prealloc_mem: preallocating memory failed: Bad address":                                                             "node-short cgroup-used",
+		qemu + "os_mem_prealloc: preallocating memory failed: Bad address":                                                               "node-short cgroup-used",
+		"internal error: unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory": "hotplug-short " + noMemory,
+		qemu + "cannot bind memory to host NUMA nodes: Invalid argument":                                                                 "bindings-contradict",
+		// The root cause first.
+		"internal error: qemu unexpectedly closed the monitor: qemu_madvise: Invalid argument\nmadvise doesn't support MADV_DONTDUMP, but dump_guest_core=off specified\n2026-11-21T03:50:15.379695Z qemu-system-x86_64: cannot bind memory to host NUMA nodes: Invalid argument": "unaligned bindings-contradict",
+		qemu + "failed to resize memfd to 68157440: Invalid argument":                                                     "unaligned",
+		qemu + "backend 'memory-backend-file' memory size must be multiple of 2 MiB":                                      "unaligned",
+		qemu + "backend memory size must be multiple of 0x40000000":                                                       "unaligned",
+		qemu + "memory size 0x4000000 must be equal to or larger than page size 0x40000000":                               "smaller-than-page",
+		qemu + "Setting CPU affinity failed: Invalid argument":                                                            "emulatorpin",
+		qemu + "The nodes select no CPUs":                                                                                 "apparmor-numa node-without-cpus",
+		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: Permission denied":             noAccess,
+		"unable to create backing store for hugepages: Permission denied":                                                 noAccess,
+		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No such file or directory":     "mount-vanished",
+		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No space left on device":       "mount-inodes",
+		"error: Unable to create /dev/hugepages/libvirt/qemu/1-web1: No space left on device":                             "mount-inodes",
+		"error: unable to create hugepage path /dev/hugepages/libvirt/qemu: No space left on device":                      "mount-inodes",
+		"error: unable to create hugepage path /dev/hugepages/libvirt/qemu: Read-only file system":                        "mount-read-only",
+		"error: internal error: hugetlbfs filesystem is not mounted or disabled by administrator config":                  "mount-late mount-missing session-mount",
+		"internal error: Unable to find any usable hugetlbfs mount for 1048576 KiB":                                       "page-size-missing mount-late mount-missing",
+		"failed to create memfd with flags 0x60000007: No such device":                                                    "page-size-missing",
+		"Hugepage size must be a power of 2":                                                                              "page-size-missing",
+		"unsupported configuration: NUMA node 3 is unavailable":                                                           "node-missing",
+		"operation failed: Failed to query numad for the advisory nodeset":                                                "numad-missing",
+		"unsupported configuration: memory hotplug is not enabled: missing acpi device or acpi disabled":                  "dimm-without-acpi",
+		"Could not access KVM kernel module: Permission denied\n-accel kvm: failed to initialize kvm: Permission denied":  "kvm-permission",
+		"Could not access KVM kernel module: No such file or directory":                                                   "kvm-missing",
+		"cannot limit locked memory of process 4242 to 9007199254740991: Operation not permitted":                         "locked-memory",
+		"internal error: cannot determine filesystem for '': No such file or directory":                                   "conf-empty-mount",
+		"not a hugetlbfs mount: '/dev/hugepages'":                                                                         "over-mounted",
+		"error: Unable to create /dev/hugepages/libvirt/qemu/1-s1: Permission denied":                                     "session-folder",
+		unexpected + "exit status 1: vmhuge: 31 of 32 pages":                                                              "hook-refused",
+		unexpected + "exit status 126: libvirt: error : cannot execute binary /etc/libvirt/hooks/qemu: Exec format error": "hook-cannot-run hook-refused",
+		unexpected + "exit status 127: libvirt: error : cannot execute binary: No such file or directory":                 "hook-cannot-run hook-refused",
+		unexpected + "fatal signal 9":              "hook-killed hook-refused",
+		"virError(Code=70, Domain=34, Message='')": "hook-refused",
+		"virError(Code=42, Domain=10, Message='Domain not found: no domain with matching name 'web1'')":                                         "no-domain",
+		"error: failed to connect to the hypervisor\nerror: Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory": "libvirt-down",
+		"operation failed: Unable to allocate 20000 pages. Allocated only 10653":                                                                "allocpages-short",
+		"Mismatched RAM page size pc.ram (local) 4096 != 2097152":                                                                               "migration-page-size",
+
+		// What is not about this is unknown.
+		"": "", "\n \x00\xff": "", "Cannot allocate memory": "", "No space left on device": "", "Permission denied": "",
+		"virError(Code=1, Domain=10, Message='internal error: something else')":                "",
+		"error: Cannot access storage file '/var/lib/x.img': No such file or directory":        "",
+		"unable to map backing store for guest RAM:\nsomething else\n: Cannot allocate memory": "",
+	} {
+		if got := ids(Explain(text)); got != want {
+			t.Errorf("%q:\n%q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestError(t *testing.T) {
+	if got := ids(Error(70, "no words of it")); got != "hook-refused" {
+		t.Errorf("code 70 is %q", got)
+	}
+	if got := ids(Error(1, "no words of it")); got != "" {
+		t.Errorf("code 1 is %q", got)
+	}
+}
+
+func TestDomainIn(t *testing.T) {
+	for text, want := range map[string]string{
+		"error: Failed to start domain 'web1'\nerror: internal error: …": "web1",
+		"error: Failed to create domain 'a b'":                           "a b",
+		"Failed to start domain ''":                                      "",
+		"Failed to start domain 'a\nb'":                                  "",
+		"":                                                               "",
+	} {
+		if got := DomainIn(text); got != want {
+			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestLastStart(t *testing.T) {
+	const start = "2026-11-21 03:28:16.123+0000: starting up libvirt version: 9.0.0, package: 9.0.0-4\n"
+	for text, want := range map[string]string{
+		"":                                  "",
+		"a\nb":                              "a\nb",
+		start + "a\n":                       start + "a\n",
+		"x\n" + start + "a\n" + start + "b": start + "b",
+		": starting up libvirt version: ":   ": starting up libvirt version: ",
+	} {
+		if got := LastStart(text); got != want {
+			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
+
+// The rows are whole, and the checks and the table name each other.
+func TestRows(t *testing.T) {
+	checks := map[string]bool{"domain": true} // the launcher's
+	for _, c := range hostprep.Checks() {
+		checks[c.Name] = true
+	}
+	seen := map[string]bool{}
+	for _, row := range Rows() {
+		switch {
+		case seen[row.ID]:
+			t.Errorf("%s stands twice", row.ID)
+		case len(row.Says) == 0 || row.Cause == "" || row.Do == "":
+			t.Errorf("%s is not whole", row.ID)
+		case row.Check != "" && !checks[row.Check]:
+			t.Errorf("%s: there is no check %s", row.ID, row.Check)
+		}
+		seen[row.ID] = true
+		for _, says := range row.Says {
+			if got := Explain(strings.ReplaceAll(says, "…", "x y")); !slices.ContainsFunc(got, func(m Match) bool { return m.ID == row.ID }) {
+				t.Errorf("%s does not know its own words: %s", row.ID, says)
+			}
+		}
+	}
+	causes, err := os.ReadFile("../hostprep/cause.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`Cause = "(.*)"`).FindAllStringSubmatch(string(causes), -1)
+	for _, cause := range named {
+		if !seen[cause[1]] {
+			t.Errorf("a check names %s, which is no row", cause[1])
+		}
+	}
+	if len(named) == 0 {
+		t.Error("no cause is read")
+	}
+}
+
+func FuzzExplain(f *testing.F) {
+	for _, row := range Rows() {
+		for _, says := range row.Says {
+			f.Add(says, "")
+			f.Add("error: "+says, fmt.Sprintf("virError(Code=%d, ", append(row.Codes, 1)[0]))
+		}
+	}
+	f.Fuzz(func(t *testing.T, before, after string) {
+		rank := map[string]int{}
+		for i, row := range Rows() {
+			rank[row.ID] = i
+		}
+		matches := Explain(before)
+		for i, m := range matches {
+			if m.Text == "" || i > 0 && rank[matches[i-1].ID] >= rank[m.ID] {
+				t.Errorf("%q: %v", before, matches)
+			}
+			// The words really stand there.
+			words := strings.Join(strings.Fields(before), " ")
+			if !strings.Contains(words, m.Text) && !strings.Contains(before, m.Text) {
+				t.Errorf("%q is not in %q", m.Text, before)
+			}
+		}
+		// What follows on other lines takes nothing away.
+		if diff := cmp.Diff(ids(matches), ids(Explain(before))); diff != "" {
+			t.Error(diff)
+		}
+		more := map[string]bool{}
+		for _, m := range Explain(before + "\n" + after) {
+			more[m.ID] = true
+		}
+		for _, m := range matches {
+			if !more[m.ID] && !strings.HasPrefix(m.Text, "Code=") {
+				t.Errorf("%s is in %q, but not with %q behind", m.ID, before, after)
+			}
+		}
+		_ = LastStart(before)
+		if strings.ContainsAny(DomainIn(before), "'\n") {
+			t.Errorf("the domain of %q is %q", before, DomainIn(before))
+		}
+	})
+}

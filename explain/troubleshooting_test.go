@@ -1,0 +1,55 @@
+package explain
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write docs/troubleshooting.md anew")
+
+const head = `# What libvirt and QEMU say, and what it means
+
+The table behind ` + "`vmhuge explain`" + ` and the errors of ` + "`vmhuge start`" + `, root causes
+before what follows from them. The words are those of a log or an error; … stands
+for anything. Where several causes have the same words, ` + "`vmhuge explain --domain NAME`" + `
+asks the host which it is. A test writes this page from explain/table.go.
+`
+
+func TestTroubleshooting(t *testing.T) {
+	var page strings.Builder
+	page.WriteString(head)
+	for _, row := range Rows() {
+		fmt.Fprintf(&page, "\n## %s\n\n", row.ID)
+		for _, says := range row.Says {
+			fmt.Fprintf(&page, "    %s\n", says)
+		}
+		if len(row.Codes) > 0 {
+			fmt.Fprintf(&page, "\nlibvirt's code: %s\n", strings.Trim(fmt.Sprint(row.Codes), "[]"))
+		}
+		if row.Versions != "" {
+			fmt.Fprintf(&page, "\nSaid by: %s\n", row.Versions)
+		}
+		fmt.Fprintf(&page, "\n- Cause: %s\n- Do: %s\n", row.Cause, row.Do)
+		if row.Check != "" {
+			fmt.Fprintf(&page, "- Seen by: `vmhuge check`, as `%s`\n", row.Check)
+		}
+	}
+	const path = "../docs/troubleshooting.md"
+	if *update {
+		if err := os.WriteFile(path, []byte(page.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), page.String()); diff != "" {
+		t.Errorf("%s is not what the table says; if that is right: go test ./explain -run TestTroubleshooting -update\n%s", path, diff)
+	}
+}

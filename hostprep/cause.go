@@ -1,0 +1,36 @@
+package hostprep
+
+// Cause names a row of the table in package explain.
+type Cause string
+
+// The causes that checks can see.
+const (
+	KVMMissing         Cause = "kvm-missing"
+	KVMPermission      Cause = "kvm-permission"
+	LockedMemory       Cause = "locked-memory"
+	NumadMissing       Cause = "numad-missing"
+	NodeMissing        Cause = "node-missing"
+	NodeWithoutCPUs    Cause = "node-without-cpus"
+	EmulatorPin        Cause = "emulatorpin"
+	AppArmorNUMA       Cause = "apparmor-numa"
+	SmallerThanPage    Cause = "smaller-than-page"
+	Unaligned          Cause = "unaligned"
+	BindingsContradict Cause = "bindings-contradict"
+	PageSizeMissing    Cause = "page-size-missing"
+	ConfEmptyMount     Cause = "conf-empty-mount"
+	OverMounted        Cause = "over-mounted"
+	MountLate          Cause = "mount-late"
+	MountMissing       Cause = "mount-missing"
+	MountVanished      Cause = "mount-vanished"
+	MountReadOnly      Cause = "mount-read-only"
+	MountInodes        Cause = "mount-inodes"
+	MountFull          Cause = "mount-full"
+	MinSize            Cause = "min-size"
+	SessionMount       Cause = "session-mount"
+	FolderMode         Cause = "folder-mode"
+	FolderStale        Cause = "folder-stale"
+	PoolShort          Cause = "pool-short"
+	NodeShort          Cause = "node-short"
+	CgroupReserved     Cause = "cgroup-reserved"
+	CgroupUsed         Cause = "cgroup-used"
+)

@@ -1,0 +1,22 @@
+package hostprep
+
+import "path"
+
+// numadCheck asks whether there is a numad, for a guest whose nodes it is to
+// choose. libvirt runs it at every start, and fails where it can't.
+var numadCheck = Check{"numad", func(h Host, g Guest) ([]Finding, error) {
+	if !g.Demand.Auto {
+		return nil, nil
+	}
+	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"} {
+		if st, err := h.lstat(path.Join(dir, "numad")); err != nil || st != nil {
+			return nil, err
+		}
+	}
+	return []Finding{{
+		Severity: Blocker, Verdict: BadHost, Cause: NumadMissing,
+		Have: "there is no numad, which is to choose the guest's nodes",
+		Need: "numad, for placement='auto'",
+		Do:   "apt-get install numad, or name the nodes in <numatune>",
+	}}, nil
+}}
