@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -141,7 +142,7 @@ func (f fault) explained(t *testing.T, err error, o *outcomeOf) {
 			return
 		}
 	}
-	if e, ok := err.(libvirt.Error); ok {
+	if e := (libvirt.Error{}); errors.As(err, &e) {
 		o.cause = f.explain(t, e.Message)
 		if strings.Contains(e.Message, "qemu-system-") {
 			f.explain(t)
