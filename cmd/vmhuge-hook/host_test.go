@@ -42,14 +42,6 @@ func write(t *testing.T, host hostprep.Host, path, text string) {
 	must(t, os.WriteFile(host.Root.Path(path), []byte(text), 0o644))
 }
 
-// free sets how many pages are free.
-func free(t *testing.T, host hostprep.Host, pages int) {
-	t.Helper()
-	for _, dir := range []string{"sys/kernel/mm/hugepages", "sys/devices/system/node/node0/hugepages"} {
-		write(t, host, dir+"/hugepages-2048kB/free_hugepages", fmt.Sprintln(pages))
-	}
-}
-
 // traces lists what the hook wrote below /run/vmhuge and /var, but the log.
 func traces(t *testing.T, host hostprep.Host) string {
 	t.Helper()

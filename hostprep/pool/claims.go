@@ -1,0 +1,132 @@
+package pool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// errUnusable is the error of a file that can't be used, errOtherBoot that of
+// one from before a reboot.
+var (
+	errUnusable  = errors.New("it can't be used")
+	errOtherBoot = errors.New("it is from before a reboot")
+)
+
+// list finds the claims' files.
+func (l *Ledger) list() error {
+	entries, err := os.ReadDir(l.root.Path(claimsDir...))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") { // being written, or left so by a crash
+			if l.lock != nil {
+				_ = os.Remove(l.path(e.Name()))
+			}
+			continue
+		}
+		c, err := parseFileName(e.Name())
+		if i := l.index(c.UUID); err == nil && i >= 0 {
+			err = fmt.Errorf("there is %s too", l.claims[i].fileName())
+		}
+		if err == nil {
+			l.claims = append(l.claims, c)
+		} else if l.lock != nil {
+			if err := l.moveAside(e.Name(), err); err != nil {
+				return err
+			}
+		}
+	}
+	return err
+}
+
+// read reads the file of a claim that is known by its name.
+func (l *Ledger) read(c Claim) (Claim, error) {
+	text, err := os.ReadFile(l.path(c.fileName()))
+	if err != nil {
+		return c, err
+	}
+	parsed, err := parseClaim(text)
+	if err == nil && parsed.UUID != c.UUID {
+		err = fmt.Errorf("it names the guest %.40q", parsed.UUID)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if parsed.BootID != l.boot {
+		return c, errOtherBoot
+	}
+	parsed.Phase, parsed.PID = c.Phase, c.PID
+	return parsed.Claim, nil
+}
+
+// save writes a claim that the ledger has, under its present name.
+func (l *Ledger) save(i int, c Claim) error {
+	c.Phase, c.PID = l.claims[i].Phase, l.claims[i].PID
+	if err := l.write(c); err != nil {
+		return err
+	}
+	l.claims[i] = c
+	return nil
+}
+
+func (l *Ledger) write(c Claim) error {
+	text, err := json.Marshal(claimText{claimVersion, l.boot, c})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.root.Path(claimsDir...), 0o755); err != nil {
+		return err
+	}
+	return l.root.Replace(text, 0o644, append(slices.Clip(claimsDir), c.fileName())...)
+}
+
+// rename gives a claim's file the name that its phase asks for.
+func (l *Ledger) rename(i int, c Claim) error {
+	if from, to := l.claims[i].fileName(), c.fileName(); from != to {
+		if err := os.Rename(l.path(from), l.path(to)); err != nil {
+			return err
+		}
+	}
+	l.claims[i] = c
+	return nil
+}
+
+func (l *Ledger) remove(i int) error {
+	err := os.Remove(l.path(l.claims[i].fileName()))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		l.claims = slices.Delete(l.claims, i, i+1)
+		return nil
+	}
+	return err
+}
+
+// setAside takes a file that can't be used out of the ledger. What the guest
+// uses the kernel counts; what was added for it nobody knows any more.
+func (l *Ledger) setAside(i int, why error) error {
+	name := l.claims[i].fileName()
+	l.claims = slices.Delete(l.claims, i, i+1)
+	return l.moveAside(name, why)
+}
+
+func (l *Ledger) moveAside(name string, why error) error {
+	if err := os.MkdirAll(l.root.Path(asideDir...), 0o755); err != nil {
+		return err
+	}
+	aside := l.root.Path(append(slices.Clip(asideDir), name)...)
+	if err := os.Rename(l.path(name), aside); err != nil {
+		return err
+	}
+	l.SetAside = append(l.SetAside, fmt.Sprintf(
+		"a claim of the ledger is set aside as %s (%v): pages that were added for that guest stay in the pools", aside, why))
+	return nil
+}
+
+func (l *Ledger) path(name string) string {
+	return l.root.Path(append(slices.Clip(claimsDir), name)...)
+}
