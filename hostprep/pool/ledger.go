@@ -144,10 +144,15 @@ func (l *Ledger) Pending(except string) []Pending { return pendingOf(l.root, l.c
 
 func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 	var pending []Pending
+	now := &guests{root: root} // a QEMU may have begun since the ledger was opened
 	for _, c := range claims {
-		if c.Phase == Starting && c.UUID != except {
-			pending = append(pending, c.pending(root)...)
+		if c.Phase != Starting || c.UUID == except {
+			continue
 		}
+		if c.PID == 0 {
+			c.PID = now.find(c.UUID, c.Name)
+		}
+		pending = append(pending, c.pending(root)...)
 	}
 	return pending
 }
