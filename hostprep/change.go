@@ -23,6 +23,7 @@ const (
 	KindMount ChangeKind = "mount" // a hugetlbfs: its options, pagesize=2M
 	KindPool  ChangeKind = "pool"  // a pool's nr_hugepages; pool.Ledger makes it
 	KindFile  ChangeKind = "file"  // of a small file: mode and owner, and from the next line on its text
+	KindSysfs ChangeKind = "sysfs" // of a file of sysfs that is one value, or lists those there are: madvise
 	KindCopy  ChangeKind = "copy"  // of a program: mode, owner and hash, 0755 0:0 sha256:3a7b…
 )
 
@@ -42,7 +43,7 @@ func (c Change) String() string {
 	switch {
 	case c.Kind == KindChmod:
 		return fmt.Sprintf("chmod %s %s (was %s)", c.To, c.Path, c.From)
-	case c.Kind == KindPool:
+	case c.Kind == KindPool || c.Kind == KindSysfs:
 		return fmt.Sprintf("echo %s > %s (was %s)", c.To, c.Path, c.From)
 	case c.Kind == KindMount && c.To != "":
 		return fmt.Sprintf("mount -t hugetlbfs -o %s hugetlbfs %s", c.To, c.Path)
@@ -159,6 +160,9 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 	if c.isFile() {
 		return c.findFile(parent, name)
 	}
+	if c.Kind == KindSysfs {
+		return readSysfs(parent, name)
+	}
 	var st unix.Stat_t
 	err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -212,6 +216,9 @@ func (c Change) set(h Host, parent int, name string) error {
 			return unix.Unlinkat(parent, name, 0)
 		}
 		return c.writeFile(parent, name)
+
+	case KindSysfs:
+		return writeSysfs(parent, name, c.To)
 
 	case KindPool:
 		return errors.New("pages are added by the ledger alone")

@@ -28,6 +28,7 @@ func TestChangeString(t *testing.T) {
 		{Change{Kind: KindRmdir, Path: "/x", From: "0700 5:6"}, "rmdir /x (was 0700 5:6)", "mkdir -m 0700 /x && chown 5:6 /x"},
 		{Change{Kind: KindMount, Path: "/x", To: "pagesize=2M"}, "mount -t hugetlbfs -o pagesize=2M hugetlbfs /x", "umount /x (was pagesize=2M)"},
 		{Change{Kind: KindPool, Path: "/x", From: "3", To: "5"}, "echo 5 > /x (was 3)", "echo 3 > /x (was 5)"},
+		{Change{Kind: KindSysfs, Path: "/x", From: "never", To: "madvise"}, "echo madvise > /x (was never)", "echo never > /x (was madvise)"},
 		{Change{Kind: KindFile, Path: "/x", From: "0644 0:0\nold", To: "0644 0:0\na = 'b' %\n"}, `printf 'a = '\''b'\'' %%\n' > /x`, "printf 'old' > /x"},
 		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\n"}, "printf '' > /x", "rm /x"},
 		{Change{Kind: KindCopy, Path: "/x", To: "0755 0:0 sha256:1", Source: "/y"}, "install -m 0755 /y /x", "rm /x"},
@@ -78,6 +79,13 @@ var kindCases = map[ChangeKind]kindCase{
 		before:  func(dir string) error { return os.WriteFile(dir+"/x", []byte("old\n"), 0o644) },
 		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("theirs\n"), 0o644) },
 		disk:    true,
+	},
+	KindSysfs: {
+		change: func(dir string) Change {
+			return Change{Kind: KindSysfs, Path: dir + "/x", From: "never", To: "madvise"}
+		},
+		before:  func(dir string) error { return os.WriteFile(dir+"/x", []byte("always madvise [never]\n"), 0o644) },
+		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("[always] madvise never\n"), 0o644) },
 	},
 	KindCopy: {
 		change:  func(dir string) Change { return programCopy(dir, "") },

@@ -11,7 +11,7 @@ import (
 func Checks() []Check {
 	return []Check{
 		pageSizeCheck, kvmCheck, lockedCheck, numadCheck, emulatorPinCheck, appArmorCheck, qemuConfCheck,
-		mountCheck, pathCheck, cgroupCheck, poolCheck,
+		mountCheck, pathCheck, cgroupCheck, poolCheck, thpCheck,
 	}
 }
 

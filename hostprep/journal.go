@@ -195,7 +195,7 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 // valid refuses what no Journal may hold.
 func (c Change) valid() error {
 	switch c.Kind {
-	case KindChmod, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy:
+	case KindChmod, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy, KindSysfs:
 	case KindPool:
 		return fmt.Errorf("%s: pages are added by the ledger alone", c)
 	default:

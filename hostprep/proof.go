@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
 )
 
 // ProofVerdict says how much of a guest's RAM lies on huge pages.
@@ -33,6 +35,26 @@ type Proof struct {
 	BackedPercent float64          `json:"backed_percent"`
 	Verdict       ProofVerdict     `json:"verdict"`
 	Evidence      []string         `json:"evidence"` // the files read
+
+	ReservedKiB  int64 `json:"reserved_kib"`  // on hugetlb pages that are promised to it, but not used yet
+	UntouchedKiB int64 `json:"untouched_kib"` // of SmallKiB, what has no page yet
+	Preallocated bool  `json:"preallocated"`  // neither: all of it is there
+	// Aligned says that in all of the RAM guest and host addresses agree modulo
+	// the huge page: else the processor can't map the guest by such pages.
+	Aligned bool      `json:"aligned"`
+	Parts   []RAMPart `json:"parts"`
+
+	KVM        *KVMPages `json:"kvm,omitempty"`         // of a guest under KVM
+	KVMUnknown string    `json:"kvm_unknown,omitempty"` // why KVM's pages can't be told
+}
+
+// RAMPart is one mapping of QEMU that is a part of the guest's RAM.
+type RAMPart struct {
+	Address string `json:"address"` // where it starts in QEMU
+	KiB     int64  `json:"kib"`
+	PageKiB int64  `json:"page_kib"` // 4: plain memory
+	HugeKiB int64  `json:"huge_kib"` // on huge pages of whatever sort
+	Aligned bool   `json:"aligned"`
 }
 
 // Hugetlb returns the KiB on hugetlb pages of all sizes.
@@ -45,8 +67,8 @@ func (p Proof) Hugetlb() int64 {
 }
 
 // Prove reads what the kernel has given to the QEMU process of a guest with so
-// much RAM. It needs root.
-func (h Host) Prove(pid int, ramKiB int64) (Proof, error) {
+// much RAM, in these backends, as far as they are known. It needs root.
+func (h Host) Prove(pid int, ramKiB int64, backends ...pages.Backend) (Proof, error) {
 	p := Proof{RAMKiB: ramKiB, HugetlbKiB: map[string]int64{}, ByNode: map[string]int64{}}
 	read := func(name string) (string, error) {
 		text, err := h.Root.Read("proc", strconv.Itoa(pid), name)
@@ -81,15 +103,59 @@ func (h Host) Prove(pid int, ramKiB int64) (Proof, error) {
 			return p, fmt.Errorf("/proc/%d: status counts %d KiB of hugetlb pages, numa_maps %d KiB", pid, total, sum)
 		}
 	}
-	if rest := ramKiB - total; rest > 0 {
-		smaps, err := read("smaps")
+	smaps, err := read("smaps")
+	if err != nil {
+		return p, err
+	}
+	huge, err := h.thpSize()
+	if err != nil {
+		return p, err
+	}
+	mappings := pool.ParseSmaps(smaps)
+	p.look(ramMappings(mappings, ramKiB, backends), huge.KiB())
+	if balancing, err := h.Root.ReadInt("proc", "sys", "kernel", "numa_balancing"); err == nil && balancing != 0 && p.UntouchedKiB > 0 {
+		maps, err := read("numa_maps")
 		if err != nil {
 			return p, err
 		}
-		p.THPKiB = min(rest, parseSmapsTHP(strings.NewReader(smaps)))
-		p.SmallKiB = rest - p.THPKiB
+		addHidden(mappings, parseNumaAnon(maps))
+		p.look(ramMappings(mappings, ramKiB, backends), huge.KiB())
 	}
-	huge := ramKiB - p.SmallKiB
+	return p, h.proveKVM(pid, &p)
+}
+
+// look completes the proof by the mappings that are the RAM.
+func (p *Proof) look(ram []ramMapping, thpKiB int64) {
+	p.Parts = nil
+	var found, thp, reserved, untouched int64
+	p.Aligned = len(ram) > 0
+	for _, m := range ram {
+		part := RAMPart{Address: fmt.Sprintf("%x", m.Start), KiB: m.SizeKiB, PageKiB: m.PageKiB, HugeKiB: m.HugetlbKiB + m.THPKiB}
+		page := thpKiB
+		if m.Has("ht") {
+			page = m.PageKiB
+			if unused := max(0, m.SizeKiB-m.HugetlbKiB); m.Has("nr") {
+				untouched += unused
+			} else {
+				reserved += unused
+			}
+		} else {
+			thp += m.THPKiB
+			untouched += max(0, m.SizeKiB-m.RSSKiB-m.SwapKiB)
+		}
+		part.Aligned = page > 0 && (int64(m.Start/1024)-m.guestKiB)%page == 0 && m.Start%1024 == 0
+		p.Aligned = p.Aligned && part.Aligned
+		p.Parts = append(p.Parts, part)
+		found += m.SizeKiB
+	}
+	rest := max(0, p.RAMKiB-p.Hugetlb())
+	p.ReservedKiB = min(rest, reserved)
+	rest -= p.ReservedKiB
+	p.THPKiB = min(rest, thp)
+	p.SmallKiB = rest - p.THPKiB
+	p.UntouchedKiB = min(p.SmallKiB, untouched)
+	p.Preallocated = found >= p.RAMKiB && p.ReservedKiB == 0 && p.UntouchedKiB == 0
+	huge := p.RAMKiB - p.SmallKiB
 	switch {
 	case huge <= 0:
 		p.Verdict = NoHuge
@@ -98,10 +164,9 @@ func (h Host) Prove(pid int, ramKiB int64) (Proof, error) {
 	default:
 		p.Verdict = AllHuge
 	}
-	if ramKiB > 0 {
-		p.BackedPercent = float64(huge*1000/ramKiB) / 10 // rounded down: 100 is all of it
+	if p.RAMKiB > 0 {
+		p.BackedPercent = float64(huge*1000/p.RAMKiB) / 10 // rounded down: 100 is all of it
 	}
-	return p, nil
 }
 
 // parseStatusHugetlb reads the KiB on hugetlb pages from /proc/PID/status:
@@ -157,34 +222,4 @@ func parseNumaMaps(r io.Reader) []numaMap {
 		maps = append(maps, m)
 	}
 	return maps
-}
-
-// parseSmapsTHP sums the KiB of transparent huge pages in the mappings of
-// /proc/PID/smaps that may be a guest's RAM: writable and not executable, which
-// leaves out the code that QEMU's TCG makes.
-//
-//	7f1c40000000-7f1c80000000 rw-p 00000000 00:00 0
-//	AnonHugePages:    1048576 kB
-func parseSmapsTHP(r io.Reader) int64 {
-	var sum int64
-	ram := false
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, 1<<20)
-	for scan.Scan() {
-		fields := strings.Fields(scan.Text())
-		if len(fields) < 2 {
-			continue
-		}
-		key, isValue := strings.CutSuffix(fields[0], ":")
-		if !isValue {
-			ram = strings.HasPrefix(fields[1], "rw-")
-			continue
-		}
-		if ram && (key == "AnonHugePages" || key == "ShmemPmdMapped") {
-			if kib, err := strconv.ParseInt(fields[1], 10, 52); err == nil && kib > 0 {
-				sum += kib
-			}
-		}
-	}
-	return sum
 }

@@ -2,24 +2,27 @@ package hostprep
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
-	"strings"
+	"slices"
+
+	"vmhuge/internal/pages"
 )
 
 // THP is the host's setting of transparent huge pages.
 type THP struct {
 	Enabled string `json:"enabled"` // always, madvise, never; "": the kernel has none
 	Defrag  string `json:"defrag"`
+	Shmem   string `json:"shmem_enabled"` // of shared memory
 }
+
+var thpDir = []string{"sys", "kernel", "mm", "transparent_hugepage"}
 
 // THP reads the settings below /sys/kernel/mm/transparent_hugepage.
 func (h Host) THP() (THP, error) {
 	var thp THP
-	for name, to := range map[string]*string{"enabled": &thp.Enabled, "defrag": &thp.Defrag} {
-		text, err := h.Root.Read("sys", "kernel", "mm", "transparent_hugepage", name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return THP{}, nil
-		}
+	for name, to := range map[string]*string{"enabled": &thp.Enabled, "defrag": &thp.Defrag, "shmem_enabled": &thp.Shmem} {
+		text, err := h.readTHP(h.thpFile(name)...)
 		if err != nil {
 			return THP{}, err
 		}
@@ -28,11 +31,41 @@ func (h Host) THP() (THP, error) {
 	return thp, nil
 }
 
-// parseChoice reads the chosen word of a kernel file that lists all:
-//
-//	always [madvise] never
-func parseChoice(text string) string {
-	_, rest, _ := strings.Cut(text, "[")
-	word, _, _ := strings.Cut(rest, "]")
-	return word
+// readTHP reads a setting; "": the kernel has none of that name.
+func (h Host) readTHP(name ...string) (string, error) {
+	text, err := h.Root.Read(append(slices.Clone(thpDir), name...)...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return text, err
+}
+
+// thpFile returns the file that decides a setting: since Linux 6.8 each size of
+// page has its own, which usually inherits the one for all.
+func (h Host) thpFile(name string) []string {
+	size, err := h.thpSize()
+	own := []string{fmt.Sprintf("hugepages-%dkB", size.KiB()), name}
+	if text, readErr := h.readTHP(own...); err != nil || readErr != nil || text == "" || parseChoice(text) == "inherit" {
+		return []string{name}
+	}
+	return own
+}
+
+// thpSize is the size of a transparent huge page.
+func (h Host) thpSize() (pages.Size, error) {
+	bytes, err := h.Root.ReadInt(append(slices.Clone(thpDir), "hpage_pmd_size")...)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && bytes < pages.KiB {
+		return pages.Size2MiB, nil
+	}
+	return pages.Size(bytes), err
+}
+
+// smallPage is the host's small page: a page table of entries of 8 bytes fills
+// one, and what it spans is a huge page.
+func smallPage(huge pages.Size) pages.Size {
+	small := pages.Size(4 * pages.KiB)
+	for small*small/8 < huge {
+		small *= 2
+	}
+	return small
 }

@@ -163,7 +163,7 @@ func (l *Launcher) Only() (string, error) {
 		if err != nil {
 			continue
 		}
-		if demand, _, err := l.demand(d); err == nil && demand.Backing == pages.Hugetlb {
+		if demand, _, err := l.demand(d); err == nil && demand.Backing != pages.None {
 			enabled = append(enabled, name)
 		}
 		_ = d.Free()

@@ -55,11 +55,12 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 		return e, err
 	}
 	former, _ := xml.Demand(d.xml, 0)
-	want.Ours = copies.has(d.uuid) && former.Backing == pages.Hugetlb
+	want.Ours = copies.has(d.uuid) && (former.Backing == pages.Hugetlb || former.Backing == pages.THP)
 	doc, err := l.rewrite(d, want)
 	if err != nil {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
+	e.Warnings = Costs(d.xml, doc)
 	if !want.DryRun && !bytes.Equal(doc, d.xml) {
 		// The first copy stays: it is the one that no enable has touched.
 		if e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours); err != nil {
@@ -84,7 +85,7 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 
 // rewrite settles by the host what the user left to vmhuge, and rewrites.
 func (l *Launcher) rewrite(d *domain, want Want) ([]byte, error) {
-	if l.session && want.Source == "" {
+	if l.session && want.Source == "" && !want.THP {
 		// An unprivileged daemon knows no hugetlbfs mount; memfd needs none.
 		want.Source = "memfd"
 	}
@@ -121,6 +122,22 @@ func RewriteXML(doc []byte, want Want) ([]byte, error) {
 	}
 	backing.Threads = demand.PreallocThreads(want.CPUs)
 	return xml.Rewrite(doc, backing)
+}
+
+// Costs says what the user may not expect of a document that is put on
+// transparent huge pages.
+func Costs(before, after []byte) []string {
+	was, _ := xml.Demand(before, 0)
+	is, err := xml.Demand(after, 0)
+	switch {
+	case err != nil || is.Backing != pages.THP:
+		return nil
+	case is.Shared:
+		return []string{"its virtiofs or vhost-user devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages; vmhuge enable --size 2M --source memfd gives it reserved ones"}
+	case was.Shared:
+		return []string{"its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)"}
+	}
+	return nil
 }
 
 // hasPages says whether the pools hold what the guest would take with a

@@ -48,7 +48,7 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	}
 	// The ledger is root's. Who is not has pages that are there already, and
 	// the kernel lets only so many guests take them.
-	root := os.Geteuid() == 0
+	root := os.Geteuid() == 0 && r.Backing == pages.Hugetlb
 	// Pages that were missing a moment ago, while other guests started, may be
 	// there now: that is for the ledger to say.
 	mayHold := r.Fixable || r.Verdict == hostprep.NoMemory && root

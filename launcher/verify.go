@@ -1,9 +1,13 @@
 package launcher
 
 import (
+	"context"
+	"time"
+
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
 	"vmhuge/xml"
 
 	"libvirt.org/go/libvirt"
@@ -24,6 +28,30 @@ func (l *Launcher) Verify(name string) (Report, error) {
 		return r, advice.New("verifying "+d.name, "it does not run", "start it: vmhuge start "+d.name)
 	}
 	return l.running(d, r)
+}
+
+// Wait is Verify, again and again while the kernel turns small pages into huge
+// ones, until all of the RAM is on huge pages or the time is over. grew hears
+// of every proof that is not the one before.
+func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration, grew func(Report)) (Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	huge := int64(-1)
+	for {
+		r, err := l.Verify(name)
+		if err != nil || r.Proof.Verdict == hostprep.AllHuge {
+			return r, err
+		}
+		if now := r.Proof.RAMKiB - r.Proof.SmallKiB; now != huge {
+			huge = now
+			grew(r)
+		}
+		select {
+		case <-ctx.Done():
+			return r, nil
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // prove reads the memory of a running domain's QEMU.
@@ -54,10 +82,10 @@ func (l *Launcher) prove(d *domain) (hostprep.Proof, error) {
 		return hostprep.Proof{}, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
 	}
 	ram := int64(info.MaxMem)
-	for _, item := range demand.Items {
-		if item.Pages == 0 {
-			ram -= item.MemoryKiB // virtio-mem: not plugged yet
+	for _, backend := range demand.Backends {
+		if backend.Kind == pages.VirtioMem {
+			ram -= backend.MemoryKiB // not plugged yet
 		}
 	}
-	return l.host.Prove(qemu.PID, ram)
+	return l.host.Prove(qemu.PID, ram, demand.Backends...)
 }

@@ -29,8 +29,11 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	demand := pages.Demand{
 		Domain: dom.Name, UUID: dom.UUID, Type: dom.Type,
 		Backing: pages.None, Items: []pages.Item{}, Auto: tune.auto,
-		Elastic: shared(dom) || len(dom.Memorydevs) > 0,
-		Locked:  dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
+		Shared: shared(dom), Elastic: shared(dom) || len(dom.Memorydevs) > 0,
+		Locked: dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
+	}
+	if d.wantsTHP() {
+		demand.Backing = pages.THP
 	}
 	demand.EmulatorCPUs, demand.Partition = emulatorCPUs(dom), partition(dom)
 	if dom.ID != nil {
@@ -40,6 +43,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		demand.CPUSetNodes = tune.nodes
 	}
 	for _, b := range found {
+		demand.Backends = append(demand.Backends, pages.Backend{Kind: b.kind, MemoryKiB: b.kib})
 		if b.page == smallPage {
 			continue
 		}

@@ -21,7 +21,7 @@ func Drop(doc []byte) ([]byte, error) {
 		return doc, nil
 	}
 	out := e.bytes()
-	if left, err := Demand(out, 0); err != nil || left.Backing != pages.None {
+	if left, err := Demand(out, 0); err != nil || left.Backing == pages.Hugetlb {
 		return nil, refusal(&d.domain, "", "it can't be taken off huge pages: %v", err)
 	}
 	return out, nil

@@ -30,6 +30,7 @@ func wish(b byte) Backing {
 		Threads:  []int{0, 3, -1, 0}[b>>4&3],
 		Keep:     b>>6&1 == 1,
 		Round:    b>>7&1 == 0,
+		THP:      b>>2&3 == 3,
 	}
 }
 

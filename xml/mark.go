@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/xml"
 	"strings"
+
+	"vmhuge/internal/pages"
 )
 
 // The mark is one element in <metadata>, which libvirt keeps as it is while it
@@ -12,6 +14,7 @@ import (
 // ours had none before; that is the usual case, and needs no mark.
 const (
 	mark      = "metadata/former"
+	backedBy  = "backing" // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
 	namespace = "urn:vmhuge:1"
 )
 
@@ -68,7 +71,7 @@ func (e *editor) former(at string) *former {
 // writeMark writes the mark where one is needed, and takes it out where not.
 func (e *editor) writeMark() {
 	el := e.root.child("metadata").child(mark)
-	needless := len(e.formers) == 0 || len(e.formers) == 1 && e.formers[0].At == "hugepages" && e.formers[0].Text == ""
+	needless := !e.thp && (len(e.formers) == 0 || len(e.formers) == 1 && e.formers[0].At == "hugepages" && e.formers[0].Text == "")
 	if needless {
 		if el != nil {
 			e.fill("metadata", []change{{el: el}})
@@ -77,7 +80,11 @@ func (e *editor) writeMark() {
 	}
 	e.fill("metadata", []change{{el, func(lead string) string {
 		var b strings.Builder
-		b.WriteString("<vmhuge:former xmlns:vmhuge='" + namespace + "'>")
+		b.WriteString("<vmhuge:former xmlns:vmhuge='" + namespace + "'")
+		if e.thp {
+			b.WriteString(" " + backedBy + "='" + string(pages.THP) + "'")
+		}
+		b.WriteString(">")
 		for _, was := range e.formers {
 			b.WriteString(e.deeper(lead) + "<vmhuge:was at='" + was.At + "'")
 			if now := e.state(was.At); now != "" {

@@ -75,6 +75,9 @@ func (e *editor) round() error {
 	}
 	wanted, grown := map[string]int64{}, int64(0)
 	for _, b := range found {
+		if e.thp {
+			b.page = pages.Size2MiB
+		}
 		if b.page == smallPage || b.page == 0 || b.kind == pages.VirtioMem {
 			continue
 		}

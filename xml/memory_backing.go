@@ -14,7 +14,7 @@ import (
 // The children of <memoryBacking> that are ours to write.
 var backing = []string{"hugepages", "source", "allocation"}
 
-// back changes <memoryBacking> to what is wanted.
+// back changes <memoryBacking> to the wanted hugetlb pages.
 func (e *editor) back(want Backing) {
 	if e.domain.MemoryBacking == nil {
 		e.domain.MemoryBacking = &libvirtxml.DomainMemoryBacking{}
@@ -114,5 +114,9 @@ func (e *editor) restoreBacking() {
 func shared(dom *domain) bool {
 	b := dom.MemoryBacking
 	return source(dom) == "memfd" || b != nil && b.MemoryAccess != nil && b.MemoryAccess.Mode == "shared" ||
-		slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
+		sharedCell(dom)
+}
+
+func sharedCell(dom *domain) bool {
+	return slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
 }

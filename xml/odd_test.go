@@ -101,6 +101,8 @@ var backings = []Backing{
 	{PageSize: pages.Size2MiB, Source: "memfd", Threads: 4, Round: true},
 	{PageSize: pages.Size1GiB, Source: "file", Threads: -1, Round: true},
 	{Source: "file"},
+	{THP: true},
+	{THP: true, Threads: 3, Round: true},
 }
 
 // holds checks what must hold for every document and wish.
@@ -116,8 +118,12 @@ func holds(t *testing.T, doc []byte, want Backing) {
 	if again, err := Rewrite(out, want); err != nil || !bytes.Equal(again, out) {
 		t.Fatalf("%+v: twice is not once: %v\n%s\n%s", want, err, out, again)
 	}
+	backing := pages.Hugetlb
+	if want.THP {
+		backing = pages.THP
+	}
 	demand, err := Demand(out, 0)
-	if err != nil || demand.Backing != pages.Hugetlb {
+	if err != nil || demand.Backing != backing {
 		t.Errorf("%+v: the demand is %+v, %v\n%s", want, demand, err, out)
 	}
 	if diff := cmp.Diff(strangers(t, doc), strangers(t, out)); diff != "" {
@@ -129,8 +135,9 @@ func holds(t *testing.T, doc []byte, want Backing) {
 	if back, err := Revert(out); err != nil || !bytes.Equal(back, doc) {
 		t.Errorf("%+v: reverting gives %v\n%q, not\n%q", want, err, back, doc)
 	}
-	// Through another size, which keeps the first text in mind.
+	// Through other pages, which keep the first text in mind.
 	other := want
+	other.THP = false
 	other.PageSize, other.Ours, other.Source, other.Threads, other.Round = 4*pages.Size2MiB, true, "file", 9, true
 	out2, err := Rewrite(out, other)
 	if err != nil {
@@ -218,6 +225,7 @@ func collapse(tokens []string) []string {
 var ours = map[string]bool{
 	" domain/ memoryBacking/ hugepages":          true,
 	" domain/ memoryBacking/ source":             true,
+	" domain/ memoryBacking/ access":             true,
 	" domain/ memoryBacking/ allocation":         true,
 	" domain/ metadata/" + namespace + " former": true,
 }

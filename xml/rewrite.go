@@ -9,12 +9,14 @@ type Backing struct {
 	Source   string     // file, memfd; "": as it is
 	Threads  int        // of the allocation; 0: as it is, -1: none
 	Round    bool       // raise memory to a multiple of the page
+	THP      bool       // transparent huge pages: none of PageSize, Keep and Source
 	// Ours says that the <hugepages> that stand there without a mark are of an
 	// earlier Rewrite: Revert then need not bring them back.
 	Ours bool
 }
 
-// Rewrite puts the guest on huge pages. All bytes but those of the elements
+// Rewrite puts the guest on huge pages, and takes back what an earlier one has
+// done for pages of the other sort, reserved or transparent. All bytes but those of the elements
 // concerned stay, and Revert brings these back. It refuses what libvirt or QEMU
 // would not start, and memory that does not fill its last page.
 func Rewrite(doc []byte, want Backing) ([]byte, error) {
@@ -22,12 +24,27 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if want.THP != d.wantsTHP() && (want.Ours || d.root.child("metadata").child(mark) != nil) {
+		if doc, err = Revert(doc); err == nil {
+			d, err = parse(doc)
+		}
+		if err != nil {
+			return nil, err
+		}
+		want.Ours = false
+	}
 	dom := &d.domain
 	if want.PageSize != 0 && want.PageSize <= smallPage {
 		return nil, refusal(dom, "take 2M or 1G", "pages of %s are not huge", want.PageSize)
 	}
-	e := &editor{document: d, formers: d.formers(want.Ours)}
-	e.back(want)
+	e := &editor{document: d, thp: want.THP, formers: d.formers(want.Ours)}
+	if want.THP {
+		if err := e.backTHP(want.Threads); err != nil {
+			return nil, err
+		}
+	} else {
+		e.back(want)
+	}
 	if want.Round {
 		if err := e.round(); err != nil {
 			return nil, err
@@ -42,7 +59,7 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if len(e.edits) == 0 {
+	if len(e.edits) == 0 && want.THP == d.wantsTHP() {
 		return doc, nil
 	}
 	e.writeMark()

@@ -11,6 +11,7 @@ import (
 // changed along, so that they can be read as they will be.
 type editor struct {
 	*document
+	thp     bool // the guest is put on transparent huge pages
 	formers []former
 	edits   []edit
 }

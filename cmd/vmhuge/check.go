@@ -64,9 +64,9 @@ func (p *program) showReport(r launcher.Report) {
 	case r.Proof != nil:
 		p.say("%s: %s, %s", name, r.State, proofWords(*r.Proof))
 	case r.Ready:
-		p.say("%s: ready, takes %s", name, orNone(totalsWords(r.Totals)))
+		p.say("%s: ready, takes %s", name, takesWords(r.Backing, r.Totals))
 	case r.Fixable:
-		say("%s: not ready (%s), takes %s; vmhuge start would make it so", name, r.Verdict, orNone(totalsWords(r.Totals)))
+		say("%s: not ready (%s), takes %s; vmhuge start would make it so", name, r.Verdict, takesWords(r.Backing, r.Totals))
 	default:
 		say("%s: not ready (%s)", name, r.Verdict)
 	}

@@ -54,7 +54,11 @@ func (p *program) disableCommand() *cli.Command {
 
 const sizeHelp = `Without --size the pages are those that the XML states, else of 2 MiB. auto: of
 1 GiB where the host has enough of them free and the guest fits, else of 2 MiB.
-default: the host's default size, <hugepages/> without a size.`
+default: the host's default size, <hugepages/> without a size.
+
+--thp takes no pages of the pools: the memory becomes private, anonymous, and all
+of it is allocated at start, for which the kernel takes huge pages where it has
+any. It can be swapped and ballooned. What has to be shared stays shared.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {
@@ -63,6 +67,7 @@ func rewriteFlags() []cli.Flag {
 		&cli.StringFlag{Name: "source", Usage: "`SOURCE` of the memory: file (a hugetlbfs mount) or memfd (needs no mount)"},
 		&cli.StringFlag{Name: "threads", Usage: "get the memory with `N` threads, auto (what QEMU can use) or none (QEMU's choice)"},
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page"},
+		&cli.BoolFlag{Name: "thp", Usage: "transparent huge pages instead of reserved ones"},
 	}
 }
 
@@ -101,6 +106,13 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 		want.Threads = int(n)
 	}
 	want.Round = c.Bool("round")
+	if want.THP = c.IsSet("thp") && c.Bool("thp"); want.THP {
+		for _, name := range []string{"size", "source"} {
+			if c.IsSet(name) {
+				return want, usage("--thp takes pages of no pool: it goes without --%s", name)
+			}
+		}
+	}
 	if c.IsSet("dry-run") {
 		want.DryRun = c.Bool("dry-run")
 	}
@@ -134,7 +146,10 @@ func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
 }
 
 func backingWords(e launcher.Edit) string {
-	if e.Backing == pages.Hugetlb {
+	switch e.Backing {
+	case pages.THP:
+		return "on transparent huge pages"
+	case pages.Hugetlb:
 		return "on huge pages: " + totalsWords(pages.Demand{Items: e.Demand}.Totals())
 	}
 	return "not on huge pages"
@@ -154,6 +169,14 @@ func totalsWords(totals []pages.Total) string {
 		}
 	}
 	return text
+}
+
+// takesWords says what a guest of that backing takes.
+func takesWords(backing pages.Backing, totals []pages.Total) string {
+	if backing == pages.THP {
+		return "transparent huge pages"
+	}
+	return orNone(totalsWords(totals))
 }
 
 func plural(n int64, word string) string {

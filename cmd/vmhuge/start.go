@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"vmhuge/hostprep"
 	"vmhuge/launcher"
 )
 
@@ -57,6 +58,9 @@ func (p *program) showStart(r launcher.Report, dryRun bool) {
 		return
 	}
 	for _, f := range r.Findings {
+		if f.Severity != hostprep.Blocker {
+			continue // advice
+		}
 		for _, change := range f.Changes {
 			p.say("  would: %s", change)
 		}

@@ -73,7 +73,7 @@ func (p *program) status(names []string) error {
 	for _, d := range s.Domains {
 		back := map[string]string{"": "", "kernel": "; the kernel frees what was added when QEMU ends",
 			"hook": "; the hook gives back what was added", "vmhuge": "; vmhuge stop, or its next run, gives back what was added"}
-		p.say("guest  %s: %s, %s%s", oneLine(d.Name), d.State, orNone(totalsWords(d.Totals)), back[d.GivenBackBy])
+		p.say("guest  %s: %s, %s%s", oneLine(d.Name), d.State, takesWords(d.Backing, d.Totals), back[d.GivenBackBy])
 	}
 	p.say("hook   %s", hookWords(s.Hook))
 	for _, f := range s.Hook.Findings {

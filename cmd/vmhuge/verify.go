@@ -18,10 +18,32 @@ func (p *program) verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "show from the kernel's accounting which pages a running guest's RAM is on",
 		ArgsUsage: "DOMAIN…",
+		Description: `RAM is aligned if guest and host addresses agree modulo the huge page: only then
+the processor maps the guest by it. Pages that are reserved and not used yet are
+told apart from those in use.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "wait", Usage: "show how the kernel makes huge pages of small ones, until it has made all"},
+			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than that: a `TIME` such as 90s or 5m", Value: "60s"},
+		},
 		Action: func(c *cli.Context) error {
+			timeout, err := parseTimeout(c.String("timeout"))
+			if err != nil {
+				return err
+			}
+			if c.IsSet("timeout") && !c.Bool("wait") {
+				return usage("--timeout is how long --wait waits")
+			}
 			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+				verify := l.Verify
+				if c.Bool("wait") {
+					verify = func(name string) (launcher.Report, error) {
+						return l.Wait(c.Context, name, timeout, func(r launcher.Report) {
+							p.say("%s: %s …", oneLine(r.Name), proofWords(*r.Proof))
+						})
+					}
+				}
 				return each(p, names, func(name string) (verified, error) {
-					r, err := l.Verify(name)
+					r, err := verify(name)
 					v := verified{Name: r.Name, UUID: r.UUID, State: r.State}
 					if r.Proof != nil {
 						v.Proof = *r.Proof
@@ -60,11 +82,27 @@ func (p *program) showVerified(v verified) {
 	if v.THPKiB > 0 {
 		p.say("  %s on transparent huge pages", pages.FormatBytes(v.THPKiB*pages.KiB))
 	}
-	if v.SmallKiB > 0 {
-		p.say("  %s on small pages", pages.FormatBytes(v.SmallKiB*pages.KiB))
+	if v.ReservedKiB > 0 {
+		p.say("  %s on hugetlb pages that are reserved and not used yet", pages.FormatBytes(v.ReservedKiB*pages.KiB))
+	}
+	if small := v.SmallKiB - v.UntouchedKiB; small > 0 {
+		p.say("  %s on small pages", pages.FormatBytes(small*pages.KiB))
+	}
+	if v.UntouchedKiB > 0 {
+		p.say("  %s not touched yet", pages.FormatBytes(v.UntouchedKiB*pages.KiB))
 	}
 	for _, node := range slices.Sorted(maps.Keys(v.ByNode)) {
 		p.say("  node %s holds %s", node, pages.FormatBytes(v.ByNode[node]*pages.KiB))
+	}
+	for _, part := range v.Parts {
+		if !part.Aligned {
+			p.say("  not aligned: %s of RAM start at %s, where the guest's huge pages don't lie on the host's", pages.FormatBytes(part.KiB*pages.KiB), part.Address)
+		}
+	}
+	if v.KVM != nil {
+		p.say("  KVM has mapped %d pages of 4 KiB, %d of 2 MiB, %d of 1 GiB", v.KVM.Small, v.KVM.Huge, v.KVM.Giant)
+	} else if v.KVMUnknown != "" {
+		p.say("  KVM's pages: %s", v.KVMUnknown)
 	}
 	p.say("  read from %s", strings.Join(v.Evidence, ", "))
 }

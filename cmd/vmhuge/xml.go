@@ -26,7 +26,13 @@ func (p *program) xmlCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return p.filter(c, func(doc []byte) ([]byte, error) { return launcher.RewriteXML(doc, want) })
+				return p.filter(c, func(doc []byte) ([]byte, error) {
+					out, err := launcher.RewriteXML(doc, want)
+					for _, cost := range launcher.Costs(doc, out) {
+						p.warn("%s", cost)
+					}
+					return out, err
+				})
 			},
 		}, {
 			Name: "disable", Usage: "take huge pages out of a domain XML again", ArgsUsage: "[FILE|-]",
@@ -89,7 +95,7 @@ func (p *program) xmlDemand(c *cli.Context) error {
 			"backing": demand.Backing, "demand": demand.Items, "totals": totals})
 		return nil
 	}
-	p.say("%s: %s", oneLine(demand.Domain), orNone(totalsWords(totals)))
+	p.say("%s: %s", oneLine(demand.Domain), takesWords(demand.Backing, totals))
 	return nil
 }
 

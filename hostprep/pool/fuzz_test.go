@@ -85,10 +85,15 @@ func FuzzParseFileName(f *testing.F) {
 	})
 }
 
-func FuzzParseSmapsHugetlb(f *testing.F) {
+func FuzzParseSmaps(f *testing.F) {
 	f.Add(someSmaps)
 	f.Fuzz(func(t *testing.T, text string) {
-		mapped, faulted := parseSmapsHugetlb(text)
+		for _, m := range ParseSmaps(text) {
+			if m.End < m.Start || min(m.SizeKiB, m.PageKiB, m.RSSKiB, m.SwapKiB, m.THPKiB, m.HugetlbKiB) < 0 || strings.Contains(m.Name, "\n") {
+				t.Errorf("%+v", m)
+			}
+		}
+		mapped, faulted := sumHugetlb(ParseSmaps(text))
 		for size, n := range mapped {
 			if size <= 0 || n < 0 {
 				t.Errorf("%d of %d", n, size)

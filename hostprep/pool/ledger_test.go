@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -140,6 +141,24 @@ func TestGrowFailsLater(t *testing.T) {
 	}
 }
 
+// What a guest has taken since the ledger was opened does not count any more.
+func TestPendingNow(t *testing.T) {
+	root := fixture(t, oneNode, us())
+	l := open(t, root)
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(9)}))
+	if diff := cmp.Diff([]Pending{{takes(9)[0], 9, 9}}, l.Pending("")); diff != "" {
+		t.Error(diff)
+	}
+	proc := root.Path("proc", "700")
+	for _, f := range txtar.Parse([]byte(qemu(700, web1) + smaps(700, 9))).Files {
+		write(t, filepath.Join(proc, filepath.Base(f.Name)), string(f.Data))
+	}
+	write(t, filepath.Join(proc, "cmdline"), "qemu-system\x00-uuid\x00"+web1+"\x00")
+	if left := l.Pending(""); len(left) > 0 {
+		t.Error(left)
+	}
+}
+
 // A guest that was announced must come in time.
 func TestUntil(t *testing.T) {
 	for until, want := range map[time.Duration]int{-2 * time.Second: 0, time.Hour: 1} {
@@ -187,7 +206,7 @@ func onDisk(name, text string) string {
 
 // smaps is a process that has n pages of 2 MiB.
 func smaps(pid int, n int) string {
-	return fmt.Sprintf("-- proc/%d/smaps --\nSize: %d kB\nKernelPageSize: 2048 kB\nPrivate_Hugetlb: %d kB\nVmFlags: rd ht sd\n", pid, n*2048, n*2048)
+	return fmt.Sprintf("-- proc/%d/smaps --\n7f0000000000-7f0100000000 rw-s 00000000 00:2b 93 /a\nSize: %d kB\nKernelPageSize: 2048 kB\nPrivate_Hugetlb: %d kB\nVmFlags: rd ht sd\n", pid, n*2048, n*2048)
 }
 
 // What a kill -9 leaves, at every moment, and what the next run makes of it.

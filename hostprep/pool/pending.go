@@ -1,9 +1,6 @@
 package pool
 
 import (
-	"strconv"
-	"strings"
-
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -52,57 +49,26 @@ func (c Claim) pending(root hostfs.Root) []Pending {
 // kernel has then promised to it, and how many it has. A process that is gone
 // or may not be looked at has none: its claim then counts in full.
 func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64) {
-	text, err := root.Read("proc", strconv.Itoa(pid), "smaps")
+	mappings, err := ReadMappings(root, pid)
 	if err != nil {
 		return nil, nil
 	}
-	return parseSmapsHugetlb(text)
+	return sumHugetlb(mappings)
 }
 
-// parseSmapsHugetlb adds up the hugetlb mappings in /proc/PID/smaps. One with
-// the flag nr (virtio-mem's) was mapped without a promise.
-//
-//	7f3c40000000-7f3c44000000 rw-s 00000000 00:2b 93 /dev/hugepages/libvirt/qemu/1-web1/…
-//	Size:              65536 kB
-//	KernelPageSize:     2048 kB
-//	Shared_Hugetlb:        0 kB
-//	Private_Hugetlb:   65536 kB
-//	VmFlags: rd wr sh mr mw me ms de ht sd
-func parseSmapsHugetlb(text string) (mapped, faulted map[pages.Size]int64) {
+// sumHugetlb adds up the hugetlb mappings. One with the flag nr (virtio-mem's)
+// was mapped without a promise.
+func sumHugetlb(mappings []Mapping) (mapped, faulted map[pages.Size]int64) {
 	mapped, faulted = map[pages.Size]int64{}, map[pages.Size]int64{}
-	var size, page, used int64
-	for line := range strings.Lines(text) {
-		name, value, ok := strings.Cut(line, ":")
-		if !ok {
+	for _, m := range mappings {
+		if m.PageKiB <= 0 || !m.Has("ht") {
 			continue
 		}
-		switch name {
-		case "Size":
-			size, page, used = parseKB(value), 0, 0
-		case "KernelPageSize":
-			page = parseKB(value)
-		case "Shared_Hugetlb", "Private_Hugetlb":
-			used += parseKB(value)
-		case "VmFlags":
-			flags := " " + strings.TrimSpace(value) + " "
-			if page <= 0 || !strings.Contains(flags, " ht ") {
-				continue
-			}
-			if !strings.Contains(flags, " nr ") {
-				mapped[pages.SizeOfKiB(page)] += size / page
-			}
-			faulted[pages.SizeOfKiB(page)] += used / page
+		size := pages.SizeOfKiB(m.PageKiB)
+		if !m.Has("nr") {
+			mapped[size] += m.SizeKiB / m.PageKiB
 		}
+		faulted[size] += m.HugetlbKiB / m.PageKiB
 	}
 	return mapped, faulted
-}
-
-// parseKB reads "    65536 kB", 0 where it is something else.
-func parseKB(value string) int64 {
-	digits, _ := strings.CutSuffix(strings.TrimSpace(value), " kB")
-	n, err := strconv.ParseInt(digits, 10, 52)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
 }

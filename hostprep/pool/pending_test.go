@@ -33,8 +33,8 @@ Private_Hugetlb:       0 kB
 VmFlags: rd wr mr mw me ac sd
 `
 
-func TestParseSmapsHugetlb(t *testing.T) {
-	mapped, faulted := parseSmapsHugetlb(someSmaps)
+func TestSumHugetlb(t *testing.T) {
+	mapped, faulted := sumHugetlb(ParseSmaps(someSmaps))
 	if diff := cmp.Diff(map[pages.Size]int64{pages.Size2MiB: 32}, mapped); diff != "" {
 		t.Error(diff)
 	}

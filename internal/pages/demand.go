@@ -6,6 +6,7 @@ type Backing string
 // The backings of a guest's RAM.
 const (
 	Hugetlb Backing = "hugetlb" // pages of the kernel's hugetlb pools
+	THP     Backing = "thp"     // transparent huge pages
 	None    Backing = "none"    // plain pages
 )
 
@@ -47,6 +48,12 @@ type Item struct {
 	LaterPages int64 `json:"later_pages,omitempty"`
 }
 
+// Backend is one memory object of QEMU, on whatever pages.
+type Backend struct {
+	Kind      Kind
+	MemoryKiB int64
+}
+
 // Total is what a demand takes from the pools of one page size.
 type Total struct {
 	PageSize  Size  `json:"page_size_kib"`
@@ -61,6 +68,10 @@ type Demand struct {
 	Type    string  `json:"type"` // of <domain>: kvm, qemu
 	Backing Backing `json:"backing"`
 	Items   []Item  `json:"demand"` // in the order in which QEMU maps them
+	// Backends are all that the guest's memory is made of, in the order of Items.
+	Backends []Backend `json:"-"`
+	// Shared says that other processes may map some of it.
+	Shared bool `json:"-"`
 	// ID is what libvirt counts the guest as since it starts or runs; 0: it does
 	// not.
 	ID int `json:"-"`
@@ -114,6 +125,9 @@ func (d Demand) PreallocThreads(cpus int) int {
 	var largest int64
 	for _, item := range d.Items {
 		largest = max(largest, item.MemoryKiB)
+	}
+	for _, backend := range d.Backends {
+		largest = max(largest, backend.MemoryKiB)
 	}
 	threads := min(16, largest/(64*1024))
 	if cpus > 0 {

@@ -1,0 +1,108 @@
+package pool
+
+import (
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/hostfs"
+)
+
+// Mapping is one mapping of a process, as /proc/PID/smaps shows it.
+type Mapping struct {
+	Start, End uint64
+	Writable   bool
+	Executable bool
+	Name       string // its file, or what the kernel calls it; "": anonymous memory
+	SizeKiB    int64
+	PageKiB    int64
+	RSSKiB     int64 // of pages that are there; none of hugetlb pages
+	SwapKiB    int64
+	THPKiB     int64 // mapped as transparent huge pages
+	HugetlbKiB int64 // hugetlb pages that are there
+	flags      string
+}
+
+// Has says whether the mapping has one of the kernel's VmFlags: ht is of
+// hugetlb pages, nr of no reservation, hg of MADV_HUGEPAGE.
+func (m Mapping) Has(flag string) bool { return strings.Contains(m.flags, " "+flag+" ") }
+
+// ReadMappings reads /proc/PID/smaps.
+func ReadMappings(root hostfs.Root, pid int) ([]Mapping, error) {
+	text, err := root.Read("proc", strconv.Itoa(pid), "smaps")
+	return ParseSmaps(text), err
+}
+
+// ParseSmaps reads /proc/PID/smaps:
+//
+//	7f3c40000000-7f3c44000000 rw-s 00000000 00:2b 93 /dev/hugepages/libvirt/qemu/1-web1/…
+//	Size:              65536 kB
+//	KernelPageSize:     2048 kB
+//	Rss:                   0 kB
+//	AnonHugePages:         0 kB
+//	Shared_Hugetlb:        0 kB
+//	Private_Hugetlb:   65536 kB
+//	VmFlags: rd wr sh mr mw me ms de ht sd
+//
+// Source: Documentation/filesystems/proc.rst of the kernel.
+func ParseSmaps(text string) []Mapping {
+	var mappings []Mapping
+	var m *Mapping
+	for line := range strings.Lines(text) {
+		if first, ok := parseMapping(line); ok {
+			mappings = append(mappings, first)
+			m = &mappings[len(mappings)-1]
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || m == nil {
+			continue
+		}
+		switch name {
+		case "Size":
+			m.SizeKiB = parseKB(value)
+		case "KernelPageSize":
+			m.PageKiB = parseKB(value)
+		case "Rss":
+			m.RSSKiB = parseKB(value)
+		case "Swap":
+			m.SwapKiB = parseKB(value)
+		case "AnonHugePages", "ShmemPmdMapped":
+			m.THPKiB += parseKB(value)
+		case "Shared_Hugetlb", "Private_Hugetlb":
+			m.HugetlbKiB += parseKB(value)
+		case "VmFlags":
+			m.flags = " " + strings.TrimSpace(value) + " "
+		}
+	}
+	return mappings
+}
+
+// parseMapping reads the first line of a mapping.
+func parseMapping(line string) (Mapping, bool) {
+	first, rest, _ := strings.Cut(line, "-")
+	last, rest, _ := strings.Cut(rest, " ")
+	perms, rest, ok := strings.Cut(rest, " ")
+	start, err := strconv.ParseUint(first, 16, 64)
+	if err != nil || !ok || len(perms) != 4 {
+		return Mapping{}, false
+	}
+	end, err := strconv.ParseUint(last, 16, 64)
+	if err != nil || end < start {
+		return Mapping{}, false
+	}
+	m := Mapping{Start: start, End: end, Writable: perms[1] == 'w', Executable: perms[2] == 'x'}
+	if fields := strings.SplitN(rest, " ", 4); len(fields) == 4 { // offset, device, inode, name
+		m.Name = strings.TrimSpace(fields[3])
+	}
+	return m, true
+}
+
+// parseKB reads "    65536 kB", 0 where it is something else.
+func parseKB(value string) int64 {
+	digits, _ := strings.CutSuffix(strings.TrimSpace(value), " kB")
+	n, err := strconv.ParseInt(digits, 10, 52)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
