@@ -284,8 +284,13 @@ func (l limit) judge() Finding {
 	return f
 }
 
-// Takes is what a demand takes from the pools, and where.
-func Takes(d pages.Demand) []pool.Take {
+// NewClaim is the claim of a guest with that demand, without its owner.
+func NewClaim(d pages.Demand, uuid, name string) pool.Claim {
+	return pool.Claim{UUID: uuid, Name: name, Takes: takesOf(d), Elastic: d.Elastic}
+}
+
+// takesOf is what a demand takes from the pools, and where.
+func takesOf(d pages.Demand) []pool.Take {
 	cpuset, _ := parseNodes(d.CPUSetNodes)
 	takes := []pool.Take{}
 	for _, item := range d.Items {

@@ -64,7 +64,7 @@ func (r *rehearsal) start(c Candidate, force bool) (why string) {
 		why = fmt.Sprintf("%s of ordinary memory are needed, %s more than the host can give", mib(c.plain()+c.overhead()), mib(short))
 	}
 	if why == "" {
-		r.take(Takes(c.Demand))
+		r.take(takesOf(c.Demand))
 		if c.plain() > 0 {
 			r.plain += c.plain() + c.overhead()
 		}

@@ -6,6 +6,11 @@ import "vmhuge/internal/pages"
 // stayed as they are; nil: it would not, or nobody can tell.
 func (h Host) Short(guest Guest) *Finding {
 	guest.HeadroomKiB = 1 << 20 * pages.GiB / pages.KiB // whether they may grow is not asked
+	return h.Lacking(guest)
+}
+
+// Lacking is Short, and says too whether the pools can get what they lack.
+func (h Host) Lacking(guest Guest) *Finding {
 	findings, err := poolCheck.Detect(h, guest)
 	if err != nil {
 		return nil

@@ -143,7 +143,9 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 		return false, err
 	}
 	defer ledger.Close()
-	if err := ledger.Begin(pool.Claim{UUID: d.uuid, Name: d.name, Owner: owner, Takes: hostprep.Takes(demand), Elastic: demand.Elastic}); err != nil {
+	claim := hostprep.NewClaim(demand, d.uuid, d.name)
+	claim.Owner = owner
+	if err := ledger.Begin(claim); err != nil {
 		return false, err
 	}
 	if o.NoPrepare {

@@ -55,9 +55,9 @@ func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (r
 		return nil, err
 	}
 	defer ledger.Close()
-	err = ledger.Begin(pool.Claim{UUID: uuid, Name: guest.Demand.Domain, Owner: owner, Until: until.Unix(),
-		Takes: hostprep.Takes(guest.Demand), Elastic: guest.Demand.Elastic})
-	if err != nil {
+	claim := hostprep.NewClaim(guest.Demand, uuid, guest.Demand.Domain)
+	claim.Owner, claim.Until = owner, until.Unix()
+	if err := ledger.Begin(claim); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)

@@ -234,7 +234,7 @@ func (p *program) buffer(ctx context.Context, m *measurement, r *measured) (b *b
 		if guest.Pending, err = pool.ReadPending(p.host().Root, ""); err != nil {
 			return nil, giveBack, err
 		}
-		if short := p.lacking(guest); short != nil {
+		if short := p.host().Lacking(guest); short != nil {
 			return nil, giveBack, errors.New(short.Have + ", and " + short.Need + " are needed; root can add them")
 		}
 		b, err = bench.Map(r.Pages, r.PageSize, m.Memory)

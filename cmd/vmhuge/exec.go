@@ -119,7 +119,7 @@ func newUUID() string {
 
 // showExec prints the command line and, as comments, what would be done.
 func (p *program) showExec(e *execution) error {
-	short := p.lacking(e.guest)
+	short := p.host().Lacking(e.guest)
 	code := exitDone
 	if short != nil && !short.Fixable {
 		code = exitNoMemory

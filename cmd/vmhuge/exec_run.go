@@ -90,7 +90,7 @@ func exitCode(state *os.ProcessState) int {
 // way undoes it.
 func (p *program) getPages(ctx context.Context, e *execution, signals <-chan os.Signal) error {
 	if os.Geteuid() != 0 {
-		if short := p.lacking(e.guest); short != nil {
+		if short := p.host().Lacking(e.guest); short != nil {
 			return p.rootMust(e, short)
 		}
 		return nil
@@ -130,7 +130,7 @@ func (p *program) getPages(ctx context.Context, e *execution, signals <-chan os.
 	if taken || slices.ContainsFunc(claims, func(c pool.Claim) bool { return c.UUID == e.UUID && c.Phase != pool.Owed }) {
 		return advice.New("starting "+oneLine(e.Name), "a guest with the UUID "+e.UUID+" is running", "give it another -uuid, or none")
 	}
-	e.changed, err = p.hold(ctx, ledger, pool.Claim{UUID: e.UUID, Name: e.Name, Takes: hostprep.Takes(e.Demand), Elastic: e.Demand.Elastic}, e.guest)
+	e.changed, err = p.hold(ctx, ledger, hostprep.NewClaim(e.Demand, e.UUID, e.Name), e.guest)
 	if err == nil && ctx.Err() != nil {
 		_, _, err = ledger.Release(e.UUID)
 		err = errors.Join(advice.New("starting "+oneLine(e.Name), "interrupted", "its pages went back"), err)

@@ -27,23 +27,6 @@ func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, er
 	return ledger, nil
 }
 
-// lacking says what the pools lack of a guest's pages, and whether they can get
-// it; nil: nothing, or nobody can tell.
-func (p *program) lacking(guest hostprep.Guest) *hostprep.Finding {
-	for _, check := range hostprep.Checks() {
-		if check.Name != "pool" {
-			continue
-		}
-		findings, _ := check.Detect(p.host(), guest)
-		for _, f := range findings {
-			if f.Severity == hostprep.Blocker && f.Verdict == hostprep.NoMemory {
-				return &f
-			}
-		}
-	}
-	return nil
-}
-
 // hold gets the pages that a guest lacks, or a measurement, all or nothing, for
 // as long as it runs: should this process end before there is a QEMU with the
 // claim's UUID, the next run of anything gives them back.
