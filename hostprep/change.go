@@ -18,12 +18,14 @@ type ChangeKind string
 // The kinds of changes, and how From and To are written. "" is: not there.
 const (
 	KindChmod ChangeKind = "chmod" // of a folder: 0755
+	KindChown ChangeKind = "chown" // of a folder: 0:107
 	KindMkdir ChangeKind = "mkdir" // mode and owner: 0755 0:0
 	KindRmdir ChangeKind = "rmdir" // the same
 	KindMount ChangeKind = "mount" // a hugetlbfs: its options, pagesize=2M
 	KindPool  ChangeKind = "pool"  // a pool's nr_hugepages; pool.Ledger makes it
 	KindFile  ChangeKind = "file"  // of a small file: mode and owner, and from the next line on its text
 	KindSysfs ChangeKind = "sysfs" // of a file of sysfs that is one value, or lists those there are: madvise
+	KindLink  ChangeKind = "link"  // a symbolic link: where it points
 	KindCopy  ChangeKind = "copy"  // of a program: mode, owner and hash, 0755 0:0 sha256:3a7b…
 )
 
@@ -43,16 +45,22 @@ func (c Change) String() string {
 	switch {
 	case c.Kind == KindChmod:
 		return fmt.Sprintf("chmod %s %s (was %s)", c.To, c.Path, c.From)
+	case c.Kind == KindChown:
+		return fmt.Sprintf("chown %s %s (was %s)", c.To, c.Path, c.From)
 	case c.Kind == KindPool || c.Kind == KindSysfs:
 		return fmt.Sprintf("echo %s > %s (was %s)", c.To, c.Path, c.From)
 	case c.Kind == KindMount && c.To != "":
 		return fmt.Sprintf("mount -t hugetlbfs -o %s hugetlbfs %s", c.To, c.Path)
 	case c.Kind == KindMount:
 		return fmt.Sprintf("umount %s (was %s)", c.Path, c.From)
-	case c.isFile() && c.To == "":
+	case c.To == "" && (c.isFile() || c.Kind == KindLink):
 		return "rm " + c.Path
+	case c.Kind == KindLink:
+		return fmt.Sprintf("ln -s %s %s", c.To, c.Path)
 	case c.Kind == KindCopy:
 		return fmt.Sprintf("install -m %s %s %s", mode, c.Source, c.Path)
+	case c.Kind == KindFile && c.From != "":
+		return c.edit()
 	case c.Kind == KindFile:
 		_, text, _ := strings.Cut(c.To, "\n")
 		return fmt.Sprintf("printf '%s' > %s", printfText.Replace(text), c.Path)
@@ -89,7 +97,7 @@ func (c Change) isFile() bool { return c.Kind == KindFile || c.Kind == KindCopy 
 
 // onDisk says that what the change makes outlives a reboot. All else is the
 // kernel's and ends with it.
-func (c Change) onDisk() bool { return c.isFile() || c.Kind == KindMkdir }
+func (c Change) onDisk() bool { return c.isFile() || c.Kind == KindMkdir || c.Kind == KindLink }
 
 // Undo takes the change back.
 func (c Change) Undo(h Host) error { return c.Reverse().Apply(h) }
@@ -163,6 +171,9 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 	if c.Kind == KindSysfs {
 		return readSysfs(parent, name)
 	}
+	if c.Kind == KindLink {
+		return readLink(parent, name)
+	}
 	var st unix.Stat_t
 	err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -171,8 +182,12 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 	if err == nil && !isDir(&st) {
 		err = unix.ENOTDIR
 	}
-	if c.Kind == KindChmod {
+	switch c.Kind {
+	case KindChmod:
 		return modeText(st.Mode), err
+	case KindChown:
+		_, owner, _ := strings.Cut(ownerText(&st), " ")
+		return owner, err
 	}
 	return ownerText(&st), err
 }
@@ -191,6 +206,24 @@ func (c Change) set(h Host, parent int, name string) error {
 			return err
 		}
 		return unix.Fchmod(dir, uint32(mode))
+
+	case KindChown:
+		dir, err := openat(parent, name)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir)
+		_, uid, gid, err := parseOwner("0 " + c.To)
+		if err != nil {
+			return err
+		}
+		return unix.Fchown(dir, uid, gid)
+
+	case KindLink:
+		if c.To == "" {
+			return unix.Unlinkat(parent, name, 0)
+		}
+		return unix.Symlinkat(c.To, parent, name)
 
 	case KindMkdir, KindRmdir:
 		if c.To == "" {

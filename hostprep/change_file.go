@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,37 @@ func (c Change) findFile(parent int, name string) (string, error) {
 		err = errors.New("it is too long")
 	}
 	return ownerText(&st) + "\n" + string(text), err
+}
+
+// readLink returns where a symbolic link points; "": nothing is there.
+func readLink(parent int, name string) (string, error) {
+	target := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(parent, name, target)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return "", nil
+	case errors.Is(err, unix.EINVAL):
+		return "", irregularError("no symbolic link")
+	}
+	return string(target[:max(0, n)]), err
+}
+
+// edit says what changes in a file that stays: its lines that go and come.
+func (c Change) edit() string {
+	_, from, _ := strings.Cut(c.From, "\n")
+	_, to, _ := strings.Cut(c.To, "\n")
+	text := "edit " + c.Path + ":"
+	lines := func(sign, of, without string) {
+		there := slices.Collect(strings.Lines(without))
+		for line := range strings.Lines(of) {
+			if line != "\n" && !slices.Contains(there, line) {
+				text += fmt.Sprintf(" %s'%s'", sign, strings.TrimSuffix(line, "\n"))
+			}
+		}
+	}
+	lines("-", from, to)
+	lines("+", to, from)
+	return text
 }
 
 // writeFile puts what To says in the place of name, whole or not at all.

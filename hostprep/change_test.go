@@ -29,7 +29,10 @@ func TestChangeString(t *testing.T) {
 		{Change{Kind: KindMount, Path: "/x", To: "pagesize=2M"}, "mount -t hugetlbfs -o pagesize=2M hugetlbfs /x", "umount /x (was pagesize=2M)"},
 		{Change{Kind: KindPool, Path: "/x", From: "3", To: "5"}, "echo 5 > /x (was 3)", "echo 3 > /x (was 5)"},
 		{Change{Kind: KindSysfs, Path: "/x", From: "never", To: "madvise"}, "echo madvise > /x (was never)", "echo never > /x (was madvise)"},
-		{Change{Kind: KindFile, Path: "/x", From: "0644 0:0\nold", To: "0644 0:0\na = 'b' %\n"}, `printf 'a = '\''b'\'' %%\n' > /x`, "printf 'old' > /x"},
+		{Change{Kind: KindFile, Path: "/x", From: "0644 0:0\nold", To: "0644 0:0\na = 'b' %\n"}, "edit /x: -'old' +'a = 'b' %'", "edit /x: -'a = 'b' %' +'old'"},
+		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\na = 'b' %\n"}, `printf 'a = '\''b'\'' %%\n' > /x`, "rm /x"},
+		{Change{Kind: KindChown, Path: "/x", From: "0:0", To: "0:107"}, "chown 0:107 /x (was 0:0)", "chown 0:0 /x (was 0:107)"},
+		{Change{Kind: KindLink, Path: "/x", To: "../y"}, "ln -s ../y /x", "rm /x"},
 		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\n"}, "printf '' > /x", "rm /x"},
 		{Change{Kind: KindCopy, Path: "/x", To: "0755 0:0 sha256:1", Source: "/y"}, "install -m 0755 /y /x", "rm /x"},
 	} {
@@ -55,6 +58,17 @@ var kindCases = map[ChangeKind]kindCase{
 		change:  func(dir string) Change { return Change{Kind: KindChmod, Path: dir + "/x", From: "0700", To: "0711"} },
 		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o700) },
 		foreign: func(dir string) error { return os.Chmod(dir+"/x", 0o777) },
+	},
+	KindChown: {
+		change:  func(dir string) Change { return Change{Kind: KindChown, Path: dir + "/x", From: "0:0", To: "0:107"} },
+		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o755) },
+		foreign: func(dir string) error { return os.Chown(dir+"/x", 1, 1) },
+	},
+	KindLink: {
+		change:  func(dir string) Change { return Change{Kind: KindLink, Path: dir + "/x", To: "../y"} },
+		before:  func(dir string) error { return nil },
+		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Symlink("../z", dir+"/x")) },
+		disk:    true,
 	},
 	KindMkdir: {
 		change:  func(dir string) Change { return Change{Kind: KindMkdir, Path: dir + "/x", To: "0750 0:107"} },
@@ -286,7 +300,7 @@ func (j Journal) record(t *testing.T, c Change) {
 	defer unlock()
 	boot, err := j.bootID()
 	must(t, err)
-	must(t, j.write([]record{{c, boot}}))
+	must(t, j.write([]record{{Change: c, Boot: boot}}))
 }
 
 // A link in the place of the folder itself is not followed either.

@@ -70,27 +70,68 @@ func (j Journal) Apply(changes []Change) error {
 		return err
 	}
 	defer unlock()
-	for i, c := range changes {
-		err := c.Apply(j.Host)
-		if err == nil {
-			continue
+	var made []Change
+	for _, c := range changes {
+		if err = c.Apply(j.Host); err != nil {
+			break
 		}
-		for n, done := range slices.Backward(changes[:i]) {
+		made = append(made, c)
+	}
+	readers := readersOf(made)
+	if err == nil {
+		err = j.Host.tell(readers)
+	}
+	if err != nil {
+		for n, done := range slices.Backward(made) {
 			if uerr := done.Undo(j.Host); uerr != nil {
 				// The failed one and those after it were never made.
 				werr := j.write(records[:len(before)+n+1])
 				return errors.Join(err, fmt.Errorf("taking back the changes before it: %w", uerr), werr)
 			}
 		}
-		if i > 0 {
+		if len(made) > 0 {
 			err = fmt.Errorf("%w; the changes before it were taken back", err)
+		}
+		if len(made) == len(changes) { // some may have heard of them
+			_ = j.Host.tell(readers)
 		}
 		return errors.Join(err, j.write(before))
 	}
-	if short := merge(records); len(short) < len(records) {
+	if short := told(merge(records)); len(short) < len(records) || len(readers) > 0 {
 		_ = j.write(short) // the longer record says the same
 	}
 	return nil
+}
+
+// Tell does what a kill between the changes and their end has kept from being
+// done: it tells those who read the changed files. Where nobody is to be told it
+// writes nothing.
+func (j Journal) Tell() error {
+	if records, err := j.read(); err != nil || !slices.ContainsFunc(records, func(r record) bool { return r.Untold }) {
+		return err
+	}
+	_, records, unlock, err := j.add(nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var untold []Change
+	for _, r := range records {
+		if r.Untold {
+			untold = append(untold, r.Change)
+		}
+	}
+	if err := j.Host.tell(readersOf(untold)); err != nil {
+		return err
+	}
+	return j.write(told(records))
+}
+
+func told(records []record) []record {
+	for i := range records {
+		records[i].Untold = false
+	}
+	return records
 }
 
 // Adopt puts on record what is already so, for Undo to take back.
@@ -115,7 +156,7 @@ func (j Journal) add(changes []Change) (before, records []record, unlock func(),
 		boot, err = j.bootID()
 		records = slices.Clone(before)
 		for _, c := range changes {
-			records = append(records, record{c, boot})
+			records = append(records, record{Change: c, Boot: boot, Untold: c.reader() != ""})
 		}
 	}
 	if err == nil {
@@ -140,6 +181,7 @@ func merge(records []record) []record {
 			continue
 		}
 		merged[i].To, merged[i].Source = r.To, r.Source
+		merged[i].Untold = merged[i].Untold || r.Untold
 		if merged[i].From == merged[i].To {
 			merged = slices.Delete(merged, i, i+1)
 		}
@@ -168,7 +210,9 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 		return undone, left, err
 	}
 	var again []record
+	var files []Change
 	for _, r := range slices.Backward(records) {
+		files = append(files, r.Change) // also of one that a killed undo has taken back
 		l := Left{Change: r.Change}
 		var foreign *foreignError
 		if r.Boot != boot && !r.onDisk() {
@@ -189,13 +233,16 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 		left = append(left, l)
 	}
 	slices.Reverse(again)
+	if err := j.Host.tell(readersOf(files)); err != nil {
+		return undone, left, err // the record stays, and the next Undo tells them
+	}
 	return undone, left, j.write(again)
 }
 
 // valid refuses what no Journal may hold.
 func (c Change) valid() error {
 	switch c.Kind {
-	case KindChmod, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy, KindSysfs:
+	case KindChmod, KindChown, KindLink, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy, KindSysfs:
 	case KindPool:
 		return fmt.Errorf("%s: pages are added by the ledger alone", c)
 	default:
@@ -211,6 +258,8 @@ func (c Change) valid() error {
 type record struct {
 	Change
 	Boot string `json:"boot"`
+	// Untold says that who reads the file may not have been told of it yet.
+	Untold bool `json:"untold,omitempty"`
 }
 
 // journalVersion is the version of the file's shape.

@@ -1,0 +1,66 @@
+package hostprep
+
+import (
+	"errors"
+	"io/fs"
+
+	"vmhuge/hostprep/pool"
+)
+
+// Preparation is what a host shall be made ready for, once and, with Persist,
+// for good.
+type Preparation struct {
+	Guests  []Guest     // that shall start; none that run
+	Persist bool        // also after a reboot
+	Pages   []pool.Need // that the pools shall have at least, whoever takes them
+	Reserve int64       // bytes of ordinary memory that the host keeps; 0: the rule's
+
+	// Overcommit lets the kernel make the guests' pages when they start, and
+	// reserves none (nr_overcommit_hugepages).
+	Overcommit bool
+	// MountGroup is the group whose members may make files on the hugetlbfs
+	// mounts; "": nobody asked.
+	MountGroup string
+	// User is whose plain QEMU and qemu:///session shall get pages; "": nobody's.
+	User string
+	// ShmGroup is the group whose members may map pages by shmget; "": nobody asked.
+	ShmGroup string
+	// DefaultHugepagesz asks that the size of the pages be the kernel's default.
+	DefaultHugepagesz bool
+}
+
+// Step is one part of a preparation. Like a check it never writes: what is to
+// be changed is in its findings, and an error means that it could not tell.
+// Findings without changes are for the user to act on.
+type Step struct {
+	Name string
+	Plan func(Host, Preparation) ([]Finding, error)
+}
+
+// Steps lists every step, in the order in which their changes are made.
+func Steps() []Step {
+	return []Step{}
+}
+
+// Prepare says what a host still lacks for a preparation.
+func (h Host) Prepare(p Preparation) []Finding {
+	all := []Finding{}
+	for _, step := range Steps() {
+		findings, err := step.Plan(h, p)
+		if err != nil {
+			f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}
+			if errors.Is(err, fs.ErrPermission) {
+				f.Do = "run vmhuge as root"
+			}
+			findings = append(findings, f)
+		}
+		for _, f := range findings {
+			f.Check = step.Name
+			if f.Changes == nil {
+				f.Changes = []Change{}
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
