@@ -20,6 +20,7 @@ type Phase string
 const (
 	Starting Phase = "starting" // the guest has not taken all of its pages yet
 	InUse    Phase = "in-use"   // the guest runs, and the kernel counts its pages
+	Prepared Phase = "prepared" // no guest's: the pages stay until they are taken back
 	Owed     Phase = "owed"     // the guest is gone; the pages wait for somebody else to let go of them
 )
 
@@ -59,6 +60,9 @@ type Take struct {
 // gone.
 func (c *Claim) place(root hostfs.Root, running *guests) {
 	was := c.Phase
+	if was == Prepared {
+		return
+	}
 	c.Phase, c.PID = Owed, 0
 	if was == Owed {
 		return
@@ -127,7 +131,7 @@ func parseFileName(name string) (Claim, error) {
 	if pid, err := strconv.Atoi(state); err == nil && pid > 0 {
 		c.Phase, c.PID = InUse, pid
 	}
-	if !isUUID(uuid) || c.Phase != Starting && c.Phase != Owed && c.Phase != InUse || c.fileName() != name {
+	if !isUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || !slices.Contains([]Phase{Starting, InUse, Prepared, Owed}, c.Phase) || c.fileName() != name {
 		return Claim{}, errors.New("it has not the name of a claim")
 	}
 	return c, nil

@@ -1,0 +1,74 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// PreparedUUID is the claim of what was added for no one guest: it stays until
+// it is taken back or the host reboots. No guest has this UUID: libvirt takes it
+// for none at all.
+const PreparedUUID = "00000000-0000-0000-0000-000000000000"
+
+// Prepare adds pages that stay, whoever takes them, all or nothing.
+func (l *Ledger) Prepare(ctx context.Context, needs []Need, effort Effort) error {
+	if len(needs) == 0 {
+		return nil
+	}
+	if err := l.beginPrepared(nil); err != nil {
+		return err
+	}
+	err := l.Grow(ctx, PreparedUUID, needs, effort)
+	if i := l.index(PreparedUUID); err != nil && i >= 0 && len(l.claims[i].Grants) == 0 {
+		err = errors.Join(err, l.remove(i))
+	}
+	return err
+}
+
+// Adopt writes down pages that are there as ones to take back with the others:
+// a file of ours has had the kernel make them at boot.
+func (l *Ledger) Adopt(grants []Grant) error {
+	if len(grants) == 0 {
+		return nil
+	}
+	return l.beginPrepared(grants)
+}
+
+// Prepared returns what was added to stay.
+func (l *Ledger) Prepared() []Grant {
+	i := l.index(PreparedUUID)
+	if i < 0 {
+		return nil
+	}
+	c, err := l.read(l.claims[i])
+	if err != nil {
+		return nil
+	}
+	return c.Grants
+}
+
+// beginPrepared has the claim ready to take grants, those that it has and more.
+func (l *Ledger) beginPrepared(more []Grant) error {
+	c := Claim{UUID: PreparedUUID, Name: "vmhuge prepare", Phase: Prepared, Takes: []Take{}}
+	if i := l.index(c.UUID); i >= 0 {
+		old, err := l.load(i)
+		if errors.Is(err, errUnusable) {
+			return l.beginPrepared(more)
+		}
+		if err != nil {
+			return err
+		}
+		c.Grants = slices.Concat(old.Grants, more)
+		if err := l.rename(i, c); err != nil {
+			return err
+		}
+		return l.save(i, c)
+	}
+	c.Grants = more
+	if err := l.write(c); err != nil {
+		return err
+	}
+	l.claims = append(l.claims, c)
+	return nil
+}
