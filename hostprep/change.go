@@ -37,6 +37,9 @@ type Change struct {
 	To   string     `json:"to"`
 	// Source is the program that is copied, as this process sees it.
 	Source string `json:"source,omitempty"`
+	// EachBoot says that the host makes it anew at each boot, as a file on the
+	// same record tells it to.
+	EachBoot bool `json:"each_boot,omitempty"`
 }
 
 // String is the change as a line of shell.
@@ -97,7 +100,9 @@ func (c Change) isFile() bool { return c.Kind == KindFile || c.Kind == KindCopy 
 
 // onDisk says that what the change makes outlives a reboot. All else is the
 // kernel's and ends with it.
-func (c Change) onDisk() bool { return c.isFile() || c.Kind == KindMkdir || c.Kind == KindLink }
+func (c Change) onDisk() bool {
+	return c.isFile() || c.Kind == KindLink || c.Kind == KindMkdir && !within(c.Path, "/dev")
+}
 
 // Undo takes the change back.
 func (c Change) Undo(h Host) error { return c.Reverse().Apply(h) }
@@ -133,7 +138,7 @@ func (c Change) Apply(h Host) error {
 		clearHalf(parent, name)
 	}
 	now, err := c.find(h, parent, name)
-	if err == nil && now != c.From {
+	if err == nil && now != c.From && !(c.Kind == KindChmod && h.opened(c, now)) {
 		return &foreignError{c, now}
 	}
 	if err == nil {
@@ -143,6 +148,21 @@ func (c Change) Apply(h Host) error {
 		return fmt.Errorf("%s: %w", c, err)
 	}
 	return nil
+}
+
+// searchable are the bits that libvirt adds to the root of each hugetlbfs, for
+// the guests of all users to get to their folders (qemuHugepageMakeBasedir).
+const searchable = 0o011
+
+// opened says that libvirt alone has changed the mode of a mount's root since.
+func (h Host) opened(c Change, now string) bool {
+	from, err1 := strconv.ParseUint(c.From, 8, 12)
+	is, err2 := strconv.ParseUint(now, 8, 12)
+	if err1 != nil || err2 != nil || is != from|searchable {
+		return false
+	}
+	m, ok, err := h.mountOf(c.Path)
+	return err == nil && ok && m.Point == path.Clean(c.Path)
 }
 
 // look returns what is there now, written as From and To are.

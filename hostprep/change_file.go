@@ -1,6 +1,7 @@
 package hostprep
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -158,4 +159,17 @@ func hash(r io.Reader, w io.Writer) (string, error) {
 	sum := sha256.New()
 	_, err := io.Copy(io.MultiWriter(sum, w), r)
 	return fmt.Sprintf("sha256:%x", sum.Sum(nil)), err
+}
+
+// withText is the state of a file with another text. A new file is root's, and
+// all may read it.
+func withText(state, text string) string {
+	owner, _, _ := strings.Cut(cmp.Or(state, "0644 0:0"), "\n")
+	return owner + "\n" + text
+}
+
+// textOf is the text in the state of a file.
+func textOf(state string) string {
+	_, text, _ := strings.Cut(state, "\n")
+	return text
 }

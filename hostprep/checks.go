@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+
+	"vmhuge/internal/advice"
 )
 
 // Checks lists every check, in the order of their findings.
@@ -30,11 +32,7 @@ func ask(h Host, g Guest, checks []Check) []Finding {
 	for _, check := range checks {
 		findings, err := check.Detect(h, g)
 		if err != nil {
-			f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}
-			if errors.Is(err, fs.ErrPermission) {
-				f.Do = "run vmhuge as root"
-			}
-			findings = append(findings, f)
+			findings = append(findings, untold(err))
 		}
 		for _, f := range findings {
 			f.Check = check.Name
@@ -45,6 +43,18 @@ func ask(h Host, g Guest, checks []Check) []Finding {
 		}
 	}
 	return all
+}
+
+// untold is the finding of a check that could not tell.
+func untold(err error) Finding {
+	f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}
+	if told := (*advice.Error)(nil); errors.As(err, &told) {
+		f.Have, f.Do = "could not tell: "+told.What+": "+told.Why, told.Do
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		f.Do = "run vmhuge as root"
+	}
+	return f
 }
 
 // weight orders the verdicts of blockers: what must be mended first comes

@@ -13,6 +13,8 @@ import (
 type HoldOptions struct {
 	Reserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
 	Effort  pool.Effort
+	// Beside is what guests will take that shall have their pages as well.
+	Beside []pool.Pending
 }
 
 // Hold gets the pages that the start of a guest lacks, all or nothing, for the
@@ -27,7 +29,7 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		if err != nil {
 			return changed, nil, err
 		}
-		guest.Pending = pending
+		guest.Pending = append(pending, o.Beside...)
 		needs := Shortfall(state, guest)
 		if len(needs) == 0 {
 			return changed, nil, nil
@@ -92,6 +94,11 @@ func (h Host) refuse(guest Guest, short *pool.Short) *Finding {
 			return nil
 		}
 	}
+	return shortFinding(short)
+}
+
+// shortFinding is a pool that could not grow.
+func shortFinding(short *pool.Short) *Finding {
 	do := "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented"
 	if short.Kept > 0 {
 		do = "stop a guest, use less memory, or let the host keep less (--host-reserve)"

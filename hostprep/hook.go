@@ -160,7 +160,7 @@ func (h Host) HookPlan(o HookOptions) (changes []Change, err error) {
 	case file.state != "" && !file.ours:
 		return nil, taken(file)
 	}
-	if changes, err = h.hookFolders(path.Dir(file.path)); err != nil {
+	if changes, err = h.rootFolders(path.Dir(file.path)); err != nil {
 		return nil, advice.About(err, installing)
 	}
 	settings, err := h.settingsPlan(o.Settings)
@@ -182,37 +182,6 @@ func taken(file hookFile) error {
 			"have it pass its arguments and its standard input on to a copy of "+file.program+", or update libvirt")
 	}
 	return advice.New(installing, file.path+" is there and is none of vmhuge's", "move it out of that folder, where libvirt runs every file")
-}
-
-// hookFolders returns what makes the folders down to dir. One that others may
-// write to is refused: libvirt runs as root what lies in it.
-func (h Host) hookFolders(dir string) ([]Change, error) {
-	var changes []Change
-	if dir != "/" {
-		above, err := h.hookFolders(path.Dir(dir))
-		if err != nil {
-			return nil, err
-		}
-		changes = above
-	}
-	st, err := h.lstat(dir)
-	switch {
-	case err != nil:
-		return nil, err
-	case st == nil:
-		return append(changes, Change{Kind: KindMkdir, Path: dir, To: "0755 0:0"}), nil
-	case !isDir(st):
-		return nil, advice.New(dir, "it is no folder", "move it away")
-	case dir != "/" && foreignHands(st.Mode, st.Uid, st.Gid):
-		return nil, advice.New(dir, "it is "+ownerText(st)+": others than root could change what libvirt runs as root",
-			"chown root:root "+dir+" && chmod go-w "+dir)
-	}
-	return changes, nil
-}
-
-// foreignHands says whether others than root may write to a file or folder.
-func foreignHands(mode, uid, gid uint32) bool {
-	return uid != 0 || mode&0o002 != 0 || mode&0o020 != 0 && gid != 0
 }
 
 // settingsPlan returns what makes the settings these.

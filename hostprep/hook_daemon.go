@@ -153,3 +153,12 @@ func (h Host) hookFiles() ([]foundHook, error) {
 	}
 	return files, nil
 }
+
+// Restart has the service manager start the daemon anew.
+func (d Daemon) Restart() error {
+	err := run([]string{"systemctl", "restart", d.Name}, []string{"rc-service", d.Name, "restart"}, []string{"service", d.Name, "restart"})
+	if err != nil {
+		return advice.Wrap(err, "restarting "+d.Name, "restart it by hand")
+	}
+	return nil
+}

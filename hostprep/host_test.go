@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/sys/unix"
 
 	"vmhuge/internal/hostfs"
 )
@@ -43,7 +44,7 @@ func fixture(t *testing.T, name, edits string) Host {
 			case f.Name == "pools":
 				unpackPools(t, root, data)
 			case f.Name == "modes":
-				modes = data
+				modes += data
 			case data == "" && text == edits:
 				must(t, os.Remove(filepath.Join(root, f.Name)))
 			default:
@@ -61,7 +62,7 @@ func fixture(t *testing.T, name, edits string) Host {
 				must(t, os.MkdirAll(filepath.Join(root, path), 0o755))
 			}
 			must(t, os.Chown(filepath.Join(root, path), uid, gid))
-			must(t, os.Chmod(filepath.Join(root, path), mode))
+			must(t, unix.Chmod(filepath.Join(root, path), uint32(mode)))
 		}
 	}
 	return Host{hostfs.Root(root)}

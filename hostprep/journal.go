@@ -215,7 +215,7 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 		files = append(files, r.Change) // also of one that a killed undo has taken back
 		l := Left{Change: r.Change}
 		var foreign *foreignError
-		if r.Boot != boot && !r.onDisk() {
+		if r.Boot != boot && !r.onDisk() && !r.EachBoot {
 			l.Reason = "it is gone since the reboot"
 		} else if err := r.Undo(j.Host); err == nil {
 			undone = append(undone, r.Change)

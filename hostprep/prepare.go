@@ -1,8 +1,7 @@
 package hostprep
 
 import (
-	"errors"
-	"io/fs"
+	"slices"
 
 	"vmhuge/hostprep/pool"
 )
@@ -10,7 +9,8 @@ import (
 // Preparation is what a host shall be made ready for, once and, with Persist,
 // for good.
 type Preparation struct {
-	Guests  []Guest     // that shall start; none that run
+	Guests  []Guest     // that shall start
+	Running []Guest     // that run, and shall have their pages after a reboot
 	Persist bool        // also after a reboot
 	Pages   []pool.Need // that the pools shall have at least, whoever takes them
 	Reserve int64       // bytes of ordinary memory that the host keeps; 0: the rule's
@@ -29,6 +29,9 @@ type Preparation struct {
 	DefaultHugepagesz bool
 }
 
+// guests returns those that run and those that do not.
+func (p Preparation) guests() []Guest { return slices.Concat(p.Guests, p.Running) }
+
 // Step is one part of a preparation. Like a check it never writes: what is to
 // be changed is in its findings, and an error means that it could not tell.
 // Findings without changes are for the user to act on.
@@ -39,7 +42,7 @@ type Step struct {
 
 // Steps lists every step, in the order in which their changes are made.
 func Steps() []Step {
-	return []Step{}
+	return []Step{mountsStep, bootStep}
 }
 
 // Prepare says what a host still lacks for a preparation.
@@ -48,11 +51,7 @@ func (h Host) Prepare(p Preparation) []Finding {
 	for _, step := range Steps() {
 		findings, err := step.Plan(h, p)
 		if err != nil {
-			f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}
-			if errors.Is(err, fs.ErrPermission) {
-				f.Do = "run vmhuge as root"
-			}
-			findings = append(findings, f)
+			findings = append(findings, untold(err))
 		}
 		for _, f := range findings {
 			f.Check = step.Name

@@ -76,7 +76,7 @@ ready, 4 not ready for want of memory or pages alone.`,
 			&cli.StringFlag{Name: "root", Hidden: true, Value: "/", Destination: &p.root},
 		},
 		Commands: []*cli.Command{
-			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.startCommand(), p.stopCommand(),
+			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.prepareCommand(), p.startCommand(), p.stopCommand(),
 			p.verifyCommand(), p.statusCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.explainCommand(), p.xmlCommand(),
 			p.execCommand(), p.benchCommand(), p.helpCommand(),
 		},

@@ -54,6 +54,13 @@ func reorder(app *cli.App, args []string) (ordered, path []string, err error) {
 		default:
 			return nil, path, usage("there is no flag %s", arg)
 		}
+		if optional, ok := flag.(*optionalFlag); ok && !hasValue {
+			value := ""
+			if len(rest) > 0 && optional.takes(rest[0]) {
+				value, rest = rest[0], rest[1:]
+			}
+			arg, hasValue = arg+"="+value, true
+		}
 		*into = append(*into, arg)
 		if flag != nil && !hasValue && takesValue(flag) {
 			if len(rest) == 0 {
@@ -102,6 +109,13 @@ func lookup(flags []cli.Flag, name string) cli.Flag {
 		return nil
 	}
 	return flags[i]
+}
+
+// optionalFlag is a flag whose value may be left out. takes says whether the word
+// behind it is that, and not a name.
+type optionalFlag struct {
+	*cli.StringFlag
+	takes func(word string) bool
 }
 
 func takesValue(flag cli.Flag) bool {

@@ -54,7 +54,7 @@ Without a name it is every domain, by name. Exit code 4: not all of them fit.`,
 }
 
 func hostReserveFlag() cli.Flag {
-	return &cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G up to 64G of RAM, more above)"}
+	return &cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G to 64G of RAM, more above)"}
 }
 
 // hostReserve is what the user asks the host to keep, in bytes; 0: nothing is

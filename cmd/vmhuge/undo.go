@@ -6,6 +6,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
 )
 
 func (p *program) undoCommand() *cli.Command {
@@ -19,7 +21,11 @@ func (p *program) undoCommand() *cli.Command {
 			}
 			journal := hostprep.Journal{Host: p.host()}
 			undone, left := []hostprep.Change(nil), []hostprep.Left(nil)
-			var err error
+			// The pages first: files on record may say how many there were.
+			given, owed, err := p.undoPages(c)
+			if err != nil {
+				return err
+			}
 			would := ""
 			if c.Bool("dry-run") {
 				would = "would "
@@ -32,10 +38,16 @@ func (p *program) undoCommand() *cli.Command {
 				return err
 			}
 			if p.json {
-				p.printJSON(map[string]any{"undone": undone, "left": left})
+				p.printJSON(map[string]any{"undone": undone, "left": left, "given_back_kib": given / pages.KiB, "owed_kib": owed / pages.KiB})
 			}
-			if len(undone)+len(left) == 0 {
+			if len(undone)+len(left) == 0 && given+owed == 0 {
 				p.say("nothing to undo")
+			}
+			if given > 0 {
+				p.say("%sundo: %s of huge pages given back", would, pages.FormatBytes(given))
+			}
+			if owed > 0 {
+				p.say("%sundo: %s of huge pages are in use, and go back when their guests end", would, pages.FormatBytes(owed))
 			}
 			for _, change := range undone {
 				p.say("%sundo: %s", would, change)
@@ -43,6 +55,28 @@ func (p *program) undoCommand() *cli.Command {
 			return p.leftAsItIs(left)
 		},
 	}
+}
+
+// undoPages gives back the pages that prepare has added, in bytes: those that went,
+// and those that wait until guests end. A dry run says what there are.
+func (p *program) undoPages(c *cli.Context) (given, owed int64, err error) {
+	claims, err := pool.ReadClaims(p.host().Root)
+	i := slices.IndexFunc(claims, func(c pool.Claim) bool { return c.UUID == pool.PreparedUUID })
+	if err != nil || i < 0 {
+		return 0, 0, err
+	}
+	if c.Bool("dry-run") {
+		for _, grant := range claims[i].Grants {
+			given += grant.Pages * int64(grant.Size)
+		}
+		return given, 0, nil
+	}
+	ledger, err := p.openLedger(c.Context, pool.PreparedUUID)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer ledger.Close()
+	return ledger.Release(pool.PreparedUUID)
 }
 
 // leftAsItIs tells what was not taken back.

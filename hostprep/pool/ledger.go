@@ -192,6 +192,13 @@ func (l *Ledger) Begin(c Claim) error {
 
 // Grow adds pages for a guest that has begun, all or nothing.
 func (l *Ledger) Grow(ctx context.Context, uuid string, needs []Need, effort Effort) error {
+	if uuid == PreparedUUID {
+		return l.Prepare(ctx, needs, effort)
+	}
+	return l.grow(ctx, uuid, needs, effort)
+}
+
+func (l *Ledger) grow(ctx context.Context, uuid string, needs []Need, effort Effort) error {
 	i := l.index(uuid)
 	if i < 0 {
 		return fmt.Errorf("no claim of %s to grow", uuid)

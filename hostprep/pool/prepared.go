@@ -19,7 +19,7 @@ func (l *Ledger) Prepare(ctx context.Context, needs []Need, effort Effort) error
 	if err := l.beginPrepared(nil); err != nil {
 		return err
 	}
-	err := l.Grow(ctx, PreparedUUID, needs, effort)
+	err := l.grow(ctx, PreparedUUID, needs, effort)
 	if i := l.index(PreparedUUID); err != nil && i >= 0 && len(l.claims[i].Grants) == 0 {
 		err = errors.Join(err, l.remove(i))
 	}

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"os/user"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+)
+
+func (p *program) prepareCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "prepare",
+		Usage:     "get the host ready for domains, now and with --persist after every reboot",
+		ArgsUsage: "[DOMAIN…]",
+		Description: `Mounts, folders, groups, rules and pages, as the named domains need them; without
+a name, as the domains with autostart do. What is done is on record before, and
+vmhuge undo takes it back. A second run finds nothing to do.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "persist", Usage: "also after a reboot: units or fstab, sysctl, the kernel's command line"},
+			&cli.Int64Flag{Name: "pages", Usage: "have at least `N` pages, whoever takes them"},
+			&cli.StringFlag{Name: "size", Usage: "`SIZE` of those pages (the kernel's default)"},
+			&cli.IntFlag{Name: "node", Usage: "NUMA `NODE` that they are on (any)", Value: -1},
+			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages, and let the kernel make them when a guest starts"},
+			hostReserveFlag(),
+			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if that makes room"},
+			&cli.BoolFlag{Name: "restart-libvirt", Usage: "restart the libvirt daemon if it must read mounts or qemu.conf anew"},
+			mountGroupFlag(),
+			&cli.StringFlag{Name: "user", Usage: "get it ready for plain QEMU and qemu:///session of the user `NAME`"},
+			&cli.StringFlag{Name: "shm-group", Usage: "let `GROUP` map huge pages by shmget (vm.hugetlb_shm_group)"},
+			&cli.BoolFlag{Name: "default-hugepagesz", Usage: "make the pages' size the kernel's default, on its command line"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"},
+			&cli.BoolFlag{Name: "boot", Hidden: true}, // the unit's
+		},
+		Action: p.prepare,
+	}
+}
+
+func (p *program) prepare(c *cli.Context) error {
+	dryRun := c.Bool("dry-run")
+	if err := needRoot("preparing the host", dryRun); err != nil {
+		return err
+	}
+	if c.Bool("boot") {
+		return p.prepareBoot(c)
+	}
+	want, err := p.preparation(c)
+	if err != nil {
+		return err
+	}
+	names, err := anyNames(c)
+	if err != nil {
+		return err
+	}
+	var l *launcher.Launcher
+	if len(names) > 0 || len(want.Pages) == 0 && want.User == "" && want.MountGroup == "" {
+		if l, err = p.connect(); err != nil {
+			return err
+		}
+		defer l.Close()
+		defer p.notices(l)
+		if len(names) == 0 {
+			if names, err = l.Autostart(); err != nil {
+				return err
+			}
+		}
+	}
+	known, worst := []string{}, exitDone
+	for _, name := range names {
+		guest, running, err := l.Guest(name, want.Reserve)
+		switch {
+		case err != nil:
+			p.complain(err)
+			worst = max(worst, codeOf(err))
+			continue
+		case running:
+			want.Running = append(want.Running, guest)
+		default:
+			want.Guests = append(want.Guests, guest)
+		}
+		known = append(known, name)
+	}
+	host, err := p.prepareHost(c, want)
+	if err != nil {
+		return err
+	}
+	return p.prepared(c, l, known, host, want.Reserve, worst)
+}
+
+// prepareHost makes what the host lacks, or says what it would make.
+func (p *program) prepareHost(c *cli.Context, want hostprep.Preparation) (hostprep.PreparedHost, error) {
+	if c.Bool("dry-run") {
+		return hostprep.PreparedHost{Findings: p.host().Prepare(want), Changed: []hostprep.Change{}}, nil
+	}
+	effort := pool.Effort{DropCaches: c.Bool("drop-caches")}
+	report, clear := p.progress("prepare")
+	defer clear()
+	if report != nil {
+		effort.Progress = func(done, all int64) { report("getting huge pages", done, all) }
+	}
+	return p.host().DoPrepare(c.Context, want, effort)
+}
+
+// prepared tells what was done, restarts libvirt's daemon where that was asked for
+// and is needed, and looks at the domains again.
+func (p *program) prepared(c *cli.Context, l *launcher.Launcher, names []string, host hostprep.PreparedHost, reserve int64, worst int) error {
+	reports := []launcher.Report{}
+	look := func(name string) (launcher.Report, error) {
+		if c.Bool("dry-run") {
+			return l.Check(name)
+		}
+		return l.Mend(name, reserve)
+	}
+	restart := restartNeeded(host.Findings)
+	for _, name := range names {
+		r, err := look(name)
+		if err != nil {
+			return err
+		}
+		restart = restart || restartNeeded(r.Findings)
+		reports = append(reports, r)
+	}
+	restarted := ""
+	if restart && c.Bool("restart-libvirt") && !c.Bool("dry-run") {
+		var err error
+		if restarted, err = p.restartDaemon(c.Context, l); err != nil {
+			return err
+		}
+		for i, name := range names {
+			changed := reports[i].Changed
+			if reports[i], err = look(name); err != nil {
+				return err
+			}
+			reports[i].Changed = append(changed, reports[i].Changed...)
+		}
+		restart = false
+	}
+	for _, f := range host.Findings {
+		worst = max(worst, codeOfFinding(f, c.Bool("dry-run")))
+	}
+	for _, r := range reports {
+		if !c.Bool("dry-run") || !r.Fixable {
+			worst = max(worst, codeOfReport(r))
+		}
+	}
+	if p.json {
+		p.printJSON(map[string]any{"host": host, "domains": reports, "restarted": restarted, "restart_needed": restart})
+		return answered(worst)
+	}
+	p.showPrepared(c, host, reports)
+	switch {
+	case restarted != "":
+		p.say("prepare: done: restart %s", restarted)
+	case restart && c.Bool("restart-libvirt"):
+		p.say("prepare: would: restart libvirt's daemon")
+	case restart:
+		p.warn("libvirt's daemon must be restarted to see what has changed: run vmhuge prepare --restart-libvirt, or systemctl restart libvirtd")
+	}
+	return answered(worst)
+}
+
+func (p *program) showPrepared(c *cli.Context, host hostprep.PreparedHost, reports []launcher.Report) {
+	dryRun := c.Bool("dry-run")
+	done := slices.Clone(host.Changed)
+	for _, change := range host.Changed {
+		p.say("prepare: done: %s", change)
+	}
+	for _, f := range host.Findings {
+		if dryRun && f.Fixable {
+			for _, change := range f.Changes {
+				if !slices.Contains(done, change) {
+					p.say("prepare: would: %s", change)
+					done = append(done, change)
+				}
+			}
+			continue
+		}
+		if f.Severity == hostprep.Note {
+			p.say("prepare: %s", findingWords(f))
+		} else {
+			p.insist("prepare: %s", findingWords(f))
+		}
+	}
+	for _, r := range reports {
+		p.showStart(r, dryRun)
+		done = append(done, r.Changed...)
+	}
+	if len(done) == 0 && !slices.ContainsFunc(host.Findings, func(f hostprep.Finding) bool { return f.Severity == hostprep.Blocker }) {
+		p.say("prepare: nothing to do")
+	}
+}
+
+func restartNeeded(findings []hostprep.Finding) bool {
+	return slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Restart })
+}
+
+// codeOfFinding is the exit code of what the host still lacks.
+func codeOfFinding(f hostprep.Finding, dryRun bool) int {
+	switch {
+	case f.Severity != hostprep.Blocker || dryRun && f.Fixable:
+		return exitDone
+	case f.Verdict == hostprep.NoMemory:
+		return exitNoMemory
+	}
+	return exitNotReady
+}
+
+func (p *program) restartDaemon(ctx context.Context, l *launcher.Launcher) (string, error) {
+	if l == nil {
+		var err error
+		if l, err = p.connect(); err != nil {
+			return "", err
+		}
+		defer l.Close()
+	}
+	return l.RestartDaemon(ctx)
+}
+
+// mountGroupFlag may stand with or without a group.
+func mountGroupFlag() cli.Flag {
+	return &optionalFlag{
+		StringFlag: &cli.StringFlag{Name: "mount-group", Usage: "let `GROUP`, or that of the QEMU user, make files on the mounts"},
+		takes:      func(word string) bool { _, err := user.LookupGroup(word); return err == nil },
+	}
+}
+
+// preparation reads the flags.
+func (p *program) preparation(c *cli.Context) (hostprep.Preparation, error) {
+	want := hostprep.Preparation{Persist: c.Bool("persist"), Overcommit: c.Bool("overcommit"), User: c.String("user"),
+		ShmGroup: c.String("shm-group"), DefaultHugepagesz: c.Bool("default-hugepagesz")}
+	var err error
+	if want.Reserve, err = hostReserve(c); err != nil {
+		return want, err
+	}
+	if c.IsSet("mount-group") {
+		if want.MountGroup = c.String("mount-group"); want.MountGroup == "" {
+			if want.MountGroup, err = p.host().MountGroup(); err != nil {
+				return want, err
+			}
+		}
+	}
+	if !c.IsSet("pages") {
+		if c.IsSet("size") || c.IsSet("node") {
+			return want, usage("--size and --node are of --pages")
+		}
+		return want, nil
+	}
+	need := pool.Need{Pages: c.Int64("pages")}
+	if c.IsSet("size") {
+		if need.Size, err = pages.ParseSize(c.String("size")); err != nil {
+			return want, usage("--size: %s", err)
+		}
+	} else if mem, err := p.host().Meminfo(); err != nil {
+		return want, err
+	} else {
+		need.Size = mem.HugePageSize
+	}
+	if c.IsSet("node") {
+		need.Nodes = []int{c.Int("node")}
+	}
+	if need.Pages < 0 || c.IsSet("node") && need.Nodes[0] < 0 {
+		return want, usage("--pages and --node are numbers from 0")
+	}
+	want.Pages = []pool.Need{need}
+	return want, nil
+}
+
+// prepareBoot is what the unit does: what the table of boot has.
+func (p *program) prepareBoot(c *cli.Context) error {
+	ledger, err := p.openLedger(c.Context, pool.PreparedUUID)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	changed, findings, err := p.host().HoldAtBoot(c.Context, ledger)
+	for _, change := range changed {
+		p.say("prepare: done: %s", change)
+	}
+	worst := exitDone
+	for _, f := range findings {
+		p.insist("prepare: %s", findingWords(f))
+		worst = max(worst, codeOfFinding(f, false))
+	}
+	if err != nil {
+		return err
+	}
+	return answered(worst)
+}

@@ -1,0 +1,225 @@
+package hostprep
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// bootStep has the pages there after a reboot: the table of all of them, and what
+// follows from it. Pages of the default size that may lie anywhere are sysctl's,
+// gigantic ones the kernel command line's, which alone finds memory for them
+// surely, and the unit looks after all that is asked of single nodes.
+var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
+	if !p.Persist {
+		return nil, nil
+	}
+	old, err := h.Boot()
+	if err != nil {
+		return nil, err
+	}
+	table := old.with(p)
+	if refusal, err := h.tooMuch(table, p.Reserve); refusal != nil || err != nil {
+		return refusal, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	systemd := h.bootedWithSystemd()
+	var settings []string
+	var cmdline []bootPages
+	for _, row := range table.sums() {
+		onSysctl := row.Size == mem.HugePageSize && row.Nodes == nil
+		gigantic, err := h.gigantic(row.Size)
+		switch {
+		case err != nil:
+			return nil, err
+		case onSysctl:
+			line, err := h.sysctlPages(row.Pages, table.Overcommit)
+			if err != nil {
+				return nil, err
+			}
+			settings = append(settings, line)
+		case gigantic || !systemd:
+			cmdline = append(cmdline, row.onCmdline())
+		}
+	}
+	var changes []Change
+	add := func(more []Change, err error) error {
+		for _, c := range more {
+			if !slices.Contains(changes, c) { // a folder that two files need
+				changes = append(changes, c)
+			}
+		}
+		return err
+	}
+	if err := add(h.filePlan(bootFile, table.text())); err != nil {
+		return nil, err
+	}
+	if err := add(h.filePlan(sysctlFile, sysctlText(settings))); err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	if program, refusal, err := h.bootProgram(); err != nil {
+		return nil, err
+	} else if systemd && refusal != nil && table.text() != "" {
+		findings = append(findings, *refusal)
+	} else if systemd {
+		if err := add(h.servicePlan(table, program)); err != nil {
+			return nil, err
+		}
+	}
+	if len(changes) > 0 {
+		findings = append(findings, Finding{Severity: Blocker, Verdict: BadHost, Fixable: true, Changes: changes,
+			Have: "after a reboot the host has " + old.words(), Need: table.words()})
+	}
+	var defaultSize pages.Size
+	if p.DefaultHugepagesz && len(cmdline) > 0 {
+		defaultSize = cmdline[0].Size
+	}
+	more, err := h.kernelCmdlinePlan(cmdline, defaultSize)
+	return append(findings, more...), err
+}}
+
+// sysctlPages is the setting that reserves so many pages of the default size, or
+// lets the kernel make as many. What another file asks for is on top of it.
+func (h Host) sysctlPages(n int64, overcommit bool) (string, error) {
+	name := "vm.nr_hugepages"
+	if overcommit {
+		name = "vm.nr_overcommit_hugepages"
+	}
+	others, err := h.bootHugepages(name)
+	return fmt.Sprintf("%s = %d", name, others+n), err
+}
+
+// onCmdline is a row as the kernel's command line has it. It can't say "one of
+// these nodes": then any may give the pages.
+func (p BootPages) onCmdline() bootPages {
+	b := bootPages{Size: p.Size, Pages: p.Pages, Node: -1}
+	if len(p.Nodes) == 1 {
+		b.Node = p.Nodes[0]
+	}
+	return b
+}
+
+// servicePlan has the unit there while the table has something for it.
+func (h Host) servicePlan(table Boot, program string) ([]Change, error) {
+	if table.text() == "" {
+		file, err := h.filePlan(serviceFile, "")
+		if err != nil {
+			return nil, err
+		}
+		link, err := h.linkPlan(serviceLink, "")
+		return append(link, file...), err
+	}
+	file, err := h.filePlan(serviceFile, serviceText(program))
+	if err != nil {
+		return nil, err
+	}
+	link, err := h.linkPlan(serviceLink, "../vmhuge.service")
+	return append(file, link...), err
+}
+
+// gigantic says whether pages are larger than what the kernel keeps together, so
+// that they are seldom to be had once it runs.
+func (h Host) gigantic(size pages.Size) (bool, error) {
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return false, err
+	}
+	orders := 0
+	for _, zone := range zones {
+		orders = max(orders, len(zone.Blocks))
+	}
+	mem, err := h.Meminfo()
+	return size > smallPage(mem.HugePageSize)<<(orders-1), err
+}
+
+// tooMuch refuses a table that the kernel or the host can't hold.
+func (h Host) tooMuch(table Boot, reserve int64) ([]Finding, error) {
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	if reserve == 0 {
+		reserve = pool.Reserve(mem.Total)
+	}
+	var all int64
+	bound := map[int]int64{}
+	var findings []Finding
+	refuse := func(verdict Verdict, have, need, do string) {
+		findings = append(findings, Finding{Severity: Blocker, Verdict: verdict, Have: have, Need: need, Do: do})
+	}
+	for _, row := range table.sums() {
+		if !slices.Contains(state.Sizes(), row.Size) {
+			refuse(BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.words(), "take a size that it has: "+sizeWords(state.Sizes()))
+		}
+		for _, id := range row.Nodes {
+			if !slices.ContainsFunc(nodes, func(n Node) bool { return n.ID == id }) {
+				refuse(BadHost, fmt.Sprintf("there is no node %d", id), row.words(), "take a node that is there")
+			}
+		}
+		if len(row.Nodes) == 1 {
+			bound[row.Nodes[0]] += row.Pages * int64(row.Size)
+		}
+		all += row.Pages * int64(row.Size)
+	}
+	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
+	if can := mem.Total - reserve; all > can {
+		refuse(NoMemory, fmt.Sprintf("%s of RAM, of which the host keeps %s", pages.FormatBytes(mem.Total), pages.FormatBytes(reserve)),
+			fmt.Sprintf("%s for pages at boot", pages.FormatBytes(all)), do)
+	}
+	for _, n := range nodes {
+		if can := n.Total - pool.NodeReserve(reserve, len(nodes)); len(nodes) > 1 && bound[n.ID] > can {
+			refuse(NoMemory, fmt.Sprintf("%s on node %d, of which %s must stay ordinary memory", pages.FormatBytes(n.Total), n.ID, pages.FormatBytes(n.Total-can)),
+				fmt.Sprintf("%s for pages at boot there", pages.FormatBytes(bound[n.ID])), do)
+		}
+	}
+	return findings, nil
+}
+
+// words is the table in one line.
+func (b Boot) words() string {
+	var words []string
+	for _, row := range b.Pages {
+		words = append(words, row.words())
+	}
+	for _, folder := range b.Folders {
+		words = append(words, "the folder "+folder.Path)
+	}
+	if len(words) == 0 {
+		return "no pages of its own accord"
+	}
+	return strings.Join(words, ", ")
+}
+
+func (p BootPages) words() string {
+	text := count(p.Pages, p.Size)
+	if p.Nodes != nil {
+		text += " on node " + pages.FormatNodes(p.Nodes)
+	}
+	if p.Name != "" {
+		text += " for " + p.Name
+	}
+	return text
+}
+
+func sizeWords(sizes []pages.Size) string {
+	var words []string
+	for _, size := range sizes {
+		words = append(words, size.String())
+	}
+	return strings.Join(words, ", ")
+}

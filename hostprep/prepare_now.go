@@ -1,0 +1,153 @@
+package hostprep
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"vmhuge/hostprep/pool"
+)
+
+// inTurn returns the guests of a preparation, each beside what those before it
+// take: all of them shall start.
+func (p Preparation) inTurn() []Guest {
+	if p.Overcommit {
+		return nil
+	}
+	guests := slices.Clone(p.Guests)
+	var before []pool.Pending
+	for i := range guests {
+		guests[i].Pending = slices.Concat(guests[i].Pending, before)
+		for _, take := range takesOf(guests[i].Demand) {
+			before = append(before, pool.Pending{Take: take, Unmapped: take.Pages, Unfaulted: take.Pages})
+		}
+	}
+	return guests
+}
+
+// lacksNow says whether the pools lack pages for a preparation.
+func (h Host) lacksNow(p Preparation) bool {
+	state, err := pool.Read(h.Root)
+	return err != nil || slices.ContainsFunc(p.inTurn(), func(g Guest) bool { return len(Shortfall(state, g)) > 0 }) ||
+		slices.ContainsFunc(p.Pages, func(n pool.Need) bool { return persistent(state, n) < n.Pages })
+}
+
+// holdPrepared gets the pages that a preparation lacks now. They stay until
+// vmhuge undo, whoever takes them. What could not be had is in the findings.
+func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparation, effort pool.Effort) (changed []Change, findings []Finding, err error) {
+	hold := HoldOptions{Reserve: p.Reserve, Effort: effort}
+	for i, g := range p.inTurn() {
+		hold.Beside = g.Pending[len(p.Guests[i].Pending):]
+		more, refusal, err := h.Hold(ctx, ledger, pool.PreparedUUID, g, hold)
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, findings, err
+		}
+		if refusal != nil {
+			refusal.Have = g.Demand.Domain + ": " + refusal.Have
+			findings = append(findings, *refusal)
+		}
+	}
+	for _, want := range p.Pages {
+		state, err := pool.Read(h.Root)
+		if err != nil {
+			return changed, findings, err
+		}
+		missing := pool.Need{Nodes: want.Nodes, Size: want.Size, Pages: want.Pages - persistent(state, want)}
+		if missing.Pages <= 0 {
+			continue
+		}
+		more, refusal, err := h.growPrepared(ctx, ledger, missing, p.Reserve, effort)
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, findings, err
+		}
+		if refusal != nil {
+			findings = append(findings, *refusal)
+		}
+	}
+	return changed, findings, nil
+}
+
+// persistent is how many pages the pools of a need have that stay.
+func persistent(state pool.State, need pool.Need) (n int64) {
+	for _, p := range state.Pools {
+		if p.Size == need.Size && (need.Nodes == nil || slices.Contains(need.Nodes, p.Node)) {
+			n += p.Persistent()
+		}
+	}
+	return n
+}
+
+// growPrepared adds pages that stay, or says why it could not.
+func (h Host) growPrepared(ctx context.Context, ledger *pool.Ledger, need pool.Need, reserve int64, effort pool.Effort) ([]Change, *Finding, error) {
+	before, err := pool.Read(h.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	var guest Guest
+	if guest.HeadroomKiB, guest.Reserve, err = h.Headroom(reserve); err != nil {
+		return nil, nil, err
+	}
+	effort.Reserve = guest.Reserve
+	short := exceeds([]pool.Need{need}, guest)
+	if short == nil {
+		if err := ledger.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
+			return nil, nil, err
+		}
+	}
+	if short != nil {
+		return nil, shortFinding(short), nil
+	}
+	after, err := pool.Read(h.Root)
+	return PoolChanges(h, before, after), nil, err
+}
+
+// HoldAtBoot gets what the table of boot has and neither sysctl nor the kernel's
+// command line has brought, and has the ledger know all of the table's pages.
+func (h Host) HoldAtBoot(ctx context.Context, ledger *pool.Ledger) (changed []Change, findings []Finding, err error) {
+	table, err := h.Boot()
+	if err != nil {
+		return nil, nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, nil, err
+	}
+	others, err := h.bootHugepages("vm.nr_hugepages")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, folder := range table.Folders {
+		c := Change{Kind: KindMkdir, Path: folder.Path, To: folder.State}
+		if now, err := h.look(KindMkdir, c.Path); err != nil || now != "" {
+			continue // it is there, or its mount is not
+		}
+		if err := c.Apply(h); err != nil {
+			return changed, findings, err
+		}
+		changed = append(changed, c)
+	}
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return changed, findings, err
+	}
+	if len(ledger.Prepared()) > 0 {
+		return changed, findings, nil // it has run since the host booted
+	}
+	needs, there := table.lacks(state, mem.HugePageSize, others)
+	if err := ledger.Adopt(there); err != nil {
+		return changed, findings, err
+	}
+	for _, need := range needs {
+		more, refusal, err := h.growPrepared(ctx, ledger, need, 0, pool.Effort{})
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, findings, err
+		}
+		if refusal != nil {
+			findings = append(findings, *refusal)
+		}
+	}
+	return changed, findings, nil
+}

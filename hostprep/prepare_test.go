@@ -1,0 +1,229 @@
+package hostprep
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// systemdHost is what a fixture of a host with systemd has besides.
+const systemdHost = `
+-- modes --
+run/systemd/system/ 0755 0:0
+etc/systemd/system/ 0755 0:0
+etc/sysctl.d/ 0755 0:0
+-- usr/lib/systemd/system/dev-hugepages.mount --
+[Mount]
+Where=/dev/hugepages
+Options=nosuid,nodev
+-- proc/buddyinfo --
+Node 0, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+Node 1, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+`
+
+// noSystemd is what one without has.
+const noSystemd = `
+-- etc/fstab --
+/dev/vda / ext4 defaults 0 1
+-- proc/buddyinfo --
+Node 0, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+`
+
+// web1 asks for 16 pages of 2 MiB anywhere, db1 for 2 of 1 GiB on node 1.
+var (
+	web1 = Guest{Demand: pages.Demand{Domain: "web1", UUID: "6695eb01-f6a4-8304-79aa-97f2502e193f", Backing: pages.Hugetlb,
+		Items: []pages.Item{{PageSize: pages.Size2MiB, Pages: 16, GuestNode: -1}}}}
+	db1 = Guest{Demand: pages.Demand{Domain: "db1", UUID: "d1d1d1d1-f6a4-8304-79aa-97f2502e193f", Backing: pages.Hugetlb,
+		Items: []pages.Item{{PageSize: pages.Size1GiB, Pages: 2, GuestNode: -1, HostNodes: "1", Mode: "strict"}}}}
+)
+
+// planned is what a preparation would change, a line each.
+func planned(h Host, p Preparation) string {
+	var lines []string
+	for _, f := range h.Prepare(p) {
+		for _, c := range f.Changes {
+			lines = append(lines, c.String())
+		}
+		if !f.Fixable {
+			lines = append(lines, "left: "+f.Have+"; "+f.Need+"; "+f.Do)
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func TestPrepare(t *testing.T) {
+	for name, test := range map[string]struct {
+		host, edits string
+		p           Preparation
+		want        string
+	}{
+		"nothing asked": {host: "two-nodes", edits: systemdHost, want: "\n"},
+		"a mount that is not there": {host: "no-libvirt", p: Preparation{Guests: []Guest{web1}}, want: `
+mkdir -m 0755 /dev/hugepages
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
+`},
+		"a mount that is not there, without systemd": {host: "no-libvirt", edits: noSystemd, p: Preparation{Guests: []Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /dev/hugepages
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
+edit /etc/fstab: +'hugetlbfs /dev/hugepages hugetlbfs nosuid,nodev,pagesize=2M 0 0'
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/sysctl.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+`},
+		"pages anywhere": {host: "two-nodes", edits: systemdHost, p: Preparation{Guests: []Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+printf '` + strings.ReplaceAll(serviceText("/usr/bin/vmhuge"), "\n", `\n`) + `' > /etc/systemd/system/vmhuge.service
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+`},
+		"the group of the mount": {host: "two-nodes", edits: systemdHost, p: Preparation{MountGroup: "kvm", Persist: true}, want: `
+chown 0:107 /dev/hugepages (was 0:0)
+chmod 1770 /dev/hugepages (was 0755)
+mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,mode=01770,gid=kvm\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
+`},
+		"libvirt has opened the mount for searching": {host: "two-nodes", edits: "-- modes --\ndev/hugepages/ 1771 0:107", p: Preparation{MountGroup: "kvm"}, want: "\n"},
+		"a mode that was taken for a decimal number": {host: "two-nodes", edits: "-- modes --\ndev/hugepages/ 1352 0:107", p: Preparation{MountGroup: "kvm"}, want: `
+chmod 1770 /dev/hugepages (was 1352)
+`},
+		"a group that is not there": {host: "two-nodes", p: Preparation{MountGroup: "hugetlb"}, want: `
+left: there is no group hugetlb; a group for --mount-group; groupadd --system hugetlb, or name another
+`},
+		"too much": {host: "two-nodes", edits: systemdHost, p: Preparation{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 7500}}}, want: `
+left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages at boot; ask for fewer pages, or let the host keep less (--host-reserve)
+`},
+		"no such node": {host: "two-nodes", edits: systemdHost, p: Preparation{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
+left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := fixture(t, test.host, test.edits)
+			if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), strings.TrimPrefix(planned(h, test.p), "\n")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What is written is found again, and nothing is left to do; one more guest adds
+// to it; and undo leaves every file as it was.
+func TestPrepareTwice(t *testing.T) {
+	h := fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")
+	j := Journal{Host: h}
+	before := tree(t, h)
+	apply := func(p Preparation) {
+		t.Helper()
+		for _, f := range h.Prepare(p) {
+			if !f.Fixable || f.Check != "boot" && f.Check != "mounts" {
+				continue
+			}
+			must(t, j.Apply(f.Changes))
+		}
+	}
+	p := Preparation{Persist: true, Guests: []Guest{web1}}
+	apply(p)
+	if again := planned(h, p); again != "\n" {
+		t.Errorf("a second time: %s", again)
+	}
+	twice := web1
+	twice.Demand.Items = []pages.Item{{PageSize: pages.Size2MiB, Pages: 20, GuestNode: -1}}
+	apply(Preparation{Persist: true, Guests: []Guest{twice}, Pages: []pool.Need{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 5}}})
+	if text, err := h.Root.Read(sysctlFile); err != nil || !strings.HasSuffix(text, "\nvm.nr_hugepages = 20\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+	table, err := h.Boot()
+	must(t, err)
+	want := []BootPages{
+		{UUID: web1.Demand.UUID, Name: "web1", Size: pages.Size2MiB, Pages: 20},
+		{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 5},
+	}
+	if diff := cmp.Diff(want, table.Pages); diff != "" {
+		t.Error(diff)
+	}
+	if _, left, err := j.Undo(); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if diff := cmp.Diff(before, tree(t, h)); diff != "" {
+		t.Errorf("after undo: %s", diff)
+	}
+}
+
+// The table's pages are counted against the pools, those of single nodes first.
+func TestBootLacks(t *testing.T) {
+	state := pool.State{Pools: []pool.Pool{
+		{Node: 0, Size: pages.Size2MiB, Total: 30, Free: 30}, {Node: 1, Size: pages.Size2MiB, Total: 12, Free: 12, Surplus: 2},
+	}}
+	table := Boot{Pages: []BootPages{
+		{Name: "any", Size: pages.Size2MiB, Pages: 25},
+		{Name: "one", Nodes: []int{1}, Size: pages.Size2MiB, Pages: 12},
+		{Name: "huge", Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1},
+	}}
+	needs, there := table.lacks(state, pages.Size2MiB, 8)
+	if diff := cmp.Diff([]pool.Need{
+		{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 2}, {Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1}, {Size: pages.Size2MiB, Pages: 3},
+	}, needs); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]pool.Grant{
+		{Node: 1, Size: pages.Size2MiB, Pages: 10}, {Node: 0, Size: pages.Size2MiB, Pages: 25},
+	}, there); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnitName(t *testing.T) {
+	for point, want := range map[string]string{
+		"/dev/hugepages": "dev-hugepages.mount", "/dev/hugepages1G/": "dev-hugepages1G.mount",
+		"/mnt/huge pages": `mnt-huge\x20pages.mount`, "/srv/a-b": `srv-a\x2db.mount`, "/.x": `\x2ex.mount`,
+	} {
+		if got := unitName(point); got != want {
+			t.Errorf("%s: %s", point, got)
+		}
+	}
+}
+
+func TestEditFstab(t *testing.T) {
+	const text = "# none\n/dev/vda / ext4 defaults 0 1\nhuge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n"
+	for _, test := range []struct{ point, group, want string }{
+		{"/dev/hugepages", "", text},
+		{"/dev/hugepages", "kvm", "# none\n/dev/vda / ext4 defaults 0 1\nhuge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
+		{"/mnt/a b", "", text + "hugetlbfs /mnt/a\\040b hugetlbfs nosuid,nodev,pagesize=1G 0 0\n"},
+	} {
+		got := editFstab(text, test.point, "nosuid,nodev,pagesize=1G", test.group)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Error(diff)
+		}
+		if again := editFstab(got, test.point, "nosuid,nodev,pagesize=1G", test.group); again != got {
+			t.Errorf("a second time: %s", again)
+		}
+	}
+}
+
+// The last setting of the last file counts, and our own never.
+func TestBootSysctl(t *testing.T) {
+	h := fixture(t, "two-nodes", `
+-- etc/sysctl.d/50-a.conf --
+vm.nr_hugepages=1
+-- usr/lib/sysctl.d/60-b.conf --
+# vm.nr_hugepages = 9
+-vm/nr_hugepages = 2
+-- usr/lib/sysctl.d/50-a.conf --
+vm.nr_hugepages = 3
+-- etc/sysctl.d/99-vmhuge.conf --
+vm.nr_hugepages = 4
+`)
+	if value, file, err := h.bootSysctl("vm.nr_hugepages"); value != "2" || file != "/usr/lib/sysctl.d/60-b.conf" || err != nil {
+		t.Errorf("%q of %s, %v", value, file, err)
+	}
+	writeFile(t, h.Root.Path("etc/sysctl.conf"), "vm.nr_hugepages = 5\n")
+	if n, err := h.bootHugepages("vm.nr_hugepages"); n != 5 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}

@@ -1,0 +1,127 @@
+package launcher
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"libvirt.org/go/libvirt"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+)
+
+// Autostart returns the names of the domains that start with the host and ask for
+// huge pages.
+func (l *Launcher) Autostart() ([]string, error) {
+	all, err := l.Names()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, name := range all {
+		d, err := l.find(name)
+		if err != nil {
+			continue // it has just gone
+		}
+		auto, err := d.GetAutostart()
+		demand, _, derr := l.demand(d)
+		if err == nil && auto && derr == nil && demand.Backing != pages.None {
+			names = append(names, name)
+		}
+		_ = d.Free()
+	}
+	return names, nil
+}
+
+// Guest returns a domain as a preparation of the host needs it, and says whether
+// it runs. The host keeps reserve bytes of ordinary memory; 0: the rule's.
+func (l *Launcher) Guest(name string, reserve int64) (guest hostprep.Guest, running bool, err error) {
+	what := "preparing the host for " + name
+	if err := l.needHost(what); err != nil {
+		return guest, false, err
+	}
+	d, err := l.find(name)
+	if err != nil {
+		return guest, false, err
+	}
+	defer d.Free()
+	demand, openSize, err := l.demand(d)
+	if err != nil {
+		return guest, false, advice.About(err, "%s", what)
+	}
+	if demand.Backing == pages.None {
+		return guest, false, advice.New(what, "its XML asks for no huge pages", "run vmhuge enable "+name+" first")
+	}
+	guest, err = l.guest(d, demand, openSize, reserve)
+	return guest, d.state.active(), err
+}
+
+// Mend makes the changes that the start of a domain lacks but for the pages, and
+// says what a plain start would come to then.
+func (l *Launcher) Mend(name string, reserve int64) (Report, error) {
+	d, err := l.find(name)
+	if err != nil {
+		return Report{}, err
+	}
+	defer d.Free()
+	r := l.inspect(d, reserve)
+	if d.state.active() {
+		return l.running(d, r)
+	}
+	changes := hostprep.Mending(r.Findings)
+	if len(changes) == 0 {
+		return r, nil
+	}
+	if err := (hostprep.Journal{Host: l.host}).Apply(changes); err != nil {
+		return r, advice.About(err, "preparing the host for %s", d.name)
+	}
+	r = l.inspect(d, reserve)
+	r.Changed = changes
+	return r, nil
+}
+
+// RestartDaemon has the libvirt daemon read again what it reads only once, the
+// mounts and qemu.conf, and returns its name; "": none runs, and the next one
+// reads them anyway. Guests go on: since libvirt 8.8 a restart keeps the paths
+// that a guest was started with (its NEWS).
+func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
+	daemon, err := l.host.Daemon()
+	if err != nil || daemon == nil {
+		return "", err
+	}
+	what := "restarting " + daemon.Name
+	version, err := l.conn.GetLibVersion()
+	if err != nil {
+		return "", refused(err, what)
+	}
+	running, err := l.conn.ListDomains()
+	if err != nil {
+		return "", refused(err, what)
+	}
+	if version < 8008000 && len(running) > 0 {
+		return "", advice.New(what, fmt.Sprintf("libvirt %d.%d may lose the guests that run, of which there are %d", version/1000000, version/1000%1000, len(running)),
+			"shut them down first")
+	}
+	if err := daemon.Restart(); err != nil {
+		return "", err
+	}
+	return daemon.Name, l.reconnect(ctx, what)
+}
+
+// reconnect waits for a daemon that starts.
+func (l *Launcher) reconnect(ctx context.Context, what string) error {
+	_, _ = l.conn.Close()
+	for tries := 0; ; tries++ {
+		conn, err := libvirt.NewConnect(l.uri)
+		if err == nil {
+			l.conn = conn
+			return nil
+		}
+		if tries == 60 || ctx.Err() != nil {
+			return refused(err, what)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}
