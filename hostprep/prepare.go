@@ -42,7 +42,7 @@ type Step struct {
 
 // Steps lists every step, in the order in which their changes are made.
 func Steps() []Step {
-	return []Step{mountsStep, bootStep}
+	return []Step{mountsStep, thpStep, bootStep}
 }
 
 // Prepare says what a host still lacks for a preparation.

@@ -41,6 +41,25 @@ var (
 		Items: []pages.Item{{PageSize: pages.Size1GiB, Pages: 2, GuestNode: -1, HostNodes: "1", Mode: "strict"}}}}
 )
 
+// thp1 wants transparent huge pages, which are off in thpOff.
+var thp1 = Guest{Demand: pages.Demand{Domain: "thp1", UUID: "7a7a7a7a-f6a4-8304-79aa-97f2502e193f", Backing: pages.THP}}
+
+const thpOff = `-- sys/kernel/mm/transparent_hugepage/enabled --
+always madvise [never]
+-- sys/kernel/mm/transparent_hugepage/defrag --
+always defer defer+madvise [madvise] never
+-- sys/kernel/mm/transparent_hugepage/shmem_enabled --
+always within_size advise [never] deny force
+-- sys/kernel/mm/transparent_hugepage/hpage_pmd_size --
+2097152
+-- sys/kernel/mm/transparent_hugepage/khugepaged/defrag --
+1
+-- sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan --
+4096
+-- sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs --
+10000
+`
+
 // planned is what a preparation would change, a line each.
 func planned(h Host, p Preparation) string {
 	var lines []string
@@ -95,6 +114,11 @@ chmod 1770 /dev/hugepages (was 1352)
 `},
 		"a group that is not there": {host: "two-nodes", p: Preparation{MountGroup: "hugetlb"}, want: `
 left: there is no group hugetlb; a group for --mount-group; groupadd --system hugetlb, or name another
+`},
+		"transparent huge pages": {host: "two-nodes", edits: systemdHost + thpOff, p: Preparation{Persist: true, Guests: []Guest{thp1}}, want: `
+echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (was never)
+mkdir -m 0755 /etc/tmpfiles.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nw! /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n' > /etc/tmpfiles.d/vmhuge.conf
 `},
 		"too much": {host: "two-nodes", edits: systemdHost, p: Preparation{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 7500}}}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages at boot; ask for fewer pages, or let the host keep less (--host-reserve)

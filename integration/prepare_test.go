@@ -1,0 +1,161 @@
+package integration
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// freePages is how many pages of 2 MiB nobody uses.
+func freePages(t *testing.T) int { return readTestPools(t)[size2M].Nodes[0].Free }
+
+// TestPrepare gets the pages for guests that others start, and takes them back.
+func TestPrepare(t *testing.T) {
+	hostAsBefore(t)
+	t.Cleanup(func() { done(t, "undo") })
+	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
+	db := define(t, guest{backing: pages2M, name: guestPrefix + "db"})
+	free := freePages(t)
+	lacks := 64 - free
+	if lacks <= 0 {
+		t.Fatalf("%d pages are free, and the test wants fewer than 64", free)
+	}
+
+	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db), "--dry-run"); !strings.Contains(r.Stdout, "would: echo") || freePages(t) != free {
+		t.Errorf("a dry run: %s", r.Stdout)
+	}
+	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db)); !strings.Contains(r.Stdout, "prepare: done: echo") || freePages(t) != 64 {
+		t.Errorf("%d pages are free: %s", freePages(t), r.Stdout)
+	}
+	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db)); !strings.Contains(r.Stdout, "prepare: nothing to do") || freePages(t) != 64 {
+		t.Errorf("%d pages are free: %s", freePages(t), r.Stdout)
+	}
+	startPaused(t, web)
+	startPaused(t, db)
+	destroy(t, db)
+	if freePages(t) != 32 {
+		t.Errorf("with one guest %d pages are free", freePages(t))
+	}
+	// The other guest's pages are owed until it ends.
+	if r := done(t, "undo"); !strings.Contains(r.Stdout, "in use, and go back when their guests end") {
+		t.Errorf("undo: %s", r.Stdout)
+	}
+	destroy(t, web)
+	done(t, "status")
+	if r := done(t, "undo"); !strings.Contains(r.Stdout, "nothing to undo") {
+		t.Errorf("undo: %s", r.Stdout)
+	}
+}
+
+// TestPreparePages has the pool reach a number, not grow by it.
+func TestPreparePages(t *testing.T) {
+	hostAsBefore(t)
+	t.Cleanup(func() { done(t, "undo") })
+	total := readTestPools(t)[size2M].Nodes[0].Total
+	want := []string{"prepare", "--pages", strconv.Itoa(total + 8), "--size", "2M", "--node", "0"}
+	done(t, want...)
+	if r := done(t, want...); !strings.Contains(r.Stdout, "nothing to do") || readTestPools(t)[size2M].Nodes[0].Total != total+8 {
+		t.Errorf("%+v: %s", readTestPools(t)[size2M], r.Stdout)
+	}
+	refused(t, 2, []string{"--size and --node are of --pages"}, "prepare", "--size", "2M")
+	if r := vmhuge(t, "prepare", "--pages", "100000000", "--size", "2M"); r.Code != 4 || !strings.Contains(r.Stdout, "the host can spare") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestPreparePersist writes for the next boot what the host has now, and the unit's
+// command brings it back.
+func TestPreparePersist(t *testing.T) {
+	hostAsBefore(t)
+	before := files(t, "/etc")
+	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
+	free := freePages(t)
+	r := done(t, "prepare", nameOf(t, web), "--persist")
+	for _, words := range []string{"edit /etc/fstab: +'hugetlbfs /dev/hugepages hugetlbfs nosuid,nodev,pagesize=2M 0 0'", "/etc/vmhuge/boot.json", "/etc/sysctl.d/99-vmhuge.conf"} {
+		if !strings.Contains(r.Stdout, words) {
+			t.Errorf("no %q in: %s", words, r.Stdout)
+		}
+	}
+	after := files(t, "/etc")
+	if r := done(t, "prepare", nameOf(t, web), "--persist"); !strings.Contains(r.Stdout, "nothing to do") {
+		t.Errorf("again: %s", r.Stdout)
+	}
+	if now := files(t, "/etc"); now != after {
+		t.Errorf("a second run wrote:\n%s\nwas\n%s", now, after)
+	}
+	done(t, "undo")
+	if now := files(t, "/etc"); now != before || freePages(t) != free {
+		t.Errorf("undone, %d pages are free, and\n%s\nwas\n%s", freePages(t), now, before)
+	}
+
+	// As after a boot on which sysctl did nothing: the unit gets all of them.
+	done(t, "prepare", nameOf(t, web), "--persist")
+	table, err := os.ReadFile("/etc/vmhuge/boot.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done(t, "undo")
+	if err := os.MkdirAll("/etc/vmhuge", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll("/etc/vmhuge")
+	if err := os.WriteFile("/etc/vmhuge/boot.json", table, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done(t, "prepare", "--boot")
+	if total := readTestPools(t)[size2M].Nodes[0].Total; total < 32 {
+		t.Errorf("at boot the pool has %d pages", total)
+	}
+	startPaused(t, web)
+	destroy(t, web)
+	done(t, "undo")
+	if freePages(t) != free {
+		t.Errorf("%d pages are free, and %d were", freePages(t), free)
+	}
+}
+
+// TestPrepareKilled kills it at any moment. Either way is open then: undo takes
+// back what was done, and a second run does the rest.
+func TestPrepareKilled(t *testing.T) {
+	hostAsBefore(t)
+	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
+	etc, free := files(t, "/etc"), freePages(t)
+	done(t, "prepare", nameOf(t, web), "--persist")
+	complete := files(t, "/etc")
+	done(t, "undo")
+	for round := range 12 {
+		cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), "prepare", nameOf(t, web), "--persist")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if round%2 == 0 {
+			done(t, "prepare", nameOf(t, web), "--persist")
+			if now := files(t, "/etc"); now != complete {
+				t.Errorf("killed and run again:\n%s\nnot\n%s", now, complete)
+			}
+		}
+		done(t, "undo")
+		if now := files(t, "/etc"); now != etc || freePages(t) != free {
+			t.Fatalf("killed and undone, %d pages are free, not %d, and\n%s\nnot\n%s", freePages(t), free, now, etc)
+		}
+	}
+}
+
+// files lists all below a folder but libvirt's, with what is in it.
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	out, err := exec.Command("find", dir, "-path", "/etc/libvirt", "-prune", "-o", "-type", "f", "-exec", "sha256sum", "{}", "+",
+		"-o", "-printf", "%p %y %m %u %g %l\n").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
