@@ -45,10 +45,11 @@ func Steps() []Step {
 	return []Step{mountsStep, thpStep, bootStep}
 }
 
-// Prepare says what a host still lacks for a preparation.
-func (h Host) Prepare(p Preparation) []Finding {
+// Prepare says what a host still lacks for a preparation. What the host can't hold
+// is refused before all else, and nothing of it is begun.
+func (h Host) Prepare(p Preparation) (findings []Finding, possible bool) {
 	all := []Finding{}
-	for _, step := range Steps() {
+	for _, step := range append([]Step{{"host", Host.impossible}}, Steps()...) {
 		findings, err := step.Plan(h, p)
 		if err != nil {
 			findings = append(findings, untold(err))
@@ -60,6 +61,9 @@ func (h Host) Prepare(p Preparation) []Finding {
 			}
 			all = append(all, f)
 		}
+		if step.Name == "host" && len(all) > 0 {
+			return all, false
+		}
 	}
-	return all
+	return all, true
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -22,9 +21,6 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 		return nil, err
 	}
 	table := old.with(p)
-	if refusal, err := h.tooMuch(table, p.Reserve); refusal != nil || err != nil {
-		return refusal, err
-	}
 	mem, err := h.Meminfo()
 	if err != nil {
 		return nil, err
@@ -139,57 +135,6 @@ func (h Host) gigantic(size pages.Size) (bool, error) {
 	return size > smallPage(mem.HugePageSize)<<(orders-1), err
 }
 
-// tooMuch refuses a table that the kernel or the host can't hold.
-func (h Host) tooMuch(table Boot, reserve int64) ([]Finding, error) {
-	state, err := pool.Read(h.Root)
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := h.Nodes()
-	if err != nil {
-		return nil, err
-	}
-	mem, err := h.Meminfo()
-	if err != nil {
-		return nil, err
-	}
-	if reserve == 0 {
-		reserve = pool.Reserve(mem.Total)
-	}
-	var all int64
-	bound := map[int]int64{}
-	var findings []Finding
-	refuse := func(verdict Verdict, have, need, do string) {
-		findings = append(findings, Finding{Severity: Blocker, Verdict: verdict, Have: have, Need: need, Do: do})
-	}
-	for _, row := range table.sums() {
-		if !slices.Contains(state.Sizes(), row.Size) {
-			refuse(BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.words(), "take a size that it has: "+sizeWords(state.Sizes()))
-		}
-		for _, id := range row.Nodes {
-			if !slices.ContainsFunc(nodes, func(n Node) bool { return n.ID == id }) {
-				refuse(BadHost, fmt.Sprintf("there is no node %d", id), row.words(), "take a node that is there")
-			}
-		}
-		if len(row.Nodes) == 1 {
-			bound[row.Nodes[0]] += row.Pages * int64(row.Size)
-		}
-		all += row.Pages * int64(row.Size)
-	}
-	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
-	if can := mem.Total - reserve; all > can {
-		refuse(NoMemory, fmt.Sprintf("%s of RAM, of which the host keeps %s", pages.FormatBytes(mem.Total), pages.FormatBytes(reserve)),
-			fmt.Sprintf("%s for pages at boot", pages.FormatBytes(all)), do)
-	}
-	for _, n := range nodes {
-		if can := n.Total - pool.NodeReserve(reserve, len(nodes)); len(nodes) > 1 && bound[n.ID] > can {
-			refuse(NoMemory, fmt.Sprintf("%s on node %d, of which %s must stay ordinary memory", pages.FormatBytes(n.Total), n.ID, pages.FormatBytes(n.Total-can)),
-				fmt.Sprintf("%s for pages at boot there", pages.FormatBytes(bound[n.ID])), do)
-		}
-	}
-	return findings, nil
-}
-
 // words is the table in one line.
 func (b Boot) words() string {
 	var words []string
@@ -214,12 +159,4 @@ func (p BootPages) words() string {
 		text += " for " + p.Name
 	}
 	return text
-}
-
-func sizeWords(sizes []pages.Size) string {
-	var words []string
-	for _, size := range sizes {
-		words = append(words, size.String())
-	}
-	return strings.Join(words, ", ")
 }

@@ -12,6 +12,18 @@ type PreparedHost struct {
 	Changed  []Change  `json:"changed"`
 }
 
+// WouldPrepare says what DoPrepare would change.
+func (h Host) WouldPrepare(p Preparation) (PreparedHost, error) {
+	would := PreparedHost{Changed: []Change{}}
+	var possible bool
+	if would.Findings, possible = h.Prepare(p); !possible {
+		return would, nil
+	}
+	lacks, err := h.lacksPages(p)
+	would.Findings = append(would.Findings, lacks...)
+	return would, err
+}
+
 // DoPrepare makes the changes that a preparation lacks, those of each finding all
 // or none: what can't be done on this host keeps the rest from nothing.
 func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) (PreparedHost, error) {
@@ -20,7 +32,8 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 	if err := journal.Tell(); err != nil {
 		return done, err
 	}
-	for _, f := range h.Prepare(p) {
+	findings, possible := h.Prepare(p)
+	for _, f := range findings {
 		if !f.Fixable {
 			done.Findings = append(done.Findings, f)
 			continue
@@ -32,7 +45,7 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 		}
 		done.Changed = append(done.Changed, f.Changes...)
 	}
-	if !h.lacksNow(p) {
+	if !possible || !h.lacksNow(p) {
 		return done, nil
 	}
 	ledger, err := pool.Open(ctx, h.Root)
@@ -40,8 +53,8 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 		return done, err
 	}
 	defer ledger.Close()
-	changed, findings, err := h.holdPrepared(ctx, ledger, p, effort)
+	changed, short, err := h.holdPrepared(ctx, ledger, p, effort)
 	done.Changed = append(done.Changed, changed...)
-	done.Findings = append(done.Findings, findings...)
+	done.Findings = append(done.Findings, short...)
 	return done, err
 }

@@ -69,6 +69,30 @@ func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparati
 	return changed, findings, nil
 }
 
+// lacksPages says which pages a preparation would add that are no one guest's.
+func (h Host) lacksPages(p Preparation) ([]Finding, error) {
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for _, want := range p.Pages {
+		there := persistent(state, want)
+		if there >= want.Pages {
+			continue
+		}
+		need := pool.Need{Nodes: want.Nodes, Size: want.Size, Pages: want.Pages - there}
+		findings = append(findings, Finding{Check: poolCheck.Name, Severity: Blocker, Verdict: NoMemory, Fixable: true,
+			Have: count(there, want.Size), Need: count(want.Pages, want.Size),
+			Changes: poolChanges(h, state, nodes, limit{size: want.Size, nodes: want.Nodes}, []pool.Need{need})})
+	}
+	return findings, nil
+}
+
 // persistent is how many pages the pools of a need have that stay.
 func persistent(state pool.State, need pool.Need) (n int64) {
 	for _, p := range state.Pools {

@@ -63,7 +63,8 @@ always within_size advise [never] deny force
 // planned is what a preparation would change, a line each.
 func planned(h Host, p Preparation) string {
 	var lines []string
-	for _, f := range h.Prepare(p) {
+	findings, _ := h.Prepare(p)
+	for _, f := range findings {
 		for _, c := range f.Changes {
 			lines = append(lines, c.String())
 		}
@@ -121,7 +122,7 @@ mkdir -m 0755 /etc/tmpfiles.d
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nw! /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n' > /etc/tmpfiles.d/vmhuge.conf
 `},
 		"too much": {host: "two-nodes", edits: systemdHost, p: Preparation{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 7500}}}, want: `
-left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages at boot; ask for fewer pages, or let the host keep less (--host-reserve)
+left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Preparation{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
 left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
@@ -144,7 +145,8 @@ func TestPrepareTwice(t *testing.T) {
 	before := tree(t, h)
 	apply := func(p Preparation) {
 		t.Helper()
-		for _, f := range h.Prepare(p) {
+		findings, _ := h.Prepare(p)
+		for _, f := range findings {
 			if !f.Fixable || f.Check != "boot" && f.Check != "mounts" {
 				continue
 			}

@@ -95,7 +95,7 @@ func (p *program) prepare(c *cli.Context) error {
 // prepareHost makes what the host lacks, or says what it would make.
 func (p *program) prepareHost(c *cli.Context, want hostprep.Preparation) (hostprep.PreparedHost, error) {
 	if c.Bool("dry-run") {
-		return hostprep.PreparedHost{Findings: p.host().Prepare(want), Changed: []hostprep.Change{}}, nil
+		return p.host().WouldPrepare(want)
 	}
 	effort := pool.Effort{DropCaches: c.Bool("drop-caches")}
 	report, clear := p.progress("prepare")
