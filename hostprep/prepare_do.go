@@ -55,6 +55,11 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 	defer ledger.Close()
 	changed, short, err := h.holdPrepared(ctx, ledger, p, effort)
 	done.Changed = append(done.Changed, changed...)
+	if p.Persist {
+		for i := range short {
+			short[i].Severity, short[i].Do = Warning, "reboot: the kernel has them then, before its memory is fragmented"
+		}
+	}
 	done.Findings = append(done.Findings, short...)
 	return done, err
 }
