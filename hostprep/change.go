@@ -17,16 +17,17 @@ type ChangeKind string
 
 // The kinds of changes, and how From and To are written. "" is: not there.
 const (
-	KindChmod ChangeKind = "chmod" // of a folder: 0755
-	KindChown ChangeKind = "chown" // of a folder: 0:107
-	KindMkdir ChangeKind = "mkdir" // mode and owner: 0755 0:0
-	KindRmdir ChangeKind = "rmdir" // the same
-	KindMount ChangeKind = "mount" // a hugetlbfs: its options, pagesize=2M
-	KindPool  ChangeKind = "pool"  // a pool's nr_hugepages; pool.Ledger makes it
-	KindFile  ChangeKind = "file"  // of a small file: mode and owner, and from the next line on its text
-	KindSysfs ChangeKind = "sysfs" // of a file of sysfs that is one value, or lists those there are: madvise
-	KindLink  ChangeKind = "link"  // a symbolic link: where it points
-	KindCopy  ChangeKind = "copy"  // of a program: mode, owner and hash, 0755 0:0 sha256:3a7b…
+	KindChmod  ChangeKind = "chmod"  // of a folder: 0755
+	KindChown  ChangeKind = "chown"  // of a folder: 0:107
+	KindMkdir  ChangeKind = "mkdir"  // mode and owner: 0755 0:0
+	KindRmdir  ChangeKind = "rmdir"  // the same
+	KindMount  ChangeKind = "mount"  // a hugetlbfs: its options, pagesize=2M
+	KindPool   ChangeKind = "pool"   // a pool's nr_hugepages; pool.Ledger makes it
+	KindFile   ChangeKind = "file"   // of a small file: mode and owner, and from the next line on its text
+	KindSysfs  ChangeKind = "sysfs"  // of a file of sysfs that is one value, or lists those there are: madvise
+	KindLink   ChangeKind = "link"   // a symbolic link: where it points
+	KindCopy   ChangeKind = "copy"   // of a program: mode, owner and hash, 0755 0:0 sha256:3a7b…
+	KindMember ChangeKind = "member" // of a group: its name and the user's, kvm:alice
 )
 
 // Change is one change of the host, as data: Path has From, and shall have To.
@@ -46,6 +47,8 @@ type Change struct {
 func (c Change) String() string {
 	mode, owner, _ := strings.Cut(c.To, " ")
 	switch {
+	case c.Kind == KindMember:
+		return strings.Join(c.memberCommands()[0], " ")
 	case c.Kind == KindChmod:
 		return fmt.Sprintf("chmod %s %s (was %s)", c.To, c.Path, c.From)
 	case c.Kind == KindChown:
@@ -101,7 +104,7 @@ func (c Change) isFile() bool { return c.Kind == KindFile || c.Kind == KindCopy 
 // onDisk says that what the change makes outlives a reboot. All else is the
 // kernel's and ends with it.
 func (c Change) onDisk() bool {
-	return c.isFile() || c.Kind == KindLink || c.Kind == KindMkdir && !within(c.Path, "/dev")
+	return c.isFile() || c.Kind == KindLink || c.Kind == KindMember || c.Kind == KindMkdir && !within(c.Path, "/dev")
 }
 
 // Undo takes the change back.
@@ -167,13 +170,18 @@ func (h Host) opened(c Change, now string) bool {
 
 // look returns what is there now, written as From and To are.
 func (h Host) look(kind ChangeKind, file string) (string, error) {
-	dir, name := path.Split(path.Clean(file))
+	return Change{Kind: kind, Path: file}.now(h)
+}
+
+// now returns what of the change's Path is there now.
+func (c Change) now(h Host) (string, error) {
+	dir, name := path.Split(path.Clean(c.Path))
 	parent, err := h.openDir(dir)
 	if err != nil {
 		return "", err
 	}
 	defer unix.Close(parent)
-	return Change{Kind: kind, Path: file}.find(h, parent, name)
+	return c.find(h, parent, name)
 }
 
 // find is look within an open folder.
@@ -194,6 +202,9 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 	if c.Kind == KindLink {
 		return readLink(parent, name)
 	}
+	if c.Kind == KindMember {
+		return c.findMember(parent, name)
+	}
 	var st unix.Stat_t
 	err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -208,6 +219,16 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 	case KindChown:
 		_, owner, _ := strings.Cut(ownerText(&st), " ")
 		return owner, err
+	}
+	// One that libvirt has opened for searching is ours still.
+	widened := st
+	for _, state := range []string{c.From, c.To} {
+		if mode, _, _, err := parseOwner(state); err == nil {
+			widened.Mode = st.Mode&^0o7777 | mode
+			if st.Mode&0o7777 == mode|searchable && ownerText(&widened) == state {
+				return state, nil
+			}
+		}
 	}
 	return ownerText(&st), err
 }
@@ -247,7 +268,7 @@ func (c Change) set(h Host, parent int, name string) error {
 
 	case KindMkdir, KindRmdir:
 		if c.To == "" {
-			return unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+			return rmdir(parent, name)
 		}
 		return mkdir(parent, name, c.To)
 
@@ -273,6 +294,9 @@ func (c Change) set(h Host, parent int, name string) error {
 	case KindSysfs:
 		return writeSysfs(parent, name, c.To)
 
+	case KindMember:
+		return c.setMember(h)
+
 	case KindPool:
 		return errors.New("pages are added by the ledger alone")
 	}
@@ -297,6 +321,32 @@ func mkdir(parent int, name, want string) error {
 		return err
 	}
 	return unix.Fchmod(dir, mode)
+}
+
+// rmdir removes a folder, and with it those that libvirt has made there and
+// that are empty: of a user's own on a hugetlbfs, which nobody else clears.
+func rmdir(parent int, name string) error {
+	err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+	if !errors.Is(err, unix.ENOTEMPTY) {
+		return err
+	}
+	for _, below := range []string{"libvirt/qemu", "libvirt"} {
+		dir, openErr := openat(parent, name)
+		if openErr != nil {
+			return err
+		}
+		if above, last, ok := strings.Cut(below, "/"); ok {
+			inner, openErr := openat(dir, above)
+			unix.Close(dir)
+			if openErr != nil {
+				return err
+			}
+			dir, below = inner, last
+		}
+		_ = unix.Unlinkat(dir, below, unix.AT_REMOVEDIR)
+		unix.Close(dir)
+	}
+	return unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
 }
 
 // parseOwner reads what ownerText wrote, and leaves what follows it.

@@ -32,6 +32,7 @@ func TestChangeString(t *testing.T) {
 		{Change{Kind: KindFile, Path: "/x", From: "0644 0:0\nold", To: "0644 0:0\na = 'b' %\n"}, "edit /x: -'old' +'a = 'b' %'", "edit /x: -'a = 'b' %' +'old'"},
 		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\na = 'b' %\n"}, `printf 'a = '\''b'\'' %%\n' > /x`, "rm /x"},
 		{Change{Kind: KindChown, Path: "/x", From: "0:0", To: "0:107"}, "chown 0:107 /x (was 0:0)", "chown 0:0 /x (was 0:107)"},
+		{memberChange("alice", "kvm"), "gpasswd -a alice kvm", "gpasswd -d alice kvm"},
 		{Change{Kind: KindLink, Path: "/x", To: "../y"}, "ln -s ../y /x", "rm /x"},
 		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\n"}, "printf '' > /x", "rm /x"},
 		{Change{Kind: KindCopy, Path: "/x", To: "0755 0:0 sha256:1", Source: "/y"}, "install -m 0755 /y /x", "rm /x"},
@@ -50,7 +51,9 @@ type kindCase struct {
 	change  func(dir string) Change
 	before  func(dir string) error // makes From
 	foreign func(dir string) error // makes something else of To or From
+	gone    func(dir string) error // takes away what it is in; nil: dir
 	disk    bool                   // outlives a reboot
+	yesNo   bool                   // there is nothing but To and From
 }
 
 var kindCases = map[ChangeKind]kindCase{
@@ -101,6 +104,19 @@ var kindCases = map[ChangeKind]kindCase{
 		before:  func(dir string) error { return os.WriteFile(dir+"/x", []byte("always madvise [never]\n"), 0o644) },
 		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("[always] madvise never\n"), 0o644) },
 	},
+	KindMember: { // of the namespace's own /etc
+		change: func(string) Change { return memberChange("alice", "kvm") },
+		before: func(string) error { return os.WriteFile(groupFile, []byte("kvm:x:107:bob\nalice:x:1000:\n"), 0o644) },
+		foreign: func(string) error {
+			if exec.Command("gpasswd", "-d", "alice", "kvm").Run() == nil {
+				return nil
+			}
+			return exec.Command("gpasswd", "-a", "alice", "kvm").Run()
+		},
+		gone:  func(string) error { return os.Remove(groupFile) },
+		disk:  true,
+		yesNo: true,
+	},
 	KindCopy: {
 		change:  func(dir string) Change { return programCopy(dir, "") },
 		before:  func(dir string) error { return os.WriteFile(dir+"/source", []byte("program\n"), 0o644) },
@@ -117,7 +133,7 @@ func programCopy(dir, from string) Change {
 
 // Every kind, through the Journal, on the real kernel. The record is below
 // /var/lib, so that the test runs itself again in a mount namespace with a
-// /var/lib of its own, in which no mount of the test is seen by others either.
+// /var/lib and an /etc of its own, in which no mount of the test is seen by others either.
 func TestEveryKind(t *testing.T) {
 	needRoot(t)
 	if os.Getenv("VMHUGE_TEST_NAMESPACE") == "" {
@@ -130,6 +146,8 @@ func TestEveryKind(t *testing.T) {
 		return
 	}
 	must(t, unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, ""))
+	must(t, unix.Mount("tmpfs", "/etc", "tmpfs", 0, ""))
+	must(t, os.WriteFile("/etc/passwd", []byte("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"), 0o644))
 	for kind := range allKinds(t) {
 		k, ok := kindCases[kind]
 		if kind == KindPool {
@@ -177,7 +195,7 @@ func testKind(t *testing.T, k kindCase) {
 	}
 	is := func(t *testing.T, c Change, want string) {
 		t.Helper()
-		got, err := h.look(c.Kind, c.Path)
+		got, err := c.now(h)
 		if err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", c.Path, got, err, want)
 		}
@@ -218,7 +236,7 @@ func testKind(t *testing.T, k kindCase) {
 	t.Run("foreign edit before", func(t *testing.T) {
 		dir, c := start(t)
 		must(t, k.foreign(dir))
-		was, err := h.look(c.Kind, c.Path)
+		was, err := c.now(h)
 		must(t, err)
 		var foreign *foreignError
 		if err := j.Apply([]Change{c}); !errors.As(err, &foreign) || foreign.found != was {
@@ -231,9 +249,13 @@ func testKind(t *testing.T, k kindCase) {
 		dir, c := start(t)
 		must(t, j.Apply([]Change{c}))
 		must(t, k.foreign(dir))
-		was, err := h.look(c.Kind, c.Path)
+		was, err := c.now(h)
 		must(t, err)
-		undo(t, 0, "somebody has changed it since")
+		if k.yesNo {
+			undo(t, 0, "already as it was")
+		} else {
+			undo(t, 0, "somebody has changed it since")
+		}
 		is(t, c, was)
 	})
 	t.Run("killed before it was made", func(t *testing.T) {
@@ -253,6 +275,9 @@ func testKind(t *testing.T, k kindCase) {
 		dir, c := start(t)
 		must(t, j.Apply([]Change{c}))
 		for unix.Unmount(dir+"/x", 0) == nil {
+		}
+		if k.gone != nil {
+			must(t, k.gone(dir))
 		}
 		must(t, os.RemoveAll(dir))
 		undo(t, 0, "not there any more")
@@ -319,5 +344,22 @@ func TestChangeRefusesALink(t *testing.T) {
 	}
 	if st, err := os.Stat(dir + "/real"); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("the folder behind the link is %v, %v", st, err)
+	}
+}
+
+// A folder that libvirt has let everybody search, and in which it has left its
+// own, is taken back; one that holds anything else is not.
+func TestChangeTakesBackWhatLibvirtUsed(t *testing.T) {
+	needRoot(t)
+	h := Host{"/"}
+	for left, gone := range map[string]bool{"": true, "libvirt/qemu": true, "libvirt/qemu/1-web1": false, "mine": false} {
+		c := Change{Kind: KindMkdir, Path: t.TempDir() + "/alice", To: "0700 1000:1000"}
+		must(t, c.Apply(h))
+		must(t, os.MkdirAll(filepath.Join(c.Path, left), 0o755))
+		must(t, os.Chmod(c.Path, 0o711))
+		err := c.Undo(h)
+		if _, statErr := os.Stat(c.Path); os.IsNotExist(statErr) != gone || (err == nil) != gone {
+			t.Errorf("with %q left: %v, %v", left, err, statErr)
+		}
 	}
 }

@@ -174,7 +174,7 @@ func merge(records []record) []record {
 	var merged []record
 	for _, r := range records {
 		i := slices.IndexFunc(merged, func(m record) bool {
-			return m.onDisk() && m.Path == r.Path && m.To == r.From && (m.Kind == r.Kind || r.Kind == KindRmdir)
+			return m.onDisk() && m.Kind != KindMember && m.Path == r.Path && m.To == r.From && (m.Kind == r.Kind || r.Kind == KindRmdir)
 		})
 		if i < 0 {
 			merged = append(merged, r)
@@ -243,6 +243,10 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 func (c Change) valid() error {
 	switch c.Kind {
 	case KindChmod, KindChown, KindLink, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy, KindSysfs:
+	case KindMember:
+		if _, _, err := c.member(); err != nil || c.Path != groupFile {
+			return fmt.Errorf("%q from %q to %q is no change of members", c.Path, c.From, c.To)
+		}
 	case KindPool:
 		return fmt.Errorf("%s: pages are added by the ledger alone", c)
 	default:
