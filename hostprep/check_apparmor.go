@@ -36,12 +36,17 @@ var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
 	if err != nil || allowsCPUMap(rules+"\n"+local) {
 		return nil, err
 	}
-	return []Finding{{
+	f := Finding{
 		Severity: Warning, Verdict: Unknown, Cause: AppArmorNUMA,
 		Have: appArmorRules + " does not let QEMU read which processors a node has",
 		Need: cpumapRule,
-		Do:   "echo '" + cpumapRule + "' >> " + appArmorLocal,
-	}}, nil
+		Do:   "add it to " + appArmorRules,
+	}
+	// virt-aa-helper reads the rules anew for each start of a guest.
+	if strings.Contains(rules, "<local/abstractions/libvirt-qemu>") {
+		_, err = f.mendFile(h, systemFile(appArmorLocal, withLine(cpumapRule)), cpumapRule)
+	}
+	return []Finding{f}, err
 }}
 
 // readIfThere reads a file; one that is not there is empty.

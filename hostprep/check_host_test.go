@@ -26,7 +26,7 @@ func pinned(cpus string) func(*Guest) { return func(g *Guest) { g.Demand.Emulato
 
 const cpuLists = "-- sys/devices/system/node/node0/cpulist --\n0-3\n-- sys/devices/system/node/node1/cpulist --\n4-7\n"
 
-const appArmor = "-- sys/module/apparmor/parameters/enabled --\nY\n-- etc/apparmor.d/abstractions/libvirt-qemu --\n"
+const appArmor = "-- sys/module/apparmor/parameters/enabled --\nY\n-- etc/apparmor.d/abstractions/libvirt-qemu --\n  include if exists <local/abstractions/libvirt-qemu>\n"
 
 const (
 	lockLimits = "-- proc/500/limits --\nLimit Soft Hard Units\nMax locked memory  8388608    8388608    bytes\n"
@@ -87,6 +87,10 @@ func TestHostChecks(t *testing.T) {
 		{name: "no AppArmor", check: appArmorCheck, guest: onNode("0", nil)},
 		{name: "AppArmor without libvirt's rules", check: appArmorCheck, edit: "-- sys/module/apparmor/parameters/enabled --\nY\n", guest: onNode("0", nil)},
 		{name: "Debian 12", check: appArmorCheck, edit: appArmor + "  @{PROC}/sys r,\n  # @{sys}/devices/system/node/*/cpumap r,\n", guest: onNode("0", nil), cause: AppArmorNUMA, want: `
+ warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [mkdir -m 0755 /etc/apparmor.d/local; mkdir -m 0755 /etc/apparmor.d/local/abstractions; printf '@{sys}/devices/system/node/*/cpumap r,\n' > /etc/apparmor.d/local/abstractions/libvirt-qemu]`},
+		{name: "Debian 12 with rules of the site's own", check: appArmorCheck, edit: appArmor + "-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: onNode("0", nil), cause: AppArmorNUMA, want: `
+ warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [edit /etc/apparmor.d/local/abstractions/libvirt-qemu: +'@{sys}/devices/system/node/*/cpumap r,']`},
+		{name: "rules that include no others", check: appArmorCheck, edit: "-- sys/module/apparmor/parameters/enabled --\nY\n-- etc/apparmor.d/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: onNode("0", nil), cause: AppArmorNUMA, want: `
  warning unknown: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has`},
 		{name: "Debian 12 with the cure", check: appArmorCheck, edit: appArmor + "  x r,\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n" + cpumapRule + "\n", guest: onNode("0", nil)},
 		{name: "Debian 13", check: appArmorCheck, edit: appArmor + "  @{sys}/devices/system/node/node[0-9]*/cpumap r,\n", guest: onNode("0", nil)},
@@ -149,6 +153,27 @@ func TestBadCgroupLimit(t *testing.T) {
 	h := fixture(t, "one-node", cgroup2+limitFile("machine", "max", "current", "much", "0"))
 	if findings, err := cgroupCheck.Detect(h, takes(1)); err == nil || !strings.Contains(err.Error(), `"much" is no limit`) {
 		t.Errorf("%v, %v", findings, err)
+	}
+}
+
+// The rule is added to those of the site, and taken back to the byte. A guest's
+// start mends it, and the hook, which runs RunMounts alone, never does.
+func TestAppArmorMended(t *testing.T) {
+	const local, was = "etc/apparmor.d/local/abstractions/libvirt-qemu", "# theirs\n/srv/** r,"
+	h, g := fixture(t, "one-node", appArmor), onNode("0", nil)
+	writeFile(t, h.Root.Path(local), was)
+	if changes := Mending(RunMounts(h, g)); len(changes) > 0 {
+		t.Errorf("the hook makes %v", changes)
+	}
+	j := Journal{Host: h}
+	must(t, j.Apply(Mending(Run(h, g))))
+	text, err := h.Root.Read(local)
+	if err != nil || text != was+"\n"+cpumapRule+"\n" || len(Mending(Run(h, g))) > 0 {
+		t.Errorf("%q, %v, then %v", text, err, Run(h, g))
+	}
+	_, left, err := j.Undo()
+	if text, readErr := h.Root.Read(local); err != nil || readErr != nil || text != was || len(left) > 0 {
+		t.Errorf("after undo %q, %v, %v, %v", text, readErr, left, err)
 	}
 }
 

@@ -1,12 +1,12 @@
 package hostprep
 
-// Mending returns the changes that mend what blocks a start, as far as that is
-// possible, for Journal.Apply. Those of the pools are not among them: pages
-// are held after.
+// Mending returns the changes that mend what blocks a start, or may, as far as
+// that is possible, for Journal.Apply. Those of the pools are not among them:
+// pages are held after.
 func Mending(findings []Finding) []Change {
 	var changes []Change
 	for _, f := range findings {
-		if f.Severity != Blocker || !f.Fixable {
+		if f.Severity == Note || !f.Fixable {
 			continue
 		}
 		for _, change := range f.Changes {
