@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -40,49 +41,73 @@ func (h Host) QEMUConf(path string) (QEMUConf, error) {
 	return conf, err
 }
 
-// parseQEMUConf reads libvirt's configuration syntax, of which this is all:
-//
-//	user = "libvirt-qemu"   # a string; also 'so' and """over lines"""
-//	hugetlbfs_mount = ["/dev/hugepages", "/dev/hugepages1G"]
-//
-// Values are strings, whole numbers, and lists of strings, which may go over
-// several lines. Source: virConfParse() in src/util/virconf.c.
+// parseQEMUConf picks what vmhuge needs. Of a name that is there twice libvirt
+// takes the first, virConfGetValue().
 func parseQEMUConf(r io.Reader) (QEMUConf, error) {
 	var conf QEMUConf
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return conf, err
 	}
-	p := &confParser{rest: string(text), line: 1}
+	settings, err := parseConf(string(text))
+	for _, s := range slices.Backward(settings) {
+		switch {
+		case s.name == "hugetlbfs_mount":
+			conf.HugetlbfsMounts = s.values
+		case s.name == "security_driver":
+			conf.SecurityDrivers = s.values
+		case s.name == "user" && !s.list:
+			conf.User = s.values[0]
+		case s.name == "group" && !s.list:
+			conf.Group = s.values[0]
+		}
+	}
+	return conf, err
+}
+
+// confSetting is one name = value of libvirt's configuration syntax.
+type confSetting struct {
+	name       string
+	values     []string // of a string or number: one
+	list       bool
+	start, end int // bytes of the whole, and
+	value      int // where the value starts
+}
+
+// parseConf reads libvirt's configuration syntax, of which this is all:
+//
+//	user = "libvirt-qemu"   # a string; also 'so' and """over lines"""
+//	hugetlbfs_mount = ["/dev/hugepages", "/dev/hugepages1G"]
+//
+// Values are strings, whole numbers, and lists of strings, which may go over
+// several lines. Source: virConfParse() in src/util/virconf.c.
+func parseConf(text string) ([]confSetting, error) {
+	var settings []confSetting
+	p := &confParser{rest: text, line: 1}
+	at := func() int { return len(text) - len(p.rest) }
 	for p.skip(true); p.rest != ""; p.skip(true) {
-		name := p.take(func(c byte) bool {
+		s := confSetting{start: at()}
+		s.name = p.take(func(c byte) bool {
 			return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		})
 		p.skip(false)
-		if name == "" || !p.literal("=") {
-			return conf, p.errorf("expected name = value")
+		if s.name == "" || !p.literal("=") {
+			return nil, p.errorf("expected name = value")
 		}
 		p.skip(false)
-		values, list, err := p.value()
-		if err != nil {
-			return conf, err
+		var err error
+		s.value = at()
+		if s.values, s.list, err = p.value(); err != nil {
+			return nil, err
 		}
+		s.end = at()
 		p.skip(false)
 		if p.rest != "" && p.rest[0] != '\n' {
-			return conf, p.errorf("expected the end of the line after %s", name)
+			return nil, p.errorf("expected the end of the line after %s", s.name)
 		}
-		switch {
-		case name == "hugetlbfs_mount":
-			conf.HugetlbfsMounts = values
-		case name == "security_driver":
-			conf.SecurityDrivers = values
-		case name == "user" && !list:
-			conf.User = values[0]
-		case name == "group" && !list:
-			conf.Group = values[0]
-		}
+		settings = append(settings, s)
 	}
-	return conf, nil
+	return settings, nil
 }
 
 // confParser walks through libvirt's configuration syntax.
