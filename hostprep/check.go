@@ -90,6 +90,8 @@ type Guest struct {
 	// Reserve is the ordinary memory in bytes that the host keeps, which is
 	// already taken off HeadroomKiB.
 	Reserve int64
+	// Traits is what prepare has to say more of the domain; only it asks.
+	Traits pages.Traits
 
 	driver func() (driver, error) // that a Run has looked at
 }

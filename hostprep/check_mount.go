@@ -122,13 +122,9 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 	if err != nil {
 		return f, err
 	}
-	point := "/dev/hugepages"
-	_, taken, err := h.mountOf(point)
+	point, err := h.newPoint(size)
 	if err != nil {
 		return f, err
-	}
-	if taken || size != mem.HugePageSize {
-		point += sizeWord(size) // as in the sample of qemu.conf
 	}
 	listed := d.conf.HugetlbfsMounts
 	if listed != nil {

@@ -29,46 +29,55 @@ var pathCheck = Check{"path", func(h Host, g Guest) ([]Finding, error) {
 	}
 	var findings []Finding
 	for _, m := range mounts {
-		dir := m.Point
-		for _, name := range strings.Split(g.BaseDir, "/") {
-			dir = path.Join(dir, name)
-			st, err := h.lstat(dir)
-			if err != nil {
-				return findings, err
-			}
-			if st == nil {
-				break
-			}
-			f := Finding{
-				Severity: Blocker, Verdict: NoAccess, Cause: FolderMode,
-				Have: fmt.Sprintf("%s is %s", dir, ownerText(st)),
-				Need: "a folder that " + user.Name + " may search",
-			}
-			if !isDir(st) {
-				f.Have, f.Do = dir+" is no folder", "rm "+dir
-				findings = append(findings, f)
-				break
-			}
-			if lacks := missing(user, st, maySearch); lacks != 0 {
-				f.mend(Change{Kind: KindChmod, Path: dir, From: modeText(st.Mode), To: modeText(st.Mode | lacks)})
-				findings = append(findings, f)
-			}
+		below, err := h.unsearchable(m, g.BaseDir, user)
+		if err == nil {
+			findings = append(findings, below...)
+			below, err = h.staleDirs(g, path.Join(m.Point, g.BaseDir), user)
 		}
-		stale, err := h.staleDirs(g, path.Join(m.Point, g.BaseDir), user)
 		if err != nil {
 			return findings, err
 		}
-		findings = append(findings, stale...)
+		findings = append(findings, below...)
 	}
 	return findings, nil
 }}
+
+// unsearchable finds the folders from below a mount's root down to base that a
+// user may not search.
+func (h Host) unsearchable(m Mount, base string, user User) ([]Finding, error) {
+	var findings []Finding
+	dir := m.Point
+	for _, name := range strings.Split(base, "/") {
+		dir = path.Join(dir, name)
+		st, err := h.lstat(dir)
+		if err != nil || st == nil {
+			return findings, err
+		}
+		f := Finding{
+			Severity: Blocker, Verdict: NoAccess, Cause: FolderMode,
+			Have: fmt.Sprintf("%s is %s", dir, ownerText(st)),
+			Need: "a folder that " + user.Name + " may search",
+		}
+		if !isDir(st) {
+			f.Have, f.Do = dir+" is no folder", "rm "+dir
+			return append(findings, f), nil
+		}
+		if lacks := missing(user, st, maySearch); lacks != 0 {
+			f.mend(Change{Kind: KindChmod, Path: dir, From: modeText(st.Mode), To: modeText(st.Mode | lacks)})
+			findings = append(findings, f)
+		}
+	}
+	return findings, nil
+}
 
 // mend gives a finding the changes that vmhuge start makes to mend it.
 func (f *Finding) mend(changes ...Change) {
 	f.Changes = append(f.Changes, changes...)
 	f.Fixable = true
-	f.Do = "vmhuge start does: " + JoinChanges(f.Changes)
+	f.Do = startDoes + JoinChanges(f.Changes)
 }
+
+const startDoes = "vmhuge start does: "
 
 // JoinChanges writes changes as one line, as a person would type them.
 func JoinChanges(changes []Change) string {

@@ -53,7 +53,7 @@ func fixture(t *testing.T, name, edits string) Host {
 		}
 		for line := range strings.Lines(modes) {
 			var path string
-			var mode os.FileMode
+			var mode uint32
 			var uid, gid int
 			if _, err := fmt.Sscanf(line, "%s %o %d:%d\n", &path, &mode, &uid, &gid); err != nil {
 				t.Fatalf("modes: %q: %v", line, err)
@@ -62,7 +62,7 @@ func fixture(t *testing.T, name, edits string) Host {
 				must(t, os.MkdirAll(filepath.Join(root, path), 0o755))
 			}
 			must(t, os.Chown(filepath.Join(root, path), uid, gid))
-			must(t, unix.Chmod(filepath.Join(root, path), uint32(mode)))
+			must(t, unix.Chmod(filepath.Join(root, path), mode))
 		}
 	}
 	return Host{hostfs.Root(root)}

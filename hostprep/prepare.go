@@ -2,6 +2,7 @@ package hostprep
 
 import (
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep/pool"
 )
@@ -42,7 +43,10 @@ type Step struct {
 
 // Steps lists every step, in the order in which their changes are made.
 func Steps() []Step {
-	return []Step{mountsStep, thpStep, bootStep}
+	return []Step{
+		mountsStep, groupsStep, foldersStep, appArmorStep, qemuConfStep, qemuKVMStep, userStep, shmGroupStep,
+		thpStep, bootStep, notesStep,
+	}
 }
 
 // Prepare says what a host still lacks for a preparation. What the host can't hold
@@ -56,6 +60,7 @@ func (h Host) Prepare(p Preparation) (findings []Finding, possible bool) {
 		}
 		for _, f := range findings {
 			f.Check = step.Name
+			f.Do = strings.Replace(f.Do, startDoes, "vmhuge prepare does: ", 1)
 			if f.Changes == nil {
 				f.Changes = []Change{}
 			}

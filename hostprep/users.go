@@ -36,7 +36,10 @@ func (h Host) QEMUUser(conf QEMUConf) (User, error) {
 	return h.user("+0", conf.Group)
 }
 
-var errNoUser = errors.New("no such user")
+var (
+	errNoUser  = errors.New("no such user")
+	errNoGroup = errors.New("no such group")
+)
 
 // user looks a user up as libvirt's virGetUserID() does: by name, then by
 // number; a + says that it is a number. group, if not "", is added and comes
@@ -94,6 +97,57 @@ func lookupUser(name string) (User, error) {
 	return u, nil
 }
 
+// home is the folder of a user's own files.
+func (h Host) home(u User) (string, error) {
+	users, _, err := h.accounts()
+	if err != nil {
+		return "", err
+	}
+	if a, ok := find(users, u.Name); ok {
+		return h.resolve(a.home), nil
+	}
+	if !h.real() {
+		return "", fmt.Errorf("%w: %s", errNoUser, u.Name)
+	}
+	found, err := user.Lookup(u.Name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNoUser, err)
+	}
+	return h.resolve(found.HomeDir), nil
+}
+
+// group looks a group up by name or number; one of the name services' is found,
+// too.
+func (h Host) group(name string) (account, error) {
+	_, groups, err := h.accounts()
+	if err != nil {
+		return account{}, err
+	}
+	if a, ok := find(groups, name); ok {
+		return a, nil
+	}
+	if !h.real() {
+		return account{}, fmt.Errorf("%w: %s", errNoGroup, name)
+	}
+	found, err := user.LookupGroup(name)
+	if err != nil {
+		return account{}, fmt.Errorf("%w: %w", errNoGroup, err)
+	}
+	gid, _ := number(found.Gid)
+	return account{name: found.Name, id: gid}, nil
+}
+
+// groupName is what a group of this number is called; without a name it is the
+// number.
+func (h Host) groupName(gid int) string {
+	if _, groups, err := h.accounts(); err == nil {
+		if a, ok := find(groups, "+"+strconv.Itoa(gid)); ok {
+			return a.name
+		}
+	}
+	return strconv.Itoa(gid)
+}
+
 // find looks an account up by name, then by number.
 func find(accounts []account, name string) (account, bool) {
 	i := slices.IndexFunc(accounts, func(a account) bool { return a.name == name })
@@ -117,6 +171,7 @@ type account struct {
 	name    string
 	id      int
 	gid     int      // of a user
+	home    string   // of a user
 	members []string // of a group
 }
 
@@ -164,6 +219,7 @@ func parseAccounts(r io.Reader) ([]account, error) {
 			if a.gid, ok = number(f[3]); !ok {
 				continue
 			}
+			a.home = f[5]
 		} else {
 			a.members = strings.Split(f[3], ",")
 		}

@@ -10,6 +10,7 @@ import (
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/xml"
 )
 
 // Check says whether a plain start of a domain would succeed now. It writes
@@ -143,6 +144,9 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 		}
 	}
 	if guest.Pending, err = pool.ReadPending(l.host.Root, d.uuid); err != nil {
+		return guest, err
+	}
+	if guest.Traits, err = xml.Traits(d.xml); err != nil {
 		return guest, err
 	}
 	guest.HeadroomKiB, guest.Reserve, err = l.host.Headroom(reserve)

@@ -1,0 +1,91 @@
+package hostprep
+
+import (
+	"fmt"
+	"strings"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// notesStep names what works against huge pages on this host, with its numbers,
+// and leaves it: others may need it so.
+var notesStep = Step{"notes", func(h Host, p Preparation) ([]Finding, error) {
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	note := func(have, need, do string) {
+		findings = append(findings, Finding{Severity: Note, Have: have, Need: need, Do: do})
+	}
+	swap, err := h.Swap()
+	if err != nil {
+		return findings, err
+	}
+	if free := freeBytes(state); swap.Used > 0 && free > 0 {
+		note(fmt.Sprintf("%s are swapped out while %s of the pools lie free, which nothing else can use", amount(swap.Used), amount(free)),
+			"no more free pages than guests will take", "vmhuge status shows the pools; what prepare has added, vmhuge undo gives back")
+	}
+	ksm, err := h.KSM()
+	if err != nil {
+		return findings, err
+	}
+	if ksm.Run {
+		huge, err := h.thpSize()
+		if err != nil {
+			return findings, err
+		}
+		note(fmt.Sprintf("KSM is on, and saves %s (pages_sharing %d): it merges nothing of reserved pages, and takes transparent ones apart", amount(ksm.Sharing*int64(smallPage(huge))), ksm.Sharing),
+			"KSM only where guests on small pages gain by it", "echo 0 > /sys/kernel/mm/ksm/run, if none does")
+	}
+	thp, err := h.THP()
+	if err != nil {
+		return findings, err
+	}
+	if lacks := lackingPages(state, p); thp.Enabled == "always" && lacks > 0 {
+		text, err := h.Root.Read("proc", "meminfo")
+		if err != nil {
+			return findings, err
+		}
+		kib, err := parseMeminfo(strings.NewReader(text))
+		if err != nil {
+			return findings, err
+		}
+		if taken := kib["AnonHugePages"] * pages.KiB; taken > 0 {
+			note(fmt.Sprintf("transparent huge pages are given to whoever has memory (enabled is always), and hold %s: the pools lack %s, and must find their blocks beside them", amount(taken), amount(lacks)),
+				"transparent huge pages only for those who ask", "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; QEMU asks")
+		}
+	}
+	for _, g := range p.Guests {
+		if given := g.Traits.MemoryKiB - g.Traits.CurrentKiB; g.Demand.Backing == pages.Hugetlb && g.Traits.Balloon && g.Traits.CurrentKiB > 0 && given > 0 {
+			note(fmt.Sprintf("the balloon of %s is to give back %s, and of reserved pages the host gets none of that", g.Demand.Domain, amount(given*pages.KiB)),
+				"<currentMemory> as large as <memory>", "lower <memory> of "+g.Demand.Domain+" to what it shall have")
+		}
+	}
+	return findings, nil
+}}
+
+// freeBytes is what lies free in the pools and is promised to nobody.
+func freeBytes(state pool.State) int64 {
+	var free int64
+	for _, g := range state.Globals {
+		free += max(0, g.Free-g.Reserved) * int64(g.Size)
+	}
+	return free
+}
+
+// lackingPages is how many bytes of pages the pools must yet get.
+func lackingPages(state pool.State, p Preparation) int64 {
+	var lacks int64
+	for _, g := range p.Guests {
+		for _, need := range Shortfall(state, g) {
+			lacks += need.Pages * int64(need.Size)
+		}
+	}
+	for _, need := range p.Pages {
+		g, _ := state.Global(need.Size)
+		lacks += max(0, need.Pages-g.Total) * int64(need.Size)
+	}
+	return lacks
+}
