@@ -114,7 +114,7 @@ func definition() []Row {
 		ID: "apparmor-numa", Says: []string{"The nodes select no CPUs"},
 		Versions: "QEMU since 7.2 under the AppArmor rules of Debian 12; Debian 13 has the rule",
 		Cause:    "AppArmor keeps QEMU from reading which processors a node has",
-		Check:    "apparmor", Do: "echo '@{sys}/devices/system/node/*/cpumap r,' >> /etc/apparmor.d/local/abstractions/libvirt-qemu",
+		Check:    "apparmor", Do: "vmhuge start DOMAIN adds the rule @{sys}/devices/system/node/*/cpumap r, to /etc/apparmor.d/local/abstractions/libvirt-qemu",
 	}, {
 		ID: "node-without-cpus", Says: []string{"The nodes select no CPUs"},
 		Versions: "QEMU since 7.2, with libvirt since 9.0",
@@ -218,7 +218,7 @@ func mounts() []Row {
 	}, {
 		ID: "security-module", Says: []string{folder, folderOld}, Versions: older,
 		Cause: "AppArmor or SELinux denies it",
-		Do:    "journalctl -k | grep -i denied; or vmhuge enable --source memfd DOMAIN",
+		Do:    "vmhuge explain, as root, shows what was denied; or vmhuge enable --source memfd DOMAIN; with SELinux restorecon -R /dev/hugepages",
 	}}
 }
 

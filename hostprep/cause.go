@@ -29,6 +29,7 @@ const (
 	SessionMount       Cause = "session-mount"
 	FolderMode         Cause = "folder-mode"
 	FolderStale        Cause = "folder-stale"
+	SecurityModule     Cause = "security-module"
 	PoolShort          Cause = "pool-short"
 	NodeShort          Cause = "node-short"
 	CgroupReserved     Cause = "cgroup-reserved"

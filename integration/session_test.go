@@ -20,19 +20,22 @@ import (
 type nobody struct {
 	t    *testing.T
 	home string
+	id   uint32
 }
 
 const nobodyID = 65534
 
-func newNobody(t *testing.T) nobody {
+func newNobody(t *testing.T) nobody { return newUser(t, nobodyID) }
+
+func newUser(t *testing.T, id uint32) nobody {
 	home, err := os.MkdirTemp("/var/lib/libvirt", "nobody-") // its path is short: it holds sockets
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(home, nobodyID, nobodyID); err != nil {
+	if err := os.Chown(home, int(id), int(id)); err != nil {
 		t.Fatal(err)
 	}
-	n := nobody{t, home}
+	n := nobody{t, home, id}
 	t.Cleanup(func() {
 		var pid int
 		if err := readNumber(filepath.Join(home, "libvirt", "libvirtd.pid"), &pid); err == nil {
@@ -50,10 +53,10 @@ func (n nobody) run(wantCode int, args ...string) string {
 	n.t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.home, "XDG_RUNTIME_DIR=" + n.home, "LC_ALL=C.UTF-8"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyID, Gid: nobodyID}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: n.id, Gid: n.id}}
 	out, _ := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != wantCode {
-		n.t.Fatalf("%q as nobody: exit code %d, want %d\n%s", args, code, wantCode, out)
+		n.t.Fatalf("%q as user %d: exit code %d, want %d\n%s", args, n.id, code, wantCode, out)
 	}
 	return string(out)
 }

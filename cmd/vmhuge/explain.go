@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -132,6 +133,13 @@ func (p *program) explain(text, source, domain string) error {
 	var why error // there is no evidence
 	if domain != "" && slices.ContainsFunc(matches, func(m explain.Match) bool { return m.Check != "" }) {
 		report, why = p.evidence(domain)
+	}
+	if slices.ContainsFunc(matches, func(m explain.Match) bool { return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA) }) {
+		denied, err := p.host().Denied(report.UUID, time.Now())
+		report.Findings = append(report.Findings, denied...)
+		if why == nil {
+			why = err
+		}
 	}
 	causes := weigh(matches, report.Findings, domain)
 	var facts []hostprep.Fact

@@ -1,0 +1,202 @@
+package hostprep
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Denial is what a security module has kept a process from.
+type Denial struct {
+	Module  string // AppArmor or SELinux
+	Subject string // AppArmor's profile, or SELinux's context
+	Command string
+	PID     int
+	What    string // as the module writes it: r, or read write
+	Path    string
+	Label   string    // SELinux's context of Path
+	Time    time.Time // zero: it is not told
+}
+
+// denialLogs are where the kernel's audit records come to lie: with auditd in
+// the first, else in the kernel's log, which a syslog daemon copies.
+var denialLogs = [][2]string{{"/var/log/audit", "audit.log"}, {"/var/log", "kern.log"}, {"/var/log", "messages"}}
+
+// freshDenial is the age up to which a denial is taken for the failure at hand.
+const freshDenial = time.Hour
+
+// Denied finds what AppArmor or SELinux has kept a guest's QEMU from, of its huge
+// pages; uuid "": any guest's. What is older than an hour is a Note.
+func (h Host) Denied(uuid string, now time.Time) ([]Finding, error) {
+	denials, err := h.denials()
+	mounts, mountsErr := h.Mounts()
+	var findings []Finding
+	for _, d := range denials {
+		if !d.concerns(uuid, mounts) {
+			continue
+		}
+		f := Finding{
+			Check: "denials", Severity: Warning, Verdict: NoAccess, Cause: SecurityModule, Changes: []Change{},
+			Have: fmt.Sprintf("%s has denied %s (process %d) %q of %s", d.Module, d.Command, d.PID, d.What, d.Path),
+			Need: "leave for QEMU to use its pages",
+		}
+		if !d.Time.IsZero() {
+			f.Have += ", " + d.Time.UTC().Format(time.RFC3339)
+		}
+		if now.Sub(d.Time) > freshDenial {
+			f.Severity = Note
+		}
+		const orMemfd = ", or vmhuge enable --source memfd, which has no path"
+		switch {
+		case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
+			f.Cause, f.Do = AppArmorNUMA, "vmhuge start adds the rule "+cpumapRule
+		case d.Module == "AppArmor":
+			f.Do = fmt.Sprintf("add the rule %q rwk, to %s%s", d.rulePath(), appArmorLocal, orMemfd)
+		default:
+			f.Do = "restorecon -R " + d.mount(mounts) + orMemfd
+		}
+		findings = append(findings, f)
+	}
+	return findings, errors.Join(err, mountsErr)
+}
+
+// concerns says whether a guest's QEMU was kept from what it needs for its pages.
+func (d Denial) concerns(uuid string, mounts []Mount) bool {
+	onMount := strings.Contains(d.Path, "hugepage") || strings.Contains(d.Label, ":hugetlbfs_t:") ||
+		slices.ContainsFunc(mounts, func(m Mount) bool { return within(path.Clean(d.Path), m.Point) })
+	if d.Module == "SELinux" { // its contexts don't tell one guest from another
+		return onMount && (strings.Contains(d.Subject, ":svirt") || strings.HasPrefix(d.Command, "qemu"))
+	}
+	profile, _, _ := strings.Cut(d.Subject, "//")
+	ofGuest := profile == "libvirt-"+uuid || uuid == "" && strings.HasPrefix(profile, "libvirt-")
+	return ofGuest && (onMount || strings.Contains(d.Path, "/devices/system/node/"))
+}
+
+// rulePath is the path of a rule that holds for the guest's next start, too,
+// whose folder has another name.
+func (d Denial) rulePath() string {
+	if mount, _, ok := strings.Cut(d.Path, "/"+systemBase+"/"); ok {
+		return mount + "/" + systemBase + "/**"
+	}
+	return d.Path
+}
+
+// mount is the mount that a denied path lies on.
+func (d Denial) mount(mounts []Mount) string {
+	for _, m := range mounts {
+		if within(d.Path, m.Point) {
+			return m.Point
+		}
+	}
+	return "/dev/hugepages"
+}
+
+// denials reads all that is on record; what can't be read for want of permission
+// is an error.
+func (h Host) denials() ([]Denial, error) {
+	var all []Denial
+	var refused error
+	add := func(text string, err error) {
+		if errors.Is(err, fs.ErrPermission) {
+			refused = err
+		}
+		for _, d := range parseDenials(text) {
+			// The same record lies in several logs.
+			if !slices.Contains(all, d) {
+				all = append(all, d)
+			}
+		}
+	}
+	for _, log := range denialLogs {
+		text, err := h.readTail(log[0], log[1])
+		add(text, err)
+	}
+	add(h.readKmsg())
+	if len(all) > 0 {
+		refused = nil
+	}
+	return all, refused
+}
+
+// readKmsg reads the kernel's log, a record a read, until it would wait.
+func (h Host) readKmsg() (string, error) {
+	fd, err := unix.Open(h.Root.Path("dev", "kmsg"), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var text strings.Builder
+	for record := make([]byte, 8192); ; {
+		n, err := unix.Read(fd, record)
+		switch {
+		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR): // some were overwritten meanwhile
+		case err != nil || n <= 0:
+			return text.String(), nil
+		default:
+			text.Write(record[:n])
+		}
+	}
+}
+
+var (
+	auditTime   = regexp.MustCompile(`\baudit\(([0-9]{1,12})\.([0-9]{3}):`)
+	seLinuxVerb = regexp.MustCompile(`\bavc: +denied +\{ ([a-z_ ]+) \}`)
+)
+
+// parseDenials reads audit records, as auditd and as the kernel's log have them:
+//
+//	type=AVC msg=audit(1729238705.963:170): avc:  denied  { read write } for  pid=1681 comm="qemu-kvm" path="/dev/hugepages/libvirt/qemu/1-a/x" dev="hugetlbfs" ino=86 scontext=system_u:system_r:svirt_t:s0:c1,c2 tcontext=system_u:object_r:hugetlbfs_t:s0 tclass=file permissive=0
+//	[25941.1] audit: type=1400 audit(1600267331.284:8573): apparmor="DENIED" operation="open" profile="libvirt-1c01664c-8f99-4942-85c9-2c0c90b2e92b" name="/sys/devices/system/node/node0/cpumap" pid=204198 comm="qemu-system-x86" requested_mask="r" denied_mask="r" fsuid=64055 ouid=0
+//
+// What SELinux permits though no rule does is none: permissive=1.
+func parseDenials(text string) []Denial {
+	var denials []Denial
+	for line := range strings.Lines(text) {
+		var d Denial
+		if auditField(line, "apparmor") == "DENIED" {
+			d = Denial{Module: "AppArmor", Subject: auditField(line, "profile"), Path: auditField(line, "name"), What: auditField(line, "denied_mask")}
+		} else if verb := seLinuxVerb.FindStringSubmatch(line); verb != nil && auditField(line, "permissive") != "1" {
+			d = Denial{Module: "SELinux", Subject: auditField(line, "scontext"), Label: auditField(line, "tcontext"), What: verb[1], Path: auditField(line, "path")}
+			if d.Path == "" {
+				d.Path = auditField(line, "name")
+			}
+		} else {
+			continue
+		}
+		d.Command = auditField(line, "comm")
+		d.PID, _ = strconv.Atoi(auditField(line, "pid"))
+		if at := auditTime.FindStringSubmatch(line); at != nil {
+			seconds, _ := strconv.ParseInt(at[1], 10, 64)
+			d.Time = time.Unix(seconds, 0)
+		}
+		denials = append(denials, d)
+	}
+	return denials
+}
+
+// auditField returns a value of a record: in quotation marks, or bare, or in
+// hexadecimal where it has what would break the record, a blank or a line end.
+func auditField(line, key string) string {
+	_, rest, ok := strings.Cut(" "+line, " "+key+"=")
+	if !ok {
+		return ""
+	}
+	if quoted, ok := strings.CutPrefix(rest, `"`); ok {
+		value, _, _ := strings.Cut(quoted, `"`)
+		return value
+	}
+	value, _, _ := strings.Cut(strings.TrimRight(rest, "\n"), " ")
+	if text, err := hex.DecodeString(value); err == nil && slices.Contains([]string{"name", "path", "comm", "profile"}, key) {
+		return string(text)
+	}
+	return value
+}
