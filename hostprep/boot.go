@@ -26,6 +26,8 @@ type Boot struct {
 	Folders []Folder    `json:"folders,omitempty"`
 	// Overcommit says that the kernel makes the pages when they are wanted.
 	Overcommit bool `json:"overcommit,omitempty"`
+	// ShmGroup is the number of the group that may map pages by shmget; 0: none's.
+	ShmGroup int `json:"hugetlb_shm_group,omitempty"`
 }
 
 // BootPages are pages that the pools have from boot on.
@@ -89,7 +91,7 @@ func parseBoot(text []byte) (Boot, error) {
 
 // text is the table as its file has it; "": nothing is in it.
 func (b Boot) text() string {
-	if len(b.Pages)+len(b.Folders) == 0 {
+	if len(b.Pages)+len(b.Folders) == 0 && b.ShmGroup == 0 {
 		return ""
 	}
 	b.Version = bootVersion

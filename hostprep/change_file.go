@@ -85,18 +85,33 @@ func (c Change) edit() string {
 	return text
 }
 
-// writeFile puts what To says in the place of name, whole or not at all.
+// writeFile puts what To says in the place of name, whole or not at all. It is
+// written in the folder above: in some folders, as in libvirt's of hooks, a
+// half-written file would be run. From above a mount no file can be moved into
+// it; then it is written where it goes.
 func (c Change) writeFile(parent int, name string) (err error) {
+	for _, at := range []string{"..", "."} {
+		var beside int
+		if beside, err = openat(parent, at); err != nil {
+			return err
+		}
+		err = c.writeFrom(beside, parent, name)
+		unix.Close(beside)
+		if !errors.Is(err, unix.EXDEV) {
+			return err
+		}
+	}
+	return err
+}
+
+// writeFrom is writeFile by way of another folder.
+func (c Change) writeFrom(beside, parent int, name string) (err error) {
 	mode, uid, gid, err := parseOwner(c.To)
 	if err != nil {
 		return err
 	}
-	above, half, err := besideDir(parent, name)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(above)
-	fd, err := unix.Openat(above, half, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	half := halfName(name)
+	fd, err := unix.Openat(beside, half, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -104,7 +119,7 @@ func (c Change) writeFile(parent int, name string) (err error) {
 	defer func() {
 		f.Close()
 		if err != nil {
-			_ = unix.Unlinkat(above, half, 0)
+			_ = unix.Unlinkat(beside, half, 0)
 		}
 	}()
 	if err := c.fill(f); err != nil {
@@ -113,7 +128,7 @@ func (c Change) writeFile(parent int, name string) (err error) {
 	if err := errors.Join(f.Chown(uid, gid), unix.Fchmod(fd, mode), f.Sync()); err != nil {
 		return err
 	}
-	if err := unix.Renameat(above, half, parent, name); err != nil {
+	if err := unix.Renameat(beside, half, parent, name); err != nil {
 		return err
 	}
 	return unix.Fsync(parent)
@@ -138,19 +153,16 @@ func (c Change) fill(f io.Writer) error {
 	return err
 }
 
-// besideDir returns the folder above a folder, and the name that a file of the
-// folder has there until it is whole. In some folders, as in libvirt's of
-// hooks, a half-written file would be run.
-func besideDir(dir int, name string) (above int, half string, err error) {
-	above, err = openat(dir, "..")
-	return above, "." + name + ".vmhuge", err
-}
+// halfName is what a file is called until it is whole.
+func halfName(name string) string { return "." + name + ".vmhuge" }
 
 // clearHalf removes what a kill has left of a file that was being written.
 func clearHalf(dir int, name string) {
-	if above, half, err := besideDir(dir, name); err == nil {
-		_ = unix.Unlinkat(above, half, 0)
-		unix.Close(above)
+	for _, at := range []string{"..", "."} {
+		if beside, err := openat(dir, at); err == nil {
+			_ = unix.Unlinkat(beside, halfName(name), 0)
+			unix.Close(beside)
+		}
 	}
 }
 

@@ -21,6 +21,18 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 		return nil, err
 	}
 	table := old.with(p)
+	folders, err := h.userFolders(p)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range folders {
+		table.Folders = append(slices.DeleteFunc(slices.Clone(table.Folders), func(f Folder) bool { return f.Path == folder.Path }), folder)
+	}
+	if p.ShmGroup != "" {
+		if group, err := h.group(p.ShmGroup); err == nil { // else shmGroupStep tells
+			table.ShmGroup = group.id
+		}
+	}
 	mem, err := h.Meminfo()
 	if err != nil {
 		return nil, err
@@ -43,6 +55,9 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 		case gigantic || !systemd:
 			cmdline = append(cmdline, row.onCmdline())
 		}
+	}
+	if table.ShmGroup != 0 {
+		settings = append(settings, fmt.Sprintf("vm.hugetlb_shm_group = %d", table.ShmGroup))
 	}
 	var changes []Change
 	add := func(more []Change, err error) error {
@@ -140,6 +155,9 @@ func (b Boot) words() string {
 	var words []string
 	for _, row := range b.Pages {
 		words = append(words, row.words())
+	}
+	if b.ShmGroup != 0 {
+		words = append(words, fmt.Sprintf("hugetlb_shm_group %d", b.ShmGroup))
 	}
 	for _, folder := range b.Folders {
 		words = append(words, "the folder "+folder.Path)

@@ -38,13 +38,3 @@ var shmGroupStep = Step{"shm-group", func(h Host, p Preparation) ([]Finding, err
 	}
 	return []Finding{f}, nil
 }}
-
-// shmSysctl is the line of a sysctl file that makes the setting at boot; "": it
-// was not asked for.
-func (p Preparation) shmSysctl(h Host) (string, error) {
-	if p.ShmGroup == "" {
-		return "", nil
-	}
-	group, err := h.group(p.ShmGroup)
-	return fmt.Sprintf("vm.hugetlb_shm_group = %d", group.id), err
-}

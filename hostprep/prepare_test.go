@@ -121,6 +121,16 @@ echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (was never)
 mkdir -m 0755 /etc/tmpfiles.d
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nw! /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n' > /etc/tmpfiles.d/vmhuge.conf
 `},
+		"folders and a group at boot": {host: "two-nodes", edits: systemdHost + "-- proc/sys/vm/hugetlb_shm_group --\n107\n-- etc/systemd/system/vmhuge.service --\n" + serviceText("/usr/bin/vmhuge"),
+			p: Preparation{Persist: true, User: "alice", ShmGroup: "kvm"}, want: `
+mkdir -m 0700 /dev/hugepages/alice && chown 1000:1000 /dev/hugepages/alice
+left: the home of alice, /home/alice, is no folder of theirs; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/dev/hugepages/alice",\n   "state": "0700 1000:1000"\n  }\n ],\n "hugetlb_shm_group": 107\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.hugetlb_shm_group = 107\n' > /etc/sysctl.d/99-vmhuge.conf
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+`},
 		"too much": {host: "two-nodes", edits: systemdHost, p: Preparation{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 7500}}}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask for fewer pages, or let the host keep less (--host-reserve)
 `},

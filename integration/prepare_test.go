@@ -17,7 +17,7 @@ func freePages(t *testing.T) int { return readTestPools(t)[size2M].Nodes[0].Free
 // TestPrepare gets the pages for guests that others start, and takes them back.
 func TestPrepare(t *testing.T) {
 	hostAsBefore(t)
-	t.Cleanup(func() { done(t, "undo") })
+	defer vmhuge(t, "undo") // also of a test that fails
 	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
 	db := define(t, guest{backing: pages2M, name: guestPrefix + "db"})
 	free := freePages(t)
@@ -55,7 +55,7 @@ func TestPrepare(t *testing.T) {
 // TestPreparePages has the pool reach a number, not grow by it.
 func TestPreparePages(t *testing.T) {
 	hostAsBefore(t)
-	t.Cleanup(func() { done(t, "undo") })
+	defer vmhuge(t, "undo") // also of a test that fails
 	total := readTestPools(t)[size2M].Nodes[0].Total
 	want := []string{"prepare", "--pages", strconv.Itoa(total + 8), "--size", "2M", "--node", "0"}
 	done(t, want...)
@@ -63,7 +63,7 @@ func TestPreparePages(t *testing.T) {
 		t.Errorf("%+v: %s", readTestPools(t)[size2M], r.Stdout)
 	}
 	refused(t, 2, []string{"--size and --node are of --pages"}, "prepare", "--size", "2M")
-	if r := vmhuge(t, "prepare", "--pages", "100000000", "--size", "2M"); r.Code != 4 || !strings.Contains(r.Stdout, "the host can spare") {
+	if r := vmhuge(t, "prepare", "--pages", "100000000", "--size", "2M"); r.Code != 4 || !strings.Contains(r.Stdout, "of which the host keeps") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -72,6 +72,7 @@ func TestPreparePages(t *testing.T) {
 // command brings it back.
 func TestPreparePersist(t *testing.T) {
 	hostAsBefore(t)
+	defer vmhuge(t, "undo")
 	before := files(t, "/etc")
 	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
 	free := freePages(t)
@@ -123,6 +124,7 @@ func TestPreparePersist(t *testing.T) {
 // back what was done, and a second run does the rest.
 func TestPrepareKilled(t *testing.T) {
 	hostAsBefore(t)
+	defer vmhuge(t, "undo")
 	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
 	etc, free := files(t, "/etc"), freePages(t)
 	done(t, "prepare", nameOf(t, web), "--persist")

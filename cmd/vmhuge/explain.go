@@ -134,7 +134,9 @@ func (p *program) explain(text, source, domain string) error {
 	if domain != "" && slices.ContainsFunc(matches, func(m explain.Match) bool { return m.Check != "" }) {
 		report, why = p.evidence(domain)
 	}
-	if slices.ContainsFunc(matches, func(m explain.Match) bool { return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA) }) {
+	if slices.ContainsFunc(matches, func(m explain.Match) bool {
+		return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA)
+	}) {
 		denied, err := p.host().Denied(report.UUID, time.Now())
 		report.Findings = append(report.Findings, denied...)
 		if why == nil {
