@@ -69,7 +69,8 @@ func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparati
 	return changed, findings, nil
 }
 
-// lacksPages says which pages a preparation would add that are no one guest's.
+// lacksPages says which pages a preparation would add: for its guests, who shall
+// all start, and for no one.
 func (h Host) lacksPages(p Preparation) ([]Finding, error) {
 	state, err := pool.Read(h.Root)
 	if err != nil {
@@ -80,15 +81,20 @@ func (h Host) lacksPages(p Preparation) ([]Finding, error) {
 		return nil, err
 	}
 	var findings []Finding
-	for _, want := range p.Pages {
-		there := persistent(state, want)
-		if there >= want.Pages {
-			continue
-		}
-		need := pool.Need{Nodes: want.Nodes, Size: want.Size, Pages: want.Pages - there}
+	add := func(who string, need pool.Need) {
+		l := limit{size: need.Size, nodes: need.Nodes}
 		findings = append(findings, Finding{Check: poolCheck.Name, Severity: Blocker, Verdict: NoMemory, Fixable: true,
-			Have: count(there, want.Size), Need: count(want.Pages, want.Size),
-			Changes: poolChanges(h, state, nodes, limit{size: want.Size, nodes: want.Nodes}, []pool.Need{need})})
+			Have: who + " lacks " + count(need.Pages, need.Size), Need: "all of them", Changes: poolChanges(h, state, nodes, l, []pool.Need{need})})
+	}
+	for _, g := range p.inTurn() {
+		for _, need := range Shortfall(state, g) {
+			add(g.Demand.Domain, need)
+		}
+	}
+	for _, want := range p.Pages {
+		if missing := want.Pages - persistent(state, want); missing > 0 {
+			add("the pool", pool.Need{Nodes: want.Nodes, Size: want.Size, Pages: missing})
+		}
 	}
 	return findings, nil
 }

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,27 +19,27 @@ func freePages(t *testing.T) int { return readTestPools(t)[size2M].Nodes[0].Free
 func TestPrepare(t *testing.T) {
 	hostAsBefore(t)
 	defer vmhuge(t, "undo") // also of a test that fails
-	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
-	db := define(t, guest{backing: pages2M, name: guestPrefix + "db"})
 	free := freePages(t)
-	lacks := 64 - free
-	if lacks <= 0 {
-		t.Fatalf("%d pages are free, and the test wants fewer than 64", free)
-	}
+	each := 32 + free // more than what is there already
+	g := guest{memory: fmt.Sprintf("<memory unit='MiB'>%d</memory>", 2*each), backing: pages2M}
+	g.name = guestPrefix + "web"
+	web := define(t, g)
+	g.name = guestPrefix + "db"
+	db := define(t, g)
 
 	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db), "--dry-run"); !strings.Contains(r.Stdout, "would: echo") || freePages(t) != free {
 		t.Errorf("a dry run: %s", r.Stdout)
 	}
-	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db)); !strings.Contains(r.Stdout, "prepare: done: echo") || freePages(t) != 64 {
+	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db)); !strings.Contains(r.Stdout, "prepare: done: echo") || freePages(t) != 2*each {
 		t.Errorf("%d pages are free: %s", freePages(t), r.Stdout)
 	}
-	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db)); !strings.Contains(r.Stdout, "prepare: nothing to do") || freePages(t) != 64 {
+	if r := done(t, "prepare", nameOf(t, web), nameOf(t, db)); !strings.Contains(r.Stdout, "prepare: nothing to do") || freePages(t) != 2*each {
 		t.Errorf("%d pages are free: %s", freePages(t), r.Stdout)
 	}
 	startPaused(t, web)
 	startPaused(t, db)
 	destroy(t, db)
-	if freePages(t) != 32 {
+	if freePages(t) != each {
 		t.Errorf("with one guest %d pages are free", freePages(t))
 	}
 	// The other guest's pages are owed until it ends.
@@ -94,7 +95,13 @@ func TestPreparePersist(t *testing.T) {
 		t.Errorf("undone, %d pages are free, and\n%s\nwas\n%s", freePages(t), now, before)
 	}
 
-	// As after a boot on which sysctl did nothing: the unit gets all of them.
+	// As after a boot on which sysctl has made those of another file, and not ours:
+	// the unit gets them.
+	others := fmt.Sprintf("vm.nr_hugepages = %d\n", readTestPools(t)[size2M].Nodes[0].Total)
+	if err := os.WriteFile("/etc/sysctl.d/50-others.conf", []byte(others), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove("/etc/sysctl.d/50-others.conf")
 	done(t, "prepare", nameOf(t, web), "--persist")
 	table, err := os.ReadFile("/etc/vmhuge/boot.json")
 	if err != nil {
@@ -109,8 +116,8 @@ func TestPreparePersist(t *testing.T) {
 		t.Fatal(err)
 	}
 	done(t, "prepare", "--boot")
-	if total := readTestPools(t)[size2M].Nodes[0].Total; total < 32 {
-		t.Errorf("at boot the pool has %d pages", total)
+	if freePages(t) != free+32 {
+		t.Errorf("at boot %d pages are free, not %d", freePages(t), free+32)
 	}
 	startPaused(t, web)
 	destroy(t, web)

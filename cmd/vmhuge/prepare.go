@@ -170,14 +170,18 @@ func (p *program) showPrepared(c *cli.Context, host hostprep.PreparedHost, repor
 	for _, change := range host.Changed {
 		p.say("prepare: done: %s", change)
 	}
+	would := func(f hostprep.Finding) {
+		for _, change := range f.Changes {
+			same := func(c hostprep.Change) bool { return c.Kind == change.Kind && c.Path == change.Path }
+			if !slices.ContainsFunc(done, same) {
+				p.say("prepare: would: %s", change)
+				done = append(done, change)
+			}
+		}
+	}
 	for _, f := range host.Findings {
 		if dryRun && f.Fixable {
-			for _, change := range f.Changes {
-				if !slices.Contains(done, change) {
-					p.say("prepare: would: %s", change)
-					done = append(done, change)
-				}
-			}
+			would(f)
 			continue
 		}
 		if f.Severity == hostprep.Note {
@@ -187,7 +191,12 @@ func (p *program) showPrepared(c *cli.Context, host hostprep.PreparedHost, repor
 		}
 	}
 	for _, r := range reports {
-		p.showStart(r, dryRun)
+		p.showReport(r)
+		for _, f := range r.Findings {
+			if dryRun && f.Severity == hostprep.Blocker {
+				would(f)
+			}
+		}
 		done = append(done, r.Changed...)
 	}
 	if len(done) == 0 && !slices.ContainsFunc(host.Findings, func(f hostprep.Finding) bool { return f.Severity == hostprep.Blocker }) {
