@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/internal/advice"
 )
 
 // ChangeKind says what a Change does.
@@ -148,7 +150,7 @@ func (c Change) Apply(h Host) error {
 		err = c.set(h, parent, name)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c, err)
+		return advice.Wrap(err, c.String(), c.wayOut(err, parent, name))
 	}
 	return nil
 }
@@ -166,6 +168,24 @@ func (h Host) opened(c Change, now string) bool {
 	}
 	m, ok, err := h.mountOf(c.Path)
 	return err == nil && ok && m.Point == path.Clean(c.Path)
+}
+
+// wayOut says what helps a change that the file system refuses; "": not known.
+func (c Change) wayOut(err error, parent int, name string) string {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return "its file system is read-only: remount it, or change what the system's image is made from"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return "make room on its file system"
+	case errors.Is(err, unix.EPERM):
+		for _, at := range []string{name, ".", ".."} {
+			var st unix.Statx_t
+			if unix.Statx(parent, at, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st) == nil && st.Attributes&unix.STATX_ATTR_IMMUTABLE != 0 {
+				return "it may not be changed by anybody: chattr -i " + path.Clean(path.Join(path.Dir(c.Path), at))
+			}
+		}
+	}
+	return ""
 }
 
 // look returns what is there now, written as From and To are.

@@ -125,13 +125,59 @@ func (c Change) writeFrom(beside, parent int, name string) (err error) {
 	if err := c.fill(f); err != nil {
 		return err
 	}
-	if err := errors.Join(f.Chown(uid, gid), unix.Fchmod(fd, mode), f.Sync()); err != nil {
+	// The owner first, as another's file loses some of its marks; the mode last,
+	// as an access list carries one.
+	if err := errors.Join(f.Chown(uid, gid), copyXattrs(parent, name, fd), unix.Fchmod(fd, mode), f.Sync()); err != nil {
 		return err
 	}
 	if err := unix.Renameat(beside, half, parent, name); err != nil {
 		return err
 	}
 	return unix.Fsync(parent)
+}
+
+// copyXattrs gives a file the extended attributes of the one that it takes the
+// place of: SELinux's label, access lists, and what else there may be. A new one
+// gets the label of its folder, as it would have had it been made there. A file
+// system without attributes has none to lose.
+func copyXattrs(parent int, name string, to int) error {
+	from, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return copyXattr(parent, to, "security.selinux")
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	list := make([]byte, 1<<16) // XATTR_LIST_MAX
+	n, err := unix.Flistxattr(from, list)
+	if errors.Is(err, unix.ENOTSUP) {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "listxattr", Path: name, Err: err}
+	}
+	for attr := range strings.SplitSeq(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00") {
+		if attr == "" || attr == "security.ima" || attr == "security.evm" {
+			continue // hashes of the old file, which the kernel makes anew
+		}
+		if err := copyXattr(from, to, attr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyXattr(from, to int, attr string) error {
+	value := make([]byte, 1<<16) // XATTR_SIZE_MAX
+	size, err := unix.Fgetxattr(from, attr, value)
+	if err == nil {
+		err = unix.Fsetxattr(to, attr, value[:size], 0)
+	}
+	if err != nil && !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.ENOTSUP) {
+		return fmt.Errorf("keeping the attribute %s: %w", attr, err)
+	}
+	return nil
 }
 
 // fill writes the content that To stands for.
