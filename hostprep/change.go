@@ -30,6 +30,10 @@ const (
 	KindLink   ChangeKind = "link"   // a symbolic link: where it points
 	KindCopy   ChangeKind = "copy"   // of a program: mode, owner and hash, 0755 0:0 sha256:3a7b…
 	KindMember ChangeKind = "member" // of a group: its name and the user's, kvm:alice
+
+	// What is ours on the kernel's command line: hugepagesz=1G hugepages=2. Path
+	// is a file of the boot loader's, or the folder of its entries.
+	KindKernelArgs ChangeKind = "kernel-args"
 )
 
 // Change is one change of the host, as data: Path has From, and shall have To.
@@ -51,6 +55,8 @@ func (c Change) String() string {
 	switch {
 	case c.Kind == KindMember:
 		return strings.Join(c.memberCommands()[0], " ")
+	case c.Kind == KindKernelArgs:
+		return c.edit()
 	case c.Kind == KindChmod:
 		return fmt.Sprintf("chmod %s %s (was %s)", c.To, c.Path, c.From)
 	case c.Kind == KindChown:
@@ -106,7 +112,7 @@ func (c Change) isFile() bool { return c.Kind == KindFile || c.Kind == KindCopy 
 // onDisk says that what the change makes outlives a reboot. All else is the
 // kernel's and ends with it.
 func (c Change) onDisk() bool {
-	return c.isFile() || c.Kind == KindLink || c.Kind == KindMember || c.Kind == KindMkdir && !within(c.Path, "/dev")
+	return c.isFile() || c.Kind == KindLink || c.Kind == KindMember || c.Kind == KindKernelArgs || c.Kind == KindMkdir && !within(c.Path, "/dev")
 }
 
 // Undo takes the change back.
@@ -225,6 +231,9 @@ func (c Change) find(h Host, parent int, name string) (string, error) {
 	if c.Kind == KindMember {
 		return c.findMember(parent, name)
 	}
+	if c.Kind == KindKernelArgs {
+		return c.findArgs(parent, name)
+	}
 	var st unix.Stat_t
 	err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -310,6 +319,9 @@ func (c Change) set(h Host, parent int, name string) error {
 			return unix.Unlinkat(parent, name, 0)
 		}
 		return c.writeFile(parent, name)
+
+	case KindKernelArgs:
+		return c.setArgs(parent, name)
 
 	case KindSysfs:
 		return writeSysfs(parent, name, c.To)

@@ -69,8 +69,11 @@ func readLink(parent int, name string) (string, error) {
 
 // edit says what changes in a file that stays: its lines that go and come.
 func (c Change) edit() string {
-	_, from, _ := strings.Cut(c.From, "\n")
-	_, to, _ := strings.Cut(c.To, "\n")
+	from, to := c.From, c.To
+	if c.Kind == KindFile {
+		_, from, _ = strings.Cut(c.From, "\n")
+		_, to, _ = strings.Cut(c.To, "\n")
+	}
 	text := "edit " + c.Path + ":"
 	lines := func(sign, of, without string) {
 		there := slices.Collect(strings.Lines(without))

@@ -35,6 +35,8 @@ func TestChangeString(t *testing.T) {
 		{memberChange("alice", "kvm"), "gpasswd -a alice kvm", "gpasswd -d alice kvm"},
 		{Change{Kind: KindLink, Path: "/x", To: "../y"}, "ln -s ../y /x", "rm /x"},
 		{Change{Kind: KindFile, Path: "/x", To: "0644 0:0\n"}, "printf '' > /x", "rm /x"},
+		{Change{Kind: KindKernelArgs, Path: "/x", From: "hugepagesz=1G hugepages=1", To: "hugepagesz=1G hugepages=2"},
+			"edit /x: -'hugepagesz=1G hugepages=1' +'hugepagesz=1G hugepages=2'", "edit /x: -'hugepagesz=1G hugepages=2' +'hugepagesz=1G hugepages=1'"},
 		{Change{Kind: KindCopy, Path: "/x", To: "0755 0:0 sha256:1", Source: "/y"}, "install -m 0755 /y /x", "rm /x"},
 	} {
 		if diff := cmp.Diff([]string{test.apply, test.takeBack}, []string{test.change.String(), test.change.Reverse().String()}); diff != "" {
@@ -117,12 +119,29 @@ var kindCases = map[ChangeKind]kindCase{
 		disk:  true,
 		yesNo: true,
 	},
+	KindKernelArgs: {
+		change: func(dir string) Change {
+			return Change{Kind: KindKernelArgs, Path: dir + "/x", To: "hugepagesz=1G hugepages=2"}
+		},
+		before:  func(dir string) error { return writeEntries(dir, "quiet") },
+		foreign: func(dir string) error { return writeEntries(dir, "quiet vmhuge.begin hugepages=1 vmhuge.end") },
+		disk:    true,
+	},
 	KindCopy: {
 		change:  func(dir string) Change { return programCopy(dir, "") },
 		before:  func(dir string) error { return os.WriteFile(dir+"/source", []byte("program\n"), 0o644) },
 		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("theirs\n"), 0o755) },
 		disk:    true,
 	},
+}
+
+// writeEntries makes two boot entries, and two that are not to be changed.
+func writeEntries(dir, options string) error {
+	err := os.MkdirAll(dir+"/x", 0o755)
+	for name, kernel := range map[string]string{"a.conf": "linux", "b.conf": "linux", "0-rescue.conf": "linux", "windows.conf": "efi"} {
+		err = errors.Join(err, os.WriteFile(dir+"/x/"+name, []byte("title "+name+"\n"+kernel+" /vmlinuz\noptions "+options+"\n"), 0o600))
+	}
+	return err
 }
 
 // programCopy copies dir/source, as kindCases makes it, to dir/x.

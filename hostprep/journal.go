@@ -242,7 +242,7 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 // valid refuses what no Journal may hold.
 func (c Change) valid() error {
 	switch c.Kind {
-	case KindChmod, KindChown, KindLink, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy, KindSysfs:
+	case KindChmod, KindChown, KindLink, KindMkdir, KindRmdir, KindMount, KindFile, KindCopy, KindSysfs, KindKernelArgs:
 	case KindMember:
 		if _, _, err := c.member(); err != nil || c.Path != groupFile {
 			return fmt.Errorf("%q from %q to %q is no change of members", c.Path, c.From, c.To)
