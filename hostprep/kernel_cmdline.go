@@ -253,7 +253,3 @@ func withOurs(line, ours string) string {
 	}
 	return line + " " + ours
 }
-
-func (h Host) kernelCmdlinePlan(want []bootPages, defaultSize pages.Size) ([]Finding, error) {
-	return nil, nil
-}

@@ -62,6 +62,9 @@ func (h Host) tell(readers []reader) error {
 		if r == toSystemd && !h.bootedWithSystemd() {
 			continue // nobody listens yet; it reads them when it starts
 		}
+		if b, err := h.grubEntries(); r == toGrub && err == nil && len(b.files) > 0 {
+			continue // GRUB reads the entries themselves, and its menu has none
+		}
 		if err := run(r.commands()...); err != nil {
 			return advice.Wrap(err, "telling "+string(r)+" of changed files", "run "+strings.Join(r.commands()[0], " ")+", and see what it lacks")
 		}

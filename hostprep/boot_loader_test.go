@@ -1,0 +1,254 @@
+package hostprep
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/sys/unix"
+
+	"vmhuge/internal/pages"
+)
+
+// parseWant reads the host that a test is on, and what is wanted: one-node
+// 1G:2 2M:5@1 default=1G.
+func parseWant(t *testing.T, text string) (host string, want []bootPages, defaultSize pages.Size) {
+	t.Helper()
+	words := strings.Fields(text)
+	for _, word := range words[1:] {
+		var err error
+		if size, ok := strings.CutPrefix(word, "default="); ok {
+			defaultSize, err = pages.ParseSize(size)
+			must(t, err)
+			continue
+		}
+		w := bootPages{Node: -1}
+		size, count, _ := strings.Cut(word, ":")
+		w.Size, err = pages.ParseSize(size)
+		must(t, err)
+		if _, err := fmt.Sscanf(count, "%d@%d", &w.Pages, &w.Node); err != nil && !strings.Contains(err.Error(), "EOF") {
+			t.Fatalf("%s: %v", word, err)
+		}
+		want = append(want, w)
+	}
+	return words[0], want, defaultSize
+}
+
+// Each host of testdata/boot: what is planned, what that makes of its files, that
+// it is enough, and that they are as they were once it is taken back, by Undo or
+// by a plan for nothing.
+func TestKernelCmdlinePlan(t *testing.T) {
+	files, err := filepath.Glob("testdata/boot/*.txtar")
+	must(t, err)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			must(t, err)
+			host := txtar.Archive{}
+			var wantText, golden string
+			for _, f := range archive.Files {
+				switch f.Name {
+				case "want":
+					wantText = string(f.Data)
+				case "plan":
+					golden = string(f.Data)
+				default:
+					host.Files = append(host.Files, f)
+				}
+			}
+			name, want, defaultSize := parseWant(t, wantText)
+			h := fixture(t, name, string(txtar.Format(&host)))
+			before := snapshot(t, h)
+			plan := func(want []bootPages, defaultSize pages.Size) (text string, changes []Change) {
+				t.Helper()
+				findings, err := h.kernelCmdlinePlan(want, defaultSize)
+				must(t, err)
+				for _, f := range findings {
+					text += fmt.Sprintf("%s\nhave: %s\nneed: %s\ndo:   %s\n", f.Severity, f.Have, f.Need, f.Do)
+					for _, c := range f.Changes {
+						text += c.String() + "\n"
+					}
+					changes = append(changes, f.Changes...)
+				}
+				return text, changes
+			}
+			j := Journal{Host: h}
+			got, changes := plan(want, defaultSize)
+			must(t, j.Apply(changes))
+			applied := snapshot(t, h)
+			for _, file := range slices.Sorted(keysOf(applied)) {
+				if applied[file] != before[file] && before[file] != "" {
+					got += "> " + file + "\n" + changedLines(before[file], applied[file])
+				}
+			}
+			if again, _ := plan(want, defaultSize); len(changes) > 0 && again != "" {
+				t.Errorf("after the changes there is still to do:\n%s", again)
+			}
+			if undone, left, err := j.Undo(); len(undone) != len(changes) || len(left) > 0 || err != nil {
+				t.Errorf("undone %v, left %v, %v", undone, left, err)
+			}
+			// An entry that has ours without a record loses it, too.
+			if diff := cmp.Diff(before, snapshot(t, h)); diff != "" && !strings.Contains(before["/boot/loader/entries/arch-lts.conf"], oursBegin) {
+				t.Errorf("Undo -before +after:\n%s", diff)
+			}
+
+			if !strings.Contains(fmt.Sprint(before), oursBegin) { // else it was not without at first
+				must(t, j.Apply(changes))
+				_, none := plan(nil, 0)
+				must(t, j.Apply(none))
+				if diff := cmp.Diff(before, snapshot(t, h)); diff != "" {
+					t.Errorf("a plan for nothing -before +after:\n%s", diff)
+				}
+				if again, _ := plan(nil, 0); again != "" {
+					t.Errorf("where nothing is ours there is still to do:\n%s", again)
+				}
+			}
+			if *update {
+				host.Comment = archive.Comment
+				host.Files = append([]txtar.File{{Name: "want", Data: []byte(wantText)}}, append(host.Files, txtar.File{Name: "plan", Data: []byte(got)})...)
+				must(t, os.WriteFile(file, txtar.Format(&host), 0o644))
+			} else if diff := cmp.Diff(golden, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func keysOf(m map[string]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// snapshot returns the files of /etc and /boot, with mode and owner.
+func snapshot(t *testing.T, h Host) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, dir := range []string{"etc", "boot"} {
+		_ = filepath.WalkDir(h.Root.Path(dir), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				file := strings.TrimPrefix(path, h.Root.Path())
+				all[file], err = h.look(KindFile, file)
+				must(t, err)
+			}
+			return nil
+		})
+	}
+	return all
+}
+
+func changedLines(from, to string) string {
+	there := slices.Collect(strings.Lines(from))
+	text := ""
+	for line := range strings.Lines(to) {
+		if !slices.Contains(there, line) {
+			text += strings.TrimSuffix(line, "\n") + "\n"
+		}
+	}
+	return text
+}
+
+// A new kernel's entry is a copy, and what is ours goes from it as well. The
+// variables that GRUB writes while it boots do not stand in the way.
+func TestUndoAfterANewKernel(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/boot/red-hat-8.txtar")
+	must(t, err)
+	h := fixture(t, "one-node", string(txtar.Format(archive)))
+	entry := h.Root.Path("boot/loader/entries/4.18.conf")
+	writeFile(t, entry, "linux /vmlinuz\noptions root=UUID=1 ro\n")
+	j := Journal{Host: h}
+	findings, err := h.kernelCmdlinePlan([]bootPages{{pages.Size1GiB, 2, -1}}, 0)
+	must(t, err)
+	must(t, j.Apply(findings[0].Changes))
+	text, err := os.ReadFile(entry)
+	must(t, err)
+	writeFile(t, h.Root.Path("boot/loader/entries/5.14.conf"), strings.Replace(string(text), "ro", "rw", 1))
+	if undone, left, err := j.Undo(); len(undone) != len(findings[0].Changes) || len(left) > 0 || err != nil {
+		t.Errorf("undone %v, left %v, %v", undone, left, err)
+	}
+	for file, text := range snapshot(t, h) {
+		if strings.Contains(text, "hugepages") || strings.Contains(text, oursBegin) {
+			t.Errorf("%s: %s", file, text)
+		}
+	}
+}
+
+// GRUB writes into the blocks of grubenv, whose size must stay.
+func TestGrubenvKeepsItsSize(t *testing.T) {
+	text := "# GRUB Environment Block\nkernelopts=ro\n" + strings.Repeat("#", 60)
+	edited, err := putOurs("/boot/grub2/grubenv", text, "hugepages=1")
+	if err != nil || len(edited) != len(text) || !strings.Contains(edited, "kernelopts=ro vmhuge.begin hugepages=1 vmhuge.end\n#") {
+		t.Errorf("%q, %v", edited, err)
+	}
+	if back, err := putOurs("/boot/grub2/grubenv", edited, ""); err != nil || back != text {
+		t.Errorf("%q, %v", back, err)
+	}
+	if edited, err := putOurs("/boot/grub2/grubenv", text, strings.Repeat("x", 60)); err == nil {
+		t.Errorf("got %q", edited)
+	}
+}
+
+func TestGrubLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"GRUB_CMDLINE_LINUX=quiet\n":                                                          "quiet",
+		"GRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX_DEFAULT='b c'\n":                        "a b c",
+		"GRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} b\"\n":          "a b",
+		"GRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX+=\" b\"\n":                              "a b",
+		"X=1 # no\nexport GRUB_CMDLINE_LINUX=\"a=\\\"b c\\\" $X\"\n":                          `a="b c" 1`,
+		"GRUB_CMDLINE_LINUX='$X'\n#GRUB_CMDLINE_LINUX=x\n":                                    "$X",
+		"GRUB_CMDLINE_LINUX=\"a \\\nb\"\n":                                                    "a b",
+		"GRUB_CMDLINE_LINUX=\"`x` hugepages=1\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"$(echo $X)\"\n": "`x` hugepages=1 $(echo $X)",
+	} {
+		if got := grubLine([]loaderFile{{text: text}}); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func FuzzBootFiles(f *testing.F) {
+	f.Add("GRUB_CMDLINE_LINUX=\"a\"\nGRUB_CMDLINE_LINUX_DEFAULT='b c' # d\n")
+	f.Add("title x\nlinux /vmlinuz\noptions a b\noptions c\n")
+	f.Add("# GRUB Environment Block\nkernelopts=a b \nx=1\n" + strings.Repeat("#", 99))
+	f.Add("root=UUID=1 ro\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		grubLine([]loaderFile{{text: text}})
+		for _, file := range []string{"/etc/default/grub", "/boot/loader/entries/a.conf", "/boot/grub2/grubenv", "/etc/kernel/cmdline"} {
+			entryLines([]loaderFile{{path: file, text: text}})
+			on, err := putOurs(file, text, "hugepages=1")
+			if err != nil || strings.Contains(text, oursBegin) {
+				continue
+			}
+			if ours, err := oursIn(file, on); err != nil || ours != "hugepages=1" {
+				t.Errorf("%s: %q has %q, %v", file, on, ours, err)
+			}
+			if off, err := putOurs(file, on, ""); err != nil || off != text {
+				t.Errorf("%s: %q became %q and %q, %v", file, text, on, off, err)
+			}
+		}
+	})
+}
+
+// A read-only /etc, on the real kernel.
+func TestReadOnlyEtc(t *testing.T) {
+	h := fixture(t, "one-node", "-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\n")
+	inMountNamespace(t, func(t *testing.T) {
+		etc := h.Root.Path("etc")
+		must(t, unix.Mount(etc, etc, "", unix.MS_BIND, ""))
+		defer func() { must(t, unix.Unmount(etc, 0)) }()
+		must(t, unix.Mount("", etc, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+		findings, err := h.kernelCmdlinePlan([]bootPages{{pages.Size1GiB, 2, -1}}, 0)
+		if err != nil || len(findings) != 1 || findings[0].Severity != Blocker || !strings.HasPrefix(findings[0].Do, "/etc is read-only: put hugepagesz=1G hugepages=2 on") {
+			t.Errorf("%+v, %v", findings, err)
+		}
+	})
+}
