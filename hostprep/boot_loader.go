@@ -49,13 +49,14 @@ func (h Host) bootLoader() (bootLoader, error) {
 // bootedByHand is a host whose boot loader's files are made by something else,
 // which would overwrite them.
 func (h Host) bootedByHand() bootLoader {
+	container := func(options string) string {
+		return "put " + options + " on the command line of the kernel that runs this container's host, and reboot that"
+	}
 	ways := []struct {
 		mark string
 		do   func(options string) string
 	}{
-		{"/run/systemd/container", func(options string) string {
-			return "put " + options + " on the command line of the kernel that runs this container's host, and reboot that"
-		}},
+		{"/run/systemd/container", container}, {"/.dockerenv", container}, {"/run/.containerenv", container},
 		{"/run/ostree-booted", func(options string) string {
 			return "rpm-ostree kargs --append=" + strings.ReplaceAll(options, " ", " --append=") + ", and reboot"
 		}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -211,6 +212,36 @@ func TestGrubLine(t *testing.T) {
 	} {
 		if got := grubLine([]loaderFile{{text: text}}); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The shell that reads the files for grub-mkconfig makes the same of them.
+func TestGrubLineIsTheShells(t *testing.T) {
+	for _, name := range []string{"debian-grub", "foreign-same-size", "ours-changes", "ubuntu-14.04", "overridden"} {
+		archive, err := txtar.ParseFile("testdata/boot/" + name + ".txtar")
+		must(t, err)
+		h := fixture(t, "one-node", string(txtar.Format(&txtar.Archive{Files: archive.Files[1:]})))
+		boot, err := h.bootLoader()
+		must(t, err)
+		script := ""
+		for _, f := range boot.files {
+			if f.edited {
+				f.text, err = putOurs(f.path, f.text, "hugepages=1")
+				if f.own {
+					f.text, err = grubOwn("hugepages=1"), nil
+				}
+				must(t, err)
+				writeFile(t, h.Root.Path(f.path), f.text)
+			}
+			script += ". " + h.Root.Path(f.path) + "\n"
+		}
+		boot, err = h.bootLoader()
+		must(t, err)
+		out, err := exec.Command("sh", "-c", script+`echo $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT`).Output()
+		line := strings.Join(strings.Fields(grubLine(boot.files)), " ")
+		if err != nil || strings.TrimSpace(string(out)) != line || name != "overridden" && oursOn(line) != "hugepages=1" {
+			t.Errorf("%s: the shell has %s, not %s, %v", name, out, line, err)
 		}
 	}
 }
