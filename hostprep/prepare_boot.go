@@ -93,7 +93,11 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 		defaultSize = cmdline[0].Size
 	}
 	more, err := h.kernelCmdlinePlan(cmdline, defaultSize)
-	return append(findings, more...), err
+	if err != nil {
+		return findings, err
+	}
+	booted, err := kernelCmdlineCheck.Detect(h, Guest{})
+	return slices.Concat(findings, more, booted), err
 }}
 
 // sysctlPages is the setting that reserves so many pages of the default size, or
