@@ -10,6 +10,8 @@ import (
 type PreparedHost struct {
 	Findings []Finding `json:"findings"`
 	Changed  []Change  `json:"changed"`
+	// Restart says that libvirt's daemon has yet to see what was changed.
+	Restart bool `json:"-"`
 }
 
 // WouldPrepare says what DoPrepare would change.
@@ -44,6 +46,7 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 			continue
 		}
 		done.Changed = append(done.Changed, f.Changes...)
+		done.Restart = done.Restart || f.Restart
 	}
 	if !possible || !h.lacksNow(p) {
 		return done, nil

@@ -116,7 +116,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, names []string,
 		}
 		return l.Mend(name, reserve)
 	}
-	restart := restartNeeded(host.Findings)
+	restart := host.Restart || restartNeeded(host.Findings)
 	for _, name := range names {
 		r, err := look(name)
 		if err != nil {
