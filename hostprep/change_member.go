@@ -31,13 +31,14 @@ func (c Change) member() (group, user string, err error) {
 }
 
 // memberCommands are the ways to make a change of members; the first that the
-// host has is taken. Each knows what else the system keeps, such as gshadow.
+// host has is taken, where there is nothing but busybox its adduser. Each knows
+// what else the system keeps, such as gshadow.
 func (c Change) memberCommands() [][]string {
 	group, user, _ := strings.Cut(cmp.Or(c.To, c.From), ":")
 	if c.To == "" {
-		return [][]string{{"gpasswd", "-d", user, group}, {"busybox", "delgroup", user, group}}
+		return [][]string{{"gpasswd", "-d", user, group}, {"delgroup", user, group}}
 	}
-	return [][]string{{"gpasswd", "-a", user, group}, {"usermod", "-aG", group, user}, {"busybox", "addgroup", user, group}}
+	return [][]string{{"gpasswd", "-a", user, group}, {"usermod", "-aG", group, user}, {"adduser", user, group}}
 }
 
 // findMember returns what the file says now.
@@ -72,7 +73,7 @@ func (c Change) setMember(h Host) error {
 	}
 	commands := c.memberCommands()
 	if !slices.ContainsFunc(commands, func(command []string) bool { _, err := exec.LookPath(command[0]); return err == nil }) {
-		return errors.New("neither gpasswd nor busybox is there; edit the members of " + group + " in " + c.Path + " for " + user)
+		return errors.New("there is no gpasswd, nor what could stand for it; edit the members of " + group + " in " + c.Path + " for " + user)
 	}
 	return run(commands...)
 }

@@ -44,8 +44,11 @@ var groupsStep = Step{"groups", func(h Host, p Preparation) ([]Finding, error) {
 			continue
 		}
 		for _, f := range h.kvmAccess(user, st) {
+			if !needs {
+				f.Severity, f.Verdict = Warning, ""
+			}
 			if !needs && asked { // plain QEMU may do without KVM
-				f.Severity, f.Verdict = Note, ""
+				f.Severity = Note
 			} else if len(f.Changes) > 0 {
 				f.mend()
 			}

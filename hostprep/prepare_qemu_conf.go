@@ -40,7 +40,7 @@ var qemuConfStep = Step{"qemu-conf", func(h Host, p Preparation) ([]Finding, err
 // neededSizes are those of which the named guests of the system driver map files.
 func neededSizes(p Preparation) []pages.Size {
 	var sizes []pages.Size
-	for _, g := range p.Guests {
+	for _, g := range p.guests() {
 		for _, size := range fileSizes(g) {
 			if g.system() && size != 0 && !slices.Contains(sizes, size) {
 				sizes = append(sizes, size)

@@ -81,7 +81,7 @@ func (h Host) userFolders(p Preparation) ([]Folder, error) {
 // pools shall have, else of all that is mounted.
 func (h Host) userSizes(p Preparation, user User) ([]pages.Size, error) {
 	var sizes []pages.Size
-	for _, g := range p.Guests {
+	for _, g := range p.guests() {
 		if g.Session && g.UID == user.UID {
 			sizes = append(sizes, fileSizes(g)...)
 		}
