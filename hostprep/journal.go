@@ -226,6 +226,8 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 			l.Reason = "somebody has changed it since: it is " + orNothing(foreign.found)
 		} else if errors.Is(err, fs.ErrNotExist) {
 			l.Reason = "its folder is not there any more"
+		} else if errors.Is(err, unix.ENOTEMPTY) && r.onDisk() && !slices.ContainsFunc(again, func(a record) bool { return within(a.Path, r.Path) }) {
+			l.Reason = "others keep something in it"
 		} else {
 			l.Reason, l.Again = err.Error(), true
 			again = append(again, r)

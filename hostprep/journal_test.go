@@ -99,6 +99,21 @@ func TestUndoTriesAgain(t *testing.T) {
 	}
 }
 
+// A folder on disk in which others keep something is theirs from then on.
+func TestUndoLeavesAFolderInUse(t *testing.T) {
+	h := fixture(t, "one-node", "")
+	j := Journal{Host: h}
+	must(t, j.Apply([]Change{{Kind: KindMkdir, Path: "/etc/d", To: "0755 0:0"}, {Kind: KindFile, Path: "/etc/d/ours", To: "0644 0:0\nx"}}))
+	writeFile(t, h.Root.Path("etc/d/theirs"), "x")
+	undone, left, err := j.Undo()
+	if err != nil || len(undone) != 1 || len(left) != 1 || left[0].Again || left[0].Reason != "others keep something in it" {
+		t.Errorf("undone %v, left %v, %v", undone, left, err)
+	}
+	if undone, left, err := j.Undo(); err != nil || len(undone)+len(left) > 0 {
+		t.Errorf("undone %v, left %v, %v", undone, left, err)
+	}
+}
+
 // Look, fix, look again: what a finding carries does mend it, and is taken back.
 func TestFindingsMend(t *testing.T) {
 	h := fixture(t, "one-node", `-- modes --

@@ -59,7 +59,10 @@ func (h Host) userFolders(p Preparation) ([]Folder, error) {
 		return nil, nil
 	}
 	user, err := h.user(p.User, "")
-	if err != nil || user.UID == 0 {
+	if errors.Is(err, errNoUser) || user.UID == 0 && err == nil { // userStep tells
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	if user.Name == "." || user.Name == ".." || strings.Contains(user.Name, "/") {

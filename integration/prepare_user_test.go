@@ -103,8 +103,13 @@ func TestPrepareUser(t *testing.T) {
 	newNobody(t).run(2, "ls", folder+"/libvirt")
 
 	undone, left, err := (hostprep.Journal{Host: host}).Undo()
-	if err != nil || len(undone) == 0 || len(left) > 0 {
-		t.Errorf("undone %v, left %v, %v", undone, left, err)
+	if err != nil || len(undone) == 0 {
+		t.Errorf("undone %v, %v", undone, err)
+	}
+	for _, l := range left { // the user's libvirt has made its own folders there
+		if l.Again || !strings.HasPrefix(l.Change.Path, filepath.Join(u.home, ".config")) {
+			t.Errorf("left %+v", l)
+		}
 	}
 	for _, gone := range []string{folder, filepath.Join(u.home, ".config", "libvirt", "qemu.conf")} {
 		if _, err := os.Lstat(gone); !os.IsNotExist(err) {
