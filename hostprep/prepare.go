@@ -53,6 +53,7 @@ func Steps() []Step {
 // is refused before all else, and nothing of it is begun.
 func (h Host) Prepare(p Preparation) (findings []Finding, possible bool) {
 	all := []Finding{}
+	var planned []Change
 	for _, step := range append([]Step{{"host", Host.impossible}}, Steps()...) {
 		findings, err := step.Plan(h, p)
 		if err != nil {
@@ -61,9 +62,15 @@ func (h Host) Prepare(p Preparation) (findings []Finding, possible bool) {
 		for _, f := range findings {
 			f.Check = step.Name
 			f.Do = strings.Replace(f.Do, startDoes, "vmhuge prepare does: ", 1)
-			if f.Changes == nil {
-				f.Changes = []Change{}
+			// What two findings need, such as a folder, is made for the first.
+			lacks := slices.DeleteFunc(append([]Change{}, f.Changes...), func(c Change) bool { return slices.Contains(planned, c) })
+			if f.Fixable && len(lacks) == 0 {
+				continue
 			}
+			if f.Fixable {
+				planned = append(planned, lacks...)
+			}
+			f.Changes = lacks
 			all = append(all, f)
 		}
 		if step.Name == "host" && len(all) > 0 {

@@ -52,6 +52,8 @@ groups blocker bad-host fixable: /dev/kvm is 0660 0:36, and libvirt-qemu may not
 		{name: "KVM of a group, and guests of TCG", edit: "-- modes --\ndev/kvm 0660 0:36\n-- etc/group --\nkvm:x:36:\n", p: Preparation{Guests: []Guest{guest(func(g *Guest) { g.Demand.Type = "qemu" })}}},
 		{name: "KVM of root", edit: "-- modes --\ndev/kvm 0600 0:0\n", p: Preparation{}, want: `
 groups warning : /dev/kvm is 0600 0:0, and libvirt-qemu may not open it`},
+		{name: "KVM's group is the mounts', too", edit: "-- modes --\ndev/kvm 0660 0:36\n-- etc/group --\nhuge:x:36:\n", p: Preparation{MountGroup: "huge", Guests: []Guest{takes(1)}}, want: `
+groups warning  fixable: libvirt-qemu is not in the group huge [gpasswd -a libvirt-qemu huge]`},
 		{name: "no KVM", edit: "-- dev/kvm --\n", p: Preparation{Guests: []Guest{takes(1)}}},
 
 		{name: "folders, without a guest", edit: brokenFolders + "-- proc/900/cmdline --\nqemu-system-x86_64\x00-uuid\x00c7a5fdbd-edaf-9455-926a-d65c16db1809\x00-object\x00secret,file=/var/lib/libvirt/qemu/domain-4-web2/master-key.aes\x00\n",
