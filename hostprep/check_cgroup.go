@@ -18,40 +18,60 @@ var cgroupCheck = Check{"cgroup", func(h Host, g Guest) ([]Finding, error) {
 	if len(totals) == 0 || g.Session {
 		return nil, nil
 	}
-	mounts, err := h.mountTable()
+	above, err := h.cgroupsAbove(g.Demand.Partition)
 	if err != nil {
 		return nil, err
 	}
 	var findings []Finding
+	for _, c := range above {
+		for _, total := range totals {
+			over, err := h.overLimit(c.dir, total, c.limits)
+			if err != nil {
+				return findings, err
+			}
+			findings = append(findings, over...)
+		}
+	}
+	return findings, nil
+}}
+
+// guestCgroup is a cgroup above a guest's, with the limits that its hierarchy
+// has.
+type guestCgroup struct {
+	dir    string
+	limits []cgroupLimit
+}
+
+// cgroupsAbove lists the cgroups in which libvirt makes that of a guest.
+func (h Host) cgroupsAbove(partition string) ([]guestCgroup, error) {
+	mounts, err := h.mountTable()
+	if err != nil {
+		return nil, err
+	}
+	var all []guestCgroup
 	for _, m := range mounts {
 		var above []string
 		var limits []cgroupLimit
 		switch {
 		case m.fsType == "cgroup2":
 			limits = limitsV2
-			if above, err = h.partition(g.Demand.Partition); err != nil {
-				return findings, err
+			if above, err = h.partition(partition); err != nil {
+				return nil, err
 			}
 		case m.fsType == "cgroup" && slices.Contains(m.options, "hugetlb"):
 			limits = limitsV1
 			if above, err = h.daemonCgroup(); err != nil {
-				return findings, err
+				return nil, err
 			}
 		}
 		dir := m.point
 		for _, name := range above {
 			dir = path.Join(dir, name)
-			for _, total := range totals {
-				over, err := h.overLimit(dir, total, limits)
-				if err != nil {
-					return findings, err
-				}
-				findings = append(findings, over...)
-			}
+			all = append(all, guestCgroup{dir, limits})
 		}
 	}
-	return findings, nil
-}}
+	return all, nil
+}
 
 // cgroupLimit is a pair of files, named behind hugetlb.SIZE.
 type cgroupLimit struct {

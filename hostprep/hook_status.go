@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 )
 
 // HookStatus says whether the starts of other programs come to vmhuge.
@@ -65,6 +66,19 @@ func (h Host) HookStatus() (HookStatus, error) {
 	}
 	_, s.Ready, _ = Conclude(s.Findings)
 	return s, nil
+}
+
+// String says in one line how the hook is.
+func (s HookStatus) String() string {
+	switch {
+	case !s.Installed:
+		return "not installed (vmhuge hook install)"
+	case !s.Ready:
+		return s.Path + ", and libvirt does not call it"
+	case s.LastCall == nil:
+		return s.Path + ", not called since boot"
+	}
+	return s.Path + ", last called at " + s.LastCall.Time.Local().Format(time.DateTime)
 }
 
 // LooksNoMore says why the daemon does not call the hook.

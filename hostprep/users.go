@@ -68,7 +68,7 @@ func (h Host) user(name, group string) (User, error) {
 		a, ok := find(groups, group)
 		if !ok {
 			if a.id, ok = number(group); !ok {
-				return User{}, fmt.Errorf("no such group: %s", group)
+				return User{}, fmt.Errorf("%w: %s", errNoGroup, group)
 			}
 		}
 		u.GID = a.id
@@ -80,6 +80,9 @@ func (h Host) user(name, group string) (User, error) {
 // lookupUser asks the system's name services.
 func lookupUser(name string) (User, error) {
 	found, err := user.Lookup(name)
+	if errors.As(err, new(user.UnknownUserError)) {
+		return User{}, fmt.Errorf("%w: %s", errNoUser, name)
+	}
 	if err != nil {
 		return User{}, fmt.Errorf("%w: %w", errNoUser, err)
 	}

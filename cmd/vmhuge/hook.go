@@ -195,7 +195,7 @@ func (p *program) hookStatus(c *cli.Context) error {
 		p.printJSON(map[string]any{"hook": s})
 		return answered(code)
 	}
-	say("hook: %s", hookWords(s))
+	say("hook: %s", s)
 	for _, f := range s.Findings {
 		p.insist("  %s", findingWords(f))
 	}
@@ -204,19 +204,6 @@ func (p *program) hookStatus(c *cli.Context) error {
 		p.say("  last call: %s", callWords(s.LastCall))
 	}
 	return answered(code)
-}
-
-// hookWords says in one line how the hook is.
-func hookWords(s hostprep.HookStatus) string {
-	switch {
-	case !s.Installed:
-		return "not installed (vmhuge hook install)"
-	case !s.Ready:
-		return s.Path + ", and libvirt does not call it"
-	case s.LastCall == nil:
-		return s.Path + ", not called since boot"
-	}
-	return fmt.Sprintf("%s, last called at %s", s.Path, s.LastCall.Time.Local().Format(time.DateTime))
 }
 
 func settingsWords(s hostprep.HookSettings) string {

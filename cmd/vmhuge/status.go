@@ -75,7 +75,7 @@ func (p *program) status(names []string) error {
 			"hook": "; the hook gives back what was added", "vmhuge": "; vmhuge stop, or its next run, gives back what was added"}
 		p.say("guest  %s: %s, %s%s", oneLine(d.Name), d.State, takesWords(d.Backing, d.Totals), back[d.GivenBackBy])
 	}
-	p.say("hook   %s", hookWords(s.Hook))
+	p.say("hook   %s", s.Hook)
 	for _, f := range s.Hook.Findings {
 		p.insist("  %s", findingWords(f))
 	}
