@@ -13,6 +13,7 @@ const (
 	Blocker Severity = "blocker" // a plain start fails
 	Warning Severity = "warning" // a start may fail, or not be what the user thinks
 	Note    Severity = "note"
+	OK      Severity = "ok" // said of a host alone, not of a domain
 )
 
 // Verdict is what a plain virsh start would come to now.

@@ -9,12 +9,16 @@ import (
 	"strings"
 )
 
-// CPU is which huge pages the processor can map. Only x86 says so; elsewhere
-// Known is false and the kernel's list of sizes is all there is to ask.
+// CPU is which huge pages the processor can map, and what it has for virtual
+// machines. Only x86 says so; elsewhere Known is false and the kernel's list of
+// sizes is all there is to ask.
 type CPU struct {
 	Known   bool
 	PSE     bool // 2 MiB pages
 	PDPE1GB bool // 1 GiB pages
+
+	VMX, EPT, VPID bool // Intel's virtualization, page tables of guests, tags in the TLB
+	SVM, NPT       bool // AMD's; its TLB is always tagged
 }
 
 // CPU reads /proc/cpuinfo.
@@ -43,7 +47,9 @@ func parseCPUInfo(r io.Reader) (CPU, error) {
 		key, value, _ := strings.Cut(scan.Text(), ":")
 		if strings.TrimSpace(key) == "flags" {
 			flags := strings.Fields(value)
-			return CPU{Known: true, PSE: slices.Contains(flags, "pse"), PDPE1GB: slices.Contains(flags, "pdpe1gb")}, nil
+			has := func(flag string) bool { return slices.Contains(flags, flag) }
+			return CPU{Known: true, PSE: has("pse"), PDPE1GB: has("pdpe1gb"),
+				VMX: has("vmx"), EPT: has("ept"), VPID: has("vpid"), SVM: has("svm"), NPT: has("npt")}, nil
 		}
 	}
 	return CPU{}, scan.Err()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
@@ -69,4 +70,11 @@ func (h Host) impossible(p Preparation) ([]Finding, error) {
 		}
 	}
 	return findings, nil
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
@@ -12,7 +14,9 @@ func (p *program) checkCommand() *cli.Command {
 		Name:      "check",
 		Usage:     "would a plain virsh start succeed now? changes nothing",
 		ArgsUsage: "[DOMAIN…]",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every domain"}},
+		Description: `Without a name it looks at the host alone, and needs no libvirt. Exit codes are
+then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone.`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every domain"}},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
 			switch {
@@ -41,17 +45,24 @@ func (p *program) checkCommand() *cli.Command {
 	}
 }
 
-// checkHost shows what the host has for guests on huge pages.
+// checkHost shows what the host has for guests on huge pages, and what is off.
 func (p *program) checkHost() error {
-	facts := p.host().Facts()
+	host := p.host()
+	facts := host.Facts(launcher.AskLibvirt(host))
+	verdict := hostprep.ConcludeHost(facts)
 	if p.json {
-		p.printJSON(map[string]any{"domains": []string{}, "host": facts})
-		return nil
+		p.printJSON(map[string]any{"domains": []string{}, "host": facts, "verdict": verdict})
+		return answered(codeOfHost(verdict))
 	}
+	colours := map[hostprep.Severity]string{hostprep.OK: "32", hostprep.Warning: "33", hostprep.Blocker: "31"}
 	for _, f := range facts {
-		p.say("%-12s %s", f.Name, f.Value)
+		say := p.say
+		if f.Severity == hostprep.Warning || f.Severity == hostprep.Blocker {
+			say = p.insist
+		}
+		say("%s %-14s %s", p.colour(colours[f.Severity], fmt.Sprintf("%-8s", f.Severity)), oneLine(f.Name), curedWords(f.Finding))
 	}
-	return nil
+	return answered(codeOfHost(verdict))
 }
 
 // showReport prints what is known of one domain.
@@ -89,8 +100,10 @@ func orNone(text string) string {
 
 // findingWords is a finding in one line: what is there, what is needed, who
 // must do what.
-func findingWords(f hostprep.Finding) string {
-	text := f.Check + ": " + f.Have
+func findingWords(f hostprep.Finding) string { return oneLine(f.Check + ": " + curedWords(f)) }
+
+func curedWords(f hostprep.Finding) string {
+	text := f.Have
 	if f.Need != "" {
 		text += "; needed: " + f.Need
 	}

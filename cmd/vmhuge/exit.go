@@ -74,6 +74,17 @@ func codeOfReport(r launcher.Report) int {
 	return exitNotReady
 }
 
+// codeOfHost is the exit code of a host that check looked at alone.
+func codeOfHost(v hostprep.Verdict) int {
+	switch v {
+	case hostprep.Ready, hostprep.Unknown:
+		return exitDone
+	case hostprep.NoMemory:
+		return exitNoMemory
+	}
+	return exitNotReady
+}
+
 // jsonError is an error in JSON.
 type jsonError struct {
 	What string `json:"what"`

@@ -144,7 +144,7 @@ func (p *program) explain(text, source, domain string) error {
 		}
 	}
 	causes := weigh(matches, report.Findings, domain)
-	var facts []hostprep.Fact
+	var facts []fact
 	if report.Name == "" {
 		facts = p.factsFor(matches)
 	}
@@ -188,7 +188,7 @@ func (p *program) explain(text, source, domain string) error {
 func (p *program) unknownText(text, source, domain string) error {
 	if p.json {
 		p.printJSON(map[string]any{"domain": domain, "source": source, "known": false, "causes": []cause{},
-			"verdict": "", "host": []hostprep.Fact{}})
+			"verdict": "", "host": []fact{}})
 		return answered(exitNotReady)
 	}
 	what := "nothing known about huge pages is in " + oneLine(source)
@@ -241,17 +241,23 @@ func weigh(matches []explain.Match, findings []hostprep.Finding, domain string) 
 	return causes
 }
 
+// fact is a line about the host.
+type fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
 // factsFor returns the lines about the host that the causes are about, where no
 // domain is known that a check could be asked about.
-func (p *program) factsFor(matches []explain.Match) []hostprep.Fact {
+func (p *program) factsFor(matches []explain.Match) []fact {
 	about := map[string]string{"pool": "node ", "cgroup": "node ", "mount": "hugetlbfs", "path": "hugetlbfs", "page-size": "page sizes"}
-	var facts []hostprep.Fact
-	for _, f := range p.host().Facts() {
+	var facts []fact
+	for _, f := range p.host().Facts(hostprep.Libvirt{}) {
 		if slices.ContainsFunc(matches, func(m explain.Match) bool {
 			prefix, ok := about[m.Check]
 			return ok && strings.HasPrefix(f.Name, prefix)
 		}) {
-			facts = append(facts, f)
+			facts = append(facts, fact{f.Name, f.Value})
 		}
 	}
 	return facts

@@ -119,22 +119,25 @@ func (p *program) printDiff(text string) {
 	if p.quiet || p.json {
 		return
 	}
-	colours := terminal(p.stdout) && !p.noColor && os.Getenv("NO_COLOR") == ""
 	for line := range strings.Lines(text) {
 		code := ""
 		switch {
-		case !colours:
 		case strings.HasPrefix(line, "+"):
 			code = "32"
 		case strings.HasPrefix(line, "-"):
 			code = "31"
 		}
 		line = harmless(strings.TrimRight(line, "\r\n"))
-		if code != "" {
-			line = "\x1b[" + code + "m" + line + "\x1b[0m"
-		}
-		fmt.Fprintln(p.stdout, line)
+		fmt.Fprintln(p.stdout, p.colour(code, line))
 	}
+}
+
+// colour writes a text in a terminal's colour; "": in none.
+func (p *program) colour(code, text string) string {
+	if code == "" || !terminal(p.stdout) || p.noColor || os.Getenv("NO_COLOR") != "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
 // progress shows on a terminal what takes long, and nothing on a pipe.

@@ -1,0 +1,116 @@
+package hostprep
+
+import (
+	"sync"
+
+	"vmhuge/internal/pages"
+)
+
+// hostCheck is one question about the host alone, without a domain. Look never
+// writes. An error means that the check could not tell.
+type hostCheck struct {
+	Name string
+	Look func(Host, anyGuest) ([]Fact, error)
+}
+
+// hostChecks lists every check of a host alone, in the order of their lines.
+func hostChecks() []hostCheck {
+	return []hostCheck{
+		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck,
+		pageSizesCheck, memoryCheck, poolsCheck, hugetlbfsCheck,
+		qemuUserCheck, devKVMCheck, hugetlbCgroupCheck, securityCheck,
+		hostTHPCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck,
+	}
+}
+
+// Fact is one line about a host: a finding, or what is as it should be.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // is Have
+	Finding
+}
+
+// Libvirt is what the running libvirt says of itself, each version as 9001000 is
+// 9.1.0. Err says why it does not; all zero: it was not asked.
+type Libvirt struct {
+	Version, QEMU uint32
+	Err           error
+}
+
+// anyGuest is the smallest guest, with which the checks of domains are asked
+// about the host: one page of the default size, bound to a node.
+type anyGuest struct {
+	Guest
+	size pages.Size // the host's default; 0: not known
+	told Libvirt
+}
+
+// Facts asks every check of the host alone. What it takes more than vmhuge
+// start to mend is a blocker.
+func (h Host) Facts(told Libvirt) []Fact {
+	mem, _ := h.Meminfo() // memoryCheck says what is wrong with it
+	g := anyGuest{size: mem.HugePageSize, told: told, Guest: Guest{BaseDir: "libvirt/qemu", Libvirt: told.Version, QEMU: told.QEMU}}
+	g.Demand = pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,
+		PageSize: g.size, Pages: 1, MemoryKiB: g.size.KiB(), Source: "file", HostNodes: "0", Mode: pages.Strict}}}
+	if told.QEMU == 0 { // of those that are about, Debian 12's have the most to look at
+		g.Libvirt, g.QEMU = 9000000, 7002000
+	}
+	look := g.Guest
+	g.driver = sync.OnceValues(func() (driver, error) { return h.driver(look) })
+	all := []Fact{}
+	for _, check := range hostChecks() {
+		facts, err := check.Look(h, g)
+		if err != nil {
+			facts = append(facts, Fact{Name: check.Name, Finding: untold(err)})
+		}
+		for _, f := range facts {
+			f.Check, f.Value = check.Name, f.Have
+			if f.Changes == nil {
+				f.Changes = []Change{}
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// ConcludeHost is Conclude for a host alone.
+func ConcludeHost(facts []Fact) Verdict {
+	var findings []Finding
+	for _, f := range facts {
+		findings = append(findings, f.Finding)
+	}
+	verdict, _, _ := Conclude(findings)
+	return verdict
+}
+
+func fine(name, have string) Fact {
+	return Fact{Name: name, Finding: Finding{Severity: OK, Have: have}}
+}
+
+func off(severity Severity, name, have, need, do string) Fact {
+	return Fact{Name: name, Finding: Finding{Severity: severity, Have: have, Need: need, Do: do}}
+}
+
+// block is off for what keeps guests from starting.
+func block(verdict Verdict, name, have, need, do string) Fact {
+	f := off(Blocker, name, have, need, do)
+	f.Verdict = verdict
+	return f
+}
+
+// of makes lines of what the check of a domain has found. worst is the most that
+// it weighs where no domain is known.
+func of(name string, findings []Finding, worst Severity) []Fact {
+	var facts []Fact
+	for _, f := range findings {
+		if f.Severity == Blocker && (f.Fixable || worst != Blocker) {
+			f.Severity = Warning
+		}
+		if f.Severity != Blocker {
+			f.Verdict = ""
+		}
+		facts = append(facts, Fact{Name: name, Finding: f})
+	}
+	return facts
+}

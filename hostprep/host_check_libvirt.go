@@ -1,0 +1,111 @@
+package hostprep
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// daemonNames are the daemons that may hold the QEMU driver.
+var daemonNames = []string{"libvirtd", "virtqemud"}
+
+// hasLibvirt says whether libvirt is installed here, or runs.
+func (h Host) hasLibvirt() (bool, error) {
+	for _, place := range []string{"/etc/libvirt", "/run/libvirt", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"} {
+		if st, err := h.lstat(place); err != nil || st != nil {
+			return st != nil, err
+		}
+	}
+	return false, nil
+}
+
+// libvirtCheck says which daemon has the QEMU driver, whether it runs or is
+// started when it is asked, and the versions, where it told them. To be without
+// is no fault: vmhuge exec needs none.
+var libvirtCheck = hostCheck{"libvirt", func(h Host, g anyGuest) ([]Fact, error) {
+	qemu, err := h.qemuFact(g.told)
+	if err != nil {
+		return nil, err
+	}
+	installed, err := h.hasLibvirt()
+	if err != nil {
+		return []Fact{qemu}, err
+	}
+	if !installed {
+		return []Fact{off(Note, "libvirt", "not installed", "it, for guests of its own", "apt-get install libvirt-daemon-system, or take vmhuge exec"), qemu}, nil
+	}
+	daemon, err := h.Daemon()
+	if err != nil {
+		return []Fact{qemu}, err
+	}
+	if daemon != nil {
+		have := fmt.Sprintf("%s (process %d) runs since %s", daemon.Name, daemon.PID, daemon.Started.UTC().Format(time.DateTime+" MST"))
+		switch {
+		case g.told.Err != nil:
+			return []Fact{off(Warning, "libvirt", have+", and does not answer: "+g.told.Err.Error(), "its answer", "journalctl -u "+daemon.Name), qemu}, nil
+		case g.told.Version != 0:
+			have = versionText(g.told.Version) + ", " + have
+		}
+		return []Fact{fine("libvirt", have), qemu}, nil
+	}
+	// 0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/libvirt/libvirt-sock
+	sockets, err := h.readIfThere("/proc/net/unix")
+	if err != nil {
+		return []Fact{qemu}, err
+	}
+	for _, socket := range []struct{ path, name string }{{"/run/libvirt/libvirt-sock", "libvirtd"}, {"/run/libvirt/virtqemud-sock", "virtqemud"}} {
+		st, err := h.lstat(socket.path) // the list has those of other mount namespaces, too
+		if err != nil {
+			return []Fact{qemu}, err
+		}
+		if st != nil && slices.Contains(strings.Fields(sockets), socket.path) {
+			return []Fact{fine("libvirt", socket.name+" is started when somebody asks (its socket listens)"), qemu}, nil
+		}
+	}
+	return []Fact{off(Warning, "libvirt", "installed, but neither libvirtd nor virtqemud runs", "one of them, or its socket",
+		"systemctl start libvirtd (or virtqemud.socket)"), qemu}, nil
+}}
+
+// qemuFact is the version that libvirt told, or where a QEMU lies.
+func (h Host) qemuFact(told Libvirt) (Fact, error) {
+	if told.QEMU != 0 {
+		return fine("QEMU", versionText(told.QEMU)), nil
+	}
+	for _, dir := range []string{"/usr/bin", "/usr/libexec", "/usr/local/bin"} {
+		for _, name := range []string{"qemu-system-" + machine(), "qemu-kvm"} {
+			file := path.Join(dir, name)
+			if st, err := h.lstat(file); err != nil || st != nil {
+				return fine("QEMU", file+", whose version libvirt has not told"), err
+			}
+		}
+	}
+	return off(Note, "QEMU", "none is found", "qemu-system-"+machine(), "apt-get install qemu-system"), nil
+}
+
+// machine is the kernel's name of the processor, as in qemu-system-x86_64.
+func machine() string {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return unix.ByteSliceToString(u.Machine[:])
+}
+
+// versionText writes 7002022 as 7.2.22.
+func versionText(v uint32) string {
+	return fmt.Sprintf("%d.%d.%d", v/1000000, v/1000%1000, v%1000)
+}
+
+// hookCheck says whether the starts of other programs come to vmhuge.
+var hookCheck = hostCheck{"hook", func(h Host, _ anyGuest) ([]Fact, error) {
+	if libvirt, err := h.hasLibvirt(); err != nil || !libvirt {
+		return nil, err
+	}
+	s, err := h.HookStatus()
+	if err != nil {
+		return nil, err
+	}
+	return append([]Fact{fine("hook", s.String())}, of("hook", s.Findings, Warning)...), nil
+}}

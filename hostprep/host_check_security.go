@@ -1,0 +1,65 @@
+package hostprep
+
+import (
+	"slices"
+	"strings"
+)
+
+// securityCheck says which security modules watch libvirt and QEMU, and whether
+// AppArmor lets QEMU look at a node's processors.
+var securityCheck = hostCheck{"security", func(h Host, g anyGuest) ([]Fact, error) {
+	conf, err := h.QEMUConf("")
+	if err != nil {
+		return nil, err
+	}
+	apart := func(driver string) string {
+		if conf.SecurityDrivers != nil && !slices.Contains(conf.SecurityDrivers, driver) {
+			return "; " + qemuConfPath + " keeps it from guests"
+		}
+		return ""
+	}
+	var facts []Fact
+	enabled, err := h.readIfThere("/sys/module/apparmor/parameters/enabled")
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(enabled) == "Y" {
+		// Who is not root may not read it.
+		profiles, _ := h.readIfThere("/sys/kernel/security/apparmor/profiles")
+		facts = append(facts, fine("AppArmor", "on"+daemonProfile(profiles)+apart("apparmor")))
+		findings, err := appArmorCheck.Detect(h, g.Guest)
+		if err != nil {
+			return facts, err
+		}
+		facts = append(facts, of("AppArmor", findings, Warning)...)
+	}
+	enforce, err := h.readIfThere("/sys/fs/selinux/enforce")
+	if err != nil {
+		return facts, err
+	}
+	switch strings.TrimSpace(enforce) {
+	case "1":
+		facts = append(facts, fine("SELinux", "enforcing"+apart("selinux")))
+	case "0":
+		facts = append(facts, fine("SELinux", "permissive: it refuses nothing"+apart("selinux")))
+	}
+	if len(facts) == 0 {
+		facts = append(facts, fine("security", "neither AppArmor nor SELinux is on"))
+	}
+	return facts, nil
+}}
+
+// daemonProfile finds libvirt's daemons among AppArmor's profiles:
+//
+//	libvirtd (enforce)
+//	libvirtd//qemu_bridge_helper (enforce)
+func daemonProfile(profiles string) string {
+	var found string
+	for line := range strings.Lines(profiles) {
+		name, mode, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if slices.Contains(daemonNames, name) {
+			found += ", " + name + " " + mode
+		}
+	}
+	return found
+}

@@ -1,0 +1,52 @@
+package launcher
+
+import (
+	"errors"
+	"time"
+
+	"libvirt.org/go/libvirt"
+
+	"vmhuge/hostprep"
+)
+
+// AskLibvirt asks the host's running daemon for its versions, without a right to
+// change anything. It wakes none that sleeps: the host is looked at as it is. For
+// QEMU's version a daemon that has just started looks at QEMU first, which takes
+// it a second or two, and is not waited for.
+func AskLibvirt(host hostprep.Host) (told hostprep.Libvirt) {
+	if d, err := host.Daemon(); err != nil || d == nil || host.Root.Path() != "/" {
+		return told
+	}
+	answers := make(chan hostprep.Libvirt, 2) // first its own version, then with QEMU's
+	go versions("qemu:///system", answers)
+	for _, patience := range []time.Duration{time.Second, 200 * time.Millisecond} {
+		select {
+		case told = <-answers:
+		case <-time.After(patience):
+			if told.Version == 0 {
+				told.Err = errors.New("it has not in " + patience.String())
+			}
+		}
+		if told.Err != nil {
+			break
+		}
+	}
+	return told
+}
+
+func versions(uri string, answers chan<- hostprep.Libvirt) {
+	var told hostprep.Libvirt
+	conn, err := libvirt.NewConnectReadOnly(uri)
+	if err == nil {
+		defer conn.Close()
+		told.Version, err = conn.GetLibVersion()
+	}
+	if err != nil {
+		answers <- hostprep.Libvirt{Err: refused(err, "connecting to "+uri)}
+		return
+	}
+	answers <- told
+	// Where it knows of no QEMU, that is for others to say.
+	told.QEMU, _ = conn.GetVersion()
+	answers <- told
+}
