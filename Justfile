@@ -17,7 +17,7 @@ default:
 
 # install what building and testing need: Debian packages, Go, the modules
 deps:
-    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd mmdebstrap qemu-utils openssh-client e2fsprogs
+    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm
     @./deps --go
     @go mod download
 
@@ -30,6 +30,15 @@ build:
     @echo "building: bin/vmhuge bin/vmhuge-hook"
     @go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
     @CGO_ENABLED=0 go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge-hook
+
+# the man pages, in bin/man
+man: build
+    @mkdir -p bin/man
+    @SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md) env -u LIBVIRT_DEFAULT_URI bin/vmhuge __man bin/man
+
+# a .deb, an .rpm and their SBOM, in dist; the first run builds nfpm, which takes a minute
+package:
+    @packaging/build dist
 
 # format, vet, and every test, those against a real libvirtd as well (as root)
 test: deps build

@@ -134,8 +134,10 @@ func (l *Launcher) demand(d *domain) (demand pages.Demand, openSize bool, err er
 }
 
 // Names returns the names of all domains, sorted.
-func (l *Launcher) Names() ([]string, error) {
-	doms, err := l.conn.ListAllDomains(0)
+func (l *Launcher) Names() ([]string, error) { return l.list(All) }
+
+func (l *Launcher) list(which Which) ([]string, error) {
+	doms, err := l.conn.ListAllDomains(libvirt.ConnectListAllDomainsFlags(which))
 	if err != nil {
 		return nil, refused(err, "listing the domains")
 	}

@@ -16,6 +16,8 @@ func (p *program) adviseCommand() *cli.Command {
 		Name:      "advise",
 		Usage:     "which pages suit these guests on this host, and why? changes nothing",
 		ArgsUsage: "[DOMAIN…]",
+		UsageText: `  vmhuge advise web1
+  vmhuge advise --file web1.xml`,
 		Description: `For each guest: transparent huge pages, reserved pages of 2 MiB or 1 GiB, or none.
 Every rule that applies is shown with the numbers that make it and its weight
 for or against each choice; the largest sum wins. "out" rules a choice out.

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/launcher"
 )
@@ -57,11 +58,10 @@ func (p *program) app() *cli.App {
 		Name:      "vmhuge",
 		Usage:     "make a libvirt VM run on huge pages, and prove it",
 		ArgsUsage: "COMMAND [DOMAIN…]",
-		Description: `  vmhuge enable web1    its XML asks for huge pages from now on
+		UsageText: `  vmhuge enable web1    its XML asks for huge pages from now on
   vmhuge start web1     gets the pages, starts it, and shows where its RAM is
-  vmhuge stop web1      shuts it down and gives the pages back
-
-A domain is named by name, UUID or id. Flags may stand before or after names;
+  vmhuge stop web1      shuts it down and gives the pages back`,
+		Description: `A domain is named by name, UUID or id. Flags may stand before or after names;
 -- ends them. Exit codes: 0 done or ready, 1 failed, 2 wrong usage, 3 not
 ready, 4 not ready for want of memory or pages alone.`,
 		Version:   version(),
@@ -78,7 +78,7 @@ ready, 4 not ready for want of memory or pages alone.`,
 		Commands: []*cli.Command{
 			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.prepareCommand(), p.startCommand(), p.stopCommand(),
 			p.verifyCommand(), p.statusCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.explainCommand(), p.xmlCommand(),
-			p.execCommand(), p.benchCommand(), p.helpCommand(),
+			p.execCommand(), p.benchCommand(), p.completionCommand(), p.helpCommand(), p.completeCommand(), p.manCommand(),
 		},
 		HideHelp:       true, // help.go has a better one
 		Action:         func(c *cli.Context) error { return p.help(c.App, nil) },
@@ -102,7 +102,13 @@ func setUp(commands []*cli.Command) {
 
 func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%s", err) }
 
+// release is the version that a package has; the linker writes it.
+var release string
+
 func version() string {
+	if release != "" {
+		return release
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		return info.Main.Version
 	}
@@ -117,7 +123,8 @@ func (p *program) connect() (*launcher.Launcher, error) { return launcher.Open(p
 // names returns the domains that a command was given, at least one.
 func names(c *cli.Context) ([]string, error) {
 	if c.NArg() == 0 {
-		return nil, usage("no domain is named")
+		return nil, &advice.Error{What: "command line", Why: "no domain is named", Kind: advice.Usage,
+			Do: "run vmhuge " + c.Command.Name + " NAME; virsh list --all shows the names"}
 	}
 	return anyNames(c)
 }

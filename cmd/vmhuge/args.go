@@ -15,44 +15,76 @@ func reorder(app *cli.App, args []string) (ordered, path []string, err error) {
 	if len(args) == 0 {
 		return args, nil, nil
 	}
-	var globals, own, names []string
-	commands, flags := app.Commands, []cli.Flag(nil)
-	rest := args[1:]
-	ended, help := false, false
+	l, err := readLine(app, args[1:])
+	if err != nil {
+		return nil, l.path, err
+	}
+	command, own, names := l.path, l.own, l.names
+	if l.help {
+		command, own, names = []string{"help"}, nil, l.path
+	}
+	ordered = append([]string{args[0]}, l.globals...)
+	ordered = append(append(ordered, command...), own...)
+	if len(names) > 0 {
+		ordered = append(append(ordered, "--"), names...)
+	}
+	return ordered, l.path, nil
+}
+
+// line is a command line, taken apart.
+type line struct {
+	path         []string       // the command
+	below        []*cli.Command // the commands below that one
+	flags        []cli.Flag     // that it takes beside those of every command
+	argsUsage    string         // what it takes for names
+	globals, own []string       // flags of every command and flags of this one, with their values
+	names        []string
+	ended, help  bool     // -- was there, or --help
+	open         cli.Flag // the last flag, which still lacks its value
+}
+
+func readLine(app *cli.App, rest []string) (line, error) {
+	l := line{below: app.Commands}
 	for len(rest) > 0 {
 		arg := rest[0]
 		rest = rest[1:]
-		if ended || arg == "-" || !strings.HasPrefix(arg, "-") {
-			if !ended && len(names) == 0 {
-				if command := find(commands, arg); command != nil {
-					path, commands, flags = append(path, arg), command.Subcommands, append(flags, command.Flags...)
+		if l.ended || arg == "-" || !strings.HasPrefix(arg, "-") {
+			if !l.ended && len(l.names) == 0 {
+				if command := find(l.below, arg); command != nil {
+					l.path, l.below, l.flags, l.argsUsage = append(l.path, arg), command.Subcommands, append(l.flags, command.Flags...), command.ArgsUsage
 					continue
 				}
 			}
-			names = append(names, arg)
+			l.names = append(l.names, arg)
 			continue
 		}
 		if arg == "--" {
-			ended = true
+			l.ended = true
 			continue
 		}
 		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		into := &own
-		flag := lookup(flags, name)
+		into := &l.own
+		flag := lookup(l.flags, name)
 		if flag == nil {
 			if flag = lookup(app.Flags, name); flag != nil {
-				into = &globals
+				into = &l.globals
 			}
 		}
 		switch {
 		case flag != nil:
 		case name == "help" || name == "h":
-			help = true
+			l.help = true
 			continue
 		case name == "version":
-			into = &globals
+			into = &l.globals
 		default:
-			return nil, path, usage("there is no flag %s", arg)
+			var names []string
+			for _, flag := range slices.Concat(l.flags, everyFlag(app)) {
+				if _, ok := visible(flag); ok {
+					names = append(names, "--"+flag.Names()[0])
+				}
+			}
+			return l, usage("there is no flag %s%s", arg, nearest("--"+name, names))
 		}
 		if optional, ok := flag.(*optionalFlag); ok && !hasValue {
 			value := ""
@@ -61,30 +93,34 @@ func reorder(app *cli.App, args []string) (ordered, path []string, err error) {
 			}
 			arg, hasValue = arg+"="+value, true
 		}
-		*into = append(*into, arg)
 		if flag != nil && !hasValue && takesValue(flag) {
 			if len(rest) == 0 {
-				return nil, path, usage("the flag %s wants a value", arg)
+				l.open = flag
+				return l, usage("the flag %s wants a value", arg)
 			}
-			*into = append(*into, rest[0])
+			*into = append(*into, arg, rest[0])
 			rest = rest[1:]
+			continue
 		}
+		*into = append(*into, arg)
 	}
-	if len(commands) > 0 && len(names) > 0 {
+	if len(l.below) > 0 && len(l.names) > 0 {
 		// urfave/cli would take a name behind -- for a command, with the names
 		// and flags behind that as they stand.
-		return nil, path, usage("there is no command %q", strings.Join(append(path, names[0]), " "))
+		return l, noCommand(l.below, append(l.path, l.names[0]))
 	}
-	command := path
-	if help {
-		command, own, names = []string{"help"}, nil, path
+	return l, nil
+}
+
+// noCommand is the error of a path to no command, of which the last word is wrong.
+func noCommand(there []*cli.Command, path []string) error {
+	var names []string
+	for _, command := range there {
+		if !command.Hidden {
+			names = append(names, command.Name)
+		}
 	}
-	ordered = append([]string{args[0]}, globals...)
-	ordered = append(append(ordered, command...), own...)
-	if len(names) > 0 {
-		ordered = append(append(ordered, "--"), names...)
-	}
-	return ordered, path, nil
+	return usage("there is no command %q%s", strings.Join(path, " "), nearest(path[len(path)-1], names))
 }
 
 // asksJSON says whether a command line that could not be read asks for JSON.

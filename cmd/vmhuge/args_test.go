@@ -178,11 +178,38 @@ func TestHelp(t *testing.T) {
 					t.Errorf("%q: nothing about --%s", args, flag.Names()[0])
 				}
 			}
+			if !command.Hidden && !strings.Contains(stdout, "\nexamples:\n") {
+				t.Errorf("%q: no example", args)
+			}
 			for line := range strings.Lines(stdout) {
 				if len([]rune(line)) > 101 || strings.Contains(line, "--root") || strings.Contains(line, "`") {
 					t.Errorf("%q: %s", args, line)
 				}
 			}
+		}
+	})
+}
+
+// An example that a user copies is a command line that vmhuge takes.
+func TestExamples(t *testing.T) {
+	walk(t, func(t *testing.T, app *cli.App, path []string, command *cli.Command) {
+		own := command.Hidden || len(command.Subcommands) > 0
+		for line := range strings.Lines(command.UsageText) {
+			line, _, _ = strings.Cut(strings.TrimSpace(line), "   ") // what it does
+			for _, part := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune("|()<>", r) }) {
+				args := strings.Fields(part)
+				if len(args) == 0 || args[0] != "vmhuge" {
+					continue
+				}
+				l, err := readLine(app, args[1:])
+				if err != nil {
+					t.Errorf("%s: %v", line, err)
+				}
+				own = own || slices.Equal(l.path, path)
+			}
+		}
+		if !own {
+			t.Error("none is of this command")
 		}
 	})
 }

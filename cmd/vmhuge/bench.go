@@ -23,6 +23,8 @@ func (p *program) benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "bench",
 		Usage: "measure what huge pages gain on this host",
+		UsageText: `  vmhuge bench
+  vmhuge bench --size 2M --memory 4G --seconds 30`,
 		Description: `Reads words of a buffer in random order, each read waiting for the one before,
 with the buffer on small pages, transparent huge pages and the huge pages of
 each size. Root adds the pages that are missing to the pools and takes them out

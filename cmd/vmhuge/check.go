@@ -16,6 +16,9 @@ func (p *program) checkCommand() *cli.Command {
 		ArgsUsage: "[DOMAIN…]",
 		Description: `Without a name it looks at the host alone, and needs no libvirt. Exit codes are
 then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone.`,
+		UsageText: `  vmhuge check           what the host has for guests on huge pages
+  vmhuge check web1 || vmhuge start web1
+  vmhuge check --all`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every domain"}},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)

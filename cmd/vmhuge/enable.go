@@ -16,6 +16,10 @@ func (p *program) enableCommand() *cli.Command {
 		Name:      "enable",
 		Usage:     "rewrite a domain's XML so that its memory lies on huge pages",
 		ArgsUsage: "DOMAIN…",
+		UsageText: `  vmhuge enable web1 --dry-run       only show what would change
+  vmhuge enable web1 db1             on pages of 2 MiB
+  vmhuge enable web1 --size 1G --round
+  vmhuge enable web1 --thp           on transparent huge pages`,
 		Description: sizeHelp + `
 
 A domain that runs keeps its memory until its next cold start. Its former XML
@@ -40,6 +44,7 @@ func (p *program) disableCommand() *cli.Command {
 		Name:      "disable",
 		Usage:     "take back what enable put in",
 		ArgsUsage: "DOMAIN…",
+		UsageText: "  vmhuge disable web1",
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}},
 		Action: func(c *cli.Context) error {
 			dryRun := c.Bool("dry-run")
@@ -65,7 +70,7 @@ func rewriteFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "size", Usage: "`SIZE` of the pages: 2M, 1G, auto or default"},
 		&cli.StringFlag{Name: "source", Usage: "`SOURCE` of the memory: file (a hugetlbfs mount) or memfd (needs no mount)"},
-		&cli.StringFlag{Name: "threads", Usage: "get the memory with `N` threads, auto (what QEMU can use) or none (QEMU's choice)"},
+		&cli.StringFlag{Name: "threads", Usage: "`N` threads get memory: a number, auto (what QEMU can use) or none (QEMU's choice)"},
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page"},
 		&cli.BoolFlag{Name: "thp", Usage: "transparent huge pages instead of reserved ones"},
 	}

@@ -24,9 +24,9 @@ func (p *program) execCommand() *cli.Command {
 		Name:      "exec",
 		Usage:     "run plain QEMU on huge pages, without libvirt",
 		ArgsUsage: "-- COMMAND…",
-		Description: `  vmhuge exec -- qemu-system-x86_64 -m 4G -enable-kvm disk.img
-
-Memory that the command line leaves open becomes a preallocated memfd of huge
+		UsageText: `  vmhuge exec -- qemu-system-x86_64 -m 4G -enable-kvm disk.img
+  vmhuge exec --dry-run -- qemu-system-x86_64 -m 4G disk.img`,
+		Description: `Memory that the command line leaves open becomes a preallocated memfd of huge
 pages: that of -m, and each memory-backend-ram or -memfd. What is said stays:
 files, mem-path, hugetlb=, prealloc=, nodes. The pages that are missing are added
 to the pools and go back when QEMU ends, or with the next run of vmhuge should it

@@ -23,11 +23,10 @@ func (p *program) explainCommand() *cli.Command {
 		Name:      "explain",
 		Usage:     "what an error of libvirt or QEMU means here, and what helps",
 		ArgsUsage: "[TEXT…|FILE|-]",
-		Description: `  virsh start web1 2>&1 | vmhuge explain
+		UsageText: `  virsh start web1 2>&1 | vmhuge explain
   vmhuge explain "unable to map backing store for guest RAM: Cannot allocate memory"
-  vmhuge explain --domain web1    the last start in the domain's own log
-
-Which of several causes it is, the host is asked. Exits with 3 for a text that
+  vmhuge explain --domain web1    the last start in the domain's own log`,
+		Description: `Which of several causes it is, the host is asked. Exits with 3 for a text that
 it does not know.`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "domain", Usage: "the domain that the text is about, by `NAME`; without a text, its log"}},
 		Action: func(c *cli.Context) error {

@@ -22,12 +22,16 @@ func (p *program) hookCommand() *cli.Command {
 		Name:      "hook",
 		Usage:     "have libvirt call vmhuge before it starts a guest, whoever starts it",
 		ArgsUsage: "install|remove|status",
+		UsageText: `  vmhuge hook install --reload
+  vmhuge hook status`,
 		Description: `With the hook in place a start by virsh, virt-manager or autostart gets the
 pages that it lacks, as vmhuge start does, and they go back when the guest ends.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "install",
 				Usage: "put the hook in place, or bring it up to date",
+				UsageText: `  vmhuge hook install --dry-run
+  vmhuge hook install --reload --host-reserve 8G`,
 				Description: `It becomes /etc/libvirt/hooks/qemu.d/90-vmhuge; before libvirt 6.5, which has no
 such folder, /etc/libvirt/hooks/qemu. A running daemon that found no hook when
 it started calls none until it is reloaded. Settings that no flag names stay
@@ -41,14 +45,17 @@ as they are: --drop-if-short=false and --host-reserve 0 take them back.`,
 				Action: p.hookInstall,
 			},
 			{
-				Name:   "remove",
-				Usage:  "take the hook away, and all that its installation made",
-				Flags:  []cli.Flag{dryRun},
-				Action: p.hookRemove,
+				Name:      "remove",
+				Usage:     "take the hook away, and all that its installation made",
+				UsageText: "  vmhuge hook remove",
+				Flags:     []cli.Flag{dryRun},
+				Action:    p.hookRemove,
 			},
 			{
-				Name:        "status",
-				Usage:       "is the hook installed, and does libvirt call it?",
+				Name:  "status",
+				Usage: "is the hook installed, and does libvirt call it?",
+				UsageText: `  vmhuge hook status
+  vmhuge hook status --quiet || vmhuge hook install --reload`,
 				Description: "Exit codes: 0 libvirt calls it at the next start of a guest, 3 it does not.",
 				Action:      p.hookStatus,
 			},

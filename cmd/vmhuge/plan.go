@@ -15,6 +15,9 @@ func (p *program) planCommand() *cli.Command {
 		Name:      "plan",
 		Usage:     "do these guests fit on the host together, and what would hold them? changes nothing",
 		ArgsUsage: "[DOMAIN…]",
+		UsageText: `  vmhuge plan
+  vmhuge plan web1 db1 --host-reserve 8G
+  vmhuge plan --file web1.xml db1.xml`,
 		Description: `The guests are started on paper, in the order given, by the rules of vmhuge start.
 Without a name it is every domain, by name. Exit code 4: not all of them fit.`,
 		Flags: []cli.Flag{

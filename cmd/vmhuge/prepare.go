@@ -18,6 +18,9 @@ func (p *program) prepareCommand() *cli.Command {
 		Name:      "prepare",
 		Usage:     "get the host ready for domains, now and with --persist after every reboot",
 		ArgsUsage: "[DOMAIN…]",
+		UsageText: `  vmhuge prepare web1 --dry-run
+  vmhuge prepare web1 db1 --persist
+  vmhuge prepare --pages 1024 --size 2M --node 0`,
 		Description: `Mounts, folders, groups, rules and pages, as the named domains need them; without
 a name, as the domains with autostart do. What is done is on record before, and
 vmhuge undo takes it back. A second run finds nothing to do.`,

@@ -12,6 +12,9 @@ func (p *program) startCommand() *cli.Command {
 		Name:      "start",
 		Usage:     "get the host ready, start a domain, and prove that it sits on huge pages",
 		ArgsUsage: "[DOMAIN…]",
+		UsageText: `  vmhuge start web1
+  vmhuge start           the one domain that is enabled
+  vmhuge start web1 db1 --host-reserve 8G --drop-caches`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "no-prepare", Usage: "change nothing on the host"},
 			&cli.BoolFlag{Name: "paused", Usage: "leave the guest's CPUs stopped (virsh resume starts them)"},

@@ -14,7 +14,9 @@ func (p *program) statusCommand() *cli.Command {
 		Name:      "status",
 		Usage:     "the page pools, who holds what, and the guests with their backing",
 		ArgsUsage: "[DOMAIN…]",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "again every two seconds, until interrupted"}},
+		UsageText: `  vmhuge status
+  vmhuge status --watch`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "again every two seconds, until interrupted"}},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
 			if err != nil {

@@ -15,6 +15,8 @@ func (p *program) stopCommand() *cli.Command {
 		Name:      "stop",
 		Usage:     "shut a domain down and give its pages back",
 		ArgsUsage: "DOMAIN…",
+		UsageText: `  vmhuge stop web1
+  vmhuge stop web1 --timeout 5m --force`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "timeout", Usage: "how long to wait for the guest: a `TIME` such as 90s or 5m", Value: "60s"},
 			&cli.BoolFlag{Name: "force", Usage: "end a guest that does not shut down in time"},

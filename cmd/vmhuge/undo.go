@@ -14,6 +14,8 @@ func (p *program) undoCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "undo",
 		Usage: "take back every change of the host that still stands as vmhuge left it",
+		UsageText: `  vmhuge undo --dry-run    which changes those are
+  vmhuge undo`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"}},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {

@@ -18,6 +18,9 @@ func (p *program) verifyCommand() *cli.Command {
 		Name:      "verify",
 		Usage:     "show from the kernel's accounting which pages a running guest's RAM is on",
 		ArgsUsage: "DOMAIN…",
+		UsageText: `  vmhuge verify web1
+  vmhuge verify web1 --wait --timeout 10m
+  vmhuge verify web1 --json | jq '.domains[0].backed_percent'`,
 		Description: `RAM is aligned if guest and host addresses agree modulo the huge page: only then
 the processor maps the guest by it. Pages that are reserved and not used yet are
 told apart from those in use.`,

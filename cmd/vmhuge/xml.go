@@ -18,8 +18,11 @@ func (p *program) xmlCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "xml",
 		Usage: "the same rewrite as a filter: XML in, XML out; needs no libvirt, no root, no host", ArgsUsage: "COMMAND [FILE|-]",
+		UsageText: "  virsh dumpxml web1 --inactive --security-info | vmhuge xml enable > web1.xml",
 		Subcommands: []*cli.Command{{
 			Name: "enable", Usage: "put a domain XML on huge pages", ArgsUsage: "[FILE|-]", Description: sizeHelp,
+			UsageText: `  vmhuge xml enable web1.xml > huge.xml
+  vmhuge xml enable --size 1G --dry-run web1.xml`,
 			Flags: append(rewriteFlags(), dryRun),
 			Action: func(c *cli.Context) error {
 				want, err := wanted(c)
@@ -36,10 +39,13 @@ func (p *program) xmlCommand() *cli.Command {
 			},
 		}, {
 			Name: "disable", Usage: "take huge pages out of a domain XML again", ArgsUsage: "[FILE|-]",
-			Flags:  []cli.Flag{dryRun},
-			Action: func(c *cli.Context) error { return p.filter(c, xml.Revert) },
+			UsageText: "  vmhuge xml disable huge.xml > web1.xml",
+			Flags:     []cli.Flag{dryRun},
+			Action:    func(c *cli.Context) error { return p.filter(c, xml.Revert) },
 		}, {
 			Name: "demand", Usage: "what a domain XML takes from the page pools", ArgsUsage: "[FILE|-]",
+			UsageText: `  vmhuge xml demand web1.xml
+  virsh dumpxml web1 | vmhuge xml demand --json`,
 			Flags:  []cli.Flag{&cli.StringFlag{Name: "default-size", Usage: "`SIZE` of the host's default huge page"}},
 			Action: p.xmlDemand,
 		}},

@@ -1,0 +1,18 @@
+package main
+
+import "testing"
+
+func TestNearest(t *testing.T) {
+	words := []string{"start", "stop", "status", "dry-run", "xml"}
+	for word, want := range map[string]string{
+		"strat": "start", "stat": "start", "sotp": "stop", "dryrun": "dry-run", "xm": "xml",
+		"": "", "x": "", "web1": "", "help": "", "database": "",
+	} {
+		if want != "" {
+			want = " (did you mean " + want + "?)"
+		}
+		if got := nearest(word, words); got != want {
+			t.Errorf("%q: %q, not %q", word, got, want)
+		}
+	}
+}
