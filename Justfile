@@ -37,7 +37,7 @@ man: build
     @SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md) env -u LIBVIRT_DEFAULT_URI bin/vmhuge __man bin/man
 
 # a .deb, an .rpm and their SBOM, in dist; the first run builds nfpm, which takes a minute
-package:
+package: deps
     @packaging/build dist
 
 # format, vet, and every test, those against a real libvirtd as well (as root)

@@ -123,8 +123,10 @@ func (p *program) values(l line, flag cli.Flag) (words []string) {
 	switch {
 	case !ok:
 		return nil
-	case strings.Contains(doc.GetUsage(), "`NAME`"):
+	case flag.Names()[0] == "domain":
 		return p.domainWords(l)
+	case strings.Contains(doc.GetUsage(), "`FILE`"):
+		return []string{files}
 	case strings.Contains(doc.GetUsage(), "`URI`"):
 		return []string{"qemu:///system", "qemu:///session"}
 	}

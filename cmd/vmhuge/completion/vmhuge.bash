@@ -1,6 +1,6 @@
 # vmhuge's completion for bash: vmhuge itself knows what there is.
 _vmhuge() {
-    local word line before IFS=$'\n' words=()
+    local word line before words=() found
     # bash takes --size=2M and a name with a colon apart.
     for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
         if [[ ${#words[@]} -gt 0 && ($word == [=:]* || ${words[-1]} == *[=:]) ]]; then
@@ -13,12 +13,14 @@ _vmhuge() {
     before=${words[-1]}
     [[ $word == [=:] ]] || before=${before%"$word"}
     COMPREPLY=()
-    for line in $(vmhuge __complete -- "${words[@]}" 2>/dev/null); do
+    mapfile -t found <<<"$(vmhuge __complete -- "${words[@]}" 2>/dev/null)"
+    for line in "${found[@]}"; do
         line=${line%%$'\t'*}
         if [[ $line == :files ]]; then
             compopt -o default
             return
         fi
+        [[ $line ]] || continue
         printf -v line %q "$line"
         [[ $line == "${words[-1]}"* ]] && COMPREPLY+=("${line#"$before"}")
     done
