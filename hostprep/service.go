@@ -24,11 +24,13 @@ Description=Huge pages for libvirt guests
 Documentation=man:vmhuge(1)
 After=systemd-sysctl.service local-fs.target dev-hugepages.mount
 Before=libvirtd.service virtqemud.service libvirt-guests.service
+# A package that is gone is no reason for a host to be degraded.
+ConditionFileIsExecutable=%[1]s
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=%s prepare --boot
+ExecStart=%[1]s prepare --boot
 
 [Install]
 WantedBy=multi-user.target
