@@ -18,6 +18,7 @@ var forbidden = map[string][]string{
 	"vmhuge/xml":             {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "libvirt.org/go/libvirt", "golang.org", "github.com"},
 	"vmhuge/qemu":            {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/bench":           {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "github.com"},
+	"vmhuge/metrics":         {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org"},
 	"vmhuge/explain":         {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/pages":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/advice": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},

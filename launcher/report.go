@@ -21,3 +21,6 @@ type Report struct {
 	Changed  []hostprep.Change  `json:"changed"`
 	Proof    *hostprep.Proof    `json:"proof,omitempty"`
 }
+
+// Active says whether a QEMU process stands behind the domain.
+func (r Report) Active() bool { return r.State.active() }

@@ -56,6 +56,16 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 
 // prove reads the memory of a running domain's QEMU.
 func (l *Launcher) prove(d *domain) (hostprep.Proof, error) {
+	guests, err := pool.FindGuests(l.host.Root)
+	if err != nil {
+		return hostprep.Proof{}, err
+	}
+	return l.proveOne(d, guests[d.uuid])
+}
+
+// proveOne is prove for a domain whose process is known; the zero Process: none
+// was found.
+func (l *Launcher) proveOne(d *domain, qemu pool.Process) (hostprep.Proof, error) {
 	what := "verifying " + d.name
 	live, err := d.GetXMLDesc(0)
 	if err != nil {
@@ -73,12 +83,7 @@ func (l *Launcher) prove(d *domain) (hostprep.Proof, error) {
 	if info, err = d.GetInfo(); err != nil {
 		return hostprep.Proof{}, refused(err, what)
 	}
-	guests, err := pool.FindGuests(l.host.Root)
-	if err != nil {
-		return hostprep.Proof{}, err
-	}
-	qemu, ok := guests[d.uuid]
-	if !ok {
+	if qemu.PID == 0 {
 		return hostprep.Proof{}, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
 	}
 	ram := int64(info.MaxMem)

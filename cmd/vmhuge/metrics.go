@@ -1,0 +1,100 @@
+package main
+
+import (
+	"net"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+	"vmhuge/metrics"
+)
+
+func (p *program) metricsCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "metrics",
+		Usage: "the pools, the guests and the hook for Prometheus; changes nothing",
+		Description: `Without a flag they are printed once. --listen serves them until SIGTERM at
+http://ADDRESS/metrics: 127.0.0.1:9981 is the address that the examples use, a
+port alone is one of 127.0.0.1, and 0.0.0.0:9981 is open to all. --textfile writes
+a file, whole, for node_exporter's textfile collector, as from a timer. What can't
+be read is told on standard error and by vmhuge_scrape_success; the rest is there.
+Guests' RAM is for root to see. docs/monitoring.md tells how to put it to use.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Usage: "serve them at an `ADDRESS`, such as 127.0.0.1:9981"},
+			&cli.StringFlag{Name: "textfile", Usage: "write them into a `FILE` that ends in .prom"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := noNames(c); err != nil {
+				return err
+			}
+			switch {
+			case p.json:
+				return usage("metrics are in Prometheus' format, never JSON; vmhuge status --json has the pools and guests")
+			case c.IsSet("listen") && c.IsSet("textfile"):
+				return usage("--listen and --textfile are two ways, and both are asked for")
+			case c.IsSet("listen"):
+				return p.serveMetrics(c)
+			case c.IsSet("textfile"):
+				path := c.String("textfile")
+				if err := p.exporter().WriteFile(path); err != nil {
+					return advice.Wrap(err, "writing the metrics", "name a file in a folder that you may write to")
+				}
+				return nil
+			}
+			if err := p.exporter().WriteText(p.stdout); err != nil {
+				return advice.Wrap(err, "printing the metrics", "")
+			}
+			return nil
+		},
+	}
+}
+
+func (p *program) serveMetrics(c *cli.Context) error {
+	address, err := metrics.ParseAddress(c.String("listen"))
+	if err != nil {
+		return usage("--listen: %s", err)
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return advice.Wrap(err, "serving the metrics", "name another --listen address")
+	}
+	p.say("serving http://%s/metrics", listener.Addr())
+	if err := p.exporter().Serve(c.Context, listener); err != nil {
+		return advice.Wrap(err, "serving the metrics", "")
+	}
+	return nil
+}
+
+// exporter looks at the host with functions that only read. It connects to
+// libvirt anew each time: a libvirtd that is restarted, or starts when it is
+// asked and ends when nobody is left, is not in its way.
+func (p *program) exporter() *metrics.Exporter {
+	host := p.host()
+	return metrics.New(version(), metrics.Sources{
+		Pools:  func() (pool.State, error) { return pool.Read(host.Root) },
+		Claims: func() ([]pool.Claim, error) { return pool.ReadClaims(host.Root) },
+		Guests: p.readGuests,
+		Hook: func() (h metrics.Hook, err error) {
+			if h.Status, err = host.HookStatus(); err == nil {
+				h.Events, err = host.HookEvents()
+			}
+			return h, err
+		},
+		Failed: func(collector string, err error) { p.warn("%s: %s", collector, oneLine(err.Error())) },
+	})
+}
+
+func (p *program) readGuests() ([]metrics.Guest, error) {
+	l, err := p.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	reports, err := l.Guests()
+	var guests []metrics.Guest
+	for _, r := range reports {
+		guests = append(guests, metrics.Guest{Name: r.Name, UUID: r.UUID, Running: r.Active(), Backing: r.Backing, Demand: r.Totals, Proof: r.Proof})
+	}
+	return guests, err
+}

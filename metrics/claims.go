@@ -1,0 +1,34 @@
+package metrics
+
+import (
+	"slices"
+	"strconv"
+
+	"vmhuge/hostprep/pool"
+)
+
+var (
+	claimCount = newDesc("claims", "Guests for which the ledger holds pages, by the phase of the claim.", "phase")
+	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet.",
+		"guest", "phase", "node", "page_size_bytes")
+)
+
+func showClaims(o out, claims []pool.Claim, err error) {
+	if err != nil {
+		return
+	}
+	count := map[pool.Phase]int{pool.Starting: 0, pool.InUse: 0, pool.Owed: 0}
+	held := map[[4]string]int64{} // a name may have come to be another guest's
+	for _, c := range claims {
+		count[c.Phase]++
+		for _, g := range slices.Concat(c.Grants, c.Armed) {
+			held[[4]string{c.Name, string(c.Phase), strconv.Itoa(g.Node), sizeLabel(g.Size)}] += g.Pages
+		}
+	}
+	for phase, n := range count {
+		o.gauge(claimCount, float64(n), string(phase))
+	}
+	for labels, n := range held {
+		o.gauge(claimPages, float64(n), labels[:]...)
+	}
+}
