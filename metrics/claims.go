@@ -8,8 +8,8 @@ import (
 )
 
 var (
-	claimCount = newDesc("claims", "Guests for which the ledger holds pages, by the phase of the claim.", "phase")
-	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet.",
+	claimCount = newDesc("claims", "Claims of the ledger on pages, by their phase.", "phase")
+	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet; prepared: they stay.",
 		"guest", "phase", "node", "page_size_bytes")
 )
 
@@ -17,10 +17,13 @@ func showClaims(o out, claims []pool.Claim, err error) {
 	if err != nil {
 		return
 	}
-	count := map[pool.Phase]int{pool.Starting: 0, pool.InUse: 0, pool.Owed: 0}
+	count := map[pool.Phase]int{pool.Starting: 0, pool.InUse: 0, pool.Owed: 0, pool.Prepared: 0}
 	held := map[[4]string]int64{} // a name may have come to be another guest's
 	for _, c := range claims {
 		count[c.Phase]++
+		if c.Phase == pool.Owed {
+			c.Armed = nil // it went with QEMU
+		}
 		for _, g := range slices.Concat(c.Grants, c.Armed) {
 			held[[4]string{c.Name, string(c.Phase), strconv.Itoa(g.Node), sizeLabel(g.Size)}] += g.Pages
 		}

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write testdata anew")
 
 // host is a host with something of everything.
 func host(t *testing.T) Sources {
-	owed := pool.Claim{Name: "db1", Phase: pool.Owed, Grants: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 3}}}
+	owed := pool.Claim{Name: "db1", Phase: pool.Owed, Grants: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 3}}, Armed: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 7}}}
 	return Sources{
 		Pools: func() (pool.State, error) {
 			return pool.State{
