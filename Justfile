@@ -68,6 +68,7 @@ golden:
     go test ./cmd/... -update
     go test ./hostprep -run TestAdvice -update
     go test ./explain -run TestTroubleshooting -update
+    go test ./metrics -run TestScrape -update
 
 # every fuzz target in turn, each for FUZZTIME
 fuzz FUZZTIME='20s':

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"vmhuge/docs/schema"
 	"vmhuge/hostprep"
 	ledger "vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
@@ -54,7 +55,7 @@ func startExec(t *testing.T, user *syscall.Credential, command ...string) *execR
 	if err != nil {
 		t.Fatal(err)
 	}
-	go r.read(stderr)
+	go r.read(t, stderr)
 	t.Cleanup(func() {
 		if qemu := execQEMU(t); qemu != 0 {
 			_ = unix.Kill(qemu, unix.SIGKILL)
@@ -66,12 +67,15 @@ func startExec(t *testing.T, user *syscall.Credential, command ...string) *execR
 	return r
 }
 
-func (r *execRun) read(stderr io.Reader) {
+func (r *execRun) read(t *testing.T, stderr io.Reader) {
 	var lines []string
 	told := false
 	for scan := bufio.NewScanner(stderr); scan.Scan(); {
 		var p execProof
 		if err := json.Unmarshal(scan.Bytes(), &p); err == nil && !told {
+			if err := schema.Check("exec", 0, scan.Bytes()); err != nil {
+				t.Error(err)
+			}
 			r.proof <- p
 			told = true
 		}

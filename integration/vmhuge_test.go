@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vmhuge/docs/schema"
 )
 
 // result is what a run of vmhuge gave.
@@ -16,7 +18,7 @@ type result struct {
 	Code           int
 }
 
-// vmhuge runs the real program.
+// vmhuge runs the real program, and holds what it answers in JSON to its schema.
 func vmhuge(t *testing.T, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -28,5 +30,9 @@ func vmhuge(t *testing.T, args ...string) result {
 	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() < 0) {
 		t.Fatalf("vmhuge %q: %v\n%s", args, err, stderr.String())
 	}
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	r := result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	if err := schema.CheckRun(args, r.Code, r.Stdout, r.Stderr); err != nil {
+		t.Error(err)
+	}
+	return r
 }

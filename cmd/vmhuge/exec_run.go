@@ -239,14 +239,12 @@ func (p *program) showProof(e *execution, pid int, v *proving) {
 		}
 	}
 	if p.json {
-		fields := map[string]any{"version": 1, "name": e.Name, "uuid": e.UUID, "pid": pid, "command": e.Args,
-			"totals": e.Demand.Totals(), "changed": append([]hostprep.Change{}, e.changed...)}
+		fields := map[string]any{"name": e.Name, "uuid": e.UUID, "pid": pid, "command": e.Args,
+			"totals": e.Demand.Totals(), "changed": e.changed}
 		if v.proof.Verdict != "" { // else QEMU ended before
 			fields["proof"] = v.proof
 		}
-		if text, err := marshal(fields); err == nil {
-			_, _ = p.stderr.Write(text)
-		}
+		p.writeJSON(p.stderr, fields)
 		return
 	}
 	if v.err != nil {

@@ -4,14 +4,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"vmhuge/docs/schema"
 )
 
 var update = flag.Bool("update", false, "write the expected output in testdata/script anew")
@@ -20,11 +24,37 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"vmhuge": func() {
 		// A script sees the host in its folder host, and can't forget to.
 		args := slices.Insert(slices.Clone(os.Args), 1, "--root", os.Getenv("VMHUGE_TEST_ROOT"))
-		os.Exit(run(args, os.Stdin, os.Stdout, os.Stderr))
+		if !asksJSON(args) {
+			os.Exit(run(args, os.Stdin, os.Stdout, os.Stderr))
+		}
+		var stdout, stderr strings.Builder
+		code := run(args, os.Stdin, io.MultiWriter(os.Stdout, &stdout), io.MultiWriter(os.Stderr, &stderr))
+		if err := schema.CheckRun(os.Args[1:], code, stdout.String(), stderr.String()); err != nil {
+			os.Exit(badAnswer(err))
+		}
+		os.Exit(code)
 	}})
 }
 
+// badAnswer lets TestScripts fail, whatever the script makes of the exit code.
+func badAnswer(err error) int {
+	f, openErr := os.CreateTemp(os.Getenv("VMHUGE_TEST_BAD_ANSWERS"), "")
+	if openErr == nil {
+		_, openErr = fmt.Fprintf(f, "vmhuge %q: %v", os.Args[1:], err)
+	}
+	fmt.Fprintln(os.Stderr, err, openErr)
+	return 99
+}
+
 func TestScripts(t *testing.T) {
+	badAnswers := t.TempDir()
+	t.Cleanup(func() {
+		files, _ := filepath.Glob(filepath.Join(badAnswers, "*"))
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			t.Errorf("%s %v", text, err)
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: *update,
@@ -53,7 +83,7 @@ func TestScripts(t *testing.T) {
 			if os.Getuid() == 0 {
 				copies = filepath.Join(root, "var", "lib", "vmhuge", "domains")
 			}
-			env.Vars = append(env.Vars, "VMHUGE_TEST_ROOT="+root, "XDG_STATE_HOME="+state,
+			env.Vars = append(env.Vars, "VMHUGE_TEST_ROOT="+root, "VMHUGE_TEST_BAD_ANSWERS="+badAnswers, "XDG_STATE_HOME="+state,
 				"COPIES="+copies, // where enable keeps the former XML
 				// No script meets a libvirtd; those that need domains take libvirt's
 				// test driver, which runs in the process.

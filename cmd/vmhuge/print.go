@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"strings"
@@ -55,7 +56,9 @@ func harmless(line string) string {
 }
 
 // printJSON prints the one object of the answer.
-func (p *program) printJSON(fields map[string]any) {
+func (p *program) printJSON(fields map[string]any) { p.writeJSON(p.stdout, fields) }
+
+func (p *program) writeJSON(w io.Writer, fields map[string]any) {
 	fields["version"] = 1
 	for key, value := range fields {
 		v := reflect.New(reflect.TypeOf(value)).Elem()
@@ -68,7 +71,7 @@ func (p *program) printJSON(fields map[string]any) {
 		fmt.Fprintln(p.stderr, "vmhuge: writing JSON:", err)
 		return
 	}
-	_, _ = p.stdout.Write(text)
+	_, _ = w.Write(text)
 }
 
 // marshal leaves < and > legible: diffs of XML are full of them.
@@ -80,8 +83,8 @@ func marshal(value any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// noNulls makes every nil slice in a settable value an empty one: a list in
-// vmhuge's JSON is never null.
+// noNulls makes every nil slice and map in a settable value an empty one: a list
+// in vmhuge's JSON is never null.
 func noNulls(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Slice:
@@ -90,6 +93,10 @@ func noNulls(v reflect.Value) {
 		}
 		for i := range v.Len() {
 			noNulls(v.Index(i))
+		}
+	case reflect.Map:
+		if v.IsNil() && v.CanSet() {
+			v.Set(reflect.MakeMap(v.Type()))
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {

@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
+	"vmhuge/docs/schema"
 	"vmhuge/launcher"
 )
 
@@ -61,6 +63,9 @@ XML`, name))
 func (l *lab) report(line string) launcher.Report {
 	l.t.Helper()
 	out := l.Must(line + " --json")
+	if err := schema.CheckRun(append(strings.Fields(line), "--json")[1:], 0, out, ""); err != nil {
+		l.t.Error(err)
+	}
 	var answer struct{ Domains []launcher.Report }
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Domains) != 1 {
 		l.t.Fatalf("%s: %v\n%s", line, err, out)

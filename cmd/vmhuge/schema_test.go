@@ -1,0 +1,169 @@
+package main
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/docs/schema"
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+)
+
+// withoutJSON are the commands that refuse --json, or have no answer.
+var withoutJSON = []string{"help", "metrics"}
+
+// TestEveryCommandHasSchema finds no command without one, and none without a
+// command.
+func TestEveryCommandHasSchema(t *testing.T) {
+	var commands []string
+	var walk func(prefix string, list []*cli.Command)
+	walk = func(prefix string, list []*cli.Command) {
+		for _, command := range list {
+			if len(command.Subcommands) > 0 {
+				walk(prefix+command.Name+"-", command.Subcommands)
+			} else if name := prefix + command.Name; !slices.Contains(withoutJSON, name) {
+				commands = append(commands, name)
+			}
+		}
+	}
+	walk("", (&program{}).app().Commands)
+	slices.Sort(commands)
+	if have := schema.Commands(); !slices.Equal(commands, have) {
+		t.Errorf("commands %v\nschemas  %v", commands, have)
+	}
+}
+
+// TestSchemasFit compares the shapes in docs/schema/defs.json with the types
+// that are printed: each field has its type, and is required if it is always
+// there.
+func TestSchemasFit(t *testing.T) {
+	text, err := schema.Defs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defs struct {
+		Defs map[string]struct {
+			Required   []string
+			Properties map[string]struct {
+				Ref  string `json:"$ref"`
+				Type string
+				Enum []any
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &defs); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]any{
+		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": hostprep.Change{}, "left": hostprep.Left{},
+		"finding": hostprep.Finding{}, "fact": hostprep.Fact{}, "prepared": hostprep.PreparedHost{}, "proof": hostprep.Proof{}, "ramPart": hostprep.RAMPart{}, "kvmPages": hostprep.KVMPages{},
+		"report": launcher.Report{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "verified": verified{},
+		"reason": hostprep.Reason{}, "advice": hostprep.Advice{}, "pool": launcher.PoolStatus{}, "mount": hostprep.Mount{},
+		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": hostprep.THP{},
+		"hookSettings": hostprep.HookSettings{}, "hookEvent": hostprep.HookEvent{}, "hook": hostprep.HookStatus{},
+		"planned": hostprep.PlannedGuest{}, "planNeed": hostprep.PlanNeed{}, "planLack": hostprep.PlanLack{},
+		"planSetting": hostprep.PlanSetting{}, "planNode": hostprep.PlanNode{}, "planMemory": hostprep.PlanMemory{},
+		"cause": cause{}, "measured": measured{},
+	} {
+		def, ok := defs.Defs[name]
+		if !ok {
+			t.Errorf("there is no %s", name)
+			continue
+		}
+		var fields, always []string
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(value)) {
+			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous || !field.IsExported() || tag == "-" {
+				continue
+			}
+			fields = append(fields, tag)
+			if options != "omitempty" {
+				always = append(always, tag)
+			}
+			property := def.Properties[tag]
+			want := map[reflect.Kind][]string{reflect.Bool: {"boolean"}, reflect.Int: {"integer"}, reflect.Int64: {"integer"}, reflect.Float64: {"number"},
+				reflect.String: {"string"}, reflect.Slice: {"array"}, reflect.Map: {"object"}}[field.Type.Kind()]
+			if property.Ref == "" && property.Enum == nil && !slices.Contains(want, property.Type) && field.Type.String() != "time.Time" {
+				t.Errorf("%s.%s is a %s, and %q in the schema", name, tag, field.Type, property.Type)
+			}
+		}
+		var described []string
+		for property := range def.Properties {
+			described = append(described, property)
+		}
+		for _, lists := range [][2][]string{{fields, described}, {always, slices.Clone(def.Required)}} {
+			slices.Sort(lists[0])
+			slices.Sort(lists[1])
+			if !slices.Equal(lists[0], lists[1]) {
+				t.Errorf("%s\nprinted   %v\nin schema %v", name, lists[0], lists[1])
+			}
+		}
+	}
+}
+
+// TestSchemasKnowAllWords finds no constant that a schema's list lacks.
+func TestSchemasKnowAllWords(t *testing.T) {
+	text, err := schema.Defs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type words struct{ Enum []string }
+	var defs struct {
+		Defs map[string]struct {
+			words
+			Properties map[string]words
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &defs); err != nil {
+		t.Fatal(err)
+	}
+	lists := map[string][]string{}
+	for _, dir := range []string{"launcher", "hostprep", "hostprep/pool", "internal/pages", "bench"} {
+		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+		for _, file := range files {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(node ast.Node) bool {
+				if spec, ok := node.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
+					kind, isType := spec.Type.(*ast.Ident)
+					value, isText := spec.Values[0].(*ast.BasicLit)
+					if isType && isText && value.Kind == token.STRING {
+						key := dir + "." + kind.Name
+						lists[key] = append(lists[key], strings.Trim(value.Value, `"`))
+					}
+				}
+				return true
+			})
+		}
+	}
+	for kind, known := range map[string][]string{
+		"launcher.State": defs.Defs["state"].Enum, "internal/pages.Backing": defs.Defs["backing"].Enum, "hostprep.Verdict": defs.Defs["verdict"].Enum,
+		"hostprep.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["finding"].Properties["severity"].Enum,
+		"hostprep.ChangeKind": defs.Defs["change"].Properties["kind"].Enum, "hostprep.ProofVerdict": defs.Defs["proof"].Properties["verdict"].Enum,
+		"hostprep.HookResult": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/pool.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
+		"internal/pages.Kind": defs.Defs["item"].Properties["kind"].Enum, "internal/pages.Mode": defs.Defs["item"].Properties["mode"].Enum,
+		"bench.Kind": defs.Defs["measured"].Properties["pages"].Enum,
+	} {
+		if len(lists[kind]) == 0 {
+			t.Errorf("there are no constants of %s", kind)
+		}
+		for _, word := range lists[kind] {
+			if !slices.Contains(known, word) {
+				t.Errorf("a %s may be %q, and the schema does not know it", kind, word)
+			}
+		}
+	}
+}
