@@ -21,7 +21,7 @@ import (
 )
 
 // withoutJSON are the commands that refuse --json, or have no answer.
-var withoutJSON = []string{"help", "metrics"}
+var withoutJSON = []string{"help", "metrics", "completion", "__complete", "__man"}
 
 // TestEveryCommandHasSchema finds no command without one, and none without a
 // command.
@@ -151,7 +151,7 @@ func TestSchemasKnowAllWords(t *testing.T) {
 	}
 	for kind, known := range map[string][]string{
 		"launcher.State": defs.Defs["state"].Enum, "internal/pages.Backing": defs.Defs["backing"].Enum, "hostprep.Verdict": defs.Defs["verdict"].Enum,
-		"hostprep.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["finding"].Properties["severity"].Enum,
+		"hostprep.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["fact"].Properties["severity"].Enum,
 		"hostprep.ChangeKind": defs.Defs["change"].Properties["kind"].Enum, "hostprep.ProofVerdict": defs.Defs["proof"].Properties["verdict"].Enum,
 		"hostprep.HookResult": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/pool.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
 		"internal/pages.Kind": defs.Defs["item"].Properties["kind"].Enum, "internal/pages.Mode": defs.Defs["item"].Properties["mode"].Enum,
