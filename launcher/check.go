@@ -156,7 +156,11 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 // running completes the report of a domain that runs, with its proof.
 func (l *Launcher) running(d *domain, r Report) (Report, error) {
 	r.Verdict, r.Ready, r.Fixable, r.Findings = hostprep.Running, true, true, nil
-	proof, err := l.prove(d)
+	guests, err := pool.FindGuests(l.host.Root)
+	if err != nil {
+		return r, err
+	}
+	proof, err := l.prove(d, guests)
 	if err != nil {
 		return r, err
 	}

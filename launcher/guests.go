@@ -46,7 +46,7 @@ func (l *Launcher) look(d *domain, running map[string]pool.Process) (Report, err
 	if !d.state.active() {
 		return r, nil
 	}
-	proof, err := l.proveOne(d, running[d.uuid])
+	proof, err := l.prove(d, running)
 	if err == nil {
 		r.Proof = &proof
 		return r, nil

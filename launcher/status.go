@@ -40,9 +40,14 @@ type DomainStatus struct {
 	Name    string        `json:"name"`
 	UUID    string        `json:"uuid"`
 	State   State         `json:"state"`
-	Backing pages.Backing `json:"backing"`
+	RAMKiB  int64         `json:"ram_kib"`
+	Backing pages.Backing `json:"backing"` // of its next start
 	Totals  []pages.Total `json:"totals"`
-	Phase   pool.Phase    `json:"claim,omitempty"` // of its claim in the ledger
+	// Proof is how the memory lies of one that runs and asks for huge pages or
+	// holds some; ProofUnknown is why that can't be told.
+	Proof        *hostprep.Proof `json:"proof,omitempty"`
+	ProofUnknown string          `json:"proof_unknown,omitempty"`
+	Phase        pool.Phase      `json:"claim,omitempty"` // of its claim in the ledger
 	// GivenBackBy says who gives back what was added for it: kernel, where the
 	// pages leave with QEMU, hook, or vmhuge, whose next run does.
 	GivenBackBy string `json:"given_back_by,omitempty"`
@@ -121,40 +126,90 @@ func (l *Launcher) Status(names []string) (Status, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Domains, err = l.Guests(names, s.Hook)
+	return s, err
+}
+
+// Guests reads the domains of libvirt: those named, or all by name. The error
+// names those that are unknown; the others are still there.
+func (l *Launcher) Guests(names []string, hook hostprep.HookStatus) ([]DomainStatus, error) {
+	if err := l.needHost("looking at the guests"); err != nil {
+		return nil, err
+	}
+	domains, unknown := l.domains(names)
+	defer func() {
+		for _, d := range domains {
+			_ = d.Free()
+		}
+	}()
+	if len(domains) == 0 {
+		return nil, unknown
+	}
 	claims, err := pool.ReadClaims(l.host.Root)
 	if err != nil {
-		return s, err
-	}
-	if len(names) == 0 {
-		if names, err = l.Names(); err != nil {
-			return s, err
-		}
+		return nil, err
 	}
 	size, err := l.host.DefaultPageSize(l.conf)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	var unknown error // the others are still shown
-	for _, name := range names {
-		d, err := l.find(name)
-		if err != nil {
-			unknown = errors.Join(unknown, err)
-			continue
+	running, err := pool.FindGuests(l.host.Root)
+	if err != nil {
+		return nil, err
+	}
+	var guests []DomainStatus
+	for _, d := range domains {
+		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
+		if info, err := d.GetInfo(); err == nil {
+			g.RAMKiB = int64(info.MaxMem)
 		}
-		status := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 		// One whose backing libvirt would refuse has none.
 		if demand, err := xml.Demand(d.xml, size); err == nil {
-			status.Backing, status.Totals = demand.Backing, demand.Totals()
+			g.Backing, g.Totals = demand.Backing, demand.Totals()
 		}
 		for _, c := range claims {
 			if c.UUID == d.uuid {
-				status.Phase, status.GivenBackBy = c.Phase, givenBackBy(c, s.Hook)
+				g.Phase, g.GivenBackBy = c.Phase, givenBackBy(c, hook)
 			}
 		}
-		s.Domains = append(s.Domains, status)
-		_ = d.Free()
+		if d.state.active() && (g.Backing != pages.None || g.Phase != "") {
+			if proof, err := l.prove(d, running); err == nil {
+				g.Proof = &proof
+			} else {
+				g.ProofUnknown = err.Error()
+			}
+		}
+		guests = append(guests, g)
 	}
-	return s, unknown
+	return guests, unknown
+}
+
+// domains finds the domains that are named, or all, which are in the order of
+// their names.
+func (l *Launcher) domains(names []string) (domains []*domain, unknown error) {
+	for _, name := range names {
+		if d, err := l.find(name); err == nil {
+			domains = append(domains, d)
+		} else {
+			unknown = errors.Join(unknown, err)
+		}
+	}
+	if len(names) > 0 {
+		return domains, unknown
+	}
+	all, err := l.conn.ListAllDomains(0)
+	if err != nil {
+		return nil, refused(err, "listing the domains")
+	}
+	for i := range all {
+		if d, err := l.read(&all[i]); err == nil {
+			domains = append(domains, d)
+		} else { // undefined just now
+			_ = all[i].Free()
+		}
+	}
+	slices.SortFunc(domains, func(a, b *domain) int { return cmp.Compare(a.name, b.name) })
+	return domains, nil
 }
 
 func givenBackBy(c pool.Claim, hook hostprep.HookStatus) string {

@@ -54,18 +54,8 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 	}
 }
 
-// prove reads the memory of a running domain's QEMU.
-func (l *Launcher) prove(d *domain) (hostprep.Proof, error) {
-	guests, err := pool.FindGuests(l.host.Root)
-	if err != nil {
-		return hostprep.Proof{}, err
-	}
-	return l.proveOne(d, guests[d.uuid])
-}
-
-// proveOne is prove for a domain whose process is known; the zero Process: none
-// was found.
-func (l *Launcher) proveOne(d *domain, qemu pool.Process) (hostprep.Proof, error) {
+// prove reads the memory of a running domain's QEMU, which is one of these.
+func (l *Launcher) prove(d *domain, running map[string]pool.Process) (hostprep.Proof, error) {
 	what := "verifying " + d.name
 	live, err := d.GetXMLDesc(0)
 	if err != nil {
@@ -83,7 +73,8 @@ func (l *Launcher) proveOne(d *domain, qemu pool.Process) (hostprep.Proof, error
 	if info, err = d.GetInfo(); err != nil {
 		return hostprep.Proof{}, refused(err, what)
 	}
-	if qemu.PID == 0 {
+	qemu, ok := running[d.uuid]
+	if !ok {
 		return hostprep.Proof{}, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
 	}
 	ram := int64(info.MaxMem)
