@@ -9,10 +9,10 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Guests looks at every domain: its state, what its XML asks for, and the proof
+// Running looks at every domain: its state, what its XML asks for, and the proof
 // of one that runs. Guests may come and go meanwhile; an error tells of those
 // that could not be read, and the others are there.
-func (l *Launcher) Guests() ([]Report, error) {
+func (l *Launcher) Running() ([]Report, error) {
 	if err := l.needHost("looking at the guests"); err != nil {
 		return nil, err
 	}

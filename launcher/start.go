@@ -22,9 +22,17 @@ type StartOptions struct {
 	DryRun      bool  // only report
 	DropCaches  bool  // drop the page cache if that makes room for huge pages
 	HostReserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
-	// Progress, if not nil, hears what takes long: a step, and how many bytes
-	// of all are done, or 0 of 0.
-	Progress func(step string, done, all int64)
+	Progress    Progress
+}
+
+// Progress, if not nil, hears what takes long: a step, and how many bytes of
+// all are done, or 0 of 0.
+type Progress func(step string, done, all int64)
+
+func (p Progress) say(step string) {
+	if p != nil {
+		p(step, 0, 0)
+	}
 }
 
 // Start gets the host ready for a domain, starts it, and proves that it sits
@@ -138,6 +146,7 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	}
 	// From here on libvirt is not asked: the hook of another guest may wait for
 	// the ledger, and libvirtd for the hook.
+	o.Progress.say("waiting for others who change the pools")
 	ledger, err := l.openLedger(ctx, d.uuid)
 	if err != nil {
 		return false, err
@@ -152,9 +161,7 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 		return false, nil
 	}
 	hold := hostprep.HoldOptions{Reserve: o.HostReserve, Effort: pool.Effort{DropCaches: o.DropCaches}}
-	if o.Progress != nil {
-		hold.Effort.Progress = func(done, all int64) { o.Progress("getting huge pages", done, all) }
-	}
+	hold.Effort.Progress = o.Progress
 	changed, refusal, err := l.host.Hold(ctx, ledger, d.uuid, guest, hold)
 	r.Changed = append(r.Changed, changed...)
 	known := func(f hostprep.Finding) bool {
@@ -179,9 +186,7 @@ func (r *Report) add(f hostprep.Finding) {
 // create starts the domain. libvirt's call can't be interrupted, but a destroy
 // beside it ends the QEMU that it waits for.
 func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error {
-	if o.Progress != nil {
-		o.Progress("starting "+d.name, 0, 0)
-	}
+	o.Progress.say("starting")
 	flags := libvirt.DOMAIN_NONE
 	if o.Paused {
 		flags = libvirt.DOMAIN_START_PAUSED

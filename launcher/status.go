@@ -40,6 +40,7 @@ type DomainStatus struct {
 	Name    string        `json:"name"`
 	UUID    string        `json:"uuid"`
 	State   State         `json:"state"`
+	Active  bool          `json:"-"` // a QEMU process stands behind it
 	RAMKiB  int64         `json:"ram_kib"`
 	Backing pages.Backing `json:"backing"` // of its next start
 	Totals  []pages.Total `json:"totals"`
@@ -159,7 +160,7 @@ func (l *Launcher) Guests(names []string, hook hostprep.HookStatus) ([]DomainSta
 	}
 	var guests []DomainStatus
 	for _, d := range domains {
-		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
+		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Active: d.state.active(), Backing: pages.None}
 		if info, err := d.GetInfo(); err == nil {
 			g.RAMKiB = int64(info.MaxMem)
 		}

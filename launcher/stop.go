@@ -23,10 +23,17 @@ type Stopped struct {
 	OwedKiB  int64 `json:"owed_kib"`
 }
 
+// StopOptions is how a stop goes about it.
+type StopOptions struct {
+	Timeout  time.Duration
+	Force    bool // end a guest that does not shut down in time
+	Progress Progress
+}
+
 // Stop asks the guest to shut down, waits for it, and gives back the pages
 // that were added for it. After the timeout it is an error, or with force the
 // guest is ended.
-func (l *Launcher) Stop(ctx context.Context, name string, timeout time.Duration, force bool) (Stopped, error) {
+func (l *Launcher) Stop(ctx context.Context, name string, o StopOptions) (Stopped, error) {
 	d, err := l.find(name)
 	if err != nil {
 		return Stopped{}, err
@@ -34,7 +41,7 @@ func (l *Launcher) Stop(ctx context.Context, name string, timeout time.Duration,
 	defer d.Free()
 	s := Stopped{Name: d.name, UUID: d.uuid, State: d.state}
 	if d.state.active() {
-		if err := l.shutdown(ctx, d, timeout, force); err != nil {
+		if err := l.shutdown(ctx, d, o); err != nil {
 			return s, err
 		}
 		s.State, s.Done = ShutOff, true
@@ -42,6 +49,7 @@ func (l *Launcher) Stop(ctx context.Context, name string, timeout time.Duration,
 	if !l.qemu || l.remote {
 		return s, nil // no pages of ours there
 	}
+	o.Progress.say("giving its pages back")
 	given, owed, err := l.giveBack(ctx, d.uuid)
 	s.GivenKiB, s.OwedKiB = given/pages.KiB, owed/pages.KiB
 	return s, advice.About(err, "stopping %s", d.name)
@@ -72,17 +80,18 @@ func (l *Launcher) giveBack(ctx context.Context, uuid string) (given, owed int64
 // poll is how often a guest that shuts down is looked at.
 const poll = 100 * time.Millisecond
 
-func (l *Launcher) shutdown(ctx context.Context, d *domain, timeout time.Duration, force bool) error {
+func (l *Launcher) shutdown(ctx context.Context, d *domain, o StopOptions) error {
 	what := "stopping " + d.name
+	o.Progress.say("waiting for it to shut down")
 	asked := d.Shutdown()
 	if asked == nil {
-		gone, err := l.waitGone(ctx, d, timeout)
+		gone, err := l.waitGone(ctx, d, o.Timeout)
 		if err != nil || gone {
 			return err
 		}
 	}
 	switch {
-	case force:
+	case o.Force:
 		if err := d.Destroy(); err != nil {
 			return refused(err, what)
 		}
@@ -90,7 +99,7 @@ func (l *Launcher) shutdown(ctx context.Context, d *domain, timeout time.Duratio
 	case asked != nil:
 		return refused(asked, what)
 	}
-	return advice.New(what, fmt.Sprintf("it was asked to shut down and still runs after %s", timeout),
+	return advice.New(what, fmt.Sprintf("it was asked to shut down and still runs after %s", o.Timeout),
 		"wait longer (--timeout), or end it (--force)")
 }
 

@@ -118,7 +118,12 @@ func version() string {
 func (p *program) host() hostprep.Host { return hostprep.Host{Root: hostfs.Root(p.root)} }
 
 // connect opens the libvirt that the user named.
-func (p *program) connect() (*launcher.Launcher, error) { return launcher.Open(p.uri, p.host()) }
+func (p *program) connect() (*launcher.Launcher, error) {
+	report, clear := p.progress(p.uri)
+	defer clear()
+	report("connecting", 0, 0)
+	return launcher.Open(p.uri, p.host())
+}
 
 // names returns the domains that a command was given, at least one.
 func names(c *cli.Context) ([]string, error) {

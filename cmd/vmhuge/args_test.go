@@ -260,12 +260,12 @@ func TestDomainNamedHelp(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	for text, want := range map[string]string{"60": "1m0s", "0": "0s", "90s": "1m30s", "5m": "5m0s", "1.5s": "1.5s"} {
-		if got, err := parseTimeout(text); err != nil || got.String() != want {
+		if got, err := parseTime("timeout", text); err != nil || got.String() != want {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "soon", "-1", "-5s", "1 minute", "99999999999999999999"} {
-		if got, err := parseTimeout(text); err == nil || codeOf(err) != exitUsage {
+		if got, err := parseTime("timeout", text); err == nil || codeOf(err) != exitUsage {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/picture"
 )
 
 func (p *program) benchCommand() *cli.Command {
@@ -47,7 +48,7 @@ CPU's page tables cost: programs that read in order gain less.`,
 				return err
 			}
 			for i := range m.Results {
-				p.say("%s", m.line(i))
+				p.say("%s", m.line(p.style(p.stdout), i))
 			}
 			if p.json {
 				p.printJSON(map[string]any{"memory_bytes": m.Memory, "node": m.Node, "results": m.Results})
@@ -56,6 +57,8 @@ CPU's page tables cost: programs that read in order gain less.`,
 		},
 	}
 }
+
+const benchName = "vmhuge bench" // of its claims
 
 // measurement is one run of bench.
 type measurement struct {
@@ -158,6 +161,9 @@ func (p *program) measure(ctx context.Context, m *measurement) (err error) {
 			return err
 		}
 	}
+	report, clear := p.progress(benchName)
+	defer clear()
+	report(fmt.Sprintf("measuring for %v", m.Time), 0, 0)
 	for over := time.After(m.Time); ; {
 		for i := range m.Results {
 			r := &m.Results[i]
@@ -224,7 +230,7 @@ func (p *program) ready(ctx context.Context, m *measurement, r *measured) (err e
 func (p *program) buffer(ctx context.Context, m *measurement, r *measured) (b *bench.Buffer, giveBack func() error, err error) {
 	giveBack = func() error { return nil }
 	if r.Pages != bench.Hugetlb {
-		b, err = bench.Map(r.Pages, 0, m.Memory)
+		b, err = p.mapBuffer(r, m)
 		return b, giveBack, err
 	}
 	item := pages.Item{PageSize: r.PageSize, Pages: r.PageSize.Ceil(m.Memory), MemoryKiB: m.Memory / pages.KiB}
@@ -239,7 +245,7 @@ func (p *program) buffer(ctx context.Context, m *measurement, r *measured) (b *b
 		if short := p.host().Lacking(guest); short != nil {
 			return nil, giveBack, errors.New(short.Have + ", and " + short.Need + " are needed; root can add them")
 		}
-		b, err = bench.Map(r.Pages, r.PageSize, m.Memory)
+		b, err = p.mapBuffer(r, m)
 		return b, giveBack, err
 	}
 	uuid := newUUID()
@@ -248,7 +254,7 @@ func (p *program) buffer(ctx context.Context, m *measurement, r *measured) (b *b
 		return nil, giveBack, err
 	}
 	defer ledger.Close()
-	if _, err := p.hold(ctx, ledger, pool.Claim{UUID: uuid, Name: "vmhuge bench"}, guest); err != nil {
+	if _, err := p.hold(ctx, ledger, pool.Claim{UUID: uuid, Name: benchName}, guest); err != nil {
 		return nil, giveBack, err
 	}
 	giveBack = func() error {
@@ -257,16 +263,23 @@ func (p *program) buffer(ctx context.Context, m *measurement, r *measured) (b *b
 			return err
 		}
 		defer ledger.Close()
-		_, _, err = ledger.Release(uuid)
+		_, _, err = p.release(ledger, uuid, benchName)
 		return err
 	}
-	b, err = bench.Map(r.Pages, r.PageSize, m.Memory)
+	b, err = p.mapBuffer(r, m)
 	return b, giveBack, err
+}
+
+func (p *program) mapBuffer(r *measured, m *measurement) (*bench.Buffer, error) {
+	report, clear := p.progress(benchName)
+	defer clear()
+	report("filling a buffer on pages of "+r.PageSize.String(), 0, 0)
+	return bench.Map(r.Pages, r.PageSize, m.Memory)
 }
 
 // line is a result with a bar as long as an access takes, beside that of small
 // pages.
-func (m *measurement) line(i int) string {
+func (m *measurement) line(style picture.Style, i int) string {
 	r, title := m.Results[i], ""
 	if i == 0 {
 		title = fmt.Sprintf("random reads of a buffer of %s, each after the last; less is better\n", pages.FormatBytes(m.Memory))
@@ -278,13 +291,18 @@ func (m *measurement) line(i int) string {
 	if r.Nanoseconds == 0 {
 		return fmt.Sprintf("%s%-6s not measured: %s", title, name, r.Reason)
 	}
-	const longest = 38
+	longest := max(8, style.Width-42)
 	length, ratio := longest, ""
 	if r.Ratio > 0 && i > 0 {
-		length = min(longest, max(1, int(longest/r.Ratio+0.5)))
+		length = min(longest, max(1, int(float64(longest)/r.Ratio+0.5)))
 		ratio = fmt.Sprintf("  %.2f times as fast", r.Ratio)
 	}
-	text := fmt.Sprintf("%s%-6s %7.1f ns  %s%s", title, name, r.Nanoseconds, strings.Repeat("█", length)+strings.Repeat(" ", longest-length), ratio)
+	colour := picture.Cyan
+	if i > 0 && r.Ratio > 1 {
+		colour = picture.Green
+	}
+	bar := style.Paint(colour, style.Plain().Bar(longest, int64(longest), picture.Amount{Part: picture.Used, N: int64(length)}))
+	text := fmt.Sprintf("%s%-6s %7.1f ns  %s%s", title, name, r.Nanoseconds, bar, ratio)
 	if r.OnPages < 100 {
 		text += fmt.Sprintf("\n       with %.1f %% of the buffer on such pages", r.OnPages)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"vmhuge/bench"
 	"vmhuge/internal/pages"
+	"vmhuge/picture"
 )
 
 func TestBenchLines(t *testing.T) {
@@ -18,7 +19,7 @@ func TestBenchLines(t *testing.T) {
 	}}
 	var lines []string
 	for i := range m.Results {
-		lines = append(lines, m.line(i))
+		lines = append(lines, m.line(picture.Style{Width: 80, UTF8: true}, i))
 	}
 	want := `random reads of a buffer of 1 GiB, each after the last; less is better
 4 KiB    120.0 ns  ` + strings.Repeat("█", 38) + `

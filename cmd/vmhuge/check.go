@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/launcher"
+	"vmhuge/picture"
 )
 
 func (p *program) checkCommand() *cli.Command {
@@ -57,13 +58,14 @@ func (p *program) checkHost() error {
 		p.printJSON(map[string]any{"domains": []string{}, "host": facts, "verdict": verdict})
 		return answered(codeOfHost(verdict))
 	}
-	colours := map[hostprep.Severity]string{hostprep.OK: "32", hostprep.Warning: "33", hostprep.Blocker: "31"}
+	colours := map[hostprep.Severity]picture.Colour{hostprep.OK: picture.Green, hostprep.Warning: picture.Yellow, hostprep.Blocker: picture.Red, hostprep.Note: picture.Dim}
+	style := p.style(p.stdout)
 	for _, f := range facts {
 		say := p.say
 		if f.Severity == hostprep.Warning || f.Severity == hostprep.Blocker {
 			say = p.insist
 		}
-		say("%s %-14s %s", p.colour(colours[f.Severity], fmt.Sprintf("%-8s", f.Severity)), oneLine(f.Name), curedWords(f.Finding))
+		say("%s %-14s %s", style.Paint(colours[f.Severity], fmt.Sprintf("%-8s", f.Severity)), oneLine(f.Name), curedWords(f.Finding))
 	}
 	return answered(codeOfHost(verdict))
 }

@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
+	"vmhuge/xml"
 )
 
 func (p *program) enableCommand() *cli.Command {
@@ -81,7 +82,7 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 	var want launcher.Want
 	switch size := c.String("size"); size {
 	case "":
-		want.PageSize, want.Keep = smallest, true
+		want.Backing = plainBacking()
 	case "auto":
 		want.Auto = true
 	case "default":
@@ -126,6 +127,9 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 
 // smallest is the smallest huge page of x86-64 and of arm64 with 4 KiB pages.
 const smallest = pages.Size2MiB
+
+// plainBacking is what enable asks for without flags.
+func plainBacking() xml.Backing { return xml.Backing{PageSize: smallest, Keep: true} }
 
 func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
 	name := oneLine(e.Name)

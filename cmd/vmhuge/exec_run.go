@@ -164,7 +164,7 @@ func (p *program) givePagesBack(e *execution) error {
 			return err
 		}
 		var g int64
-		g, owed, err = ledger.Release(e.UUID)
+		g, owed, err = p.release(ledger, e.UUID, e.Name)
 		given += g
 		for _, s := range ledger.Settled {
 			if s.UUID == e.UUID {

@@ -12,7 +12,10 @@ import (
 
 // openLedger opens the ledger, and tells what it set right for others.
 func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
+	report, clear := p.progress("the page pools")
+	report("waiting for others who change them", 0, 0)
 	ledger, err := pool.Open(ctx, p.host().Root)
+	clear()
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +28,14 @@ func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, er
 		p.warn("%s", oneLine(sentence))
 	}
 	return ledger, nil
+}
+
+// release gives back what was added for a claim.
+func (p *program) release(ledger *pool.Ledger, uuid, name string) (given, owed int64, err error) {
+	report, clear := p.progress(name)
+	defer clear()
+	report("giving its pages back", 0, 0)
+	return ledger.Release(uuid)
 }
 
 // hold gets the pages that a guest lacks, or a measurement, all or nothing, for
@@ -41,11 +52,7 @@ func (p *program) hold(ctx context.Context, ledger *pool.Ledger, claim pool.Clai
 	}
 	report, clear := p.progress(claim.Name)
 	defer clear()
-	o := hostprep.HoldOptions{}
-	if report != nil {
-		o.Effort.Progress = func(done, all int64) { report("getting huge pages", done, all) }
-	}
-	changed, refusal, err := host.Hold(ctx, ledger, claim.UUID, guest, o)
+	changed, refusal, err := host.Hold(ctx, ledger, claim.UUID, guest, hostprep.HoldOptions{Effort: pool.Effort{Progress: report}})
 	if refusal != nil && err == nil {
 		err = &advice.Error{What: "getting huge pages for " + oneLine(claim.Name), Why: refusal.Have, Do: refusal.Do, Kind: advice.NoMemory}
 	}

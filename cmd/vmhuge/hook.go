@@ -144,6 +144,9 @@ func hookSettings(c *cli.Context, host hostprep.Host) (hostprep.HookSettings, er
 // reload waits for the daemon first: one that is still starting takes no
 // notice of a reload, and answers nobody until it is done.
 func (p *program) reload(host hostprep.Host, d hostprep.Daemon) error {
+	report, clear := p.progress(d.Name)
+	defer clear()
+	report("waiting until it answers, to reload it", 0, 0)
 	if l, err := launcher.Open("", host); err == nil {
 		l.Close()
 	}

@@ -91,7 +91,7 @@ func (p *program) readGuests() ([]metrics.Guest, error) {
 		return nil, err
 	}
 	defer l.Close()
-	reports, err := l.Guests()
+	reports, err := l.Running()
 	var guests []metrics.Guest
 	for _, r := range reports {
 		guests = append(guests, metrics.Guest{Name: r.Name, UUID: r.UUID, Running: r.Active(), Backing: r.Backing, Demand: r.Totals, Proof: r.Proof})

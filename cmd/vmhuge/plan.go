@@ -8,6 +8,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/pages"
+	"vmhuge/picture"
 )
 
 func (p *program) planCommand() *cli.Command {
@@ -87,7 +88,7 @@ func (p *program) showPlan(plan hostprep.Plan) {
 	}
 	m := plan.Memory
 	p.say("host: %s, of which it keeps %s; the pools may grow by %s, and by %s after this",
-		size(m.TotalKiB), size(m.ReserveKiB), size(m.HeadroomKiB), size(m.LeftKiB))
+		picture.Size(m.TotalKiB), picture.Size(m.ReserveKiB), picture.Size(m.HeadroomKiB), picture.Size(m.LeftKiB))
 	if plan.Fits {
 		p.say("all of them fit")
 	} else {
@@ -97,7 +98,7 @@ func (p *program) showPlan(plan hostprep.Plan) {
 			if l.Node >= 0 {
 				where = fmt.Sprintf("node %d", l.Node)
 			}
-			p.insist("%s lacks %s for all", where, size(l.KiB))
+			p.insist("%s lacks %s for all", where, picture.Size(l.KiB))
 		}
 		p.insist("without %s the others fit", oneLine(strings.Join(plan.Move, ", ")))
 	}
@@ -113,11 +114,11 @@ var settingWords = map[string]string{"kernel": "kernel command line", "sysctl": 
 func (p *program) showPlanned(g hostprep.PlannedGuest) {
 	takes := totalsWords(g.Totals)
 	if g.PlainKiB > 0 {
-		takes = strings.TrimPrefix(takes+", "+size(g.PlainKiB)+" on small pages", ", ")
+		takes = strings.TrimPrefix(takes+", "+picture.Size(g.PlainKiB)+" on small pages", ", ")
 	}
-	takes += fmt.Sprintf(", and %s for QEMU", size(g.OverheadKiB))
+	takes += fmt.Sprintf(", and %s for QEMU", picture.Size(g.OverheadKiB))
 	if g.LaterKiB > 0 {
-		takes += fmt.Sprintf("; %s more when its virtio-mem devices are plugged", size(g.LaterKiB))
+		takes += fmt.Sprintf("; %s more when its virtio-mem devices are plugged", picture.Size(g.LaterKiB))
 	}
 	switch {
 	case g.Runs:
@@ -142,21 +143,21 @@ func placeWords(n hostprep.PlanNeed) string {
 
 // showOvercommit says what may be promised twice, and what not.
 func (p *program) showOvercommit(m hostprep.PlanMemory) {
-	p.say("guests' memory: %s of the host's %s, %d %%, and %s for QEMU", size(m.GuestsKiB), size(m.TotalKiB), percent(m.GuestsKiB, m.TotalKiB), size(m.OverheadKiB))
+	p.say("guests' memory: %s of the host's %s, %d %%, and %s for QEMU", picture.Size(m.GuestsKiB), picture.Size(m.TotalKiB), percent(m.GuestsKiB, m.TotalKiB), picture.Size(m.OverheadKiB))
 	if m.ReservedKiB > 0 {
-		p.say("  %s on reserved pages: neither swap nor KSM gets at it, and what a balloon gives back%s stays in the pool", size(m.ReservedKiB), lostWords(m.BalloonLostKiB))
+		p.say("  %s on reserved pages: neither swap nor KSM gets at it, and what a balloon gives back%s stays in the pool", picture.Size(m.ReservedKiB), lostWords(m.BalloonLostKiB))
 	}
 	if m.PlainKiB > 0 {
-		p.say("  %s on small pages: swap has %s free, KSM merges %s on this host now, balloons may take %s", size(m.PlainKiB), size(m.SwapFreeKiB), size(m.KSMKiB), size(m.BalloonKiB))
+		p.say("  %s on small pages: swap has %s free, KSM merges %s on this host now, balloons may take %s", picture.Size(m.PlainKiB), picture.Size(m.SwapFreeKiB), picture.Size(m.KSMKiB), picture.Size(m.BalloonKiB))
 	}
-	p.say("  swap: %s is there, %s is recommended", size(m.SwapKiB), size(m.SwapWantedKiB))
+	p.say("  swap: %s is there, %s is recommended", picture.Size(m.SwapKiB), picture.Size(m.SwapWantedKiB))
 }
 
 func lostWords(kib int64) string {
 	if kib == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (balloons: %s)", size(kib))
+	return fmt.Sprintf(" (balloons: %s)", picture.Size(kib))
 }
 
 func percent(part, whole int64) int64 {
@@ -164,17 +165,4 @@ func percent(part, whole int64) int64 {
 		return 0
 	}
 	return (part*100 + whole/2) / whole
-}
-
-// size writes an amount of KiB with at most one digit behind the point.
-func size(kib int64) string {
-	for _, unit := range []struct {
-		name string
-		kib  int64
-	}{{"TiB", 1 << 30}, {"GiB", 1 << 20}, {"MiB", 1 << 10}} {
-		if kib >= unit.kib {
-			return strings.Replace(fmt.Sprintf("%.1f %s", float64(kib)/float64(unit.kib), unit.name), ".0 ", " ", 1)
-		}
-	}
-	return fmt.Sprintf("%d KiB", kib)
 }

@@ -100,13 +100,9 @@ func (p *program) prepareHost(c *cli.Context, want hostprep.Preparation) (hostpr
 	if c.Bool("dry-run") {
 		return p.host().WouldPrepare(want)
 	}
-	effort := pool.Effort{DropCaches: c.Bool("drop-caches")}
 	report, clear := p.progress("prepare")
 	defer clear()
-	if report != nil {
-		effort.Progress = func(done, all int64) { report("getting huge pages", done, all) }
-	}
-	return p.host().DoPrepare(c.Context, want, effort)
+	return p.host().DoPrepare(c.Context, want, pool.Effort{DropCaches: c.Bool("drop-caches"), Progress: report})
 }
 
 // prepared tells what was done, restarts libvirt's daemon where that was asked for
@@ -230,6 +226,9 @@ func (p *program) restartDaemon(ctx context.Context, l *launcher.Launcher) (stri
 		}
 		defer l.Close()
 	}
+	report, clear := p.progress("prepare")
+	defer clear()
+	report("restarting libvirt's daemon", 0, 0)
 	return l.RestartDaemon(ctx)
 }
 

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"strings"
 	"unicode"
 
-	"golang.org/x/sys/unix"
+	"vmhuge/picture"
 )
 
 // say prints a line of the answer.
@@ -111,56 +110,20 @@ func noNulls(v reflect.Value) {
 	}
 }
 
-// terminal says whether a stream is one that a person looks at.
-func terminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
-}
-
 // printDiff prints a unified diff, in colours on a terminal.
 func (p *program) printDiff(text string) {
 	if p.quiet || p.json {
 		return
 	}
+	style := p.style(p.stdout)
 	for line := range strings.Lines(text) {
-		code := ""
+		line = harmless(strings.TrimRight(line, "\r\n"))
 		switch {
 		case strings.HasPrefix(line, "+"):
-			code = "32"
+			line = style.Paint(picture.Green, line)
 		case strings.HasPrefix(line, "-"):
-			code = "31"
+			line = style.Paint(picture.Red, line)
 		}
-		line = harmless(strings.TrimRight(line, "\r\n"))
-		fmt.Fprintln(p.stdout, p.colour(code, line))
+		fmt.Fprintln(p.stdout, line)
 	}
 }
-
-// colour writes a text in a terminal's colour; "": in none.
-func (p *program) colour(code, text string) string {
-	if code == "" || !terminal(p.stdout) || p.noColor || os.Getenv("NO_COLOR") != "" {
-		return text
-	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
-}
-
-// progress shows on a terminal what takes long, and nothing on a pipe.
-// The function that it returns takes the line away.
-func (p *program) progress(name string) (report func(step string, done, all int64), clear func()) {
-	if !terminal(p.stderr) || p.quiet || p.json {
-		return nil, func() {}
-	}
-	report = func(step string, done, all int64) {
-		line := fmt.Sprintf("%s: %s …", oneLine(name), step)
-		if all > 0 {
-			line = fmt.Sprintf("%s: %s: %.1f of %.1f GiB", oneLine(name), step, gib(done), gib(all))
-		}
-		fmt.Fprintf(p.stderr, "\r\x1b[K%s", line)
-	}
-	return report, func() { fmt.Fprint(p.stderr, "\r\x1b[K") }
-}
-
-func gib(bytes int64) float64 { return float64(bytes) / (1 << 30) }

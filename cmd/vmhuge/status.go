@@ -1,12 +1,20 @@
 package main
 
 import (
-	"strconv"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
 	"vmhuge/launcher"
+	"vmhuge/picture"
 )
 
 func (p *program) statusCommand() *cli.Command {
@@ -16,90 +24,214 @@ func (p *program) statusCommand() *cli.Command {
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge status
   vmhuge status --watch`,
+		Description: `A bar for each node and page size, to one scale. RESERVED pages are promised to a
+guest that has not touched them yet; VMHUGE counts those that were added for
+guests, which go when these end. On a pipe the picture is $COLUMNS wide, or 80.`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "again every two seconds, until interrupted"}},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
 			if err != nil {
 				return err
 			}
-			if p.json && c.Bool("watch") {
-				return usage("--watch repeats itself, and --json is one object")
+			if c.Bool("watch") {
+				return p.watch(c.Context, names)
 			}
-			for {
-				if err := p.status(names); err != nil || !c.Bool("watch") {
-					return err
-				}
-				select {
-				case <-c.Done():
-					return nil
-				case <-time.After(2 * time.Second):
-					if terminal(p.stdout) {
-						p.say("\x1b[H\x1b[2J")
-					}
-				}
+			s := p.readStatus(names)
+			if s.err != nil && (p.json || s.Pools == nil) {
+				return s.err
 			}
+			if p.json {
+				p.printStatus(s)
+				return nil
+			}
+			if s.unreachable != nil {
+				p.complain(s.unreachable)
+			}
+			for _, line := range s.lines(p.style(p.stdout)) {
+				p.say("%s", line)
+			}
+			for _, line := range s.wrong(os.Geteuid() == 0) {
+				p.insist("%s", p.style(p.stdout).Paint(picture.Red, "! "+line))
+			}
+			return s.err // of names that are unknown; the others are above
 		},
 	}
 }
 
-func (p *program) status(names []string) error {
-	s, unreachable, err := p.readStatus(names)
-	if err != nil && (p.json || s.Pools == nil) {
-		return err
-	}
-	if p.json {
-		fields := map[string]any{"pools": s.Pools, "mounts": s.Mounts, "domains": s.Domains, "hook": s.Hook, "thp": s.THP, "settled": s.Settled}
-		if len(s.SetAside) > 0 {
-			fields["set_aside"] = s.SetAside
-		}
-		if unreachable != nil { // that there are no domains is not known
-			fields["domains_error"] = errorOf(unreachable)
-		}
-		p.printJSON(fields)
-		return nil
-	}
-	if unreachable != nil {
-		p.complain(unreachable)
-	}
-	p.say("%-6s %-8s %8s %8s %8s %8s %8s %8s", "NODE", "PAGES OF", "TOTAL", "USED", "RESERVED", "FREE", "SURPLUS", "VMHUGE")
-	for _, pool := range s.Pools {
-		node := "all"
-		if pool.Node >= 0 {
-			node = strconv.Itoa(pool.Node)
-		}
-		p.say("%-6s %-8s %8d %8d %8d %8d %8d %8d", node, pool.Size, pool.Total, pool.Total-pool.Free, pool.Reserved, pool.Free, pool.Surplus, pool.HeldByUs)
-	}
-	for _, m := range s.Mounts {
-		p.say("mount  %s, pages of %s", m.Point, m.Size)
-	}
-	for _, d := range s.Domains {
-		back := map[string]string{"": "", "kernel": "; the kernel frees what was added when QEMU ends",
-			"hook": "; the hook gives back what was added", "vmhuge": "; vmhuge stop, or its next run, gives back what was added"}
-		p.say("guest  %s: %s, %s%s", oneLine(d.Name), d.State, takesWords(d.Backing, d.Totals), back[d.GivenBackBy])
-	}
-	p.say("hook   %s", s.Hook)
-	for _, f := range s.Hook.Findings {
-		p.insist("  %s", findingWords(f))
-	}
-	for _, settled := range s.Settled {
-		p.say("%s", settled)
-	}
-	for _, sentence := range s.SetAside {
-		p.say("%s", sentence)
-	}
-	return err // of names that are unknown; the others are above
+// hostStatus is a status as far as it could be read.
+type hostStatus struct {
+	launcher.Status
+	unreachable error // no libvirt answers: the pools are there all the same
+	err         error
 }
 
-// readStatus reads the pools even where no libvirt answers.
-func (p *program) readStatus(names []string) (s launcher.Status, unreachable, err error) {
+func (p *program) readStatus(names []string) (s hostStatus) {
 	l, err := p.connect()
 	switch {
 	case err == nil:
 		defer l.Close()
-		s, err = l.Status(names)
+		s.Status, s.err = l.Status(names)
 	case len(names) == 0:
-		unreachable = err
-		s, err = launcher.ReadHostStatus(p.host())
+		s.unreachable = err
+		s.Status, s.err = launcher.ReadHostStatus(p.host())
+	default:
+		s.err = err
 	}
-	return s, unreachable, err
+	return s
+}
+
+func (p *program) printStatus(s hostStatus) {
+	fields := map[string]any{"pools": s.Pools, "mounts": s.Mounts, "domains": s.Domains, "hook": s.Hook, "thp": s.THP, "settled": s.Settled}
+	if len(s.SetAside) > 0 {
+		fields["set_aside"] = s.SetAside
+	}
+	if s.unreachable != nil { // that there are no domains is not known
+		fields["domains_error"] = errorOf(s.unreachable)
+	}
+	p.printJSON(fields)
+}
+
+// watch draws the status again and again: on a terminal in place, else block
+// after block, each under the time it was read. A libvirt that does not answer
+// keeps nobody from ending it.
+func (p *program) watch(ctx context.Context, names []string) error {
+	if p.json {
+		return usage("--watch repeats itself, and --json is one object")
+	}
+	inPlace := terminal(p.stdout)
+	if inPlace {
+		p.say("\x1b[H\x1b[2J")
+	}
+	for {
+		read := make(chan hostStatus, 1)
+		go func() { read <- p.readStatus(names) }()
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-read:
+			if s.err != nil && s.Pools == nil {
+				return s.err
+			}
+			if !p.quiet {
+				p.drawAgain(s, inPlace)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+func (p *program) drawAgain(s hostStatus, inPlace bool) {
+	style := p.style(p.stdout)
+	lines := append([]string{style.Rule(time.Now().Format(time.DateTime))}, s.lines(style)...)
+	for _, err := range []error{s.unreachable, s.err} {
+		if err != nil {
+			lines = append(lines, style.Paint(picture.Red, "! "+oneLine(err.Error())))
+		}
+	}
+	for _, line := range s.wrong(os.Geteuid() == 0) {
+		lines = append(lines, style.Paint(picture.Red, "! "+line))
+	}
+	if !inPlace {
+		fmt.Fprintln(p.stdout, strings.Join(lines, "\n")+"\n")
+		return
+	}
+	if _, rows := screen(p.stdout); rows > 1 && len(lines) >= rows {
+		lines = append(lines[:rows-2], fmt.Sprintf("and %d lines more", len(lines)-rows+2))
+	}
+	// Over what is there, so that nothing flickers: each line to its end, and
+	// then what is below.
+	var b strings.Builder
+	b.WriteString("\x1b[H")
+	for _, line := range lines {
+		b.WriteString(style.Cut(line, style.Width) + "\x1b[K\n")
+	}
+	fmt.Fprint(p.stdout, b.String()+"\x1b[J")
+}
+
+// lines is what there is to see.
+func (s hostStatus) lines(style picture.Style) []string {
+	lines := style.Pools(poolPictures(s.Pools))
+	lines = append(lines, "")
+	if len(s.Domains) > 0 {
+		header, guests := style.Guests(guestPictures(s.Domains))
+		lines = append(append(append(lines, header), guests...), "")
+	}
+	for _, m := range s.Mounts {
+		lines = append(lines, fmt.Sprintf("mount  %s, pages of %s", m.Point, m.Size))
+	}
+	lines = append(lines, "hook   "+s.Hook.String())
+	for _, settled := range s.Settled {
+		lines = append(lines, oneLine(settled.String()))
+	}
+	return lines
+}
+
+// wrong is what is not as it should be, each in a line.
+func (s hostStatus) wrong(root bool) []string {
+	var lines []string
+	if unknown := func(d launcher.DomainStatus) bool { return d.ProofUnknown != "" }; !root && slices.ContainsFunc(s.Domains, unknown) {
+		lines = append(lines, "how the guests' memory lies the kernel tells only root; run vmhuge as root")
+	}
+	for _, d := range s.Domains {
+		switch {
+		case d.ProofUnknown != "" && root:
+			lines = append(lines, oneLine(d.Name+": "+d.ProofUnknown))
+		case d.Proof != nil && d.Proof.Verdict != hostprep.AllHuge:
+			lines = append(lines, oneLine(d.Name+": "+proofWords(*d.Proof)))
+		}
+	}
+	for _, f := range s.Hook.Findings {
+		lines = append(lines, findingWords(f))
+	}
+	for _, sentence := range s.SetAside {
+		lines = append(lines, oneLine(sentence))
+	}
+	return lines
+}
+
+func poolPictures(status []launcher.PoolStatus) []picture.Pool {
+	var pools []picture.Pool
+	nodes := map[int]bool{}
+	for _, s := range status {
+		if s.Node >= 0 {
+			nodes[s.Node] = true
+		}
+	}
+	for _, s := range status {
+		pool := picture.Pool{Node: s.Node, Size: s.Size, Total: s.Total, Free: s.Free, Reserved: s.Reserved, Ours: s.HeldByUs, CouldMake: -1}
+		if s.Node >= 0 && len(nodes) > 1 {
+			pool.Reserved = -1
+		}
+		pools = append(pools, pool)
+	}
+	return pools
+}
+
+func guestPictures(domains []launcher.DomainStatus) []picture.Guest {
+	var guests []picture.Guest
+	for _, d := range domains {
+		g := picture.Guest{Name: oneLine(d.Name), State: string(d.State), RAMKiB: d.RAMKiB, Backing: d.Backing, Percent: -1, GivenBackBy: d.GivenBackBy}
+		for _, total := range d.Totals {
+			g.Sizes = append(g.Sizes, total.PageSize)
+		}
+		if d.ProofUnknown != "" {
+			g.Percent = -2
+		} else if d.Proof != nil {
+			g.Percent, g.Nodes = d.Proof.BackedPercent, nodesOf(d.Proof.ByNode)
+		}
+		guests = append(guests, g)
+	}
+	return guests
+}
+
+func nodesOf(byNode map[string]int64) string {
+	nodes, err := pages.ParseNodes(strings.Join(slices.Sorted(maps.Keys(byNode)), ","))
+	if err != nil {
+		return ""
+	}
+	return pages.FormatNodes(nodes)
 }

@@ -22,7 +22,7 @@ func (p *program) stopCommand() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "end a guest that does not shut down in time"},
 		},
 		Action: func(c *cli.Context) error {
-			timeout, err := parseTimeout(c.String("timeout"))
+			timeout, err := parseTime("timeout", c.String("timeout"))
 			if err != nil {
 				return err
 			}
@@ -30,26 +30,23 @@ func (p *program) stopCommand() *cli.Command {
 				return each(p, names, func(name string) (launcher.Stopped, error) {
 					report, clear := p.progress(name)
 					defer clear()
-					if report != nil {
-						report("waiting for it to shut down", 0, 0)
-					}
-					return l.Stop(c.Context, name, timeout, c.Bool("force"))
+					return l.Stop(c.Context, name, launcher.StopOptions{Timeout: timeout, Force: c.Bool("force"), Progress: report})
 				}, p.showStopped, func(launcher.Stopped) int { return exitDone })
 			})
 		},
 	}
 }
 
-// parseTimeout reads 90s or 5m; a mere number is seconds.
-func parseTimeout(text string) (time.Duration, error) {
+// parseTime reads the 90s or 5m of a flag; a mere number is seconds.
+func parseTime(flag, text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return time.Duration(seconds) * time.Second, nil
 	}
-	timeout, err := time.ParseDuration(text)
-	if err != nil || timeout < 0 {
-		return 0, usage("--timeout: %q is no time: write it as 90s or 5m", text)
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, usage("--%s: %q is no time: write it as 90s or 5m", flag, text)
 	}
-	return timeout, nil
+	return d, nil
 }
 
 func (p *program) showStopped(s launcher.Stopped) {

@@ -29,7 +29,7 @@ told apart from those in use.`,
 			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than that: a `TIME` such as 90s or 5m", Value: "60s"},
 		},
 		Action: func(c *cli.Context) error {
-			timeout, err := parseTimeout(c.String("timeout"))
+			timeout, err := parseTime("timeout", c.String("timeout"))
 			if err != nil {
 				return err
 			}

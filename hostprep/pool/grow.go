@@ -64,8 +64,8 @@ type Effort struct {
 	// of several nodes each keeps its share of a quarter of it.
 	Reserve    int64
 	DropCaches bool // may drop the page cache to find contiguous memory
-	// Progress, if not nil, hears how many bytes of all are there.
-	Progress func(done, all int64)
+	// Progress, if not nil, hears what is done, and how many bytes of all are there.
+	Progress func(step string, done, all int64)
 }
 
 // chunk is what one write asks for: the kernel can't be interrupted while it
@@ -181,9 +181,8 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 			break
 		}
 		got += gained
-		if g.effort.Progress != nil {
-			g.effort.Progress(g.done+max(0, got-surplus)*int64(size), g.all)
-		}
+		bytes := g.done + max(0, got-surplus)*int64(size)
+		g.progress("getting huge pages", bytes)
 		if p.Persistent() == target {
 			continue
 		}
@@ -193,6 +192,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		if fruitless == len(remedies) {
 			break
 		}
+		g.progress("compacting memory for huge pages", bytes)
 		remedies[fruitless]()
 		fruitless++
 	}
@@ -203,6 +203,12 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		err = rerr
 	}
 	return fresh, err
+}
+
+func (g *grower) progress(step string, done int64) {
+	if g.effort.Progress != nil {
+		g.effort.Progress(step, done, g.all)
+	}
 }
 
 // room is how many bytes a node may give. The guest's QEMU may be confined to

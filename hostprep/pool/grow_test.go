@@ -148,7 +148,7 @@ func TestGrowInterrupted(t *testing.T) {
 	root = fixture(t, strings.ReplaceAll(oneNode, " 60 ", " 6000 "))
 	ctx, cancel = context.WithCancel(t.Context())
 	steps := 0
-	r, err := grown(t, ctx, root, need, Effort{Progress: func(done, all int64) {
+	r, err := grown(t, ctx, root, need, Effort{Progress: func(_ string, done, all int64) {
 		if steps++; done != 4*pages.GiB || all != 10000*pages.MiB {
 			t.Errorf("progress: %d of %d MiB", done/pages.MiB, all/pages.MiB)
 		}

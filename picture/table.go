@@ -1,0 +1,89 @@
+package picture
+
+import (
+	"strings"
+
+	"github.com/charmbracelet/lipgloss"
+)
+
+// column is a column of a table. One without a title of its own may be a bar,
+// which takes what room the others leave.
+type column struct {
+	title string
+	right bool // aligned to the right, as numbers are
+	min   int  // it may be cut down to this; 0: it is not
+	cells []string
+	bar   func(row, width int) string
+}
+
+const gap = 2 // columns of the terminal between two of a table
+
+// widths says how wide each column becomes in so many columns of the terminal,
+// and how many of these are missing.
+func widths(columns []column, room int) (all []int, missing int) {
+	var shrink int
+	for i, c := range columns {
+		w := lipgloss.Width(c.title)
+		for _, cell := range c.cells {
+			w = max(w, lipgloss.Width(cell))
+		}
+		if c.bar != nil {
+			w = max(w, c.min)
+		} else if c.min > 0 {
+			shrink = i
+		}
+		all = append(all, w)
+		room -= w + gap
+	}
+	room += gap
+	if least := columns[shrink].min; room < 0 && least > 0 && columns[shrink].bar == nil {
+		give := min(-room, max(0, all[shrink]-least))
+		all[shrink] -= give
+		room += give
+	}
+	for i, c := range columns {
+		if c.bar != nil && room > 0 {
+			all[i] += room
+		}
+	}
+	return all, max(0, -room)
+}
+
+// table draws the first of several sets of columns that has room, or the last.
+func (s Style) table(rows int, sets ...[]column) (header string, lines []string) {
+	var columns []column
+	var all []int
+	for _, columns = range sets {
+		var missing int
+		if all, missing = widths(columns, s.Width); missing == 0 {
+			break
+		}
+	}
+	line := func(cell func(i int, c column) string) string {
+		var b strings.Builder
+		for i, c := range columns {
+			text := cell(i, c)
+			pad := strings.Repeat(" ", max(0, all[i]-lipgloss.Width(text)))
+			if c.right {
+				text = pad + text
+			} else if text = s.Cut(text, all[i]); i < len(columns)-1 {
+				text += strings.Repeat(" ", max(0, all[i]-lipgloss.Width(text)))
+			}
+			if i > 0 {
+				b.WriteString(strings.Repeat(" ", gap))
+			}
+			b.WriteString(text)
+		}
+		return strings.TrimRight(s.Cut(b.String(), s.Width), " ")
+	}
+	header = s.Paint(Bold, line(func(_ int, c column) string { return c.title }))
+	for row := range rows {
+		lines = append(lines, line(func(i int, c column) string {
+			if c.bar != nil {
+				return c.bar(row, all[i])
+			}
+			return c.cells[row]
+		}))
+	}
+	return header, lines
+}
