@@ -17,7 +17,7 @@ default:
 
 # install what building and testing need: Debian packages, Go, the modules
 deps:
-    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm
+    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux
     @./deps --only prometheus prometheus promtool
     @./deps --go
     @go mod download

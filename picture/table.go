@@ -6,12 +6,11 @@ import (
 	"github.com/charmbracelet/lipgloss"
 )
 
-// column is a column of a table. One without a title of its own may be a bar,
-// which takes what room the others leave.
+// column is a column of a table. One with a bar takes what room the others leave.
 type column struct {
 	title string
 	right bool // aligned to the right, as numbers are
-	min   int  // it may be cut down to this; 0: it is not
+	min   int  // what a bar needs; what the first column may be cut down to, 0: it is not
 	cells []string
 	bar   func(row, width int) string
 }
@@ -21,24 +20,21 @@ const gap = 2 // columns of the terminal between two of a table
 // widths says how wide each column becomes in so many columns of the terminal,
 // and how many of these are missing.
 func widths(columns []column, room int) (all []int, missing int) {
-	var shrink int
-	for i, c := range columns {
+	for _, c := range columns {
 		w := lipgloss.Width(c.title)
 		for _, cell := range c.cells {
 			w = max(w, lipgloss.Width(cell))
 		}
 		if c.bar != nil {
 			w = max(w, c.min)
-		} else if c.min > 0 {
-			shrink = i
 		}
 		all = append(all, w)
 		room -= w + gap
 	}
 	room += gap
-	if least := columns[shrink].min; room < 0 && least > 0 && columns[shrink].bar == nil {
-		give := min(-room, max(0, all[shrink]-least))
-		all[shrink] -= give
+	if least := columns[0].min; room < 0 && least > 0 {
+		give := min(-room, max(0, all[0]-least))
+		all[0] -= give
 		room += give
 	}
 	for i, c := range columns {

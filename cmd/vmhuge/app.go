@@ -77,7 +77,7 @@ ready, 4 not ready for want of memory or pages alone.`,
 		},
 		Commands: []*cli.Command{
 			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.prepareCommand(), p.startCommand(), p.stopCommand(),
-			p.verifyCommand(), p.statusCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.explainCommand(), p.xmlCommand(),
+			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.explainCommand(), p.xmlCommand(),
 			p.execCommand(), p.benchCommand(), p.metricsCommand(), p.completionCommand(), p.helpCommand(), p.completeCommand(), p.manCommand(),
 		},
 		HideHelp:       true, // help.go has a better one
