@@ -70,6 +70,11 @@ golden:
     go test ./explain -run TestTroubleshooting -update
     go test ./metrics -run TestScrape -update
 
+# make the pictures in docs/ anew, from a real terminal and real guests (as root)
+screenshots: deps
+    @./deps xvfb xterm imagemagick fonts-dejavu-core
+    SAVE_SENT={{ justfile_directory() }}/docs go test -count=1 -tags screenshots -timeout 30m -run TestScreenshot ./integration
+
 # every fuzz target in turn, each for FUZZTIME
 fuzz FUZZTIME='20s':
     @grep -r --include='*_test.go' '^func Fuzz' . | sed 's/:func \(Fuzz[A-Za-z0-9_]*\).*/ \1/' | while read -r file target; do \

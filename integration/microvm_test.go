@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -62,6 +63,25 @@ func inMicroVM(t *testing.T, m machine) bool {
 // other text has the machine's scratch directory in it just so.
 func insideLine(dir string) string { return dir + ": the test runs inside" }
 
+// sent is the line by which a test inside hands a file out, and saveSent writes it
+// where the test outside was told to: what is written inside is lost.
+func sent(name string, content []byte) string {
+	return "sent: " + name + " " + base64.StdEncoding.EncodeToString(content)
+}
+
+func saveSent(line string) (saved bool, err error) {
+	fields := strings.Fields(line)
+	dir := os.Getenv("SAVE_SENT")
+	if len(fields) != 3 || fields[0] != "sent:" || dir == "" {
+		return false, nil
+	}
+	content, err := base64.StdEncoding.DecodeString(fields[2])
+	if err != nil {
+		return false, err
+	}
+	return true, os.WriteFile(filepath.Join(dir, filepath.Base(fields[1])), content, 0o644)
+}
+
 func exitLine(dir string, code int) string { return fmt.Sprintf("%s: exit code %d", dir, code) }
 
 // run boots the machine for a test and waits until it has turned itself off.
@@ -101,6 +121,12 @@ func (m machine) run(t *testing.T) {
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		line := strings.TrimRight(lines.Text(), "\r")
+		if saved, err := saveSent(line); saved || err != nil {
+			if err != nil {
+				t.Error(err)
+			}
+			continue
+		}
 		t.Log(line)
 		inside = inside || line == insideLine(dir)
 		passed = passed || strings.HasPrefix(line, "--- PASS: "+t.Name()+" (")
