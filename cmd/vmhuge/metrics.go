@@ -20,6 +20,9 @@ port alone is one of 127.0.0.1, and 0.0.0.0:9981 is open to all. --textfile writ
 a file, whole, for node_exporter's textfile collector, as from a timer. What can't
 be read is told on standard error and by vmhuge_scrape_success; the rest is there.
 Guests' RAM is for root to see. docs/monitoring.md tells how to put it to use.`,
+		UsageText: `  vmhuge metrics
+  vmhuge metrics --listen 9981
+  vmhuge metrics --textfile /var/lib/prometheus/node-exporter/vmhuge.prom`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "serve them at an `ADDRESS`, such as 127.0.0.1:9981"},
 			&cli.StringFlag{Name: "textfile", Usage: "write them into a `FILE` that ends in .prom"},

@@ -21,7 +21,7 @@ import (
 )
 
 // withoutJSON are the commands that refuse --json, or have no answer.
-var withoutJSON = []string{"help", "metrics", "completion", "__complete", "__man"}
+var withoutJSON = []string{"help", "metrics", "completion", "__complete", "__man", "top"}
 
 // TestEveryCommandHasSchema finds no command without one, and none without a
 // command.

@@ -29,6 +29,8 @@ func (p *program) topCommand() *cli.Command {
 		Description: `Shows what vmhuge status shows, and what the hook did, and lets you choose a
 guest: Enter tells all about it, s starts it, x stops it, e enables it, each after
 showing what will be done and a y. ? lists the keys, q quits.`,
+		UsageText: `  vmhuge top
+  vmhuge top --interval 500ms`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "interval", Usage: "look again after that long: a `TIME` such as 2s or 500ms", Value: "2s"}},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {
