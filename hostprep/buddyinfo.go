@@ -16,6 +16,7 @@ import (
 // pages in one piece.
 type Zone struct {
 	Node   int
+	Name   string
 	Blocks []int64 // by order
 }
 
@@ -46,7 +47,7 @@ func parseBuddyinfo(r io.Reader) ([]Zone, error) {
 		if err != nil {
 			return nil, fmt.Errorf("buddyinfo: %q is no node", f[1])
 		}
-		zone := Zone{Node: int(node)}
+		zone := Zone{Node: int(node), Name: f[3]}
 		for _, word := range f[4:] {
 			n, err := strconv.ParseUint(word, 10, 40)
 			if err != nil {
@@ -68,9 +69,17 @@ func blocks(zones []Zone, nodes []int, size, base pages.Size) int64 {
 		if nodes != nil && !slices.Contains(nodes, zone.Node) {
 			continue
 		}
-		for larger, count := range zone.Blocks[min(order, len(zone.Blocks)):] {
-			n += count << min(larger, 20)
-		}
+		n += blocksFrom(zone.Blocks, order)
+	}
+	return n
+}
+
+// blocksFrom counts blocks of an order, as which each larger one counts twice as
+// often.
+func blocksFrom(byOrder []int64, order int) int64 {
+	var n int64
+	for larger, count := range byOrder[min(order, len(byOrder)):] {
+		n += count << min(larger, 20)
 	}
 	return n
 }

@@ -46,6 +46,9 @@ type Finding struct {
 	// libvirt would say, and what helps.
 	Cause Cause `json:"cause,omitempty"`
 
+	// CouldMake is, where a pool is short, what the kernel could add to it.
+	*CouldMake
+
 	// Restart says that libvirtd must be restarted, after the changes, to see
 	// what is there. vmhuge start does not do that, so that such a finding is
 	// not Fixable.

@@ -31,6 +31,12 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	}
 	needs := Shortfall(state, g)
 	can := canGrow(nodes, needs, g)
+	growth, growthErr := Growth{}, error(nil)
+	if len(needs) > 0 && g.HeadroomKiB != notAsked {
+		if growth, growthErr = h.Growth(g.HeadroomKiB, g.Reserve); growthErr == nil {
+			can = can && growth.exceeds(needs) == nil
+		}
+	}
 	var findings []Finding
 	for _, l := range limits(state, g) {
 		f := l.judge()
@@ -46,13 +52,20 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 		case "":
 			continue
 		case Blocker, Warning:
+			if g.HeadroomKiB != notAsked && growthErr == nil {
+				could := growth.On(l.size, l.nodes)
+				f.CouldMake = &could
+			}
 			if f.Fixable = can; can {
 				f.Do = "vmhuge start gets them"
 				f.Changes = poolChanges(h, state, nodes, l, needs)
 			} else {
 				f.Do = "stop a guest or use less memory"
-				if short := exceeds(needs, g); short != nil && f.Severity == Blocker {
+				if short := exceeds(needs, g); f.Severity != Blocker {
+				} else if f.CouldMake == nil && short != nil {
 					f.Have += "; " + short.Error()
+				} else if f.CouldMake != nil {
+					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.CouldMake.words(), pages.FormatBytes(g.Reserve))
 				}
 			}
 		}

@@ -45,6 +45,9 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		}
 		o.Effort.Reserve = guest.Reserve
 		short := exceeds(needs, guest)
+		if growth, err := h.Growth(guest.HeadroomKiB, guest.Reserve); short == nil && err == nil {
+			short = growth.exceeds(needs)
+		}
 		if short == nil && tries == 6 {
 			short = &pool.Short{Need: needs[0]}
 		}

@@ -33,6 +33,8 @@ type PoolStatus struct {
 	pool.Pool
 	Reserved int64 `json:"reserved"`
 	HeldByUs int64 `json:"held_by_us"` // added by vmhuge for a guest
+	// CouldMake is nil where the kernel does not tell.
+	*hostprep.CouldMake
 }
 
 // DomainStatus is a guest and its backing.
@@ -77,12 +79,24 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 	if err != nil {
 		return s, err
 	}
+	headroom, reserve, err := host.Headroom(0)
+	if err != nil {
+		return s, err
+	}
+	growth, growthErr := host.Growth(headroom, reserve)
+	could := func(size pages.Size, nodes ...int) *hostprep.CouldMake {
+		if growthErr != nil {
+			return nil
+		}
+		c := growth.On(size, nodes)
+		return &c
+	}
 	for _, g := range state.Globals {
-		sum := PoolStatus{Pool: pool.Pool{Node: -1, Size: g.Size, Total: g.Total, Free: g.Free, Surplus: g.Surplus}, Reserved: g.Reserved}
+		sum := PoolStatus{Pool: pool.Pool{Node: -1, Size: g.Size, Total: g.Total, Free: g.Free, Surplus: g.Surplus}, Reserved: g.Reserved, CouldMake: could(g.Size)}
 		nodes := state.Nodes(g.Size)
 		for _, node := range nodes {
 			p, _ := state.Pool(node, g.Size)
-			one := PoolStatus{Pool: p, HeldByUs: held(claims, node, g.Size)}
+			one := PoolStatus{Pool: p, HeldByUs: held(claims, node, g.Size), CouldMake: could(g.Size, node)}
 			sum.HeldByUs += one.HeldByUs
 			if len(nodes) == 1 {
 				one.Reserved = g.Reserved

@@ -1,0 +1,154 @@
+package hostprep
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"slices"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// CouldMake is how many pages the kernel could add to a pool, after what the host
+// keeps: at least, with memory as it lies now, and at most, once the kernel has
+// moved and dropped what it can. Of pages that are larger than what the buddy
+// allocator has in one piece, as those of 1 GiB, none is sure now: the kernel
+// looks for a range that it can empty.
+type CouldMake struct {
+	Now       int64 `json:"could_make"`
+	Compacted int64 `json:"could_make_compacted"`
+}
+
+// Growth is how far all pools could grow.
+type Growth struct {
+	headroom int64 // bytes that they may grow together
+	nodes    []nodeGrowth
+}
+
+type nodeGrowth struct {
+	CouldMake
+	node int
+	size pages.Size
+}
+
+// Growth looks at the host's free memory. The host keeps reserve bytes of
+// ordinary memory, so that the pools may grow by headroomKiB, both as Headroom
+// has them.
+//
+// Sources: the buddy allocator's free blocks in /proc/buddyinfo, less what
+// /proc/zoneinfo keeps of each zone and what /proc/pagetypeinfo, root's alone to
+// read, shows as set apart.
+func (h Host) Growth(headroomKiB, reserve int64) (Growth, error) {
+	growth := Growth{headroom: headroomKiB * pages.KiB}
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return growth, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return growth, err
+	}
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return growth, err
+	}
+	limits, err := h.Zoneinfo()
+	if err != nil {
+		return growth, err
+	}
+	types, _, err := h.PageTypes()
+	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
+		return growth, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return growth, err
+	}
+	small := smallPage(cmp.Or(mem.HugePageSize, pages.Size2MiB))
+	for _, p := range state.Pools {
+		i := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == p.Node })
+		if i < 0 {
+			continue
+		}
+		one := nodeGrowth{node: p.Node, size: p.Size}
+		one.Compacted = growth.headroom / int64(p.Size)
+		if len(nodes) > 1 {
+			room := nodes[i].Free + nodes[i].Cache - pool.NodeReserve(reserve, len(nodes))
+			one.Compacted = min(one.Compacted, max(0, room)/int64(p.Size))
+		}
+		var ranges int64
+		for _, l := range limits {
+			if l.Node == p.Node {
+				one.Now += l.blocks(zones, types, p.Size, small)
+				ranges += l.ranges(p.Size, small)
+			}
+		}
+		one.Compacted = min(one.Compacted, max(0, ranges-p.Total))
+		one.Now = min(one.Now, one.Compacted)
+		growth.nodes = append(growth.nodes, one)
+	}
+	return growth, nil
+}
+
+// On is what some nodes, nil: all, could make of a size.
+func (g Growth) On(size pages.Size, nodes []int) CouldMake {
+	var sum CouldMake
+	for _, n := range g.nodes {
+		if n.size == size && (len(nodes) == 0 || slices.Contains(nodes, n.node)) {
+			sum.Now, sum.Compacted = sum.Now+n.Now, sum.Compacted+n.Compacted
+		}
+	}
+	most := g.headroom / int64(size)
+	return CouldMake{min(sum.Now, most), min(sum.Compacted, most)}
+}
+
+// exceeds finds what the kernel can't make whatever it tries.
+func (g Growth) exceeds(needs []pool.Need) *pool.Short {
+	for _, need := range needs {
+		if could := g.On(need.Size, need.Nodes); could.Compacted < need.Pages {
+			return &pool.Short{Need: need, Got: could.Compacted}
+		}
+	}
+	return nil
+}
+
+// words are a part of a sentence: the kernel could make 310 more now, 900 after
+// compaction.
+func (c CouldMake) words() string {
+	switch {
+	case c.Compacted == 0:
+		return "the kernel could make no more"
+	case c.Now == 0:
+		return fmt.Sprintf("the kernel could make %d more at most, after compaction", c.Compacted)
+	case c.Now == c.Compacted:
+		return fmt.Sprintf("the kernel could make %d more", c.Now)
+	}
+	return fmt.Sprintf("the kernel could make %d more now, %d after compaction", c.Now, c.Compacted)
+}
+
+// blocks is how many pages of a size a zone has free in one piece, for anybody.
+func (l ZoneLimits) blocks(zones []Zone, types []PageType, size, small pages.Size) int64 {
+	order := bits.Len64(uint64(size/small)) - 1
+	var n int64
+	for _, zone := range zones {
+		if zone.Node == l.Node && zone.Name == l.Name {
+			n += blocksFrom(zone.Blocks, order)
+		}
+	}
+	for _, t := range types { // counted above as well
+		if t.Node == l.Node && t.Zone == l.Name && (t.Type == "HighAtomic" || t.Type == "Isolate") {
+			n -= blocksFrom(t.Free, order)
+		}
+	}
+	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))
+}
+
+// ranges is how many pages of a size a zone could hold, were it empty. One lies
+// where its size aligns it, and in one zone.
+func (l ZoneLimits) ranges(size, small pages.Size) int64 {
+	per := int64(size / small)
+	return max(0, (l.Start+l.Spanned)/per-(l.Start+per-1)/per)
+}
