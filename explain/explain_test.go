@@ -147,18 +147,20 @@ func TestRows(t *testing.T) {
 			}
 		}
 	}
-	causes, err := os.ReadFile("../hostprep/cause.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := regexp.MustCompile(`Cause = "(.*)"`).FindAllStringSubmatch(string(causes), -1)
-	for _, cause := range named {
-		if !seen[cause[1]] {
-			t.Errorf("a check names %s, which is no row", cause[1])
+	for _, path := range []string{"../hostprep/cause.go", "../xml/cause.go"} {
+		causes, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(named) == 0 {
-		t.Error("no cause is read")
+		named := regexp.MustCompile(`Cause += "(.+)"`).FindAllStringSubmatch(string(causes), -1)
+		for _, cause := range named {
+			if !seen[cause[1]] {
+				t.Errorf("%s names %s, which is no row", path, cause[1])
+			}
+		}
+		if len(named) == 0 {
+			t.Error("no cause is read in " + path)
+		}
 	}
 }
 

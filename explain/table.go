@@ -98,6 +98,21 @@ func definition() []Row {
 		Cause: "<source type='anonymous'/> and <allocation mode='ondemand'/> do not go with huge pages",
 		Check: "domain", Do: "vmhuge enable DOMAIN",
 	}, {
+		ID:    "cell-ids",
+		Says:  []string{"Exactly one 'cell' element per guest NUMA cell allowed"},
+		Cause: "the ids of the guest's <cell> elements do not count from 0",
+		Check: "domain", Do: "virsh edit DOMAIN: number the cells 0, 1, 2 …",
+	}, {
+		ID:    "cell-missing",
+		Says:  []string{"can't add memory backend for guest node …", "can't add memory backend as guest has no NUMA nodes configured"},
+		Cause: "a memory device names a guest NUMA node that the guest does not have",
+		Check: "domain", Do: "virsh edit DOMAIN: correct <node> in the device's <target>",
+	}, {
+		ID:    "memory-missing",
+		Says:  []string{"Memory size must be specified via <memory> or in the <numa> configuration", "Total size of memory devices exceeds the total memory size"},
+		Cause: "the guest has no memory, or less than its memory devices",
+		Check: "domain", Do: "virsh edit DOMAIN: raise <memory>, or that of its cells",
+	}, {
 		ID: "numad-missing", Says: []string{"Failed to query numad for the advisory nodeset", "numad is not available on this host"},
 		Cause: "placement='auto' asks numad for nodes, and there is no numad",
 		Check: "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",

@@ -1,7 +1,9 @@
 package hostprep
 
+import "vmhuge/internal/advice"
+
 // Cause names a row of the table in package explain.
-type Cause string
+type Cause = advice.Cause
 
 // The causes that checks can see.
 const (

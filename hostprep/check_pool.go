@@ -41,10 +41,15 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	for _, l := range limits(state, g) {
 		f := l.judge()
 		for _, m := range mounts {
-			// Of what is reserved, min_size= keeps that much for guests on the mount.
+			// Of what is reserved, min_size= keeps that much for files on the mount. Of
+			// the guest's own mount, nobody can tell how much of it is left.
 			if f.Severity == Blocker && l.nodes == nil && m.Size == l.size && m.MinSize > 0 &&
 				l.least <= l.could()+min(l.reserved, m.MinSize/int64(m.Size)) {
-				f.Severity, f.Verdict, f.Cause = Warning, Unknown, MinSize
+				f.Cause = MinSize
+				own, err := h.usedMounts(g)
+				if err != nil || slices.ContainsFunc(own, func(o Mount) bool { return within(o.Point, m.Point) }) {
+					f.Severity, f.Verdict = Warning, Unknown
+				}
 				f.Have += fmt.Sprintf(", some perhaps for guests on %s (min_size=%d)", m.Point, m.MinSize)
 			}
 		}

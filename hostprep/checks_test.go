@@ -157,6 +157,9 @@ pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; 1 more page of 2 M
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 300 of them promised to guests that are starting`},
 		{name: "reserved", edit: "-- pools --\nall 2048 2048 1200 1199 0 0\n0 2048 2048 1200 0\n", guest: takes(2), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1199 of them reserved by programs that run`},
+		{name: "reserved by min_size= of another mount", edit: "-- proc/self/mountinfo --\n" + rootMounts + "44 24 0:41 / /dev/hugepages rw - hugetlbfs hugetlbfs rw,pagesize=2M\n45 24 0:42 / /dev/other rw - hugetlbfs hugetlbfs rw,pagesize=2M,min_size=2097152000\n-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n",
+			guest: takes(1100), verdict: NoMemory, fixable: true, want: `
+pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run, some perhaps for guests on /dev/other (min_size=2097152000)`},
 		{name: "reserved by min_size=", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: takes(1100), verdict: Unknown, fixable: true, want: `
 pool warning unknown fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run, some perhaps for guests on /dev/hugepages (min_size=2097152000)`},
 		{name: "overcommit makes the rest", edit: "-- pools --\nall 2048 40 20 0 5 17\n0 2048 40 20 5\n", guest: takes(32), verdict: Ready, fixable: true, want: `

@@ -24,7 +24,8 @@ type CouldMake struct {
 
 // Growth is how far all pools could grow.
 type Growth struct {
-	headroom int64 // bytes that they may grow together
+	headroom int64      // bytes that they may grow together
+	small    pages.Size // the host's small page
 	nodes    []nodeGrowth
 }
 
@@ -42,12 +43,7 @@ type nodeGrowth struct {
 // /proc/zoneinfo keeps of each zone and what /proc/pagetypeinfo, root's alone to
 // read, shows as set apart.
 func (h Host) Growth(headroomKiB, reserve int64) (Growth, error) {
-	growth := Growth{headroom: headroomKiB * pages.KiB}
-	state, err := pool.Read(h.Root)
-	if err != nil {
-		return growth, err
-	}
-	nodes, err := h.Nodes()
+	growth, limits, err := h.most(headroomKiB, reserve)
 	if err != nil {
 		return growth, err
 	}
@@ -55,42 +51,59 @@ func (h Host) Growth(headroomKiB, reserve int64) (Growth, error) {
 	if err != nil {
 		return growth, err
 	}
-	limits, err := h.Zoneinfo()
-	if err != nil {
-		return growth, err
-	}
-	types, _, err := h.PageTypes()
+	types, err := h.PageTypes()
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		return growth, err
 	}
+	for i := range growth.nodes {
+		n := &growth.nodes[i]
+		for _, l := range limits {
+			if l.Node == n.node {
+				n.Now += l.blocks(zones, types, n.size, growth.small)
+			}
+		}
+		n.Now = min(n.Now, n.Compacted)
+	}
+	return growth, nil
+}
+
+// most is a Growth that knows no Now, without the cost of it: the kernel counts
+// its free blocks under a lock.
+func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
+	growth := Growth{headroom: headroomKiB * pages.KiB}
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return growth, nil, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return growth, nil, err
+	}
 	mem, err := h.Meminfo()
 	if err != nil {
-		return growth, err
+		return growth, nil, err
 	}
-	small := smallPage(cmp.Or(mem.HugePageSize, pages.Size2MiB))
+	growth.small = smallPage(cmp.Or(mem.HugePageSize, pages.Size2MiB))
+	limits, err := h.Zoneinfo()
 	for _, p := range state.Pools {
 		i := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == p.Node })
 		if i < 0 {
 			continue
 		}
 		one := nodeGrowth{node: p.Node, size: p.Size}
-		one.Compacted = growth.headroom / int64(p.Size)
+		for _, l := range limits {
+			if l.Node == p.Node {
+				one.Compacted += l.ranges(p.Size, growth.small)
+			}
+		}
+		one.Compacted = max(0, min(one.Compacted-p.Total, growth.headroom/int64(p.Size)))
 		if len(nodes) > 1 {
 			room := nodes[i].Free + nodes[i].Cache - pool.NodeReserve(reserve, len(nodes))
 			one.Compacted = min(one.Compacted, max(0, room)/int64(p.Size))
 		}
-		var ranges int64
-		for _, l := range limits {
-			if l.Node == p.Node {
-				one.Now += l.blocks(zones, types, p.Size, small)
-				ranges += l.ranges(p.Size, small)
-			}
-		}
-		one.Compacted = min(one.Compacted, max(0, ranges-p.Total))
-		one.Now = min(one.Now, one.Compacted)
 		growth.nodes = append(growth.nodes, one)
 	}
-	return growth, nil
+	return growth, limits, err
 }
 
 // On is what some nodes, nil: all, could make of a size.
@@ -140,7 +153,7 @@ func (l ZoneLimits) blocks(zones []Zone, types []PageType, size, small pages.Siz
 	}
 	for _, t := range types { // counted above as well
 		if t.Node == l.Node && t.Zone == l.Name && (t.Type == "HighAtomic" || t.Type == "Isolate") {
-			n -= blocksFrom(t.Free, order)
+			n -= blocksFrom(t.Blocks, order)
 		}
 	}
 	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))

@@ -78,9 +78,9 @@ func FuzzPagetypeinfo(f *testing.F) {
 	f.Add(pagetypeinfo)
 	f.Add("Node 0, zone x, type y >1\nNumber of blocks type\nNode 0, zone x 1")
 	f.Fuzz(func(t *testing.T, text string) {
-		types, _, err := parsePagetypeinfo(strings.NewReader(text))
+		types, err := parsePagetypeinfo(strings.NewReader(text))
 		for _, ty := range types {
-			for _, n := range ty.Free {
+			for _, n := range ty.Blocks {
 				if err == nil && n < 0 {
 					t.Errorf("%+v", ty)
 				}

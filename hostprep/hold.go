@@ -45,7 +45,7 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		}
 		o.Effort.Reserve = guest.Reserve
 		short := exceeds(needs, guest)
-		if growth, err := h.Growth(guest.HeadroomKiB, guest.Reserve); short == nil && err == nil {
+		if growth, _, err := h.most(guest.HeadroomKiB, guest.Reserve); short == nil && err == nil {
 			short = growth.exceeds(needs)
 		}
 		if short == nil && tries == 6 {

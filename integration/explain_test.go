@@ -96,7 +96,7 @@ var hostFaults = []fault{
 	{name: "overcommit-enough", pages: 31, setup: overcommit(1), verdict: hostprep.Ready},
 	{name: "overcommit-one-short", pages: 30, setup: overcommit(1), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "memfd-one-short", guest: backing(pages2M + "<source type='memfd'/>"), pages: 31, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "min-size-of-another-mount", setup: otherMount("pagesize=2M,min_size=2M"), verdict: hostprep.Unknown, says: unmapped, cause: "min-size", mends: true},
+	{name: "min-size-of-another-mount", setup: otherMount("pagesize=2M,min_size=2M"), verdict: hostprep.NoMemory, says: unmapped, cause: "min-size", mends: true},
 
 	// Nodes.
 	{name: "node-missing", guest: more("<numatune><memory mode='strict' nodeset='3'/></numatune>"), verdict: hostprep.BadDomain, says: "NUMA node 3 is unavailable", cause: "node-missing"},

@@ -41,7 +41,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 		f := hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Have: err.Error(), Verdict: hostprep.BadDomain,
 			Need: "a memory backing that libvirt and QEMU accept"}
 		if told := (*advice.Error)(nil); errors.As(err, &told) {
-			f.Have, f.Do = told.What+": "+told.Why, told.Do
+			f.Have, f.Do, f.Cause = told.What+": "+told.Why, told.Do, told.Cause
 		}
 		r.Findings = []hostprep.Finding{f}
 		return r

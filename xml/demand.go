@@ -126,7 +126,7 @@ func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 		}
 		id := cellID(c, i)
 		if id < 0 || id >= len(seen) || seen[id] {
-			return nil, refusal(dom, "", "the ids of its %d cells are not 0 to %d", len(seen), len(seen)-1)
+			return nil, refusal(dom, cellIDs, "", "the ids of its %d cells are not 0 to %d", len(seen), len(seen)-1)
 		}
 		seen[id] = true
 		found = append(found, backend{kind: pages.Cell, cell: id, kib: ceil(size, 1024)})
@@ -140,14 +140,14 @@ func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 			return nil, err
 		}
 		if total <= plugged {
-			return nil, refusal(dom, "", "<memory> is missing, zero, or less than its memory devices")
+			return nil, refusal(dom, memoryMissing, "", "<memory> is missing, zero, or less than its memory devices")
 		}
 		found = append(found, backend{kind: pages.RAM, cell: -1, kib: ceil(total-plugged, 1024)})
 	}
 	slices.SortFunc(found, func(a, b backend) int { return cmp.Compare(a.cell, b.cell) })
 	// A cell may have no memory, and then no backend.
 	if found = slices.DeleteFunc(found, func(b backend) bool { return b.kib == 0 }); len(found) == 0 {
-		return nil, refusal(dom, "", "none of its cells has any")
+		return nil, refusal(dom, memoryMissing, "", "none of its cells has any")
 	}
 	for i := range found {
 		b := &found[i]
@@ -165,7 +165,7 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 	for i, m := range dom.Memorydevs {
 		b := backend{kind: pages.Kind(m.Model), cell: -1, index: i}
 		if m.Target == nil || m.Target.Size == nil || m.Target.Size.Value == 0 {
-			return nil, 0, refusal(dom, "", "its device %d has no size", i)
+			return nil, 0, refusal(dom, noCause, "", "its device %d has no size", i)
 		}
 		size, err := kib(uint64(m.Target.Size.Value), m.Target.Size.Unit)
 		if err != nil {
@@ -173,7 +173,7 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 		}
 		b.kib = ceil(size, 2048)
 		if plugged += size; plugged > most {
-			return nil, 0, refusal(dom, "", "it is more than any machine has")
+			return nil, 0, refusal(dom, noCause, "", "it is more than any machine has")
 		}
 		if b.kind != pages.DIMM && b.kind != pages.VirtioMem {
 			continue // backed by files of their own, or by none
@@ -190,7 +190,7 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 		}
 		if node := m.Target.Node; node != nil && len(dom.Cells) > 0 {
 			if node.Value >= uint(len(dom.Cells)) {
-				return nil, 0, refusal(dom, "", "its device %d belongs to cell %d, which the guest does not have", i, node.Value)
+				return nil, 0, refusal(dom, cellMissing, "", "its device %d belongs to cell %d, which the guest does not have", i, node.Value)
 			}
 			b.cell = int(node.Value)
 		}
@@ -223,9 +223,9 @@ func (b backend) refused(dom *domain, strict bool) error {
 	size := b.kib * pages.KiB
 	switch {
 	case b.page < smallPage || b.page&(b.page-1) != 0:
-		return b.refusal(dom, "take 2 MiB or 1 GiB", "no kernel has huge pages of %s", b.page)
+		return b.refusal(dom, pageSizeMissing, "take 2 MiB or 1 GiB", "no kernel has huge pages of %s", b.page)
 	case b.block > 0 && b.block*pages.KiB < int64(b.page):
-		return b.refusal(dom, "raise <block> to that size", "its blocks of %s are smaller than its pages of %s", pages.FormatBytes(b.block*pages.KiB), b.page)
+		return b.refusal(dom, virtioMemBlock, "raise <block> to that size", "its blocks of %s are smaller than its pages of %s", pages.FormatBytes(b.block*pages.KiB), b.page)
 	case size%int64(b.page) == 0:
 		return nil
 	}
@@ -236,10 +236,10 @@ func (b backend) refused(dom *domain, strict bool) error {
 		do += ", as enable --round does"
 	}
 	if size < int64(b.page) {
-		return b.refusal(dom, "take smaller pages (--size), or "+do, "its %s are less than one page of %s", pages.FormatBytes(size), b.page)
+		return b.refusal(dom, smallerThanPage, "take smaller pages (--size), or "+do, "its %s are less than one page of %s", pages.FormatBytes(size), b.page)
 	}
 	if strict || b.bound() || source(dom) == "memfd" || b.kind == pages.DIMM || b.kind == pages.VirtioMem {
-		return b.refusal(dom, do, "its %s are not a multiple of its pages of %s: %d of them are %s", pages.FormatBytes(size), b.page, n, full)
+		return b.refusal(dom, unaligned, do, "its %s are not a multiple of its pages of %s: %d of them are %s", pages.FormatBytes(size), b.page, n, full)
 	}
 	return nil
 }
@@ -255,8 +255,8 @@ func (b backend) at() string {
 	return "memory"
 }
 
-func (b backend) refusal(dom *domain, do, why string, args ...any) error {
-	e := refusal(dom, do, why, args...)
+func (b backend) refusal(dom *domain, cause advice.Cause, do, why string, args ...any) error {
+	e := refusal(dom, cause, do, why, args...)
 	switch b.kind {
 	case pages.Cell:
 		e.What = fmt.Sprintf("cell %d of the %s", b.cell, e.What)
@@ -267,6 +267,6 @@ func (b backend) refusal(dom *domain, do, why string, args ...any) error {
 }
 
 // refusal says why the memory of a domain cannot be had.
-func refusal(dom *domain, do, why string, args ...any) *advice.Error {
-	return advice.New("memory of "+cmp.Or(dom.Name, "the domain"), fmt.Sprintf(why, args...), do)
+func refusal(dom *domain, cause advice.Cause, do, why string, args ...any) *advice.Error {
+	return &advice.Error{What: "memory of " + cmp.Or(dom.Name, "the domain"), Why: fmt.Sprintf(why, args...), Do: do, Cause: cause}
 }

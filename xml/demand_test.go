@@ -1,11 +1,13 @@
 package xml
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
 
@@ -145,40 +147,45 @@ func TestDemandOfTheDomain(t *testing.T) {
 
 func TestDemandRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
-		doc  []byte
-		want string
+		doc   []byte
+		want  string
+		cause advice.Cause
 	}{
-		"anonymous":             {guest(backed(bare + "<source type='anonymous'/>")), "--source"},
-		"ondemand":              {guest(backed("<hugepages><page size='4'/></hugepages><allocation mode='ondemand'/>")), "ondemand"},
-		"two sizes for all":     {guest(backed("<hugepages><page size='2048'/><page size='1048576'/></hugepages>")), "2 MiB and 1 GiB"},
-		"nodesets intersect":    {guest(backed("<hugepages><page size='2048' nodeset='0-1'/><page size='1048576' nodeset='1'/></hugepages>"), numa(twoOf64)), "intersect"},
-		"a cell that is not":    {guest(backed("<hugepages><page size='2048' nodeset='2'/></hugepages>"), numa(twoOf64)), "cell 2"},
-		"a cell without cells":  {guest(backed("<hugepages><page size='2048' nodeset='1'/></hugepages>")), "cell 1"},
-		"size zero":             {guest(backed("<hugepages><page size='0'/></hugepages>")), "size 0"},
-		"no power of two":       {guest(backed("<hugepages><page size='3072'/></hugepages>")), "3 MiB"},
-		"below the base page":   {guest(backed("<hugepages><page size='2'/></hugepages>")), "2 KiB"},
-		"less than a page":      {guest(backed(page1G)), "less than one page of 1 GiB"},
-		"memfd unfilled":        {guest("<memory unit='MiB'>65</memory>", backed(page2M+"<source type='memfd'/>")), "raise it to 66 MiB"},
-		"bound unfilled":        {guest("<memory unit='MiB'>65</memory>", backed(page2M), "<numatune><memory mode='preferred' nodeset='0'/></numatune>"), "raise it to 66 MiB"},
-		"auto unfilled":         {guest("<memory unit='MiB'>65</memory>", backed(page2M), "<vcpu placement='auto'>1</vcpu>"), "raise it to 66 MiB"},
-		"a dimm unfilled":       {guest(numa(twoOf64), device("dimm", "<source><pagesize unit='M'>32</pagesize></source><target><size unit='MiB'>40</size><node>0</node></target>")), "device 0 of the memory of web1"},
-		"small blocks":          {guest(numa(twoOf64), device("virtio-mem", "<source><pagesize unit='G'>1</pagesize></source><target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block></target>")), "<block>"},
-		"a dimm without size":   {guest(numa(twoOf64), device("dimm", "")), "no size"},
-		"a dimm on no cell":     {guest(numa(twoOf64), device("dimm", "<target><size>4096</size><node>2</node></target>")), "cell 2"},
-		"devices beyond memory": {guest(device("dimm", "<target><size unit='GiB'>1</size></target>")), "<memory>"},
-		"no memory":             {[]byte("<domain><name>web1</name></domain>"), "<memory>"},
-		"too much memory":       {guest("<memory unit='EiB'>16</memory>"), "more memory"},
-		"cells too large":       {guest(numa("<cell memory='18446744073709551615'/>")), "more memory"},
-		"no unit":               {guest("<memory unit='MiBi'>1</memory>"), `"MiBi"`},
-		"cell ids with a hole":  {guest(numa("<cell id='0' memory='4096'/><cell id='2' memory='4096'/>")), "ids"},
-		"one cell id twice":     {guest(numa("<cell id='0' memory='4096'/><cell id='0' memory='4096'/>")), "ids"},
-		"a cell id too large":   {guest(numa("<cell id='18446744073709551615' memory='4096'/>")), "ids"},
-		"memnode and auto":      {guest("<numatune><memory placement='auto'/><memnode cellid='0' mode='strict' nodeset='0'/></numatune>", numa(twoOf64)), "automatic"},
-		"memnode without cell":  {guest("<numatune><memnode cellid='0' mode='strict' nodeset='0'/></numatune>"), "cell 0"},
-		"static without nodes":  {guest("<numatune><memory mode='strict'/></numatune>"), "NUMA nodes"},
+		"anonymous":             {guest(backed(bare + "<source type='anonymous'/>")), "--source", "hugepages-source"},
+		"ondemand":              {guest(backed("<hugepages><page size='4'/></hugepages><allocation mode='ondemand'/>")), "ondemand", "hugepages-source"},
+		"two sizes for all":     {guest(backed("<hugepages><page size='2048'/><page size='1048576'/></hugepages>")), "2 MiB and 1 GiB", "hugepages-ambiguous"},
+		"nodesets intersect":    {guest(backed("<hugepages><page size='2048' nodeset='0-1'/><page size='1048576' nodeset='1'/></hugepages>"), numa(twoOf64)), "intersect", "hugepages-ambiguous"},
+		"a cell that is not":    {guest(backed("<hugepages><page size='2048' nodeset='2'/></hugepages>"), numa(twoOf64)), "cell 2", "hugepages-node"},
+		"a cell without cells":  {guest(backed("<hugepages><page size='2048' nodeset='1'/></hugepages>")), "cell 1", "hugepages-node"},
+		"size zero":             {guest(backed("<hugepages><page size='0'/></hugepages>")), "size 0", "hugepages-ambiguous"},
+		"no power of two":       {guest(backed("<hugepages><page size='3072'/></hugepages>")), "3 MiB", "page-size-missing"},
+		"below the base page":   {guest(backed("<hugepages><page size='2'/></hugepages>")), "2 KiB", "page-size-missing"},
+		"less than a page":      {guest(backed(page1G)), "less than one page of 1 GiB", "smaller-than-page"},
+		"memfd unfilled":        {guest("<memory unit='MiB'>65</memory>", backed(page2M+"<source type='memfd'/>")), "raise it to 66 MiB", "unaligned"},
+		"bound unfilled":        {guest("<memory unit='MiB'>65</memory>", backed(page2M), "<numatune><memory mode='preferred' nodeset='0'/></numatune>"), "raise it to 66 MiB", "unaligned"},
+		"auto unfilled":         {guest("<memory unit='MiB'>65</memory>", backed(page2M), "<vcpu placement='auto'>1</vcpu>"), "raise it to 66 MiB", "unaligned"},
+		"a dimm unfilled":       {guest(numa(twoOf64), device("dimm", "<source><pagesize unit='M'>32</pagesize></source><target><size unit='MiB'>40</size><node>0</node></target>")), "device 0 of the memory of web1", "unaligned"},
+		"small blocks":          {guest(numa(twoOf64), device("virtio-mem", "<source><pagesize unit='G'>1</pagesize></source><target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block></target>")), "<block>", "virtio-mem-block"},
+		"a dimm without size":   {guest(numa(twoOf64), device("dimm", "")), "no size", ""},
+		"a dimm on no cell":     {guest(numa(twoOf64), device("dimm", "<target><size>4096</size><node>2</node></target>")), "cell 2", "cell-missing"},
+		"devices beyond memory": {guest(device("dimm", "<target><size unit='GiB'>1</size></target>")), "<memory>", "memory-missing"},
+		"no memory":             {[]byte("<domain><name>web1</name></domain>"), "<memory>", "memory-missing"},
+		"too much memory":       {guest("<memory unit='EiB'>16</memory>"), "more memory", ""},
+		"cells too large":       {guest(numa("<cell memory='18446744073709551615'/>")), "more memory", ""},
+		"no unit":               {guest("<memory unit='MiBi'>1</memory>"), `"MiBi"`, ""},
+		"cell ids with a hole":  {guest(numa("<cell id='0' memory='4096'/><cell id='2' memory='4096'/>")), "ids", "cell-ids"},
+		"one cell id twice":     {guest(numa("<cell id='0' memory='4096'/><cell id='0' memory='4096'/>")), "ids", "cell-ids"},
+		"a cell id too large":   {guest(numa("<cell id='18446744073709551615' memory='4096'/>")), "ids", "cell-ids"},
+		"memnode and auto":      {guest("<numatune><memory placement='auto'/><memnode cellid='0' mode='strict' nodeset='0'/></numatune>", numa(twoOf64)), "automatic", ""},
+		"memnode without cell":  {guest("<numatune><memnode cellid='0' mode='strict' nodeset='0'/></numatune>"), "cell 0", ""},
+		"static without nodes":  {guest("<numatune><memory mode='strict'/></numatune>"), "NUMA nodes", ""},
 	} {
-		if _, err := Demand(test.doc, 0); err == nil || !strings.Contains(err.Error(), test.want) {
+		_, err := Demand(test.doc, 0)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: the error is %v", name, err)
+		}
+		if told := (*advice.Error)(nil); !errors.As(err, &told) || told.Cause != test.cause {
+			t.Errorf("%s: the cause is not %q: %+v", name, test.cause, told)
 		}
 	}
 }

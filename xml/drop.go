@@ -22,7 +22,7 @@ func Drop(doc []byte) ([]byte, error) {
 	}
 	out := e.bytes()
 	if left, err := Demand(out, 0); err != nil || left.Backing == pages.Hugetlb {
-		return nil, refusal(&d.domain, "", "it can't be taken off huge pages: %v", err)
+		return nil, refusal(&d.domain, noCause, "", "it can't be taken off huge pages: %v", err)
 	}
 	return out, nil
 }

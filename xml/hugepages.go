@@ -22,11 +22,11 @@ func readHugepages(dom *domain, defaultSize pages.Size) ([]hugepage, error) {
 	}
 	b := dom.MemoryBacking
 	if source(dom) == "anonymous" {
-		return nil, refusal(dom, "choose --source file or --source memfd",
+		return nil, refusal(dom, hugepagesSource, "choose --source file or --source memfd",
 			"its <source type='anonymous'/> does not go with huge pages")
 	}
 	if b.MemoryAllocation != nil && b.MemoryAllocation.Mode == "ondemand" {
-		return nil, refusal(dom, "make it immediate with virsh edit, or take it out",
+		return nil, refusal(dom, hugepagesSource, "make it immediate with virsh edit, or take it out",
 			"its <allocation mode='ondemand'/> does not go with huge pages, which are always allocated at start")
 	}
 	if len(b.MemoryHugePages.Hugepages) == 0 {
@@ -39,7 +39,7 @@ func readHugepages(dom *domain, defaultSize pages.Size) ([]hugepage, error) {
 			return nil, err
 		}
 		if size == 0 {
-			return nil, refusal(dom, "", "it has a <page> of size 0")
+			return nil, refusal(dom, hugepagesAmbiguous, "", "it has a <page> of size 0")
 		}
 		h := hugepage{size: pages.SizeOfKiB(size)}
 		if p.Nodeset != "" {
@@ -50,16 +50,16 @@ func readHugepages(dom *domain, defaultSize pages.Size) ([]hugepage, error) {
 			if len(dom.Cells) == 0 && last == 0 {
 				h.nodes = nil // all there is
 			} else if last >= len(dom.Cells) {
-				return nil, refusal(dom, "", "it has pages for cell %d, which the guest does not have", last)
+				return nil, refusal(dom, hugepagesNode, "", "it has pages for cell %d, which the guest does not have", last)
 			}
 		}
 		for _, other := range huge {
 			switch {
 			case h.nodes == nil && other.nodes == nil:
-				return nil, refusal(dom, "take one out, or give it a nodeset",
+				return nil, refusal(dom, hugepagesAmbiguous, "take one out, or give it a nodeset",
 					"it has two <page> for the same memory: %s and %s", other.size, h.size)
 			case h.nodes != nil && other.nodes != nil && new(big.Int).And(h.nodes, other.nodes).Sign() != 0:
-				return nil, refusal(dom, "let each cell stand in one nodeset",
+				return nil, refusal(dom, hugepagesAmbiguous, "let each cell stand in one nodeset",
 					"the nodesets of its pages of %s and %s intersect", other.size, h.size)
 			}
 		}

@@ -35,7 +35,7 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	}
 	dom := &d.domain
 	if want.PageSize != 0 && want.PageSize <= smallPage {
-		return nil, refusal(dom, "take 2M or 1G", "pages of %s are not huge", want.PageSize)
+		return nil, refusal(dom, noCause, "take 2M or 1G", "pages of %s are not huge", want.PageSize)
 	}
 	e := &editor{document: d, thp: want.THP, formers: d.formers(want.Ours)}
 	if want.THP {
@@ -86,7 +86,7 @@ func Revert(doc []byte) ([]byte, error) {
 	}
 	out := e.bytes()
 	if _, err := parse(out); marked != nil && err != nil {
-		return nil, refusal(&d.domain, "", "what vmhuge noted in <metadata> does not fit in any more: %v", err)
+		return nil, refusal(&d.domain, noCause, "", "what vmhuge noted in <metadata> does not fit in any more: %v", err)
 	}
 	return out, nil
 }

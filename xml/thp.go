@@ -27,7 +27,7 @@ func (d *document) wantsTHP() bool {
 func (e *editor) backTHP(threads int) error {
 	dom := &e.domain
 	if hasHugepages(dom) {
-		return refusal(dom, "take it out first (virsh edit)", "its <hugepages> was there before vmhuge, and reserved pages are never transparent")
+		return refusal(dom, noCause, "take it out first (virsh edit)", "its <hugepages> was there before vmhuge, and reserved pages are never transparent")
 	}
 	if dom.MemoryBacking == nil {
 		dom.MemoryBacking = &libvirtxml.DomainMemoryBacking{}
@@ -40,7 +40,7 @@ func (e *editor) backTHP(threads int) error {
 	case need.SharedBy > 0 || sharedCell(dom):
 		kind = "memfd"
 	case slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess != "" }):
-		return refusal(dom, "take it out first (virsh edit)", "a cell has memAccess, for which libvirt puts memory into a file")
+		return refusal(dom, noCause, "take it out first (virsh edit)", "a cell has memAccess, for which libvirt puts memory into a file")
 	case b.MemoryAccess != nil:
 		// For <access>, whatever its mode, libvirt puts memory into a file, too.
 		spare, b.MemoryAccess = e.root.child("memoryBacking").child("memoryBacking/access"), nil
@@ -77,7 +77,7 @@ func (e *editor) backTHP(threads int) error {
 		put("source", "<source type='"+kind+"'/>")
 	}
 	if spare != nil {
-		return refusal(dom, "take it out first (virsh edit)", "for its <access> libvirt puts memory into a file")
+		return refusal(dom, noCause, "take it out first (virsh edit)", "for its <access> libvirt puts memory into a file")
 	}
 	if changes != nil {
 		e.fill("memoryBacking", changes)
@@ -85,7 +85,7 @@ func (e *editor) backTHP(threads int) error {
 	found, err := backends(dom, 0)
 	for _, b := range found {
 		if b.page != smallPage {
-			return b.refusal(dom, "take out its <pagesize> first (virsh edit)", "it names pages of its own, of %s", b.page)
+			return b.refusal(dom, noCause, "take out its <pagesize> first (virsh edit)", "it names pages of its own, of %s", b.page)
 		}
 	}
 	return err

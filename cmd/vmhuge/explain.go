@@ -219,9 +219,7 @@ func weigh(matches []explain.Match, findings []hostprep.Finding, domain string) 
 	for _, m := range matches {
 		c := cause{ID: m.ID, Text: m.Text, Cause: m.Cause, Versions: m.Versions, Do: m.Cure(domain)}
 		for _, f := range findings {
-			// What the XML is refused for has no cause, but says what it is.
-			refused := f.Cause == "" && f.Check == "domain" && f.Severity == hostprep.Blocker
-			if string(f.Cause) == m.ID || refused && (m.Check == "domain" || m.Check == "page-size") {
+			if string(f.Cause) == m.ID {
 				c.Evidence = append(c.Evidence, f)
 				c.Seen = c.Seen || f.Severity != hostprep.Note
 			}

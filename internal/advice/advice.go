@@ -17,6 +17,9 @@ const (
 	NoMemory      // only missing memory or pages are in the way
 )
 
+// Cause names a row of the table in package explain.
+type Cause string
+
 // Error says what failed, why, and what to do. What names the object
 // ("starting web1"); Why and Do are sentences without capital or full stop.
 // Do may be empty where no cure is known.
@@ -25,7 +28,9 @@ type Error struct {
 	Why  string
 	Do   string
 	Kind Kind
-	Err  error // the cause, for errors.Is and errors.As; not printed
+	// Cause is the row of vmhuge explain that this is, if there is one.
+	Cause Cause
+	Err   error // the cause, for errors.Is and errors.As; not printed
 }
 
 // New returns an Error without a cause.
