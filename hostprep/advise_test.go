@@ -36,7 +36,7 @@ func describedHosts(t *testing.T) []described {
 		archive, err := txtar.ParseFile(file)
 		must(t, err)
 		root := t.TempDir()
-		d := described{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), about: strings.TrimSpace(string(archive.Comment)), host: Host{hostfs.Root(root)}}
+		d := described{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), about: strings.TrimSpace(string(archive.Comment)), host: Host{Root: hostfs.Root(root)}}
 		autostart := false
 		for _, f := range archive.Files {
 			switch f.Name {

@@ -199,7 +199,7 @@ func allKinds(t *testing.T) map[ChangeKind]bool {
 }
 
 func testKind(t *testing.T, k kindCase) {
-	h := Host{"/"}
+	h := Host{Root: "/"}
 	j := Journal{Host: h}
 	// start returns a change whose From is there, and what it finds now.
 	start := func(t *testing.T) (dir string, c Change) {
@@ -349,7 +349,7 @@ func (j Journal) record(t *testing.T, c Change) {
 
 // A link in the place of the folder itself is not followed either.
 func TestChangeRefusesALink(t *testing.T) {
-	h := Host{"/"}
+	h := Host{Root: "/"}
 	dir := t.TempDir()
 	must(t, os.Mkdir(dir+"/real", 0o700))
 	must(t, os.Symlink(dir+"/real", dir+"/x"))
@@ -370,7 +370,7 @@ func TestChangeRefusesALink(t *testing.T) {
 // own, is taken back; one that holds anything else is not.
 func TestChangeTakesBackWhatLibvirtUsed(t *testing.T) {
 	needRoot(t)
-	h := Host{"/"}
+	h := Host{Root: "/"}
 	for left, gone := range map[string]bool{"": true, "libvirt/qemu": true, "libvirt/qemu/1-web1": false, "mine": false} {
 		c := Change{Kind: KindMkdir, Path: t.TempDir() + "/alice", To: "0700 1000:1000"}
 		must(t, c.Apply(h))

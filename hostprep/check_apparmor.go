@@ -51,7 +51,7 @@ var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
 
 // readIfThere reads a file; one that is not there is empty.
 func (h Host) readIfThere(path string) (string, error) {
-	text, err := h.Root.Read(path)
+	text, err := once(h, "text of "+path, func() (string, error) { return h.Root.Read(path) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"strings"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
 // pageSizeCheck asks whether processor and kernel have pages of each size that
 // is demanded.
 var pageSizeCheck = Check{"page-size", func(h Host, g Guest) ([]Finding, error) {
-	state, err := pool.Read(h.Root)
+	state, err := h.pools()
 	if err != nil {
 		return nil, err
 	}

@@ -258,7 +258,7 @@ func mountedWith(options string) string {
 
 // What a check could not read is a finding, whoever runs it.
 func TestRunSaysWhatItCouldNotTell(t *testing.T) {
-	verdict, ready, _ := Conclude(Run(Host{"/nowhere"}, takes(1)))
+	verdict, ready, _ := Conclude(Run(Host{Root: "/nowhere"}, takes(1)))
 	if verdict == Ready || ready {
 		t.Errorf("a host without files is %s, %t", verdict, ready)
 	}

@@ -14,7 +14,7 @@ import (
 
 // CouldMake is how many pages the kernel could add to a pool, after what the host
 // keeps: at least, with memory as it lies now, and at most, once the kernel has
-// moved and dropped what it can. Of pages that are larger than what the buddy
+// moved and dropped all that it can. Of pages that are larger than what the buddy
 // allocator has in one piece, as those of 1 GiB, none is sure now: the kernel
 // looks for a range that it can empty.
 type CouldMake struct {
@@ -31,8 +31,9 @@ type Growth struct {
 
 type nodeGrowth struct {
 	CouldMake
-	node int
-	size pages.Size
+	node   int
+	size   pages.Size
+	pooled int64 // the memory of the node's pools, in pages of this size
 }
 
 // Growth looks at the host's free memory. The host keeps reserve bytes of
@@ -40,9 +41,13 @@ type nodeGrowth struct {
 // has them.
 //
 // Sources: the buddy allocator's free blocks in /proc/buddyinfo, less what
-// /proc/zoneinfo keeps of each zone and what /proc/pagetypeinfo, root's alone to
-// read, shows as set apart.
+// /proc/zoneinfo keeps of each zone; and from /proc/pagetypeinfo, which is root's
+// alone to read, what is set apart, and what lies among memory that can't move.
 func (h Host) Growth(headroomKiB, reserve int64) (Growth, error) {
+	return once(h, fmt.Sprint("growth ", headroomKiB, reserve), func() (Growth, error) { return h.readGrowth(headroomKiB, reserve) })
+}
+
+func (h Host) readGrowth(headroomKiB, reserve int64) (Growth, error) {
 	growth, limits, err := h.most(headroomKiB, reserve)
 	if err != nil {
 		return growth, err
@@ -62,6 +67,9 @@ func (h Host) Growth(headroomKiB, reserve int64) (Growth, error) {
 				n.Now += l.blocks(zones, types, n.size, growth.small)
 			}
 		}
+		if len(types) > 0 {
+			n.Compacted = max(0, min(n.Compacted, movable(types, n.node, n.size, growth.small)-n.pooled))
+		}
 		n.Now = min(n.Now, n.Compacted)
 	}
 	return growth, nil
@@ -71,7 +79,7 @@ func (h Host) Growth(headroomKiB, reserve int64) (Growth, error) {
 // its free blocks under a lock.
 func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
 	growth := Growth{headroom: headroomKiB * pages.KiB}
-	state, err := pool.Read(h.Root)
+	state, err := h.pools()
 	if err != nil {
 		return growth, nil, err
 	}
@@ -91,6 +99,11 @@ func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
 			continue
 		}
 		one := nodeGrowth{node: p.Node, size: p.Size}
+		for _, other := range state.Pools {
+			if other.Node == p.Node {
+				one.pooled += other.Total * int64(other.Size) / int64(p.Size)
+			}
+		}
 		for _, l := range limits {
 			if l.Node == p.Node {
 				one.Compacted += l.ranges(p.Size, growth.small)
@@ -104,6 +117,15 @@ func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
 		growth.nodes = append(growth.nodes, one)
 	}
 	return growth, limits, err
+}
+
+// foresee is the Growth for a guest, or its cheap part.
+func (h Host) foresee(g Guest, whole bool) (Growth, error) {
+	if whole {
+		return h.Growth(g.HeadroomKiB, g.Reserve)
+	}
+	growth, _, err := h.most(g.HeadroomKiB, g.Reserve)
+	return growth, err
 }
 
 // On is what some nodes, nil: all, could make of a size.
@@ -153,10 +175,27 @@ func (l ZoneLimits) blocks(zones []Zone, types []PageType, size, small pages.Siz
 	}
 	for _, t := range types { // counted above as well
 		if t.Node == l.Node && t.Zone == l.Name && (t.Type == "HighAtomic" || t.Type == "Isolate") {
-			n -= blocksFrom(t.Blocks, order)
+			n -= blocksFrom(t.Free, order)
 		}
 	}
 	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))
+}
+
+// movable is how many pages of a size a node has in pageblocks of types that can
+// be emptied, and free in those of others. A page that can't move, as one of the
+// kernel's own, spoils its block; the kernel marks a block by what it holds most.
+func movable(types []PageType, node int, size, small pages.Size) int64 {
+	var n int64
+	for _, t := range types {
+		switch {
+		case t.Node != node:
+		case t.Type == "Movable" || t.Type == "Reclaimable" || t.Type == "CMA":
+			n += t.Pages * int64(small) / int64(size)
+		default:
+			n += blocksFrom(t.Free, bits.Len64(uint64(size/small))-1)
+		}
+	}
+	return n
 }
 
 // ranges is how many pages of a size a zone could hold, were it empty. One lies

@@ -75,7 +75,7 @@ denials warning no-access: SELinux has denied qemu-kvm (process 1681) "read writ
 // The real kernel's log is read to its end, and no further.
 func TestKmsg(t *testing.T) {
 	needRoot(t)
-	if _, err := (Host{"/"}).readKmsg(); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+	if _, err := (Host{Root: "/"}).readKmsg(); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		t.Error(err)
 	}
 }

@@ -75,7 +75,7 @@ func TestFactsOfFixtures(t *testing.T) {
 
 // The machine's own files are read by the same methods.
 func TestFactsOfThisHost(t *testing.T) {
-	h := Host{hostfs.Root("/")}
+	h := Host{Root: hostfs.Root("/")}
 	mem, err := h.Meminfo()
 	if err != nil || mem.Total <= 0 || mem.Available <= 0 || mem.HugePageSize <= 0 {
 		t.Errorf("memory is %+v, %v", mem, err)
@@ -128,7 +128,7 @@ func TestMounts(t *testing.T) {
 			{Point: "/dev/hugepages", Size: pages.Size2MiB, Mode: 0o755},
 			{Point: "/dev/hugepages1G", Size: pages.Size1GiB, Mode: 0o755}}},
 	} {
-		h := Host{hostfs.Root(t.TempDir())}
+		h := Host{Root: hostfs.Root(t.TempDir())}
 		writeFile(t, h.Root.Path("proc/self/mountinfo"), rootMounts+test.lines+"\n")
 		writeFile(t, h.Root.Path("proc/meminfo"), "MemTotal: 1 kB\nHugepagesize: 2048 kB\n")
 		got, err := h.Mounts()
@@ -191,7 +191,7 @@ func TestDefaultPageSize(t *testing.T) {
 		{two + big, `hugetlbfs_mount = "/dev/hugepages1G/alice"`, pages.Size1GiB},
 		{two + big, `hugetlbfs_mount = []`, pages.Size2MiB},
 	} {
-		h := Host{hostfs.Root(t.TempDir())}
+		h := Host{Root: hostfs.Root(t.TempDir())}
 		writeFile(t, h.Root.Path("proc/self/mountinfo"), rootMounts+test.mounts)
 		writeFile(t, h.Root.Path("proc/meminfo"), "MemTotal: 1 kB\nHugepagesize: 2048 kB\n")
 		writeFile(t, h.Root.Path("etc/libvirt/qemu.conf"), test.conf)

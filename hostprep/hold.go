@@ -12,6 +12,9 @@ import (
 // HoldOptions is how hard Hold tries.
 type HoldOptions struct {
 	Reserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
+	// Foresee refuses what compaction could not give either, without trying. The
+	// look takes a lock of the kernel's, on a large host for milliseconds.
+	Foresee bool
 	Effort  pool.Effort
 	// Beside is what guests will take that shall have their pages as well.
 	Beside []pool.Pending
@@ -45,7 +48,7 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		}
 		o.Effort.Reserve = guest.Reserve
 		short := exceeds(needs, guest)
-		if growth, _, err := h.most(guest.HeadroomKiB, guest.Reserve); short == nil && err == nil {
+		if growth, err := h.foresee(guest, o.Foresee); short == nil && err == nil {
 			short = growth.exceeds(needs)
 		}
 		if short == nil && tries == 6 {
@@ -125,7 +128,7 @@ func exceeds(needs []pool.Need, guest Guest) *pool.Short {
 // Headroom is how many KiB the pools may still grow when the host keeps reserve
 // bytes of ordinary memory; 0: the rule's, which is returned.
 func (h Host) Headroom(reserve int64) (headroomKiB, kept int64, err error) {
-	state, err := pool.Read(h.Root)
+	state, err := h.pools()
 	if err != nil {
 		return 0, 0, err
 	}

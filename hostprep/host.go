@@ -4,12 +4,17 @@ package hostprep
 
 import (
 	"path/filepath"
+	"sync"
 
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
 )
 
 // Host is one host, seen through its files.
-type Host struct{ Root hostfs.Root }
+type Host struct {
+	Root hostfs.Root
+	seen *sync.Map // see Remember
+}
 
 // real says that the files are the running kernel's own, which can be asked
 // what a fixture tree can not.
@@ -24,4 +29,21 @@ func (h Host) resolve(path string) string {
 		}
 	}
 	return filepath.Clean(path)
+}
+
+// pools reads every pool.
+func (h Host) pools() (pool.State, error) {
+	return once(h, "pools", func() (pool.State, error) { return pool.Read(h.Root) })
+}
+
+// Pending is what other guests that are starting will yet take.
+func (h Host) Pending(uuid string) ([]pool.Pending, error) {
+	all, err := once(h, "pending", func() (map[string][]pool.Pending, error) { return pool.ReadPendings(h.Root) })
+	var others []pool.Pending
+	for of, pending := range all {
+		if of != uuid {
+			others = append(others, pending...)
+		}
+	}
+	return others, err
 }

@@ -65,7 +65,7 @@ func fixture(t *testing.T, name, edits string) Host {
 			must(t, unix.Chmod(filepath.Join(root, path), mode))
 		}
 	}
-	return Host{hostfs.Root(root)}
+	return Host{Root: hostfs.Root(root)}
 }
 
 func unpackPools(t *testing.T, root, lines string) {

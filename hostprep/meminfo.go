@@ -18,7 +18,9 @@ type Meminfo struct {
 }
 
 // Meminfo reads /proc/meminfo.
-func (h Host) Meminfo() (Meminfo, error) {
+func (h Host) Meminfo() (Meminfo, error) { return once(h, "meminfo", h.meminfo) }
+
+func (h Host) meminfo() (Meminfo, error) {
 	text, err := h.Root.Read("proc", "meminfo")
 	if err != nil {
 		return Meminfo{}, err

@@ -118,7 +118,9 @@ type mountLine struct {
 	options    []string // of the file system
 }
 
-func (h Host) mountTable() ([]mountLine, error) {
+func (h Host) mountTable() ([]mountLine, error) { return once(h, "mounts", h.readMountTable) }
+
+func (h Host) readMountTable() ([]mountLine, error) {
 	text, err := h.Root.Read("proc", "self", "mountinfo")
 	if err != nil {
 		return nil, err

@@ -19,7 +19,9 @@ type Node struct {
 
 // Nodes reads the nodes that are online. A kernel without NUMA has none in
 // its files; its memory counts as node 0, as libvirt has it.
-func (h Host) Nodes() ([]Node, error) {
+func (h Host) Nodes() ([]Node, error) { return once(h, "nodes", h.readNodes) }
+
+func (h Host) readNodes() ([]Node, error) {
 	dir := []string{"sys", "devices", "system", "node"}
 	list, err := h.Root.Read(append(dir, "online")...)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -27,6 +27,10 @@ func (h Host) QEMUConf(path string) (QEMUConf, error) {
 	if path == "" {
 		path = qemuConfPath
 	}
+	return once(h, path, func() (QEMUConf, error) { return h.readQEMUConf(path) })
+}
+
+func (h Host) readQEMUConf(path string) (QEMUConf, error) {
 	text, err := h.Root.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return QEMUConf{}, nil

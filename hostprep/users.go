@@ -45,6 +45,10 @@ var (
 // number; a + says that it is a number. group, if not "", is added and comes
 // first. What is in no file is asked of the name services (LDAP and the like).
 func (h Host) user(name, group string) (User, error) {
+	return once(h, "user "+name+":"+group, func() (User, error) { return h.findUser(name, group) })
+}
+
+func (h Host) findUser(name, group string) (User, error) {
 	users, groups, err := h.accounts()
 	if err != nil {
 		return User{}, err

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -129,4 +130,40 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	b.Cleanup(func() { _ = addPages(scratch, 0, size2M, -32) })
 	compare(b, []string{"check", name}, []string{"virsh", "-c", "qemu:///system", "dominfo", name}, after)
+}
+
+// BenchmarkCheckMany checks so many defined domains in one run. It needs no
+// pages: that they are missing is what it finds.
+func BenchmarkCheckMany(b *testing.B) {
+	const most = 500
+	var names []string
+	for i := range most {
+		g := guest{name: fmt.Sprintf("vmhuge-bench-check-%d", i), backing: pages2M}
+		dom, err := libvirtd.conn.DomainDefineXML(g.xml())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = dom.Undefine() })
+		names = append(names, g.name)
+	}
+	for _, n := range []int{1, 100, most} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var milliseconds, processor []float64
+			for b.Loop() {
+				for range pairs {
+					began := time.Now()
+					cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), append([]string{"check"}, names[:n]...)...)
+					out, err := cmd.CombinedOutput()
+					milliseconds = append(milliseconds, time.Since(began).Seconds()*1000)
+					processor = append(processor, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()*1000)
+					if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 4) {
+						b.Fatalf("%v\n%s", err, out)
+					}
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(milliseconds), "ms")
+			b.ReportMetric(median(processor), "cpu-ms")
+		})
+	}
 }

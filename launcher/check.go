@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -70,7 +69,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
 			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
 	}
-	if saved, err := d.HasManagedSaveImage(0); err == nil && saved {
+	if l.saved(d) {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "managed-save", Severity: hostprep.Warning,
 			Have: "a saved state, which starts with the XML it was saved with",
 			Need: "a cold start for the definition to count",
@@ -127,13 +126,10 @@ func forRoot(findings []hostprep.Finding) {
 // guest gathers what the checks must know of a domain.
 func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve int64) (hostprep.Guest, error) {
 	guest := hostprep.Guest{Demand: demand, BaseDir: l.baseDir, Session: l.session, UID: os.Getuid(),
-		Conf: l.conf, DefaultSize: openSize, RunningIDs: []int{}}
-	ids, err := l.conn.ListDomains()
-	if err != nil {
-		return guest, refused(err, "listing the running domains")
-	}
-	for _, id := range ids {
-		guest.RunningIDs = append(guest.RunningIDs, int(id))
+		Conf: l.conf, DefaultSize: openSize}
+	var err error
+	if guest.RunningIDs, err = l.runningIDs(); err != nil {
+		return guest, err
 	}
 	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.HostNodes != "" }) {
 		if guest.Libvirt, err = l.conn.GetLibVersion(); err != nil {
@@ -143,7 +139,7 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 			return guest, refused(err, "asking for QEMU's version")
 		}
 	}
-	if guest.Pending, err = pool.ReadPending(l.host.Root, d.uuid); err != nil {
+	if guest.Pending, err = l.host.Pending(d.uuid); err != nil {
 		return guest, err
 	}
 	if guest.Traits, err = xml.Traits(d.xml); err != nil {

@@ -29,6 +29,8 @@ type Launcher struct {
 	conf    string // the driver's qemu.conf; "": the system driver's
 	baseDir string // of the driver, below each hugetlbfs mount
 
+	survey *survey // nil: libvirt is asked of each domain by itself
+
 	// Notices are sentences about what was left behind by others and set right.
 	Notices []string
 }

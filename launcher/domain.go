@@ -65,6 +65,9 @@ func (l *Launcher) find(name string) (*domain, error) {
 }
 
 func (l *Launcher) lookup(name string) (*libvirt.Domain, error) {
+	if dom := l.survey.lookup(name); dom != nil {
+		return dom, nil
+	}
 	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
 		if dom, err := l.conn.LookupDomainById(uint32(id)); err == nil {
 			return dom, nil
@@ -89,13 +92,17 @@ func (l *Launcher) read(dom *libvirt.Domain) (*domain, error) {
 	if d.uuid, err = dom.GetUUIDString(); err != nil {
 		return nil, refused(err, d.name)
 	}
-	state, _, err := dom.GetState()
-	if err != nil {
+	if l.survey != nil {
+		d.persistent = l.survey.persistent[d.uuid]
+	} else if d.persistent, err = dom.IsPersistent(); err != nil {
 		return nil, refused(err, d.name)
 	}
-	d.state = stateOf(state)
-	if d.persistent, err = dom.IsPersistent(); err != nil {
-		return nil, refused(err, d.name)
+	if d.state = ShutOff; l.survey == nil || !l.survey.shutOff[d.uuid] {
+		state, _, err := dom.GetState()
+		if err != nil {
+			return nil, refused(err, d.name)
+		}
+		d.state = stateOf(state)
 	}
 	if d.xml, err = d.definition(); err != nil {
 		return nil, err

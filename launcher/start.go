@@ -160,7 +160,7 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	if o.NoPrepare {
 		return false, nil
 	}
-	hold := hostprep.HoldOptions{Reserve: o.HostReserve, Effort: pool.Effort{DropCaches: o.DropCaches}}
+	hold := hostprep.HoldOptions{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{DropCaches: o.DropCaches}}
 	hold.Effort.Progress = o.Progress
 	changed, refusal, err := l.host.Hold(ctx, ledger, d.uuid, guest, hold)
 	r.Changed = append(r.Changed, changed...)

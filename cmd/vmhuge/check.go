@@ -44,6 +44,11 @@ then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone
 					p.say("there are no domains")
 				}
 			}
+			if len(names) > 1 {
+				if err := l.Survey(); err != nil {
+					return err
+				}
+			}
 			return each(p, names, l.Check, p.showReport, codeOfReport)
 		},
 	}

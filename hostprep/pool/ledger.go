@@ -142,6 +142,19 @@ func ReadPending(root hostfs.Root, except string) ([]Pending, error) {
 	return pendingOf(root, claims, except), err
 }
 
+// ReadPendings is ReadPending for all guests at once: what each will yet take,
+// by its UUID.
+func ReadPendings(root hostfs.Root) (map[string][]Pending, error) {
+	claims, err := ReadClaims(root)
+	all := map[string][]Pending{}
+	for _, c := range claims {
+		if pending := pendingOf(root, []Claim{c}, ""); len(pending) > 0 {
+			all[c.UUID] = pending
+		}
+	}
+	return all, err
+}
+
 // Pending is what guests that are starting will yet take, but for one guest.
 func (l *Ledger) Pending(except string) []Pending { return pendingOf(l.root, l.claims, except) }
 

@@ -1,0 +1,24 @@
+package hostprep
+
+import "sync"
+
+// Remember returns the host as one that reads a file once, for a run that looks
+// at many domains: each is told of the same moment. Who changes the host looks
+// anew.
+func (h Host) Remember() Host {
+	h.seen = &sync.Map{}
+	return h
+}
+
+// once reads what a run needs for each domain, the first time if the host
+// remembers.
+func once[T any](h Host, what string, read func() (T, error)) (T, error) {
+	if h.seen == nil {
+		return read()
+	}
+	known, ok := h.seen.Load(what)
+	if !ok {
+		known, _ = h.seen.LoadOrStore(what, sync.OnceValues(read))
+	}
+	return known.(func() (T, error))()
+}
