@@ -167,7 +167,7 @@ func definition() []Row {
 	}, {
 		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi device or acpi disabled"},
 		Cause: "memory devices need ACPI",
-		Do:    "virsh edit DOMAIN: add <acpi/> to <features>",
+		Check: "domain", Do: "virsh edit DOMAIN: add <acpi/> to <features>",
 	}}
 }
 

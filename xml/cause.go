@@ -16,4 +16,5 @@ const (
 	unaligned          advice.Cause = "unaligned"
 	virtioMemBlock     advice.Cause = "virtio-mem-block"
 	pageSizeMissing    advice.Cause = "page-size-missing"
+	dimmWithoutACPI    advice.Cause = "dimm-without-acpi"
 )

@@ -222,6 +222,8 @@ func (b backend) refused(dom *domain, strict bool) error {
 	}
 	size := b.kib * pages.KiB
 	switch {
+	case b.kind == pages.DIMM && dom.ACPI == nil && dom.OSType != nil && slices.Contains([]string{"x86_64", "i686", "aarch64"}, dom.OSType.Arch):
+		return b.refusal(dom, dimmWithoutACPI, "add <acpi/> to <features>", "memory devices need ACPI")
 	case b.page < smallPage || b.page&(b.page-1) != 0:
 		return b.refusal(dom, pageSizeMissing, "take 2 MiB or 1 GiB", "no kernel has huge pages of %s", b.page)
 	case b.block > 0 && b.block*pages.KiB < int64(b.page):

@@ -18,6 +18,13 @@ type domain struct {
 	CPUTune       *libvirtxml.DomainCPUTune       `xml:"cputune"`
 	Resource      *libvirtxml.DomainResource      `xml:"resource"`
 	NUMATune      *libvirtxml.DomainNUMATune      `xml:"numatune"`
+	ACPI          *libvirtxml.DomainFeature       `xml:"features>acpi"`
+	OSType        *osType                         `xml:"os>type"`
 	Cells         []libvirtxml.DomainCell         `xml:"cpu>numa>cell"`
 	Memorydevs    []libvirtxml.DomainMemorydev    `xml:"devices>memory"`
+}
+
+// osType is the machine that QEMU makes.
+type osType struct {
+	Arch string `xml:"arch,attr"`
 }

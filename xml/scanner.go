@@ -36,6 +36,7 @@ var matters = map[string]bool{
 	"memoryBacking/source": once, "memoryBacking/allocation": once, "memoryBacking/locked": many, "memoryBacking/access": once,
 	"vcpu": once, "numatune": once, "numatune/memory": once, "numatune/memnode": many,
 	"cputune": many, "cputune/emulatorpin": many, "resource": many, "resource/partition": many,
+	"os": many, "os/type": many, "features": many, "features/acpi": many,
 	"cpu": once, "cpu/numa": once, "cpu/numa/cell": many,
 	"devices": many, "devices/memory": many,
 	"devices/memory/source": once, "devices/memory/source/pagesize": once, "devices/memory/source/nodemask": once,
