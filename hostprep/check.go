@@ -98,6 +98,8 @@ type Guest struct {
 	Traits pages.Traits
 
 	driver func() (driver, error) // that a Run has looked at
+	// kept is what min_size= of its mounts keeps for it of what is reserved.
+	kept map[pages.Size]int64
 }
 
 // Check is one question about the host. Detect never writes. A bad host is a

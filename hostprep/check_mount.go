@@ -162,14 +162,15 @@ func (h Host) noMount(g Guest, d driver, size pages.Size) (Finding, error) {
 	if err != nil {
 		return f, err
 	}
-	if base != nil || slices.ContainsFunc(d.hidden, func(m Mount) bool { return m.Size == size }) {
+	known := base != nil || slices.Contains(g.KnownSizes, size)
+	if known || slices.ContainsFunc(d.hidden, func(m Mount) bool { return m.Size == size }) {
 		f.Cause = MountVanished
 	}
 	daemon, err := d.daemon()
 	if err != nil {
 		return f, err
 	}
-	if daemon == nil || listed != nil || base != nil {
+	if daemon == nil || listed != nil || known {
 		f.mend(changes...)
 		return f, nil
 	}
@@ -230,7 +231,6 @@ func (h Host) freeOn(m Mount) (free int64, limited bool) {
 
 // inodesOn counts what is on a mount, its root included, and which of
 // libvirt's folders are yet to be made. statfs tells inodes only with size=.
-// Files of running guests have no name any more and are not seen.
 func (h Host) inodesOn(m Mount, baseDir string) (inodes, missing int64, err error) {
 	err = filepath.WalkDir(h.Root.Path(m.Point), func(string, fs.DirEntry, error) error {
 		inodes++
@@ -239,6 +239,11 @@ func (h Host) inodesOn(m Mount, baseDir string) (inodes, missing int64, err erro
 	if err != nil {
 		return 0, 0, err
 	}
+	use, err := h.useOf(m)
+	if err != nil {
+		return 0, 0, err
+	}
+	inodes += use.files
 	dir := m.Point
 	for _, name := range strings.Split(baseDir, "/") {
 		dir = path.Join(dir, name)

@@ -29,6 +29,8 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.kept = h.keptFor(g)
+	own, _ := h.usedMounts(g)
 	needs := Shortfall(state, g)
 	can := canGrow(nodes, needs, g)
 	growth, growthErr := Growth{}, error(nil)
@@ -41,15 +43,13 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	for _, l := range limits(state, g) {
 		f := l.judge()
 		for _, m := range mounts {
-			// Of what is reserved, min_size= keeps that much for files on the mount. Of
-			// the guest's own mount, nobody can tell how much of it is left.
-			if f.Severity == Blocker && l.nodes == nil && m.Size == l.size && m.MinSize > 0 &&
-				l.least <= l.could()+min(l.reserved, m.MinSize/int64(m.Size)) {
+			// Of what is reserved, min_size= keeps that much for files on the mount.
+			others := m.MinSize / max(1, int64(m.Size))
+			if slices.ContainsFunc(own, func(o Mount) bool { return within(o.Point, m.Point) }) {
+				others -= g.kept[m.Size]
+			}
+			if f.Severity == Blocker && l.nodes == nil && m.Size == l.size && others > 0 && l.least <= l.could()+min(l.reserved, others) {
 				f.Cause = MinSize
-				own, err := h.usedMounts(g)
-				if err != nil || slices.ContainsFunc(own, func(o Mount) bool { return within(o.Point, m.Point) }) {
-					f.Severity, f.Verdict = Warning, Unknown
-				}
 				f.Have += fmt.Sprintf(", some perhaps for guests on %s (min_size=%d)", m.Point, m.MinSize)
 			}
 		}
@@ -172,7 +172,7 @@ func limits(state pool.State, g Guest) []limit {
 				whole.promised += p.Unmapped
 			}
 		}
-		whole.sure = whole.free - whole.reserved - whole.promised
+		whole.sure = whole.free - whole.reserved - whole.promised + g.kept[size]
 		sets := []limit{whole}
 		add := func(l limit) {
 			for _, node := range l.nodes {

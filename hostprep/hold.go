@@ -26,6 +26,7 @@ type HoldOptions struct {
 // start, and nothing was kept.
 func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest Guest, o HoldOptions) ([]Change, *Finding, error) {
 	var changed []Change
+	guest.kept = h.keptFor(guest)
 	// Look, fix, look again: somebody else may have taken pages meanwhile.
 	for tries := 0; ; tries++ {
 		state, pending, err := h.poolsNow(ledger, uuid)
