@@ -36,4 +36,5 @@ const (
 	NodeShort          Cause = "node-short"
 	CgroupReserved     Cause = "cgroup-reserved"
 	CgroupUsed         Cause = "cgroup-used"
+	ForeignHook        Cause = "hook-refused"
 )

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vmhuge/internal/pages"
 )
@@ -214,5 +215,37 @@ func TestDomainLog(t *testing.T) {
 	}
 	if _, _, err := h.DomainLog(DomainLogDir, "none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
+	}
+}
+
+// A start before libvirtd's, and one after it; then one that libvirt stopped
+// before it had a command line.
+const threeStarts = `2026-11-21 15:00:00.100+0000: starting up libvirt version: 9.0.0, package: 9.0.0-4+deb12u2 (Debian), qemu version: 7.2.22
+-object '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"/var/lib/libvirt/qemu/domain-900-web1/master-key.aes"}' \
+2026-11-21 15:10:00.000+0000: shutting down, reason=destroyed
+2026-11-21 17:46:24.495+0200: starting up libvirt version: 9.0.0, package: 9.0.0-4+deb12u2 (Debian), qemu version: 7.2.22
+-object '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"/var/lib/libvirt/qemu/domain-7-web1/master-key.aes"}' \
+2026-11-21T15:46:24.866227Z qemu-system-x86_64: unable to map backing store for guest RAM: Cannot allocate memory
+2026-11-21 15:50:00.000+0000: starting up libvirt version: 9.0.0
+`
+
+func TestIDSince(t *testing.T) {
+	for name, row := range map[string]struct {
+		log, since string
+		want       int
+	}{
+		"before":    {threeStarts, "2026-11-21T14:00:00Z", 900},
+		"between":   {threeStarts, "2026-11-21T15:30:00Z", 7},
+		"after":     {threeStarts, "2026-11-21T15:48:00Z", 0},
+		"cut off":   {threeStarts[300:], "2026-11-21T14:00:00Z", 7},
+		"same time": {threeStarts, "2026-11-21T15:46:25Z", 7},
+	} {
+		since, err := time.Parse(time.RFC3339, row.since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := idSince(row.log, since); got != row.want {
+			t.Errorf("%s: %d, want %d", name, got, row.want)
+		}
 	}
 }

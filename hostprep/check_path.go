@@ -93,6 +93,9 @@ func JoinChanges(changes []Change) string {
 // with those that it makes. A crash leaves them, and another user= in qemu.conf
 // makes them wrong.
 func (h Host) staleDirs(g Guest, base string, user User) ([]Finding, error) {
+	if g.ID == 0 && g.RunningIDs == nil {
+		return nil, nil
+	}
 	entries, err := os.ReadDir(h.Root.Path(base))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -101,18 +104,24 @@ func (h Host) staleDirs(g Guest, base string, user User) ([]Finding, error) {
 		return nil, err
 	}
 	var findings []Finding
+	last := -1
 	for _, e := range entries {
 		id, isOurs := strings.CutSuffix(e.Name(), "-"+shortName(g.Demand.Domain))
 		n, err := strconv.Atoi(id)
-		if !isOurs || err != nil || !g.mayGet(n) || user.UID == 0 {
+		if !isOurs || err != nil || user.UID == 0 {
 			continue
+		}
+		if last < 0 {
+			if last, err = h.lastID(g); err != nil {
+				return findings, err
+			}
 		}
 		dir := path.Join(base, e.Name())
 		st, err := h.lstat(dir)
 		if err != nil {
 			return findings, err
 		}
-		if st == nil || !isDir(st) || st.Uid == uint32(user.UID) {
+		if n <= last || g.ID != 0 && n != g.ID || st == nil || !isDir(st) || st.Uid == uint32(user.UID) {
 			continue
 		}
 		f := Finding{
@@ -120,19 +129,48 @@ func (h Host) staleDirs(g Guest, base string, user User) ([]Finding, error) {
 			Have: fmt.Sprintf("%s is left from an earlier start and is %s", dir, ownerText(st)),
 			Need: "no folder there, or one of " + user.Name,
 		}
+		if n > last+1 {
+			f.Severity, f.Verdict = Warning, ""
+			f.Have += fmt.Sprintf("; it is in the way of start %d since libvirtd started", n)
+		}
 		f.mend(Change{Kind: KindRmdir, Path: dir, From: ownerText(st)})
 		findings = append(findings, f)
 	}
 	return findings, nil
 }
 
-// mayGet says whether the guest's next start may get an id. libvirt counts
-// upward, from 1 or from the highest id that runs when it starts.
-func (g Guest) mayGet(id int) bool {
-	if g.ID != 0 || g.RunningIDs == nil {
-		return id == g.ID
+// lastID returns the highest id that libvirt has given to a guest. It counts
+// upward, from the highest id that runs when it starts; what it has counted
+// since then stands in the guests' logs. In the hook the next id is known.
+func (h Host) lastID(g Guest) (int, error) {
+	if g.ID != 0 {
+		return g.ID - 1, nil
 	}
-	return len(g.RunningIDs) == 0 || id > slices.Max(g.RunningIDs)
+	last := 0
+	if len(g.RunningIDs) > 0 {
+		last = slices.Max(g.RunningIDs)
+	}
+	if !g.system() {
+		return last, nil
+	}
+	daemon, err := h.Daemon()
+	if err != nil || daemon == nil {
+		return last, err
+	}
+	logs, err := os.ReadDir(h.Root.Path(DomainLogDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return last, nil
+	}
+	for _, e := range logs {
+		info, infoErr := e.Info()
+		if infoErr != nil || !strings.HasSuffix(e.Name(), ".log") || info.ModTime().Before(daemon.Started) {
+			continue
+		}
+		if text, err := h.readTail(DomainLogDir, e.Name()); err == nil {
+			last = max(last, idSince(text, daemon.Started))
+		}
+	}
+	return last, err
 }
 
 // shortName is what libvirt makes of a domain's name in paths: its first 20

@@ -13,7 +13,7 @@ import (
 func Checks() []Check {
 	return []Check{
 		pageSizeCheck, kvmCheck, lockedCheck, numadCheck, emulatorPinCheck, appArmorCheck, qemuConfCheck,
-		mountCheck, pathCheck, cgroupCheck, poolCheck, thpCheck,
+		mountCheck, pathCheck, cgroupCheck, poolCheck, thpCheck, hooksCheck,
 	}
 }
 

@@ -133,11 +133,13 @@ path blocker no-access fixable: /dev/hugepages/libvirt/qemu is 0611 64055:0 [chm
 			return errors.Join(noBase(root), os.Symlink("/tmp", root+"/dev/hugepages/libvirt"))
 		}, guest: takes(1), verdict: NoAccess, want: `
 path blocker no-access: /dev/hugepages/libvirt is no folder`},
-		{name: "left by a crash", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n", guest: takes(1), verdict: NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/7-web1 is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/7-web1 (was 0700 0:0)]`},
-		{name: "left by a crash, long name", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-äbcdefghijklmnopqrst/ 0700 0:0\n",
+		{name: "left by a crash", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-web1/ 0700 0:0\n", guest: takes(1), verdict: NoAccess, fixable: true, want: `
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-web1 is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-web1 (was 0700 0:0)]`},
+		{name: "left by a crash, long name", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst/ 0700 0:0\n",
 			guest: guest(func(g *Guest) { g.Demand.Domain = "äbcdefghijklmnopqrstuvw" }), verdict: NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/7-äbcdefghijklmnopqrst is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/7-äbcdefghijklmnopqrst (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst (was 0700 0:0)]`},
+		{name: "left by a crash, for a later start", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n", guest: takes(1), verdict: Ready, fixable: true, want: `
+path warning  fixable: /dev/hugepages/libvirt/qemu/7-web1 is left from an earlier start and is 0700 0:0; it is in the way of start 7 since libvirtd started [rmdir /dev/hugepages/libvirt/qemu/7-web1 (was 0700 0:0)]`},
 		{name: "folders that harm nobody", edit: `-- modes --
 dev/hugepages/libvirt/qemu/3-web1/ 0700 1000:1000
 dev/hugepages/libvirt/qemu/2-web1/ 0700 1000:1000
@@ -148,6 +150,10 @@ dev/hugepages/libvirt/qemu/x-web1/ 0700 0:0
 		{name: "in the hook only the start's own id counts", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\ndev/hugepages/libvirt/qemu/8-web1/ 0700 0:0\n",
 			guest: guest(func(g *Guest) { g.ID, g.RunningIDs = 8, nil }), verdict: NoAccess, fixable: true, want: `
 path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/8-web1 (was 0700 0:0)]`},
+
+		{name: "a hook of somebody else", edit: "-- etc/libvirt/hooks/qemu.d/10-mine --\n#!/bin/sh\n-- modes --\netc/libvirt/hooks/qemu.d/10-mine 0755 0:0\n", guest: takes(1), verdict: Ready, fixable: true, want: `
+hook note : libvirt runs /etc/libvirt/hooks/qemu.d/10-mine before the start`},
+		{name: "a file that is no hook", edit: "-- etc/libvirt/hooks/qemu.d/10-mine --\n#!/bin/sh\n-- modes --\netc/libvirt/hooks/qemu.d/10-mine 0644 0:0\n", guest: takes(1), verdict: Ready, fixable: true},
 
 		{name: "short", guest: takes(1201), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
@@ -160,8 +166,9 @@ pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1199 of th
 		{name: "reserved by min_size= of another mount", edit: "-- proc/self/mountinfo --\n" + rootMounts + "44 24 0:41 / /dev/hugepages rw - hugetlbfs hugetlbfs rw,pagesize=2M\n45 24 0:42 / /dev/other rw - hugetlbfs hugetlbfs rw,pagesize=2M,min_size=2097152000\n-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n",
 			guest: takes(1100), verdict: NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run, some perhaps for guests on /dev/other (min_size=2097152000)`},
-		{name: "reserved by min_size=", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: takes(1100), verdict: Unknown, fixable: true, want: `
-pool warning unknown fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run, some perhaps for guests on /dev/hugepages (min_size=2097152000)`},
+		{name: "kept by min_size= of its own mount", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: takes(1100), verdict: Ready, fixable: true},
+		{name: "kept by min_size= of its own mount, and short", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: takes(1201), verdict: NoMemory, fixable: true, want: `
+pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run`},
 		{name: "overcommit makes the rest", edit: "-- pools --\nall 2048 40 20 0 5 17\n0 2048 40 20 5\n", guest: takes(32), verdict: Ready, fixable: true, want: `
 pool note : 20 of 40 pages of 2 MiB are free`},
 		{name: "overcommit is not enough", edit: "-- pools --\nall 2048 40 20 0 5 16\n0 2048 40 20 5\n", guest: takes(32), verdict: NoMemory, fixable: true, want: `

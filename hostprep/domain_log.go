@@ -6,7 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,4 +64,29 @@ func (h Host) readTail(dir, name string) (string, error) {
 	}
 	text, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-logTail), logTail))
 	return string(text), err
+}
+
+// domainDir has a guest's id in it: /var/lib/libvirt/qemu/domain-7-web1.
+var domainDir = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`/domain-([0-9]{1,9})-`) })
+
+// idSince returns the highest id of a guest that was started since then, by its
+// log; 0: none was. Each start writes:
+//
+//	2026-11-21 15:46:24.495+0000: starting up libvirt version: 9.0.0, …
+//	…
+//	-object '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"/var/lib/libvirt/qemu/domain-7-web1/master-key.aes"}' \
+func idSince(log string, since time.Time) (id int) {
+	counts := false
+	for line := range strings.Lines(log) {
+		stamp, rest, ok := strings.Cut(line, ": ")
+		if ok && strings.HasPrefix(rest, "starting up libvirt") {
+			at, err := time.Parse("2006-01-02 15:04:05.999-0700", stamp)
+			counts = err == nil && !at.Before(since.Add(-time.Second)) // which is known to a second
+		}
+		if m := domainDir().FindStringSubmatch(line); counts && m != nil {
+			n, _ := strconv.Atoi(m[1])
+			id = max(id, n)
+		}
+	}
+	return id
 }
