@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
@@ -34,7 +35,13 @@ func (l *Launcher) Check(name string) (Report, error) {
 // host keeps reserve bytes of ordinary memory; 0: the rule's.
 func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
-	demand, openSize, err := l.demand(d)
+	doc, saved, err := l.next(d)
+	if err != nil {
+		r.Verdict = hostprep.Unknown
+		r.Findings = []hostprep.Finding{{Check: "managed-save", Severity: hostprep.Warning, Have: err.Error()}}
+		return r
+	}
+	demand, openSize, err := l.demand(doc)
 	if err != nil {
 		r.Verdict = hostprep.BadDomain
 		f := hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Have: err.Error(), Verdict: hostprep.BadDomain,
@@ -53,25 +60,29 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 		return r
 	}
 	r.Findings = hostprep.Run(l.host, guest)
-	if l.knowsLateMount(d, r.Findings) {
+	if l.knowsMount(doc, r.Findings) {
 		for _, total := range r.Totals {
 			guest.KnownSizes = append(guest.KnownSizes, total.PageSize)
 		}
 		r.Findings = hostprep.Run(l.host, guest)
 	}
+	if len(guest.Pending) > 0 {
+		l.racing(r.Findings, guest)
+	}
+	l.leaveToHook(r.Findings)
 	if os.Geteuid() != 0 {
 		forRoot(r.Findings)
 	}
 	if f := l.unfilled(d, demand); f != nil {
 		r.Findings = append([]hostprep.Finding{*f}, r.Findings...)
 	}
-	if demand.Backing == pages.None {
+	if demand.Backing == pages.None && !saved {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
 			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
 	}
-	if l.saved(d) {
+	if saved {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "managed-save", Severity: hostprep.Warning,
-			Have: "a saved state, which starts with the XML it was saved with",
+			Have: "a saved state, which starts with the XML it was saved with: " + backingWord(demand.Backing),
 			Need: "a cold start for the definition to count",
 			Do:   "virsh managedsave-remove, or start it once and shut it down"})
 	}
@@ -79,17 +90,65 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	return r
 }
 
-// knowsLateMount says that libvirtd has a mount for the domain's pages after all,
-// though the one that is there is younger than the daemon: it was mounted anew in
-// an old one's place. That is not to be seen from outside, so libvirtd is asked
-// for QEMU's command line, in which the mount stands. It makes no change.
-func (l *Launcher) knowsLateMount(d *domain, findings []hostprep.Finding) bool {
-	late := slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.MountLate })
-	if !late {
+func backingWord(b pages.Backing) string {
+	if b == pages.None {
+		return "without huge pages"
+	}
+	return "on " + string(b)
+}
+
+// knowsMount says that libvirtd has a mount for the domain's pages after all,
+// though none is there, or a younger one than the daemon: in its place something
+// was mounted or unmounted since. That is not to be seen from outside, so libvirtd
+// is asked for QEMU's command line, in which the mount stands. It makes no change.
+func (l *Launcher) knowsMount(doc []byte, findings []hostprep.Finding) bool {
+	late := func(f hostprep.Finding) bool {
+		return f.Cause == hostprep.MountLate || f.Cause == hostprep.MountMissing && f.Restart
+	}
+	i := slices.IndexFunc(findings, late)
+	if i < 0 {
 		return false
 	}
-	_, err := l.conn.DomainXMLToNative("qemu-argv", string(d.xml), 0)
-	return err == nil
+	argv, err := l.conn.DomainXMLToNative("qemu-argv", string(doc), 0)
+	if err != nil || findings[i].Cause == hostprep.MountLate {
+		return err == nil
+	}
+	mount := findings[i].Changes[len(findings[i].Changes)-1] // that vmhuge would make
+	return strings.Contains(argv, mount.Path+"/"+l.baseDir+"/")
+}
+
+// racing softens what blocks only because other guests that are starting will
+// take pages: who comes first gets them.
+func (l *Launcher) racing(findings []hostprep.Finding, guest hostprep.Guest) {
+	guest.Pending = nil
+	if l.host.Short(guest) != nil {
+		return
+	}
+	for i := range findings {
+		if f := &findings[i]; f.Severity == hostprep.Blocker && f.Verdict == hostprep.NoMemory {
+			f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
+			f.Do += "; a start that comes before theirs takes them"
+		}
+	}
+}
+
+// leaveToHook makes a note of what vmhuge's own hook mends when the guest starts.
+func (l *Launcher) leaveToHook(findings []hostprep.Finding) {
+	mends := func(f hostprep.Finding) bool {
+		return f.Fixable && f.Severity != hostprep.Note && slices.Contains([]string{"pool", "mount", "path"}, f.Check)
+	}
+	if l.session || l.baseDir != "libvirt/qemu" || !slices.ContainsFunc(findings, mends) {
+		return
+	}
+	if hook, err := l.host.HookStatus(); err != nil || !hook.Ready {
+		return
+	}
+	for i := range findings {
+		if f := &findings[i]; mends(*f) {
+			f.Severity, f.Verdict = hostprep.Note, ""
+			f.Do = "nothing: vmhuge's hook does it when the guest starts"
+		}
+	}
 }
 
 // unfilled finds memory that does not fill its last page. QEMU before 9.1 maps

@@ -124,10 +124,23 @@ func (d *domain) definition() ([]byte, error) {
 	return []byte(text), nil
 }
 
-// demand reads what a start of a domain takes. openSize: the domain leaves the
-// page size to the host, which is looked at only then.
-func (l *Launcher) demand(d *domain) (demand pages.Demand, openSize bool, err error) {
-	demand, err = xml.Demand(d.xml, 0)
+// next reads the XML that the next start uses: that of the saved state where
+// there is one, whatever has been defined since.
+func (l *Launcher) next(d *domain) (doc []byte, saved bool, err error) {
+	if d.state.active() || !l.saved(d) {
+		return d.xml, false, nil
+	}
+	text, err := d.ManagedSaveGetXMLDesc(0)
+	if err != nil {
+		return nil, true, refused(err, "reading the saved state of "+d.name)
+	}
+	return []byte(text), true, nil
+}
+
+// demand reads what a start with that XML takes. openSize: it leaves the page
+// size to the host, which is looked at only then.
+func (l *Launcher) demand(doc []byte) (demand pages.Demand, openSize bool, err error) {
+	demand, err = xml.Demand(doc, 0)
 	openSize = slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 })
 	if err != nil || !openSize || !l.qemu || l.remote {
 		return demand, openSize, err
@@ -136,7 +149,7 @@ func (l *Launcher) demand(d *domain) (demand pages.Demand, openSize bool, err er
 	if err != nil {
 		return demand, openSize, err
 	}
-	demand, err = xml.Demand(d.xml, size)
+	demand, err = xml.Demand(doc, size)
 	return demand, openSize, err
 }
 
@@ -172,7 +185,7 @@ func (l *Launcher) Only() (string, error) {
 		if err != nil {
 			continue
 		}
-		if demand, _, err := l.demand(d); err == nil && demand.Backing != pages.None {
+		if demand, _, err := l.demand(d.xml); err == nil && demand.Backing != pages.None {
 			enabled = append(enabled, name)
 		}
 		_ = d.Free()

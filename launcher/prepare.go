@@ -26,7 +26,7 @@ func (l *Launcher) Autostart() ([]string, error) {
 			continue // it has just gone
 		}
 		auto, err := d.GetAutostart()
-		demand, _, derr := l.demand(d)
+		demand, _, derr := l.demand(d.xml)
 		if err == nil && auto && derr == nil && demand.Backing != pages.None {
 			names = append(names, name)
 		}
@@ -47,7 +47,7 @@ func (l *Launcher) Guest(name string, reserve int64) (guest hostprep.Guest, runn
 		return guest, false, err
 	}
 	defer d.Free()
-	demand, openSize, err := l.demand(d)
+	demand, openSize, err := l.demand(d.xml)
 	if err != nil {
 		return guest, false, advice.About(err, "%s", what)
 	}

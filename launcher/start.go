@@ -52,7 +52,11 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		return l.running(d, r)
 	}
 	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
-		return r, advice.New("starting "+d.name, "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first")
+		why, do := "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first"
+		if _, saved, _ := l.next(d); saved {
+			why, do = "it has a saved state from before, without huge pages", "virsh managedsave-remove "+d.name+", or start it with virsh and shut it down"
+		}
+		return r, advice.New("starting "+d.name, why, do)
 	}
 	// The ledger is root's. Who is not has pages that are there already, and
 	// the kernel lets only so many guests take them.
@@ -132,7 +136,11 @@ func (l *Launcher) mend(r *Report) error {
 // hold gets the pages for a domain and writes down that they are its own.
 // short: the host could not give them, and the report says why.
 func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOptions) (short bool, err error) {
-	demand, openSize, err := l.demand(d)
+	doc, _, err := l.next(d)
+	if err != nil {
+		return false, err
+	}
+	demand, openSize, err := l.demand(doc)
 	if err != nil {
 		return false, err
 	}
