@@ -63,6 +63,10 @@ chaos ROUNDS='200': deps
 plans SETS='30': deps
     PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run TestPlan ./integration
 
+# random hosts, of one node and of two, and random guests: check's verdict against the real start (as root)
+fuzz-hosts COUNT='300': deps
+    FUZZ_COUNT={{ COUNT }} go test -count=1 -timeout 120m -v -run TestFuzzHosts ./integration
+
 # write the expected output of the command line's tests and docs/ anew
 golden:
     go test ./cmd/... -update

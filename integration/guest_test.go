@@ -24,7 +24,9 @@ type guest struct {
 	backing string // what is in <memoryBacking>
 	more    string // further children of <domain>
 	devices string // further children of <devices>
-	boots   bool   // has the demo's kernel, and a console; needs 96 MiB to come up
+	noACPI  bool
+	kvm     bool
+	boots   bool // has the demo's kernel, and a console; needs 96 MiB to come up
 }
 
 const (
@@ -49,16 +51,23 @@ func (g guest) xml() string {
 	if g.backing != "" {
 		backing = "<memoryBacking>" + g.backing + "</memoryBacking>"
 	}
+	kind, acpi := "qemu", "<acpi/>"
+	if g.kvm {
+		kind = "kvm"
+	}
+	if g.noACPI {
+		acpi = ""
+	}
 	if g.boots {
 		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1</cmdline>", bootDir, bootDir)
 		console = fmt.Sprintf("<serial type='file'><source path='%s'/></serial>", g.console())
 	}
-	return fmt.Sprintf(`<domain type='qemu'>
+	return fmt.Sprintf(`<domain type='%s'>
   <name>%s</name>
   %s
   %s
   <os><type arch='x86_64' machine='q35'>hvm</type>%s</os>
-  <features><acpi/></features>
+  <features>%s</features>
   %s
   <on_reboot>destroy</on_reboot>
   <devices>
@@ -68,7 +77,7 @@ func (g guest) xml() string {
     %s
   </devices>
 </domain>
-`, g.name, memory, backing, boot, g.more, console, g.devices)
+`, kind, g.name, memory, backing, boot, acpi, g.more, console, g.devices)
 }
 
 // console is the file that the serial console is written to.

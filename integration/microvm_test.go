@@ -23,6 +23,7 @@ import (
 // it ends.
 type machine struct {
 	nodes, nodeMiB int
+	kernel         string // what else its kernel is told
 }
 
 // What the kernel command line of a micro-VM hands to its process 1, besides
@@ -151,10 +152,13 @@ func (m machine) args(test, dir, console string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off",
+	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off", m.kernel,
 		"program=" + program,
-		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test, "CI=" + os.Getenv("CI"), "PLAN_SETS=" + os.Getenv("PLAN_SETS"), "PLAN_SEED=" + os.Getenv("PLAN_SEED"),
-		"-- -test.v -test.run=^" + test + "$ -test.timeout=" + flag.Lookup("test.timeout").Value.String()}
+		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
+	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED"} {
+		cmdline = append(cmdline, name+"="+os.Getenv(name))
+	}
+	cmdline = append(cmdline, "-- -test.v -test.run=^"+test+"$ -test.timeout="+flag.Lookup("test.timeout").Value.String())
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		// With QEMU's own tb-size it slows down as it runs.

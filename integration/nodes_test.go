@@ -16,6 +16,11 @@ import (
 // twoNodes is where these tests run.
 var twoNodes = machine{nodes: 2, nodeMiB: 2048}
 
+// twoNodesWith1G has a page of 1 GiB on each from boot on: once it runs, its kernel
+// has no such piece of memory any more. With less, the kernel's own image or the
+// gap below 4 GiB may leave none on node 0.
+var twoNodesWith1G = machine{nodes: 2, nodeMiB: 4096, kernel: "hugepagesz=1G hugepages=0:1,1:1"}
+
 // on returns a guest of 32 pages that takes them all on one node.
 func on(node int) guest {
 	return guest{

@@ -1,0 +1,212 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"libvirt.org/go/libvirt"
+
+	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// Breaks of the pools, and of what stands between them and a guest.
+
+// reserve has a program keep pages that it does not touch.
+func reserve(n int) func(t *testing.T) {
+	return func(t *testing.T) {
+		mem, err := unix.Mmap(-1, 0, n*size2M*1024, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_HUGETLB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Munmap(mem) })
+	}
+}
+
+// surplus has a program use pages on a node that the pool has lost since. Where
+// others are free, the kernel takes one of these instead.
+func surplus(node, n int) func(t *testing.T) {
+	return func(t *testing.T) {
+		before := readTestPools(t)[size2M].Nodes[node].Total
+		if err := writePages(node, size2M, before+n); err != nil {
+			t.Fatal(err)
+		}
+		use(t, node, size2M, n)
+		if err := os.WriteFile(nodePoolDir(node, size2M)+"/nr_hugepages", []byte(fmt.Sprint(before)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// use has a program use pages on a node.
+func use(t *testing.T, node, size, n int) {
+	t.Helper()
+	if free := readTestPools(t)[size].Nodes[node].Free; free < n {
+		t.Fatalf("node %d has %d free pages of %d KiB, not %d", node, free, size, n)
+	}
+	huge := unix.MAP_HUGETLB | bits.TrailingZeros(uint(size*1024))<<unix.MAP_HUGE_SHIFT
+	mem, err := unix.Mmap(-1, 0, n*size*1024, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|huge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Munmap(mem) })
+	const bind = 2 // MPOL_BIND of linux/mempolicy.h
+	nodes := uint64(1) << node
+	if _, _, errno := unix.Syscall6(unix.SYS_MBIND, uintptr(unsafe.Pointer(&mem[0])), uintptr(len(mem)), bind, uintptr(unsafe.Pointer(&nodes)), 64, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	for i := 0; i < len(mem); i += size * 1024 {
+		mem[i] = 1
+	}
+}
+
+func overcommit(n int) func(t *testing.T) {
+	return func(t *testing.T) {
+		path := poolDir + "/hugepages-2048kB/nr_overcommit_hugepages"
+		var before int
+		if err := readNumber(path, &before); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.WriteFile(path, []byte(fmt.Sprint(before)), 0) })
+		if err := os.WriteFile(path, []byte(fmt.Sprint(n)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// neighbour is a guest that runs on so many pages of its own.
+func neighbour(pages int) func(t *testing.T) { return beside(pages, startPaused) }
+
+// claimed is one that vmhuge has started.
+func claimed(t *testing.T) {
+	beside(16, func(t *testing.T, dom *libvirt.Domain) {
+		uuid, err := dom.GetUUIDString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		done(t, "start", "--paused", nameOf(t, dom))
+		t.Cleanup(func() {
+			destroy(t, dom)
+			released(t, uuid)
+		})
+	})(t)
+}
+
+func beside(n int, start func(t *testing.T, dom *libvirt.Domain)) func(t *testing.T) {
+	return func(t *testing.T) {
+		if err := addPages(scratch, 0, size2M, n); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := addPages(scratch, 0, size2M, -n); err != nil {
+				t.Error(err)
+			}
+		})
+		start(t, define(t, guest{name: guestPrefix + "neighbour", backing: pages2M, memory: fmt.Sprintf("<memory unit='MiB'>%d</memory>", 2*n)}))
+	}
+}
+
+// promised has a start of another guest get so far that it holds a claim on free
+// pages.
+func promised(n int64) func(t *testing.T) {
+	return func(t *testing.T) {
+		const uuid = "3f0c4e9a-8f5d-4f0e-9a51-0b8f6c1d2e3f"
+		owner, err := hostpool.FindProcess("/", os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		withLedger(t, func(l *hostpool.Ledger) error {
+			return l.Begin(hostpool.Claim{UUID: uuid, Name: "starting", Owner: owner, Takes: []hostpool.Take{{Size: pages.Size2MiB, Pages: n}}})
+		})
+		t.Cleanup(func() { released(t, uuid) })
+	}
+}
+
+func released(t *testing.T, uuid string) {
+	t.Helper()
+	withLedger(t, func(l *hostpool.Ledger) error {
+		_, _, err := l.Release(uuid)
+		return err
+	})
+}
+
+func withLedger(t *testing.T, f func(*hostpool.Ledger) error) {
+	t.Helper()
+	ledger, err := hostpool.Open(context.Background(), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	if err := f(ledger); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a domain went through before.
+
+func onNodes(free ...int) func(t *testing.T) {
+	return func(t *testing.T) {
+		for node, n := range free {
+			setPages(t, node, size2M, n)
+		}
+	}
+}
+
+const (
+	cgroupRoot    = "/sys/fs/cgroup"
+	machineCgroup = cgroupRoot + "/machine" // that of all guests
+)
+
+// limited sets a limit of pages of 2 MiB on all guests.
+func limited(file string, pages int) func(t *testing.T) {
+	return limitedIn(machineCgroup, file, pages)
+}
+
+// limitedIn does so on a cgroup of v2, which it makes.
+func limitedIn(dir, file string, pages int) func(t *testing.T) {
+	return func(t *testing.T) {
+		above := cgroupRoot
+		for _, name := range strings.Split(strings.TrimPrefix(dir, cgroupRoot+"/"), "/") {
+			if err := os.WriteFile(above+"/cgroup.subtree_control", []byte("+hugetlb"), 0); err != nil {
+				t.Fatal(err)
+			}
+			above = filepath.Join(above, name)
+			if err := os.MkdirAll(above, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, file)
+		t.Cleanup(func() { _ = os.WriteFile(path, []byte("max"), 0) })
+		if err := os.WriteFile(path, []byte(strconv.Itoa(pages*size2M*1024)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// limitedV1 sets it on libvirtd, in a hierarchy of v1: its guests stay in there.
+func limitedV1(file string, pages int) func(t *testing.T) {
+	return func(t *testing.T) {
+		const root, dir = "/run/cgroup-hugetlb", "/run/cgroup-hugetlb/libvirtd"
+		pid := []byte(strconv.Itoa(libvirtd.libvirtd.Process.Pid))
+		t.Cleanup(func() {
+			err := os.WriteFile(root+"/cgroup.procs", pid, 0)
+			if err = errors.Join(err, unix.Rmdir(dir), unix.Unmount(root, 0), os.Remove(root)); err != nil {
+				t.Error(err)
+			}
+		})
+		err := errors.Join(os.Mkdir(root, 0o755), unix.Mount("cgroup", root, "cgroup", 0, "hugetlb"), os.Mkdir(dir, 0o755),
+			os.WriteFile(filepath.Join(dir, file), []byte(strconv.Itoa(pages*size2M*1024)), 0), os.WriteFile(dir+"/cgroup.procs", pid, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

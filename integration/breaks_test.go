@@ -1,0 +1,267 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"libvirt.org/go/libvirt"
+)
+
+// Breaks, of the host and of what libvirt knows. Each is undone when the test ends.
+
+// mountAgain takes a hugetlbfs away and, unless options is empty, mounts another
+// in its place. libvirtd is restarted only to put things back.
+func mountAgain(target, options string) func(t *testing.T) {
+	return func(t *testing.T) {
+		unmount(t, target)
+		if options != "" {
+			mountHugetlbfs(t, target, options)
+		}
+		t.Cleanup(func() {
+			for unix.Unmount(target, 0) == nil {
+			}
+			size := "2M"
+			if target == mount1G {
+				size = "1G"
+			}
+			mountHugetlbfs(t, target, "pagesize="+size+",mode=0755")
+			restartLibvirtd(t)
+		})
+	}
+}
+
+func unmount(t *testing.T, target string) {
+	t.Helper()
+	if err := unix.Unmount(target, 0); err != nil {
+		t.Fatalf("unmounting %s: %v", target, err)
+	}
+}
+
+func mountHugetlbfs(t *testing.T, target, options string) {
+	t.Helper()
+	if err := unix.Mount("hugetlbfs", target, "hugetlbfs", 0, options); err != nil {
+		t.Fatalf("mounting %s (%s): %v", target, options, err)
+	}
+}
+
+// all makes several breaks, one after the other.
+func all(breaks ...func(t *testing.T)) func(t *testing.T) {
+	return func(t *testing.T) {
+		for _, b := range breaks {
+			b(t)
+		}
+	}
+}
+
+func mode(path string, mode os.FileMode) func(t *testing.T) {
+	return func(t *testing.T) {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(path, info.Mode()) })
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// file writes a file that was not there, or puts another text into one.
+func file(path, text string, mode os.FileMode) func(t *testing.T) {
+	return func(t *testing.T) {
+		before, err := os.ReadFile(path)
+		t.Cleanup(func() {
+			if err != nil {
+				_ = os.Remove(path)
+				return
+			}
+			_ = os.WriteFile(path, before, 0)
+		})
+		if err := os.WriteFile(path, []byte(string(before)+text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// restarted has libvirtd see what was broken before it, and at the end that it
+// is not any more.
+func restarted(breaks ...func(t *testing.T)) func(t *testing.T) {
+	return func(t *testing.T) {
+		t.Cleanup(func() { restartLibvirtd(t) })
+		all(breaks...)(t)
+		restartLibvirtd(t)
+	}
+}
+
+// stale leaves folders of a crash, as of starts with these ids.
+func stale(ids ...int) func(t *testing.T) {
+	return func(t *testing.T) {
+		for _, id := range ids {
+			dir := fmt.Sprintf("%s/qemu/%d-%s", libvirtDir, id, domainName(t)[:20])
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.Remove(dir) })
+		}
+	}
+}
+
+// hook writes a hook, and has libvirtd look for one.
+func hook(text string, mode os.FileMode) func(t *testing.T) {
+	return func(t *testing.T) {
+		file(oneHook, text, mode)(t)
+		if err := libvirtd.libvirtd.Process.Signal(unix.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// overMount lays another file system over the hugetlbfs.
+func overMount(t *testing.T) {
+	t.Cleanup(func() { _ = unix.Unmount(mount2M, 0) })
+	if err := unix.Mount("tmpfs", mount2M, "tmpfs", 0, "mode=0755"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remount(target string, flags uintptr) func(t *testing.T) {
+	return func(t *testing.T) {
+		t.Cleanup(func() { _ = unix.Mount("", target, "", unix.MS_REMOUNT, "") })
+		if err := unix.Mount("", target, "", unix.MS_REMOUNT|flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// otherMount mounts a second hugetlbfs that libvirtd has not seen.
+func otherMount(options string) func(t *testing.T) {
+	return func(t *testing.T) {
+		const other = "/run/hugepages-other"
+		if err := errors.Join(os.MkdirAll(other, 0o755), unix.Mount("hugetlbfs", other, "hugetlbfs", 0, options)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := errors.Join(unix.Unmount(other, 0), os.Remove(other)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// mountLate mounts again what libvirtd has not seen when it started.
+func mountLate(t *testing.T) {
+	all(mountAgain(mount1G, ""), mountAgain(mount2M, ""))(t)
+	restartLibvirtd(t)
+	mountHugetlbfs(t, mount2M, "pagesize=2M,mode=0755")
+}
+
+func mountLateOf1G(t *testing.T) {
+	restarted(mountAgain(mount1G, ""))(t)
+	mountHugetlbfs(t, mount1G, "pagesize=1G,mode=0755")
+}
+
+// umask077 has libvirtd make its folders under a strict umask.
+func umask077(t *testing.T) {
+	again("mode=0755")(t) // without folders
+	defer unix.Umask(unix.Umask(0o077))
+	restartLibvirtd(t)
+}
+
+// folderOfGroup leaves libvirt's folder to root and the group of QEMU's user.
+func folderOfGroup(t *testing.T) {
+	qemu, err := user.Lookup("libvirt-qemu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gid, err := strconv.Atoi(qemu.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := libvirtDir + "/qemu"
+	var before unix.Stat_t
+	if err := unix.Stat(dir, &before); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chown(dir, int(before.Uid), int(before.Gid)) })
+	if err := os.Chown(dir, 0, gid); err != nil {
+		t.Fatal(err)
+	}
+	mode(dir, 0o750)(t)
+}
+
+// onceStarted has it start and end, by which vmhuge knows that its hook is called.
+func onceStarted(t *testing.T, dom *libvirt.Domain) {
+	startPaused(t, dom)
+	destroy(t, dom)
+}
+
+// transient makes it a guest that libvirt forgets when it ends.
+func transient(t *testing.T, dom *libvirt.Domain) {
+	xml := definition(t, dom)
+	startPaused(t, dom)
+	if err := dom.Undefine(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := libvirtd.conn.DomainDefineXML(xml); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// saved has it saved while its definition had another backing.
+func saved(backing string) func(t *testing.T, dom *libvirt.Domain) {
+	return func(t *testing.T, dom *libvirt.Domain) {
+		now := definition(t, dom)
+		redefine(t, memoryBacking.ReplaceAllString(now, "<memoryBacking>"+backing+"</memoryBacking>"))
+		startPaused(t, dom)
+		if err := dom.ManagedSave(libvirt.DOMAIN_SAVE_PAUSED); err != nil {
+			t.Fatal(err)
+		}
+		redefine(t, now)
+	}
+}
+
+var memoryBacking = regexp.MustCompile(`(?s)<memoryBacking>.*</memoryBacking>`)
+
+func redefine(t *testing.T, xml string) {
+	t.Helper()
+	dom, err := libvirtd.conn.DomainDefineXML(xml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = dom.Free()
+}
+
+// savedShort has it saved, and then a page taken.
+func savedShort(backing string) func(t *testing.T, dom *libvirt.Domain) {
+	return func(t *testing.T, dom *libvirt.Domain) {
+		saved(backing)(t, dom)
+		reserve(1)(t)
+	}
+}
+
+// withKVM gives libvirtd and QEMU a /dev/kvm, which the tests' /dev lacks.
+func withKVM(t *testing.T) {
+	t.Cleanup(func() {
+		_ = os.Remove(devKVM)
+		restartLibvirtd(t)
+	})
+	if err := errors.Join(unix.Mknod(devKVM, unix.S_IFCHR, int(unix.Mkdev(10, 232))), os.Chmod(devKVM, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	restartLibvirtd(t)
+}
+
+const devKVM = "/dev/kvm"
+
+func onlyRoot(t *testing.T, _ *libvirt.Domain) { mode(devKVM, 0o600)(t) }

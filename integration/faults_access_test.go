@@ -1,0 +1,34 @@
+package integration
+
+import "vmhuge/hostprep"
+
+const (
+	noOpen     = "for guest RAM: Permission denied"
+	hookFailed = "Hook script execution failed"
+	oneHook    = "/etc/libvirt/hooks/qemu"
+	libvirtDir = mount2M + "/libvirt"
+)
+
+// accessFaults are of folders and hooks, between libvirtd, QEMU and the pages.
+var accessFaults = []fault{
+	{name: "folder-0700-libvirt", setup: mode(libvirtDir, 0o700), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
+	{name: "folder-0700-qemu", setup: mode(libvirtDir+"/qemu", 0o700), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
+	{name: "folder-0744-qemu", setup: mode(libvirtDir+"/qemu", 0o744), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
+	{name: "folder-0711-qemu", setup: mode(libvirtDir+"/qemu", 0o711), verdict: hostprep.Ready},
+	{name: "folder-0750-of-its-group", setup: folderOfGroup, verdict: hostprep.Ready},
+	{name: "folder-0700-memfd", setup: mode(libvirtDir, 0o700), guest: memfd(""), verdict: hostprep.Ready},
+	{name: "folders-of-umask-077", setup: umask077, verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
+	{name: "mount-0700", setup: again("mode=0700"), verdict: hostprep.Ready}, // libvirt opens it
+	{name: "mount-1770", setup: again("mode=1770,gid=1"), verdict: hostprep.Ready},
+	{name: "folder-stale", setup: restarted(stale(1, 2)), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-stale", mends: true},
+	{name: "folder-stale-of-root-as-user", setup: restarted(conf(`user = "root"`), stale(1)), verdict: hostprep.Ready},
+	{name: "folder-stale-of-another-id", setup: restarted(stale(999)), verdict: hostprep.Ready},
+
+	// What a hook of somebody else says nobody knows before; check says that.
+	{name: "hook-lets", setup: hook("#!/bin/sh\nexit 0\n", 0o755), verdict: hostprep.Ready},
+	{name: "hook-not-executable", setup: hook("#!/bin/sh\nexit 1\n", 0o644), verdict: hostprep.Ready},
+	{name: "hook-refuses", setup: hook("#!/bin/sh\necho no >&2\nexit 1\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-refused"},
+	{name: "hook-without-interpreter", setup: hook("#!/nonexistent\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-cannot-run"},
+	{name: "hook-killed", setup: hook("#!/bin/sh\nkill -9 $$\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-killed"},
+	{name: "hook-of-vmhuge", pages: -1, setup: installHook, before: onceStarted, verdict: hostprep.Ready},
+}

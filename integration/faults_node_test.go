@@ -1,0 +1,118 @@
+package integration
+
+import (
+	"fmt"
+	"testing"
+
+	"vmhuge/hostprep"
+)
+
+const badAddress = "preallocating memory failed: Bad address"
+
+// bound is a guest of 32 pages that is bound to a node as a whole, with something
+// else.
+func bound(node, also string) guest { return tuned("strict", node, also) }
+
+func tuned(mode, node, also string) guest {
+	return more("<numatune><memory mode='" + mode + "' nodeset='" + node + "'/></numatune>" + also)
+}
+
+// boundCell is one whose one cell is, which is another condition of the kernel's.
+func boundCell(node, also string) guest { return tunedCell("strict", node, also) }
+
+func tunedCell(mode, node, also string) guest {
+	return more(cell64 + "<numatune>" + also + "<memnode cellid='0' mode='" + mode + "' nodeset='" + node + "'/></numatune>")
+}
+
+// boundCells has cells of 16 pages, each bound to one of the nodes; "": to none.
+func boundCells(nodes ...string) guest {
+	tune := ""
+	for cell, node := range nodes {
+		if node != "" {
+			tune += fmt.Sprintf("<memnode cellid='%d' mode='strict' nodeset='%s'/>", cell, node)
+		}
+	}
+	return more(cells32x2 + "<numatune>" + tune + "</numatune>")
+}
+
+// boundDIMM has 32 pages on node 0, and a DIMM of as many on node 1.
+func boundDIMM() guest {
+	g := boundCell("0", "")
+	g.memory, g.devices = hotplug, dimmOf("<source><nodemask>1</nodemask></source>", 64)
+	return g
+}
+
+// used has another program use pages.
+func used(node, size, n int) func(t *testing.T) {
+	return func(t *testing.T) { use(t, node, size, n) }
+}
+
+// nodeFaults are what takes two nodes, cgroups of one's own, or KVM. Each
+// node has a page of 1 GiB.
+var nodeFaults = []fault{
+	// The node of all memory: the cpuset of the thread that maps it.
+	{name: "node-enough", pages: -1, setup: onNodes(0, 32), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-one-short", setup: onNodes(64, 31), guest: bound("1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "node-short", mends: true},
+	{name: "node-restrictive-enough", pages: -1, setup: onNodes(0, 32), guest: tuned("restrictive", "1", ""), verdict: hostprep.Ready},
+	{name: "node-restrictive-one-short", setup: onNodes(64, 31), guest: tuned("restrictive", "1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "node-short", mends: true},
+	{name: "node-preferred-elsewhere", setup: onNodes(32, 0), guest: tuned("preferred", "1", ""), verdict: hostprep.Ready},
+	{name: "node-interleave-elsewhere", setup: onNodes(32, 0), guest: tuned("interleave", "0-1", ""), verdict: hostprep.Ready},
+	{name: "both-nodes-enough", setup: onNodes(16, 16), guest: bound("0-1", ""), verdict: hostprep.Ready},
+	{name: "both-nodes-one-short", setup: onNodes(16, 15), guest: bound("0-1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "node-short-overcommit-idle", setup: all(onNodes(64, 20), overcommit(40)), guest: bound("1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "node-short", mends: true},
+	{name: "node-overcommit-enough", pages: -1, setup: all(onNodes(0, 31), overcommit(1)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-overcommit-one-short", pages: -1, setup: all(onNodes(0, 30), overcommit(1)), guest: bound("1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "node-surplus-of-another", pages: -1, setup: all(onNodes(0, 32), surplus(0, 2)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-1G-enough", guest: guest{memory: gib1, backing: pages1G, more: bound("1", "").more}, verdict: hostprep.Ready},
+	{name: "node-1G-one-short", setup: used(1, size1G, 1), guest: guest{memory: gib1, backing: pages1G, more: bound("1", "").more}, verdict: hostprep.NoMemory, says: unmapped, cause: "node-short", fixable: true},
+
+	// The node of a cell: what QEMU binds it to, and fills.
+	{name: "memnode-enough", setup: onNodes(10, 32), guest: boundCell("1", ""), verdict: hostprep.Ready},
+	{name: "memnode-one-short", setup: onNodes(64, 31), guest: boundCell("1", ""), verdict: hostprep.NoMemory, says: badAddress, cause: "node-short", mends: true},
+	{name: "memnode-restrictive-elsewhere", setup: onNodes(32, 0), guest: tunedCell("restrictive", "1", ""), verdict: hostprep.Ready},
+	{name: "memnode-preferred-elsewhere", setup: onNodes(32, 0), guest: tunedCell("preferred", "1", ""), verdict: hostprep.Ready},
+	{name: "memnode-interleave-elsewhere", setup: onNodes(32, 0), guest: tunedCell("interleave", "0-1", ""), verdict: hostprep.Ready},
+	{name: "memnode-overcommit-enough", setup: all(onNodes(64, 31), overcommit(1)), guest: boundCell("1", ""), verdict: hostprep.Ready},
+	{name: "memnode-overcommit-one-short", setup: all(onNodes(64, 30), overcommit(1)), guest: boundCell("1", ""), verdict: hostprep.NoMemory, says: badAddress, cause: "node-short", mends: true},
+	{name: "cells-on-nodes-enough", setup: onNodes(16, 16), guest: boundCells("1", "0"), verdict: hostprep.Ready},
+	{name: "cells-on-nodes-one-short", setup: onNodes(15, 20), guest: boundCells("1", "0"), verdict: hostprep.NoMemory, says: badAddress, cause: "node-short", mends: true},
+	{name: "cells-mixed-sure", setup: onNodes(0, 32), guest: boundCells("", "1"), verdict: hostprep.Ready},
+	{name: "cells-mixed-one-short", setup: onNodes(40, 15), guest: boundCells("", "1"), verdict: hostprep.NoMemory, says: badAddress, cause: "node-short", mends: true},
+	{name: "cells-mixed", setup: onNodes(16, 24), guest: boundCells("", "1"), verdict: hostprep.Unknown, tossed: true}, // the first may lie there too
+	{name: "dimm-node-enough", setup: onNodes(32, 32), guest: boundDIMM(), verdict: hostprep.Ready},
+	{name: "dimm-node-one-short", setup: onNodes(40, 31), guest: boundDIMM(), verdict: hostprep.NoMemory, says: badAddress, cause: "node-short", mends: true},
+
+	// What contradicts the host, or itself.
+	{name: "bindings-contradict", setup: onNodes(64, 64), guest: boundCell("1", "<memory mode='strict' nodeset='0'/>"), verdict: hostprep.BadDomain, says: "cannot bind memory to host NUMA nodes", cause: "bindings-contradict"},
+	{name: "emulatorpin-elsewhere", setup: onNodes(0, 32), guest: bound("1", "<cputune><emulatorpin cpuset='0'/></cputune>"), verdict: hostprep.BadDomain, says: "Setting CPU affinity failed", cause: "emulatorpin"},
+	{name: "emulatorpin-there", setup: onNodes(0, 32), guest: bound("1", "<cputune><emulatorpin cpuset='1'/></cputune>"), verdict: hostprep.Ready},
+	{name: "emulatorpin-memnode", setup: onNodes(0, 32), guest: more(boundCell("1", "").more + "<cputune><emulatorpin cpuset='0'/></cputune>"), verdict: hostprep.BadDomain, says: "Setting CPU affinity failed", cause: "emulatorpin"},
+	{name: "emulatorpin-of-unbound", guest: more("<cputune><emulatorpin cpuset='1'/></cputune>"), verdict: hostprep.Ready},
+	{name: "vcpu-cpuset-elsewhere", setup: onNodes(0, 32), guest: bound("1", "<vcpu cpuset='0'>1</vcpu>"), verdict: hostprep.BadDomain, says: "Setting CPU affinity failed", cause: "emulatorpin"},
+	{name: "node-5-missing", guest: bound("5", ""), verdict: hostprep.BadDomain, says: "NUMA node 5 is unavailable", cause: "node-missing"},
+	{name: "numad-missing", guest: more("<vcpu placement='auto'>1</vcpu>"), verdict: hostprep.BadHost, says: "Failed to query numad", cause: "numad-missing"},
+
+	// cgroups: v1 first, for a controller that v2 has in use is not v1's to have.
+	{name: "cgroup-v1-reserved-enough", setup: limitedV1("hugetlb.2MB.rsvd.limit_in_bytes", 32), verdict: hostprep.Ready},
+	{name: "cgroup-v1-reserved-one-short", setup: limitedV1("hugetlb.2MB.rsvd.limit_in_bytes", 31), verdict: hostprep.BadHost, says: unmapped, cause: "cgroup-reserved"},
+	{name: "cgroup-v1-used-enough", setup: limitedV1("hugetlb.2MB.limit_in_bytes", 32), verdict: hostprep.Ready},
+	{name: "cgroup-v1-used-one-short", setup: limitedV1("hugetlb.2MB.limit_in_bytes", 31), verdict: hostprep.BadHost, says: badAddress, cause: "cgroup-used"},
+	{name: "cgroup-reserved-enough", setup: limited("hugetlb.2MB.rsvd.max", 32), verdict: hostprep.Ready},
+	{name: "cgroup-reserved-one-short", setup: limited("hugetlb.2MB.rsvd.max", 31), verdict: hostprep.BadHost, says: unmapped, cause: "cgroup-reserved"},
+	{name: "cgroup-used-enough", setup: limited("hugetlb.2MB.max", 32), verdict: hostprep.Ready},
+	{name: "cgroup-used-one-short", setup: limited("hugetlb.2MB.max", 31), verdict: hostprep.BadHost, says: badAddress, cause: "cgroup-used"},
+	{name: "cgroup-of-another-size", setup: limited("hugetlb.1GB.max", 0), verdict: hostprep.Ready},
+	{name: "cgroup-of-its-partition-one-short", setup: limitedIn(machineCgroup+"/vms.partition", "hugetlb.2MB.max", 31), guest: more("<resource><partition>/machine/vms</partition></resource>"),
+		verdict: hostprep.BadHost, says: badAddress, cause: "cgroup-used"},
+
+	// KVM, which the micro-VM has and the machine may lack.
+	{name: "kvm-enough", setup: withKVM, guest: guest{kvm: true}, verdict: hostprep.Ready},
+	{name: "kvm-permission", setup: withKVM, guest: guest{kvm: true}, before: onlyRoot, verdict: hostprep.BadHost, says: "Could not access KVM kernel module: Permission denied", cause: "kvm-permission"},
+}
+
+// TestFaultsOnNodes has them in a micro-VM.
+func TestFaultsOnNodes(t *testing.T) {
+	if inMicroVM(t, twoNodesWith1G) {
+		runFaults(t, nodeFaults)
+	}
+}
