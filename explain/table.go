@@ -51,6 +51,7 @@ func connection() []Row {
 		Says:  []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
 		Codes: []int{70},
 		Cause: "a hook in /etc/libvirt/hooks refused the start; the text after its exit status is its own",
+		Check: "hook",
 		Do:    "do what the hook says; vmhuge hook status tells about vmhuge's own",
 	}, {
 		ID: "kvm-missing",
