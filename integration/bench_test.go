@@ -155,7 +155,7 @@ func BenchmarkCheckMany(b *testing.B) {
 					cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), append([]string{"check"}, names[:n]...)...)
 					out, err := cmd.CombinedOutput()
 					milliseconds = append(milliseconds, time.Since(began).Seconds()*1000)
-					processor = append(processor, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()*1000)
+					processor = append(processor, (cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()).Seconds()*1000)
 					if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 4) {
 						b.Fatalf("%v\n%s", err, out)
 					}

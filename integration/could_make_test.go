@@ -20,7 +20,7 @@ const small, huge = 4 << 10, 2 << 20
 // then really has the pools grow: by less than what the kernel could make now at
 // once, and by no more than it could at most.
 func TestCouldMake(t *testing.T) {
-	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 3072}) {
+	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}) {
 		return
 	}
 	hostAsBefore(t)
@@ -38,7 +38,7 @@ func TestCouldMake(t *testing.T) {
 		{"what can't move, here and there", func(t *testing.T) { sparseTables(t) }},
 		{"what can move where that was", func(t *testing.T) {
 			tables := sparseTables(t)
-			memory := touched(t, 95)
+			memory := touched(t, 90)
 			unmap(t, tables)
 			for at := 0; at < len(memory); at += huge {
 				drop(t, memory[at+64*small:at+huge])
@@ -139,10 +139,10 @@ func drop(t *testing.T, memory []byte) {
 }
 
 // sparseTables leaves a few page tables, which the kernel can't move, of each 64
-// that it made of more than a GiB.
+// that it made of half a GiB.
 func sparseTables(t *testing.T) []byte {
 	t.Helper()
-	memory := mapped(t, 300_000*huge)
+	memory := mapped(t, 150_000*huge)
 	sum := byte(0)
 	for at := 0; at < len(memory); at += huge {
 		sum += memory[at] // of the page of zeros: takes the table alone
