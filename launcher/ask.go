@@ -18,7 +18,7 @@ func AskLibvirt(host hostprep.Host) (told hostprep.Libvirt) {
 		return told
 	}
 	answers := make(chan hostprep.Libvirt, 2) // first its own version, then with QEMU's
-	go versions("qemu:///system", answers)
+	go askVersions("qemu:///system", answers)
 	for _, patience := range []time.Duration{time.Second, 200 * time.Millisecond} {
 		select {
 		case told = <-answers:
@@ -34,7 +34,7 @@ func AskLibvirt(host hostprep.Host) (told hostprep.Libvirt) {
 	return told
 }
 
-func versions(uri string, answers chan<- hostprep.Libvirt) {
+func askVersions(uri string, answers chan<- hostprep.Libvirt) {
 	var told hostprep.Libvirt
 	conn, err := libvirt.NewConnectReadOnly(uri)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -66,6 +67,9 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 		}
 		r.Findings = hostprep.Run(l.host, guest)
 	}
+	if l.Probe && !d.state.active() {
+		r.Findings = append(r.Findings, l.host.Probe(guest, r.Findings)...)
+	}
 	if len(guest.Pending) > 0 {
 		l.racing(r.Findings, guest)
 	}
@@ -73,7 +77,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 	if os.Geteuid() != 0 {
 		forRoot(r.Findings)
 	}
-	if f := l.unfilled(d, demand); f != nil {
+	if f := unfilled(demand, l.versions().qemu, d.name); f != nil {
 		r.Findings = append([]hostprep.Finding{*f}, r.Findings...)
 	}
 	if demand.Backing == pages.None && !saved {
@@ -153,19 +157,16 @@ func (l *Launcher) leaveToHook(findings []hostprep.Finding) {
 
 // unfilled finds memory that does not fill its last page. QEMU before 9.1 maps
 // the whole page; since then it refuses: "backend 'memory-backend-file' memory
-// size must be multiple of 2 MiB".
-func (l *Launcher) unfilled(d *domain, demand pages.Demand) *hostprep.Finding {
+// size must be multiple of 2 MiB". version is QEMU's, 9001000 is 9.1.0.
+func unfilled(demand pages.Demand, version uint32, name string) *hostprep.Finding {
 	for _, item := range demand.Items {
-		if item.PageSize == 0 || item.MemoryKiB%item.PageSize.KiB() == 0 {
+		if item.PageSize == 0 || item.MemoryKiB%item.PageSize.KiB() == 0 || version < 9001000 {
 			continue
-		}
-		if version, err := l.conn.GetVersion(); err != nil || version < 9001000 {
-			return nil
 		}
 		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,
 			Cause: hostprep.Unaligned,
 			Have:  fmt.Sprintf("%s of memory on pages of %s", pages.FormatBytes(item.MemoryKiB*pages.KiB), item.PageSize),
-			Need:  "a multiple of the page, as QEMU wants since 9.1", Do: "run vmhuge enable --round " + d.name}
+			Need:  "a multiple of the page, as QEMU wants since 9.1", Do: "run vmhuge enable --round " + name}
 	}
 	return nil
 }
@@ -191,12 +192,8 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve 
 		return guest, err
 	}
 	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.HostNodes != "" }) {
-		if guest.Libvirt, err = l.conn.GetLibVersion(); err != nil {
-			return guest, refused(err, "asking for libvirt's version")
-		}
-		if guest.QEMU, err = l.conn.GetVersion(); err != nil {
-			return guest, refused(err, "asking for QEMU's version")
-		}
+		v := l.versions()
+		guest.Libvirt, guest.QEMU = v.libvirt, v.qemu
 	}
 	if guest.Pending, err = l.host.Pending(d.uuid); err != nil {
 		return guest, err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"libvirt.org/go/libvirt"
 
@@ -29,11 +30,19 @@ type Launcher struct {
 	conf    string // the driver's qemu.conf; "": the system driver's
 	baseDir string // of the driver, below each hugetlbfs mount
 
-	survey *survey // nil: libvirt is asked of each domain by itself
+	// Probe has QEMU's user try the way to its pages, for a check alone.
+	Probe bool
+
+	survey   *survey // nil: libvirt is asked of each domain by itself
+	versions func() versions
 
 	// Notices are sentences about what was left behind by others and set right.
 	Notices []string
 }
+
+// versions are those of the daemon and its QEMU, as 9001000 is 9.1.0; 0: it does
+// not tell.
+type versions struct{ libvirt, qemu uint32 }
 
 // Open connects to a libvirt URI; "" is libvirt's own default for a user.
 func Open(uri string, host hostprep.Host) (*Launcher, error) {
@@ -55,6 +64,12 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 		return nil, cannotConnect(err, uri)
 	}
 	l := &Launcher{conn: conn, host: host, uri: uri, baseDir: "libvirt/qemu"}
+	l.versions = sync.OnceValue(func() versions {
+		var v versions
+		v.libvirt, _ = conn.GetLibVersion()
+		v.qemu, _ = conn.GetVersion()
+		return v
+	})
 	if real, err := conn.GetURI(); err == nil {
 		l.uri = real // an alias of libvirt.conf is resolved
 	}

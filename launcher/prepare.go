@@ -92,10 +92,7 @@ func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 		return "", err
 	}
 	what := "restarting " + daemon.Name
-	version, err := l.conn.GetLibVersion()
-	if err != nil {
-		return "", refused(err, what)
-	}
+	version := l.versions().libvirt
 	running, err := l.conn.ListDomains()
 	if err != nil {
 		return "", refused(err, what)

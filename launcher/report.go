@@ -20,6 +20,9 @@ type Report struct {
 	Findings []hostprep.Finding `json:"findings"`
 	Changed  []hostprep.Change  `json:"changed"`
 	Proof    *hostprep.Proof    `json:"proof,omitempty"`
+	// Dest is the host to which the domain may be moved, if it was asked about:
+	// then the verdict is that host's.
+	Dest *Dest `json:"dest,omitempty"`
 }
 
 // Active says whether a QEMU process stands behind the domain.

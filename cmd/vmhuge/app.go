@@ -78,7 +78,7 @@ ready, 4 not ready for want of memory or pages alone.`,
 		Commands: []*cli.Command{
 			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.prepareCommand(), p.startCommand(), p.stopCommand(),
 			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.explainCommand(), p.xmlCommand(),
-			p.execCommand(), p.benchCommand(), p.metricsCommand(), p.completionCommand(), p.helpCommand(), p.completeCommand(), p.manCommand(),
+			p.execCommand(), p.benchCommand(), p.metricsCommand(), p.completionCommand(), p.helpCommand(), p.completeCommand(), p.probeCommand(), p.manCommand(),
 		},
 		HideHelp:       true, // help.go has a better one
 		Action:         func(c *cli.Context) error { return p.help(c.App, nil) },

@@ -16,11 +16,20 @@ func (p *program) checkCommand() *cli.Command {
 		Usage:     "would a plain virsh start succeed now? changes nothing",
 		ArgsUsage: "[DOMAIN…]",
 		Description: `Without a name it looks at the host alone, and needs no libvirt. Exit codes are
-then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone.`,
+then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone.
+
+As root it also has QEMU's user try the way to its pages: a process of that user
+opens a file without a name, and, only if one is free for anybody, maps one page
+and drops it. Nothing is left of it, should it be killed too.`,
 		UsageText: `  vmhuge check           what the host has for guests on huge pages
   vmhuge check web1 || vmhuge start web1
-  vmhuge check --all`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "all", Usage: "every domain"}},
+  vmhuge check --all
+  vmhuge check --dest qemu+ssh://host2/system web1`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "every domain"},
+			&cli.BoolFlag{Name: "no-probe", Usage: "only look, and try nothing"},
+			&cli.StringFlag{Name: "dest", Usage: "would each find its pages, were it moved to the host of this libvirt `URI`?"},
+		},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
 			switch {
@@ -28,6 +37,8 @@ then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone
 				return err
 			case len(names) > 0 && c.Bool("all"):
 				return usage("--all is every domain, and %q is named", names[0])
+			case len(names) == 0 && !c.Bool("all") && c.IsSet("dest"):
+				return usage("--dest is about domains, and none is named")
 			case len(names) == 0 && !c.Bool("all"):
 				return p.checkHost()
 			}
@@ -44,10 +55,19 @@ then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone
 					p.say("there are no domains")
 				}
 			}
+			l.Probe = !c.Bool("no-probe")
 			if len(names) > 1 {
 				if err := l.Survey(); err != nil {
 					return err
 				}
+			}
+			if uri := c.String("dest"); uri != "" {
+				dest, err := launcher.OpenDest(uri)
+				if err != nil {
+					return err
+				}
+				defer dest.Close()
+				return each(p, names, func(name string) (launcher.Report, error) { return l.CheckDest(name, dest) }, p.showDest, codeOfReport)
 			}
 			return each(p, names, l.Check, p.showReport, codeOfReport)
 		},
@@ -98,6 +118,23 @@ func (p *program) showReport(r launcher.Report) {
 	}
 	for _, change := range r.Changed {
 		p.say("  done: %s", change)
+	}
+}
+
+// showDest prints what a domain would find on another host.
+func (p *program) showDest(r launcher.Report) {
+	say, there := p.say, "would find its pages on "
+	if !r.Ready {
+		say, there = p.insist, "may not find its pages ("+string(r.Verdict)+") on "
+	}
+	say("%s: %s%s, takes %s", oneLine(r.Name), there, oneLine(r.Dest.URI), takesWords(r.Backing, r.Totals))
+	for _, f := range r.Dest.Findings {
+		if f.Severity != hostprep.Note || p.verbose {
+			say("  %s", findingWords(f))
+		}
+	}
+	for _, unseen := range r.Dest.Unseen {
+		p.say("  not to be seen from here: %s", unseen)
 	}
 }
 

@@ -1,0 +1,71 @@
+package integration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+)
+
+// above has libvirt use a mount below a folder of this mode, which no check
+// looks at.
+func above(mode os.FileMode) func(t *testing.T) {
+	const outer, point = "/run/vmhuge-above", "/run/vmhuge-above/huge"
+	return all(func(t *testing.T) {
+		if err := errors.Join(os.MkdirAll(point, 0o755), unix.Mount("hugetlbfs", point, "hugetlbfs", 0, "pagesize=2M"), os.Chmod(outer, mode)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := errors.Join(unix.Unmount(point, 0), os.RemoveAll(outer)); err != nil {
+				t.Error(err)
+			}
+		})
+	}, file(qemuConf, fmt.Sprintf("hugetlbfs_mount = [%q]\n", point), 0o600))
+}
+
+func TestFaultsOfProbe(t *testing.T) {
+	runFaults(t, []fault{
+		{name: "folder-above-0755", setup: restarted(above(0o755)), verdict: hostprep.Ready},
+		{name: "folder-above-0700", setup: restarted(above(0o700)), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode"},
+	})
+}
+
+// TestProbeLeavesNothing has the process that goes the way killed at any moment
+// of it, and then looks at the mount and the pools.
+func TestProbeLeavesNothing(t *testing.T) {
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 1)
+	text, err := json.Marshal(hostprep.Probe{Mount: mount2M, Dir: libvirtDir + "/qemu", Size: pages.Size2MiB, UID: 64055, GID: 64055, Groups: []int{64055}, Map: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{hostprep.ProbeCommand, string(text)}
+	if r := vmhuge(t, args...); r.Code != 0 || !strings.Contains(r.Stdout, `"step":""`) {
+		t.Fatalf("%+v", r)
+	}
+	began := time.Now()
+	_ = vmhuge(t, args...)
+	whole := time.Since(began)
+	for i := range 40 {
+		cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(whole * time.Duration(i) / 40)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	if files, err := os.ReadDir(libvirtDir + "/qemu"); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
