@@ -209,6 +209,7 @@ func (p *program) evidence(domain string) (launcher.Report, error) {
 		return launcher.Report{}, err
 	}
 	defer l.Close()
+	l.Probe = true
 	return l.Check(domain)
 }
 
