@@ -386,7 +386,7 @@ func TestChangeTakesBackWhatLibvirtUsed(t *testing.T) {
 // The tools say themselves what they miss; without them it is said for them.
 func TestChangeOfMembersFails(t *testing.T) {
 	needRoot(t)
-	h := Host{"/"}
+	h := Host{Root: "/"}
 	for change, want := range map[Change]string{
 		memberChange("nobody", "vmhuge-none"): "vmhuge-none",
 		memberChange("vmhuge-none", "daemon"): "vmhuge-none",

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"golang.org/x/sys/unix"
 	"strings"
 	"testing"
 
@@ -88,7 +89,7 @@ func TestCheckHost(t *testing.T) {
 	})
 	t.Run("read-only", func(t *testing.T) {
 		hostAsBefore(t)
-		readOnly(t)
+		remount(mount2M, unix.MS_RDONLY)(t)
 		hostSays(t, 3, map[string]string{"hugetlbfs": "blocker " + mount2M + " is mounted read-only"})
 		if r := vmhuge(t, "check", "-q"); r.Code != 3 || !strings.Contains(r.Stdout, "blocker  hugetlbfs") || strings.Contains(r.Stdout, "ok  ") {
 			t.Errorf("quiet: %+v", r)

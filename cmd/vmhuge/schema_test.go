@@ -21,7 +21,7 @@ import (
 )
 
 // withoutJSON are the commands that refuse --json, or have no answer.
-var withoutJSON = []string{"help", "metrics", "completion", "__complete", "__man", "top"}
+var withoutJSON = []string{"help", "metrics", "completion", "__complete", "__man", "top", "probe-as-qemu"}
 
 // TestEveryCommandHasSchema finds no command without one, and none without a
 // command.
@@ -68,7 +68,7 @@ func TestSchemasFit(t *testing.T) {
 	for name, value := range map[string]any{
 		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": hostprep.Change{}, "left": hostprep.Left{},
 		"finding": hostprep.Finding{}, "fact": hostprep.Fact{}, "prepared": hostprep.PreparedHost{}, "proof": hostprep.Proof{}, "ramPart": hostprep.RAMPart{}, "kvmPages": hostprep.KVMPages{},
-		"report": launcher.Report{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "verified": verified{},
+		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "verified": verified{},
 		"reason": hostprep.Reason{}, "advice": hostprep.Advice{}, "pool": launcher.PoolStatus{}, "mount": hostprep.Mount{},
 		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": hostprep.THP{},
 		"hookSettings": hostprep.HookSettings{}, "hookEvent": hostprep.HookEvent{}, "hook": hostprep.HookStatus{},
@@ -88,11 +88,11 @@ func TestSchemasFit(t *testing.T) {
 				continue
 			}
 			fields = append(fields, tag)
-			if options != "omitempty" {
+			if options != "omitempty" && !behindPointer(reflect.TypeOf(value), field.Index) {
 				always = append(always, tag)
 			}
 			property := def.Properties[tag]
-			want := map[reflect.Kind][]string{reflect.Bool: {"boolean"}, reflect.Int: {"integer"}, reflect.Int64: {"integer"}, reflect.Float64: {"number"},
+			want := map[reflect.Kind][]string{reflect.Bool: {"boolean"}, reflect.Int: {"integer"}, reflect.Uint32: {"integer"}, reflect.Int64: {"integer"}, reflect.Float64: {"number"},
 				reflect.String: {"string"}, reflect.Slice: {"array"}, reflect.Map: {"object"}}[field.Type.Kind()]
 			if property.Ref == "" && property.Enum == nil && !slices.Contains(want, property.Type) && field.Type.String() != "time.Time" {
 				t.Errorf("%s.%s is a %s, and %q in the schema", name, tag, field.Type, property.Type)
@@ -166,4 +166,15 @@ func TestSchemasKnowAllWords(t *testing.T) {
 			}
 		}
 	}
+}
+
+// behindPointer says whether a field comes from an embedded pointer, which may be
+// nil.
+func behindPointer(in reflect.Type, index []int) bool {
+	for _, i := range index[:len(index)-1] {
+		if in = in.Field(i).Type; in.Kind() == reflect.Pointer {
+			return true
+		}
+	}
+	return false
 }

@@ -206,6 +206,9 @@ func poolPictures(status []launcher.PoolStatus) []picture.Pool {
 		if s.Node >= 0 && len(nodes) > 1 {
 			pool.Reserved = -1
 		}
+		if s.CouldMake != nil {
+			pool.CouldMake = s.CouldMake.Now
+		}
 		pools = append(pools, pool)
 	}
 	return pools

@@ -20,7 +20,7 @@ var answers = map[string]string{
 		"by_node":{"0":65536},"backed_percent":100,"verdict":"all-huge","evidence":["/proc/7/status"],"reserved_kib":0,"untouched_kib":0,"preallocated":true,"aligned":true,
 		"parts":[{"address":"7f2e00000000","kib":65536,"page_kib":2048,"huge_kib":65536,"aligned":true}]}]}`,
 	"status": `{"version":1,"pools":[{"node":0,"page_size_kib":2048,"total":32,"free":0,"surplus":0,"reserved":0,"held_by_us":32}],"mounts":[{"point":"/dev/hugepages","page_size_kib":2048}],
-		"domains":[{"name":"web1","uuid":"6695eb01-f6a4-8304-79aa-97f2502e193f","state":"running","backing":"none","totals":[]}],"settled":[],
+		"domains":[{"name":"web1","uuid":"6695eb01-f6a4-8304-79aa-97f2502e193f","state":"running","ram_kib":0,"backing":"none","totals":[]}],"settled":[],
 		"hook":{"installed":false,"ready":false,"outdated":false,"reload_needed":false,"settings":{},"findings":[]},"thp":{"enabled":"madvise","defrag":"madvise","shmem_enabled":"never"}}`,
 	"xml-demand": `{"version":1,"domain":"web1","uuid":"","type":"kvm","backing":"hugetlb","totals":[{"page_size_kib":0,"pages":-1,"memory_kib":65536}],
 		"demand":[{"guest_node":0,"kind":"cell","page_size_kib":0,"pages":-1,"memory_kib":65536,"host_nodes":"0-1","mode":"strict","source":"memfd"}]}`,
