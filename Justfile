@@ -15,12 +15,16 @@ golangci_lint := 'github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.8.0'
 default:
     @{{ just_executable() }} --list --unsorted
 
-# install what building and testing need: Debian packages, Go, the modules
+# install what building and the demo need: Debian packages, Go, the modules
 deps:
-    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux
-    @./deps --only prometheus prometheus promtool
+    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd
     @./deps --go
     @go mod download
+
+# install what the tests need besides: the lab, shells, packaging, Prometheus
+deps-test: deps
+    @./deps mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux
+    @./deps --only prometheus prometheus promtool
 
 # install what only the benchmarks need
 deps-bench: deps
@@ -38,14 +42,14 @@ man: build
     @SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md) env -u LIBVIRT_DEFAULT_URI bin/vmhuge __man bin/man
 
 # a .deb, an .rpm and their SBOM, in dist; the first run builds nfpm, which takes a minute
-package: deps
+package: deps-test
     @packaging/build dist
 
 # format, vet, and every test, those against a real libvirtd as well (as root)
-test: deps build
+test: deps-test build
     @test -z "$(gofmt -l .)" || { echo "gofmt: not formatted: $(gofmt -l . | tr '\n' ' '); run gofmt -w on them" >&2; exit 1; }
     go vet ./...
-    go test -count=1 -timeout 60m ./...
+    go test -count=1 -timeout 85m ./...
 
 # golangci-lint (its first run builds it, which takes a minute or two)
 lint:

@@ -27,7 +27,7 @@ func TestCompletion(t *testing.T) {
 	on := nameOf(t, paused)
 	for shell, script := range shells {
 		if _, err := exec.LookPath(shell); err != nil {
-			t.Errorf("there is no %s here; run: sudo ./just deps", shell)
+			t.Errorf("there is no %s here; run: sudo ./just deps-test", shell)
 			continue
 		}
 		for command, want := range map[string][]string{"start": {off}, "stop": {on}, "verify": {on}, "check": {off, on}} {

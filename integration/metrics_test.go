@@ -212,7 +212,7 @@ func startPrometheus(t *testing.T, address string) string {
 	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
-		const why = "no prometheus here; run: sudo ./just deps, then: sudo ./just test"
+		const why = "no prometheus here; run: sudo ./just deps-test, then: sudo ./just test"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(why)
 		}

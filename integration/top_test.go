@@ -21,7 +21,7 @@ type screen struct {
 func onScreen(t *testing.T, script string) *screen {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Fatal("no tmux here; run: sudo ./just deps")
+		t.Fatal("no tmux here; run: sudo ./just deps-test")
 	}
 	s := &screen{t, t.TempDir()}
 	t.Setenv("LC_ALL", "C.UTF-8")

@@ -85,7 +85,7 @@ func promtool(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
 	if err != nil {
-		const cure = "no promtool here; run: sudo ./just deps, then: sudo ./just test"
+		const cure = "no promtool here; run: sudo ./just deps-test, then: sudo ./just test"
 		if os.Getenv("CI") != "" {
 			t.Fatal(cure)
 		}

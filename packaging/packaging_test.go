@@ -38,7 +38,7 @@ func output(t *testing.T, args ...string) string {
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		t.Fatalf("%q: %v\n%s%s", args, err, text, exit.Stderr)
 	} else if err != nil {
-		t.Fatalf("%v; run: sudo ./just deps", err)
+		t.Fatalf("%v; run: sudo ./just deps-test", err)
 	}
 	return string(text)
 }

@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 			case "zsh", "fish", "mandoc", "groff":
 				_, err := exec.LookPath(name)
 				if err != nil && os.Getenv("CI") != "" {
-					return false, fmt.Errorf("it needs %s; run: sudo ./just deps", name)
+					return false, fmt.Errorf("it needs %s; run: sudo ./just deps-test", name)
 				}
 				return err == nil, nil
 			case "root":

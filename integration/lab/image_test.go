@@ -72,7 +72,7 @@ func prerequisites() error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("the lab needs %s, which this machine lacks; run: sudo ./just deps", strings.Join(missing, ", "))
+		return fmt.Errorf("the lab needs %s, which this machine lacks; run: sudo ./just deps-test", strings.Join(missing, ", "))
 	}
 	return nil
 }
