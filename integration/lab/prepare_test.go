@@ -19,7 +19,6 @@ findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/user|proc/sys/fs/binfmt)' 
 stat -c '%n %a %U:%G' /dev/hugepages*
 getent passwd; getent group
 sysctl -a 2>/dev/null | grep -E '^(vm|kernel\.shm)' | grep -Ev '^vm\.(stat|nr_hugepages_mempolicy)'
-systemctl list-unit-files --no-legend --no-pager | sort
 grep . /sys/kernel/mm/transparent_hugepage/{enabled,defrag,shmem_enabled}
 `
 
