@@ -162,6 +162,9 @@ func TestPackages(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, dep := range info.Deps {
+				if dep.Replace != nil && dep.Replace.Version == "(devel)" { // of this repository
+					continue
+				}
 				if module := dep.Path + " " + dep.Version; !listed[module] || !strings.Contains(string(licences), "--- "+module+"\n") {
 					t.Errorf("%s is missing", module)
 				}
