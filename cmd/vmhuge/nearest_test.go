@@ -5,7 +5,7 @@ import "testing"
 func TestNearest(t *testing.T) {
 	words := []string{"start", "stop", "status", "dry-run", "xml"}
 	for word, want := range map[string]string{
-		"strat": "start", "stat": "start", "sotp": "stop", "dryrun": "dry-run", "xm": "xml",
+		"stat": "start", "satrt": "start", "sotp": "stop", "dryrun": "dry-run", "xm": "xml",
 		"": "", "x": "", "web1": "", "help": "", "database": "",
 	} {
 		if want != "" {
