@@ -71,17 +71,17 @@ func TestPrepare(t *testing.T) {
 	}
 	l.Must("vmhuge verify tiny")
 	for file, want := range map[string]string{
-		"/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages": "1\n",
-		"/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages":    "48\n",
-		"/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages":    "0\n",
+		"/sys/devices/system/node/node1/hugepages/hugepages-1048576kB/nr_hugepages": "1",
+		"/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages":    "48",
+		"/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages":    "0",
 	} {
-		if got := l.Must("cat " + file); got != want {
+		if got := strings.TrimSpace(l.Must("cat " + file)); got != want {
 			t.Errorf("after the reboot %s is %q, not %q", file, got, want)
 		}
 	}
 	// libvirt lets all search a mount that it knows.
 	for _, point := range []string{"/dev/hugepages", "/dev/hugepages1G"} {
-		if got := l.Must("stat -c '%a %U:%G' " + point); got != "1771 root:kvm\n" && got != "1770 root:kvm\n" {
+		if got := strings.TrimSpace(l.Must("stat -c '%a %U:%G' " + point)); got != "1771 root:kvm" && got != "1770 root:kvm" {
 			t.Errorf("after the reboot %s is %s", point, got)
 		}
 	}
