@@ -149,7 +149,7 @@ func (c Change) Apply(h Host) error {
 		clearHalf(parent, name)
 	}
 	now, err := c.find(h, parent, name)
-	if err == nil && now != c.From && !(c.Kind == KindChmod && h.opened(c, now)) {
+	if err == nil && now != c.From && (c.Kind != KindChmod || !h.opened(c, now)) {
 		return &foreignError{c, now}
 	}
 	if err == nil {

@@ -18,7 +18,7 @@ var hooksCheck = Check{"hook", func(h Host, g Guest) ([]Finding, error) {
 	}
 	var others []string
 	for _, f := range files {
-		if f.runs && !(ours.ours && f.path == ours.path) {
+		if f.runs && (!ours.ours || f.path != ours.path) {
 			others = append(others, f.path)
 		}
 	}

@@ -70,7 +70,7 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 				} else if f.CouldMake == nil && short != nil {
 					f.Have += "; " + short.Error()
 				} else if f.CouldMake != nil {
-					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.CouldMake.words(), pages.FormatBytes(g.Reserve))
+					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.words(), pages.FormatBytes(g.Reserve))
 				}
 			}
 		}

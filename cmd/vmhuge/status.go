@@ -207,7 +207,7 @@ func poolPictures(status []launcher.PoolStatus) []picture.Pool {
 			pool.Reserved = -1
 		}
 		if s.CouldMake != nil {
-			pool.CouldMake = s.CouldMake.Now
+			pool.CouldMake = s.Now
 		}
 		pools = append(pools, pool)
 	}
