@@ -198,10 +198,16 @@ func limitedV1(file string, pages int) func(t *testing.T) {
 		const root, dir = "/run/cgroup-hugetlb", "/run/cgroup-hugetlb/libvirtd"
 		pid := []byte(strconv.Itoa(libvirtd.libvirtd.Process.Pid))
 		t.Cleanup(func() {
-			err := os.WriteFile(root+"/cgroup.procs", pid, 0)
-			if err = errors.Join(err, unix.Rmdir(dir), unix.Unmount(root, 0), os.Remove(root)); err != nil {
+			if err := errors.Join(os.WriteFile(root+"/cgroup.procs", pid, 0), unix.Rmdir(dir)); err != nil {
 				t.Error(err)
 			}
+			// A hierarchy that is unmounted while it still has a cgroup, be it a
+			// removed one, stays, and v2 does not get its controller.
+			waitUntil(t, "the cgroup is gone", func() bool { return hugetlbHierarchy(t).cgroups == 1 })
+			if err := errors.Join(unix.Unmount(root, 0), os.Remove(root)); err != nil {
+				t.Error(err)
+			}
+			waitUntil(t, "the hierarchy is gone", func() bool { return hugetlbHierarchy(t).id == 0 })
 		})
 		err := errors.Join(os.Mkdir(root, 0o755), unix.Mount("cgroup", root, "cgroup", 0, "hugetlb"), os.Mkdir(dir, 0o755),
 			os.WriteFile(filepath.Join(dir, file), []byte(strconv.Itoa(pages*size2M*1024)), 0), os.WriteFile(dir+"/cgroup.procs", pid, 0))
@@ -209,4 +215,22 @@ func limitedV1(file string, pages int) func(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// hierarchy is what /proc/cgroups says of a controller; v2's has the id 0.
+type hierarchy struct{ id, cgroups int }
+
+func hugetlbHierarchy(t *testing.T) (h hierarchy) {
+	t.Helper()
+	data, err := os.ReadFile("/proc/cgroups")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if n, _ := fmt.Sscanf(line, "hugetlb %d %d", &h.id, &h.cgroups); n == 2 {
+			return h
+		}
+	}
+	t.Fatalf("/proc/cgroups has no hugetlb:\n%s", data)
+	return h
 }

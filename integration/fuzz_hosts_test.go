@@ -30,8 +30,9 @@ func TestFuzzHosts(t *testing.T) { fuzzHosts(t, 30) }
 
 // TestFuzzHostsNodes does the same on two nodes, with cgroups and pages of 1 GiB.
 func TestFuzzHostsNodes(t *testing.T) {
-	if inMicroVM(t, twoNodesWith1G) {
-		fuzzHosts(t, 12)
+	const count = 12
+	if inMicroVM(t, twoNodesWith1G.within(time.Duration(number(t, "FUZZ_COUNT", count)+20)*30*time.Second)) {
+		fuzzHosts(t, count)
 	}
 }
 

@@ -23,7 +23,14 @@ import (
 // it ends.
 type machine struct {
 	nodes, nodeMiB int
-	kernel         string // what else its kernel is told
+	kernel         string        // what else its kernel is told
+	limit          time.Duration // how long the test in there may take; 0: 15 minutes
+}
+
+// within returns the machine for a test that may take so long.
+func (m machine) within(limit time.Duration) machine {
+	m.limit = limit
+	return m
 }
 
 // What the kernel command line of a micro-VM hands to its process 1, besides
@@ -98,13 +105,17 @@ func (m machine) run(t *testing.T) {
 	if err := errors.Join(fillPrivateDirs(dir), copyTree(filepath.Join(scratch, "bin"), filepath.Join(dir, "bin"))); err != nil {
 		t.Fatal(err)
 	}
-	ctx, console := t.Context(), filepath.Join(dir, "console")
-	if deadline, ok := t.Deadline(); ok { // end before it, to tell what was said
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-20*time.Second))
-		defer cancel()
+	limit, console := m.limit, filepath.Join(dir, "console")
+	if limit == 0 {
+		limit = 15 * time.Minute
 	}
-	args, err := m.args(t.Name(), dir, console)
+	if deadline, ok := t.Deadline(); ok { // end before it, to tell what was said
+		limit = min(limit, time.Until(deadline)-time.Minute)
+	}
+	// The test in there tells where it hangs, if its machine still can.
+	ctx, cancel := context.WithTimeout(t.Context(), limit+30*time.Second)
+	defer cancel()
+	args, err := m.args(t.Name(), dir, console, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +150,7 @@ func (m machine) run(t *testing.T) {
 	}
 }
 
-func (m machine) args(test, dir, console string) ([]string, error) {
+func (m machine) args(test, dir, console string, limit time.Duration) ([]string, error) {
 	boot, err := microVMDir()
 	if err != nil {
 		return nil, err
@@ -158,7 +169,11 @@ func (m machine) args(test, dir, console string) ([]string, error) {
 	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED"} {
 		cmdline = append(cmdline, name+"="+os.Getenv(name))
 	}
-	cmdline = append(cmdline, "-- -test.v -test.run=^"+test+"$ -test.timeout="+flag.Lookup("test.timeout").Value.String())
+	pattern := "^" + test + "$"
+	if _, sub, found := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); found {
+		pattern += "/" + sub
+	}
+	cmdline = append(cmdline, "-- -test.v -test.run="+pattern+" -test.timeout="+limit.String())
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		// With QEMU's own tb-size it slows down as it runs.

@@ -23,10 +23,11 @@ func TestPlan(t *testing.T) {
 // TestPlanNodes does the same on two nodes, with guests bound to one of them
 // and others that may lie on any.
 func TestPlanNodes(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
+	const sets = 2
+	if !inMicroVM(t, twoNodes.within(time.Duration(number(t, "PLAN_SETS", sets)+3)*5*time.Minute)) {
 		return
 	}
-	againstReality(t, 2, func(random *rand.Rand, g guest) guest {
+	againstReality(t, sets, func(random *rand.Rand, g guest) guest {
 		switch node := random.IntN(3); node {
 		case 0, 1:
 			g.more = fmt.Sprintf("<numatune><memory mode='strict' nodeset='%d'/></numatune>", node)
