@@ -3,21 +3,26 @@ package hostprep
 import (
 	"errors"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	appArmorRules = "/etc/apparmor.d/abstractions/libvirt-qemu"
-	appArmorLocal = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
-	cpumapRule    = "@{sys}/devices/system/node/*/cpumap r,"
+	appArmorRules    = "/etc/apparmor.d/abstractions/libvirt-qemu"
+	appArmorLocal    = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
+	appArmorTemplate = "/etc/apparmor.d/libvirt/TEMPLATE.qemu"
+	appArmorProfiles = "/sys/kernel/security/apparmor/profiles"
+	cpumapRule       = "@{sys}/devices/system/node/*/cpumap r,"
 )
 
 // appArmorCheck asks whether QEMU may read which processors a node has, where it
 // preallocates memory that is bound to one. The rules of Debian 12 forget it,
 // and QEMU ends with "The nodes select no CPUs".
 var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
-	if g.Session || len(boundNodes(g.Demand)) == 0 || !g.threadContext() {
+	if g.Session || g.Demand.Unconfined || len(boundNodes(g.Demand)) == 0 || !g.threadContext() {
 		return nil, nil
 	}
 	enabled, err := h.readIfThere("/sys/module/apparmor/parameters/enabled")
@@ -28,12 +33,13 @@ var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
 	if err != nil || conf.SecurityDrivers != nil && !slices.Contains(conf.SecurityDrivers, "apparmor") {
 		return nil, err
 	}
-	rules, err := h.readIfThere(appArmorRules)
-	if err != nil || rules == "" { // libvirt's profiles are not there
+	rules, err := h.appArmorFile(appArmorRules, 0)
+	if err != nil || rules == "" || allowsCPUMap(rules) { // "": libvirt's profiles are not there
 		return nil, err
 	}
-	local, err := h.readIfThere(appArmorLocal)
-	if err != nil || allowsCPUMap(rules+"\n"+local) {
+	// It says in its flags how QEMU is held: complain and unconfined refuse nothing.
+	template, err := h.readIfThere(appArmorTemplate)
+	if err != nil || strings.Contains(template, "complain") || strings.Contains(template, "unconfined") {
 		return nil, err
 	}
 	f := Finding{
@@ -42,12 +48,53 @@ var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
 		Need: cpumapRule,
 		Do:   "add it to " + appArmorRules,
 	}
+	// libvirt confines guests where its daemon is confined. Who is not root may not
+	// read that.
+	if profiles, _ := h.readIfThere(appArmorProfiles); profiles != "" {
+		if daemonProfile(profiles) == "" {
+			return nil, nil
+		}
+		f.Severity, f.Verdict = Blocker, BadHost
+	}
 	// virt-aa-helper reads the rules anew for each start of a guest.
 	if strings.Contains(rules, "<local/abstractions/libvirt-qemu>") {
 		_, err = f.mendFile(h, systemFile(appArmorLocal, withLine(cpumapRule)), cpumapRule)
 	}
 	return []Finding{f}, err
 }}
+
+// appArmorFile returns the rules of a file, or of all files in a directory, with
+// those that they include. One that is not there has none.
+//
+//	#include <abstractions/base>
+//	include if exists <local/abstractions/libvirt-qemu>
+func (h Host) appArmorFile(path string, depth int) (string, error) {
+	if depth > 8 { // they include each other
+		return "", nil
+	}
+	st, err := h.lstat(path)
+	if err != nil || st == nil {
+		return "", err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		names, err := h.namesIn(path)
+		rules := ""
+		for _, name := range names {
+			more, fileErr := h.appArmorFile(path+"/"+name, depth+1)
+			rules, err = rules+more, errors.Join(err, fileErr)
+		}
+		return rules, err
+	}
+	text, err := h.readIfThere(path)
+	rules := text + "\n"
+	for _, name := range appArmorInclude.FindAllStringSubmatch(text, -1) {
+		more, fileErr := h.appArmorFile("/etc/apparmor.d/"+name[1], depth+1)
+		rules, err = rules+more, errors.Join(err, fileErr)
+	}
+	return rules, err
+}
+
+var appArmorInclude = regexp.MustCompile(`(?m)^\s*#?include\s+(?:if\s+exists\s+)?<([^>]+)>`)
 
 // readIfThere reads a file; one that is not there is empty.
 func (h Host) readIfThere(path string) (string, error) {

@@ -93,6 +93,12 @@ func TestHostChecks(t *testing.T) {
  warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [edit /etc/apparmor.d/local/abstractions/libvirt-qemu: +'@{sys}/devices/system/node/*/cpumap r,']`},
 		{name: "rules that include no others", check: appArmorCheck, edit: "-- sys/module/apparmor/parameters/enabled --\nY\n-- etc/apparmor.d/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: onNode("0", nil), cause: AppArmorNUMA, want: `
  warning unknown: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has`},
+		{name: "Debian 12, as root sees it", check: appArmorCheck, edit: appArmor + "-- sys/kernel/security/apparmor/profiles --\nlibvirtd (enforce)\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: onNode("0", nil), cause: AppArmorNUMA, want: `
+ blocker bad-host fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [edit /etc/apparmor.d/local/abstractions/libvirt-qemu: +'@{sys}/devices/system/node/*/cpumap r,']`},
+		{name: "libvirtd is not confined", check: appArmorCheck, edit: appArmor + "-- sys/kernel/security/apparmor/profiles --\nlsb_release (enforce)\n", guest: onNode("0", nil)},
+		{name: "guests' profiles complain", check: appArmorCheck, edit: appArmor + "-- etc/apparmor.d/libvirt/TEMPLATE.qemu --\nprofile LIBVIRT_TEMPLATE flags=(attach_disconnected, complain) {\n", guest: onNode("0", nil)},
+		{name: "a guest without a label", check: appArmorCheck, edit: appArmor, guest: onNode("0", func(g *Guest) { g.Demand.Unconfined = true })},
+		{name: "the rule in what the rules include", check: appArmorCheck, edit: appArmor + "  #include <abstractions/base>\n-- etc/apparmor.d/abstractions/base --\n  include if exists <abstractions/base.d>\n-- etc/apparmor.d/abstractions/base.d/site --\n  #include <abstractions/base>\n  " + cpumapRule + "\n", guest: onNode("0", nil)},
 		{name: "Debian 12 with the cure", check: appArmorCheck, edit: appArmor + "  x r,\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n" + cpumapRule + "\n", guest: onNode("0", nil)},
 		{name: "Debian 13", check: appArmorCheck, edit: appArmor + "  @{sys}/devices/system/node/node[0-9]*/cpumap r,\n", guest: onNode("0", nil)},
 		{name: "another rule that will do", check: appArmorCheck, edit: appArmor + "  /sys/devices/system/node/** r,\n", guest: onNode("0", nil)},

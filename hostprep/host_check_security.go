@@ -25,7 +25,7 @@ var securityCheck = hostCheck{"security", func(h Host, g anyGuest) ([]Fact, erro
 	}
 	if strings.TrimSpace(enabled) == "Y" {
 		// Who is not root may not read it.
-		profiles, _ := h.readIfThere("/sys/kernel/security/apparmor/profiles")
+		profiles, _ := h.readIfThere(appArmorProfiles)
 		facts = append(facts, fine("AppArmor", "on"+daemonProfile(profiles)+apart("apparmor")))
 		findings, err := appArmorCheck.Detect(h, g.Guest)
 		if err != nil {

@@ -35,7 +35,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	if d.wantsTHP() {
 		demand.Backing = pages.THP
 	}
-	demand.EmulatorCPUs, demand.Partition = emulatorCPUs(dom), partition(dom)
+	demand.EmulatorCPUs, demand.Partition, demand.Unconfined = emulatorCPUs(dom), partition(dom), unconfined(dom)
 	if dom.ID != nil {
 		demand.ID = *dom.ID
 	}

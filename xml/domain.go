@@ -22,6 +22,7 @@ type domain struct {
 	OSType        *osType                         `xml:"os>type"`
 	Cells         []libvirtxml.DomainCell         `xml:"cpu>numa>cell"`
 	Memorydevs    []libvirtxml.DomainMemorydev    `xml:"devices>memory"`
+	SecLabels     []libvirtxml.DomainSecLabel     `xml:"seclabel"`
 }
 
 // osType is the machine that QEMU makes.

@@ -1,6 +1,9 @@
 package lab
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
+	"vmhuge/launcher"
 )
 
 // everything lists what prepare may touch: all of /etc but what libvirt writes of
@@ -46,6 +50,8 @@ func TestPrepare(t *testing.T) {
 	if out := l.Run("virsh start tiny"); out.Code == 0 {
 		t.Errorf("with nothing prepared: %+v", out)
 	}
+
+	l.denied("tiny", 48)
 
 	// Node 0 has the kernel itself, and of its 2 GiB no whole one free even at boot.
 	const prepare = "vmhuge prepare tiny --persist --pages 1 --size 1G --node 1 --mount-group --restart-libvirt"
@@ -100,4 +106,38 @@ func TestPrepare(t *testing.T) {
 	l.Reboot()
 	l.Must("virsh version")
 	same("undone, after a reboot, it leaves", before)
+}
+
+// denied has a guest that is bound to node 0 fail for what AppArmor's rules of
+// Debian 12 forget, with its pages there; since Debian 13 they have it.
+func (l *lab) denied(domain string, pages int) {
+	l.t.Helper()
+	const pool = "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
+	l.Must(fmt.Sprintf("echo %d > %s", pages, pool))
+	defer l.Must("echo 0 > " + pool)
+	var said struct{ Domains []launcher.Report }
+	out := l.Run("vmhuge check --json " + domain)
+	if err := json.Unmarshal([]byte(out.Stdout), &said); err != nil || len(said.Domains) != 1 {
+		l.t.Fatalf("check: %v: %+v", err, out)
+	}
+	start := l.Run("virsh start " + domain)
+	if suite() != "bookworm" {
+		if said.Domains[0].Verdict != hostprep.Ready || start.Code != 0 {
+			l.t.Errorf("check: %+v\nstart: %+v", said.Domains[0], start)
+		}
+		l.Must("virsh destroy " + domain)
+		return
+	}
+	denied := func(f hostprep.Finding) bool {
+		return f.Cause == hostprep.AppArmorNUMA && f.Severity == hostprep.Blocker
+	}
+	if r := said.Domains[0]; r.Verdict != hostprep.BadHost || !r.Fixable || !slices.ContainsFunc(r.Findings, denied) {
+		l.t.Errorf("check: %+v", r)
+	}
+	if start.Code == 0 || !strings.Contains(start.Stderr, "The nodes select no CPUs") {
+		l.t.Errorf("start: %+v", start)
+	}
+	if out := l.Must("vmhuge explain --domain " + domain); !strings.Contains(out, "  apparmor-numa: ") {
+		l.t.Errorf("explain: %s", out)
+	}
 }

@@ -70,6 +70,8 @@ type Demand struct {
 	Items   []Item  `json:"demand"` // in the order in which QEMU maps them
 	// Backends are all that the guest's memory is made of, in the order of Items.
 	Backends []Backend `json:"-"`
+	// Unconfined says that no profile of AppArmor's is to hold QEMU.
+	Unconfined bool `json:"-"`
 	// Shared says that other processes may map some of it.
 	Shared bool `json:"-"`
 	// ID is what libvirt counts the guest as since it starts or runs; 0: it does
