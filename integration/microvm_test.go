@@ -24,7 +24,7 @@ import (
 type machine struct {
 	nodes, nodeMiB int
 	kernel         string        // what else its kernel is told
-	limit          time.Duration // how long the test in there may take; 0: 15 minutes
+	limit          time.Duration // how long the test in there may take; 0: half an hour
 }
 
 // within returns the machine for a test that may take so long.
@@ -107,7 +107,7 @@ func (m machine) run(t *testing.T) {
 	}
 	limit, console := m.limit, filepath.Join(dir, "console")
 	if limit == 0 {
-		limit = 15 * time.Minute
+		limit = 30 * time.Minute
 	}
 	if deadline, ok := t.Deadline(); ok { // end before it, to tell what was said
 		limit = min(limit, time.Until(deadline)-time.Minute)
