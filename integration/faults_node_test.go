@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"vmhuge/hostprep"
 )
@@ -47,8 +48,8 @@ func used(node, size, n int) func(t *testing.T) {
 	return func(t *testing.T) { use(t, node, size, n) }
 }
 
-// nodeFaults are what takes two nodes, cgroups of one's own, or KVM. Each
-// node has a page of 1 GiB.
+// nodeFaults are what takes two nodes, or cgroups of one's own. Each node has a
+// page of 1 GiB.
 var nodeFaults = []fault{
 	// The node of all memory: the cpuset of the thread that maps it.
 	{name: "node-enough", pages: -1, setup: onNodes(0, 32), guest: bound("1", ""), verdict: hostprep.Ready},
@@ -104,8 +105,10 @@ var nodeFaults = []fault{
 	{name: "cgroup-of-another-size", setup: limited("hugetlb.1GB.max", 0), verdict: hostprep.Ready},
 	{name: "cgroup-of-its-partition-one-short", setup: limitedIn(machineCgroup+"/vms.partition", "hugetlb.2MB.max", 31), guest: more("<resource><partition>/machine/vms</partition></resource>"),
 		verdict: hostprep.BadHost, says: badAddress, cause: "cgroup-used"},
+}
 
-	// KVM, which the micro-VM has and the machine may lack.
+// kvmFaults are what takes KVM, which the machine may lack.
+var kvmFaults = []fault{
 	{name: "kvm-enough", setup: withKVM, guest: guest{kvm: true}, verdict: hostprep.Ready},
 	{name: "kvm-permission", setup: withKVM, guest: guest{kvm: true}, before: onlyRoot, verdict: hostprep.BadHost, says: "Could not access KVM kernel module: Permission denied", cause: "kvm-permission"},
 }
@@ -114,5 +117,13 @@ var nodeFaults = []fault{
 func TestFaultsOnNodes(t *testing.T) {
 	if inMicroVM(t, twoNodesWith1G) {
 		runFaults(t, nodeFaults)
+	}
+}
+
+// TestFaultsKVM has KVM on an emulated processor, with which guests of its own
+// never run: they are started paused.
+func TestFaultsKVM(t *testing.T) {
+	if inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}.within(10*time.Minute)) {
+		runFaults(t, kvmFaults)
 	}
 }
