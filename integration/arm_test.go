@@ -46,6 +46,13 @@ func TestArmed(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = libvirtd.libvirtd.Wait()
+			t.Cleanup(func() { // should the test end before it starts it
+				if !alive(libvirtd.libvirtd) {
+					if err := libvirtd.startLibvirtd(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
 			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}

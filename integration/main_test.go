@@ -97,12 +97,16 @@ func outer() (code int, err error) {
 	partitions := cgroupPartitions()
 	defer removeCgroups(func(partition string) bool { return !slices.Contains(partitions, partition) })
 
+	if err := setOvercommit(before, func(pool) int { return 0 }); err != nil {
+		return 1, err
+	}
 	code, err = reexec(stageInit, dir, &syscall.SysProcAttr{
 		Cloneflags:   unix.CLONE_NEWPID,
 		Unshareflags: unix.CLONE_NEWNS,
 		Pdeathsig:    unix.SIGKILL,
 	})
-	return code, errors.Join(err, takeBackPages(dir), poolsAsBefore(before))
+	return code, errors.Join(err, takeBackPages(dir),
+		setOvercommit(before, func(p pool) int { return p.Overcommit }), poolsAsBefore(before))
 }
 
 // reexec runs this binary again as another stage and returns its exit code.

@@ -161,7 +161,7 @@ func TestNodeTooSmall(t *testing.T) {
 	})
 	// There is room, but no GiB of it in one piece.
 	t.Run("by-the-kernel", func(t *testing.T) {
-		refusedOnNode1(t, pages1G, "the kernel can make 0", func(hostprep.Node) int64 { return pages.GiB })
+		refusedOnNode1(t, pages1G, "the kernel could make no more", func(hostprep.Node) int64 { return pages.GiB })
 	})
 }
 

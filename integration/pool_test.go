@@ -208,6 +208,19 @@ func takeBackPages(dir string) error {
 	return err
 }
 
+// setOvercommit sets how many pages the pools may have beyond those that they
+// were told to: none for the tests, whatever the machine has.
+func setOvercommit(all pools, limit func(pool) int) (err error) {
+	for kib, p := range all {
+		path := fmt.Sprintf("%s/hugepages-%dkB/nr_overcommit_hugepages", poolDir, kib)
+		var now int
+		if err = errors.Join(err, readNumber(path, &now)); now != limit(p) {
+			err = errors.Join(err, os.WriteFile(path, []byte(strconv.Itoa(limit(p))), 0))
+		}
+	}
+	return err
+}
+
 // need1G skips the test where the CPU or the kernel has no 1 GiB pages.
 func need1G(t *testing.T) {
 	t.Helper()
