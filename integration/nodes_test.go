@@ -151,6 +151,26 @@ func TestSurplusOnOtherNode(t *testing.T) {
 	}
 }
 
+// TestOwedOnNodes gives pages back while another mount has some reserved. On which
+// node is not to be known, so each keeps as many, until the mount is gone.
+func TestOwedOnNodes(t *testing.T) {
+	if !inMicroVM(t, twoNodes) {
+		return
+	}
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 32)
+	domain := nameOf(t, define(t, on(1)))
+	t.Run("reserved", func(t *testing.T) {
+		otherMount("pagesize=2M,min_size=6M")(t)
+		done(t, "start", "--paused", domain)
+		wantByNode(t, domain, map[string]int64{"1": 32})
+		stopNow(t, domain)
+		wantNodes(t, "with 3 pages reserved", nodePool{Total: 32, Free: 32}, nodePool{Total: 3, Free: 3})
+	})
+	done(t, "status")
+	wantNodes(t, "with none", nodePool{Total: 32, Free: 32}, nodePool{})
+}
+
 // TestNodeTooSmall asks one node for more than it can give.
 func TestNodeTooSmall(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
