@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
+	"regexp"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -179,9 +179,10 @@ func TestNodeTooSmall(t *testing.T) {
 	t.Run("by-the-numbers", func(t *testing.T) {
 		refusedOnNode1(t, pages2M, "are free on node 1", func(n hostprep.Node) int64 { return n.Total + 64*pages.MiB })
 	})
-	// There is room, but no GiB of it in one piece.
+	// There is room, but no GiB of it in one piece: mostly only the try tells, and at
+	// times it is seen before.
 	t.Run("by-the-kernel", func(t *testing.T) {
-		refusedOnNode1(t, pages1G, "the kernel could make no more", func(hostprep.Node) int64 { return pages.GiB })
+		refusedOnNode1(t, pages1G, "the kernel (can make 0|could make no more)", func(hostprep.Node) int64 { return pages.GiB })
 	})
 }
 
@@ -196,7 +197,7 @@ func TestNodeKeepsMemory(t *testing.T) {
 }
 
 // refusedOnNode1 starts a guest with so much memory on node 1 and wants vmhuge
-// to refuse it for want of memory, in these words, and to leave nothing.
+// to refuse it for want of memory, in such words, and to leave nothing.
 func refusedOnNode1(t *testing.T, backing, words string, bytes func(hostprep.Node) int64) {
 	t.Helper()
 	hostAsBefore(t)
@@ -211,7 +212,7 @@ func refusedOnNode1(t *testing.T, backing, words string, bytes func(hostprep.Nod
 	g.backing = backing
 	g.memory = fmt.Sprintf("<memory unit='MiB'>%d</memory>", bytes(nodes[1])/(2*pages.MiB)*2)
 	r := report(t, 4, "start", "--paused", nameOf(t, define(t, g)), "--host-reserve", "256M")
-	if r.Verdict != hostprep.NoMemory || !strings.Contains(fmt.Sprintf("%+v", r.Findings), words) {
+	if r.Verdict != hostprep.NoMemory || !regexp.MustCompile(words).MatchString(fmt.Sprintf("%+v", r.Findings)) {
 		t.Errorf("start: %+v", r)
 	}
 	wantNodes(t, "after the start", before, before)
