@@ -14,6 +14,7 @@ type outcome[T any] struct {
 
 // MarshalJSON writes the answer's fields, and the error beside them.
 func (o outcome[T]) MarshalJSON() ([]byte, error) {
+	noNulls(reflect.ValueOf(&o.answer).Elem())
 	text, err := marshal(o.answer)
 	if err != nil || o.err == nil {
 		return text, err
@@ -43,7 +44,6 @@ func each[T any](p *program, names []string, do func(name string) (T, error), sh
 		if err != nil && len(names) == 1 && p.json {
 			return err
 		}
-		noNulls(reflect.ValueOf(&answer).Elem())
 		outcomes = append(outcomes, outcome[T]{name, answer, err})
 		if err != nil {
 			p.complain(err)

@@ -73,26 +73,28 @@ func (p *program) prepare(c *cli.Context) error {
 			}
 		}
 	}
-	known, worst := []string{}, exitDone
+	domains := []outcome[launcher.Report]{}
 	for _, name := range names {
 		guest, running, err := l.Guest(name, want.Reserve)
 		switch {
+		case err != nil && len(names) == 1:
+			return err
 		case err != nil:
 			p.complain(err)
-			worst = max(worst, codeOf(err))
-			continue
 		case running:
 			want.Running = append(want.Running, guest)
 		default:
 			want.Guests = append(want.Guests, guest)
 		}
-		known = append(known, name)
+		domains = append(domains, outcome[launcher.Report]{name: name, err: err})
 	}
-	host, err := p.prepareHost(c, want)
-	if err != nil {
-		return err
+	var host hostprep.PreparedHost
+	if len(names) == 0 || len(want.Guests)+len(want.Running) > 0 { // else for none of them
+		if host, err = p.prepareHost(c, want); err != nil {
+			return err
+		}
 	}
-	return p.prepared(c, l, known, host, want.Reserve, worst)
+	return p.prepared(c, l, domains, host, want.Reserve)
 }
 
 // prepareHost makes what the host lacks, or says what it would make.
@@ -107,51 +109,53 @@ func (p *program) prepareHost(c *cli.Context, want hostprep.Preparation) (hostpr
 
 // prepared tells what was done, restarts libvirt's daemon where that was asked for
 // and is needed, and looks at the domains again.
-func (p *program) prepared(c *cli.Context, l *launcher.Launcher, names []string, host hostprep.PreparedHost, reserve int64, worst int) error {
-	reports := []launcher.Report{}
-	look := func(name string) (launcher.Report, error) {
-		if c.Bool("dry-run") {
-			return l.Check(name)
+func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outcome[launcher.Report], host hostprep.PreparedHost, reserve int64) error {
+	dryRun := c.Bool("dry-run")
+	look := func() {
+		for i := range domains {
+			d := &domains[i]
+			if d.err != nil {
+				continue
+			}
+			changed := d.answer.Changed
+			if dryRun {
+				d.answer, d.err = l.Check(d.name)
+			} else {
+				d.answer, d.err = l.Mend(d.name, reserve)
+			}
+			if d.answer.Changed = append(changed, d.answer.Changed...); d.err != nil {
+				p.complain(d.err)
+			}
 		}
-		return l.Mend(name, reserve)
 	}
-	restart := host.Restart || restartNeeded(host.Findings)
-	for _, name := range names {
-		r, err := look(name)
-		if err != nil {
-			return err
-		}
-		restart = restart || restartNeeded(r.Findings)
-		reports = append(reports, r)
-	}
+	look()
+	restart := host.Restart || restartNeeded(host.Findings) ||
+		slices.ContainsFunc(domains, func(d outcome[launcher.Report]) bool { return restartNeeded(d.answer.Findings) })
 	restarted := ""
-	if restart && c.Bool("restart-libvirt") && !c.Bool("dry-run") {
+	if restart && c.Bool("restart-libvirt") && !dryRun {
 		var err error
 		if restarted, err = p.restartDaemon(c.Context, l); err != nil {
 			return err
 		}
-		for i, name := range names {
-			changed := reports[i].Changed
-			if reports[i], err = look(name); err != nil {
-				return err
-			}
-			reports[i].Changed = append(changed, reports[i].Changed...)
-		}
+		look()
 		restart = false
 	}
+	worst := exitDone
 	for _, f := range host.Findings {
-		worst = max(worst, codeOfFinding(f, c.Bool("dry-run")))
+		worst = max(worst, codeOfFinding(f, dryRun))
 	}
-	for _, r := range reports {
-		if !c.Bool("dry-run") || !r.Fixable {
-			worst = max(worst, codeOfReport(r))
+	for _, d := range domains {
+		if d.err != nil {
+			worst = max(worst, codeOf(d.err))
+		} else if !dryRun || !d.answer.Fixable {
+			worst = max(worst, codeOfReport(d.answer))
 		}
 	}
 	if p.json {
-		p.printJSON(map[string]any{"host": host, "domains": reports, "restarted": restarted, "restart_needed": restart})
+		p.printJSON(map[string]any{"host": host, "domains": domains, "restarted": restarted, "restart_needed": restart})
 		return answered(worst)
 	}
-	p.showPrepared(c, host, reports)
+	p.showPrepared(host, domains, dryRun)
 	switch {
 	case restarted != "":
 		p.say("prepare: done: restart %s", restarted)
@@ -163,8 +167,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, names []string,
 	return answered(worst)
 }
 
-func (p *program) showPrepared(c *cli.Context, host hostprep.PreparedHost, reports []launcher.Report) {
-	dryRun := c.Bool("dry-run")
+func (p *program) showPrepared(host hostprep.PreparedHost, domains []outcome[launcher.Report], dryRun bool) {
 	done := slices.Clone(host.Changed)
 	for _, change := range host.Changed {
 		p.say("prepare: done: %s", change)
@@ -178,7 +181,9 @@ func (p *program) showPrepared(c *cli.Context, host hostprep.PreparedHost, repor
 			}
 		}
 	}
+	wrong := false
 	for _, f := range host.Findings {
+		wrong = wrong || f.Severity == hostprep.Blocker
 		if dryRun && f.Fixable {
 			would(f)
 			continue
@@ -189,16 +194,20 @@ func (p *program) showPrepared(c *cli.Context, host hostprep.PreparedHost, repor
 			p.insist("prepare: %s", findingWords(f))
 		}
 	}
-	for _, r := range reports {
-		p.showReport(r)
-		for _, f := range r.Findings {
+	for _, d := range domains {
+		if d.err != nil {
+			wrong = true
+			continue
+		}
+		p.showReport(d.answer)
+		for _, f := range d.answer.Findings {
 			if dryRun && f.Severity == hostprep.Blocker {
 				would(f)
 			}
 		}
-		done = append(done, r.Changed...)
+		done = append(done, d.answer.Changed...)
 	}
-	if len(done) == 0 && !slices.ContainsFunc(host.Findings, func(f hostprep.Finding) bool { return f.Severity == hostprep.Blocker }) {
+	if len(done) == 0 && !wrong {
 		p.say("prepare: nothing to do")
 	}
 }
