@@ -226,10 +226,12 @@ func TestUnitName(t *testing.T) {
 }
 
 func TestEditFstab(t *testing.T) {
-	const text = "# none\n/dev/vda / ext4 defaults 0 1\nhuge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n"
+	// Of the line that counts there is one that is commented out as well.
+	const before = "# none\n#huge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n/dev/vda / ext4 defaults 0 1\n"
+	const text = before + "huge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n"
 	for _, test := range []struct{ point, group, want string }{
 		{"/dev/hugepages", "", text},
-		{"/dev/hugepages", "kvm", "# none\n/dev/vda / ext4 defaults 0 1\nhuge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
+		{"/dev/hugepages", "kvm", before + "huge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
 		{"/mnt/a b", "", text + "hugetlbfs /mnt/a\\040b hugetlbfs nosuid,nodev,pagesize=1G 0 0\n"},
 	} {
 		got := editFstab(text, test.point, "nosuid,nodev,pagesize=1G", test.group)
