@@ -242,15 +242,19 @@ func (h Host) userMounts(user User, entries []string, folders []Folder) ([]strin
 	return keepDefault(mounts, standard), nil
 }
 
-// sessionDaemon is the process of a user's libvirt; 0: none runs.
+// sessionDaemon is the process of a user's libvirt; 0: none runs. What lies in the
+// user's folder may be anything: root neither follows it nor waits for it, nor is
+// it to be told to end another's process.
 func (h Host) sessionDaemon(user User) int {
-	for _, name := range []string{"libvirtd", "virtqemud"} {
-		text, err := h.Root.Read("run", "user", strconv.Itoa(user.UID), "libvirt", name+".pid")
-		pid, numberErr := strconv.Atoi(strings.TrimSpace(text))
+	for _, name := range daemonNames {
+		state, err := h.look(KindFile, fmt.Sprintf("/run/user/%d/libvirt/%s.pid", user.UID, name))
+		pid, numberErr := strconv.Atoi(strings.TrimSpace(textOf(state)))
 		if err != nil || numberErr != nil {
 			continue
 		}
-		if comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm"); err == nil && strings.TrimSpace(comm) == name {
+		dir := "/proc/" + strconv.Itoa(pid)
+		comm, err := h.Root.Read(dir, "comm")
+		if st, statErr := h.lstat(dir); err == nil && statErr == nil && st != nil && st.Uid == uint32(user.UID) && strings.TrimSpace(comm) == name {
 			return pid
 		}
 	}
