@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/pool"
 )
 
 // hookLog is a line of JSON for each call of the hook that did something, the
@@ -69,10 +71,25 @@ func (h Host) LogHook(e HookEvent) error {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Size() > hookLogMax {
-		_ = os.Rename(path, path+".1")
+		h.turnHookLog(f)
 	}
 	_, err = f.Write(append(text, '\n'))
 	return err
+}
+
+// turnHookLog puts a log that is too long aside, for the next call to begin a new
+// one. Of hooks that find it too long at the same time one does so: a second would
+// put the new one in its place. The lock is not the log's own, which all may read
+// and so lock.
+func (h Host) turnHookLog(f *os.File) {
+	pool.IfFree(h.Root, func() {
+		path := h.Root.Path(hookLog...)
+		mine, err1 := f.Stat()
+		there, err2 := os.Lstat(path)
+		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
+			_ = os.Rename(path, path+".1")
+		}
+	})
 }
 
 // HookEvents returns the events that the log holds, oldest first. A line that

@@ -8,23 +8,37 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// WithSpare calls do while nobody else changes the pools, and tells it whether
-// there is a page of a size that no program and no starting guest is promised. It
-// waits for nobody: while another has the lock, there is none.
-func WithSpare(root hostfs.Root, size pages.Size, do func(spare bool) error) error {
+// IfFree calls do while nobody else changes the pools. It waits for nobody: false,
+// another has the lock, and do was not called.
+func IfFree(root hostfs.Root, do func()) bool {
 	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
-		return do(false)
+		return false
 	}
 	now, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
 	lock, err := lock(now, root)
 	if err != nil {
-		return do(false)
+		return false
 	}
 	defer lock.Close()
+	do()
+	return true
+}
+
+// WithSpare calls do while nobody else changes the pools, and tells it whether
+// there is a page of a size that no program and no starting guest is promised.
+// While another has the lock, there is none.
+func WithSpare(root hostfs.Root, size pages.Size, do func(spare bool) error) (err error) {
+	if !IfFree(root, func() { err = do(hasSpare(root, size)) }) {
+		err = do(false)
+	}
+	return err
+}
+
+func hasSpare(root hostfs.Root, size pages.Size) bool {
 	pending, err := ReadPending(root, "")
 	if err != nil {
-		return do(false)
+		return false
 	}
 	state, err := Read(root)
 	g, _ := state.Global(size)
@@ -34,5 +48,5 @@ func WithSpare(root hostfs.Root, size pages.Size, do func(spare bool) error) err
 			spare -= p.Unmapped
 		}
 	}
-	return do(err == nil && spare > 0)
+	return err == nil && spare > 0
 }
