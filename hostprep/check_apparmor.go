@@ -2,7 +2,6 @@ package hostprep
 
 import (
 	"errors"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,15 +94,6 @@ func (h Host) appArmorFile(path string, depth int) (string, error) {
 }
 
 var appArmorInclude = regexp.MustCompile(`(?m)^\s*#?include\s+(?:if\s+exists\s+)?<([^>]+)>`)
-
-// readIfThere reads a file; one that is not there is empty.
-func (h Host) readIfThere(path string) (string, error) {
-	text, err := once(h, "text of "+path, func() (string, error) { return h.Root.Read(path) })
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return text, err
-}
 
 // allowsCPUMap says whether one of these rules covers a node's cpumap.
 //

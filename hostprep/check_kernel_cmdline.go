@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -18,7 +17,7 @@ var kernelCmdlineCheck = Check{"kernel-cmdline", func(h Host, _ Guest) ([]Findin
 	if err != nil {
 		return nil, err
 	}
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}

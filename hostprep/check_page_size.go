@@ -11,7 +11,7 @@ import (
 // pageSizeCheck asks whether processor and kernel have pages of each size that
 // is demanded.
 var pageSizeCheck = Check{"page-size", func(h Host, g Guest) ([]Finding, error) {
-	state, err := h.pools()
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}

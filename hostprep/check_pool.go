@@ -21,7 +21,7 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	if findings, err := badNodes(nodes, g.Demand); err != nil || len(findings) > 0 {
 		return findings, err
 	}
-	state, err := h.pools()
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}

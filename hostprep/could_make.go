@@ -79,7 +79,7 @@ func (h Host) readGrowth(headroomKiB, reserve int64) (Growth, error) {
 // its free blocks under a lock.
 func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
 	growth := Growth{headroom: headroomKiB * pages.KiB}
-	state, err := h.pools()
+	state, err := h.Pools()
 	if err != nil {
 		return growth, nil, err
 	}

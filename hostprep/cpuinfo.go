@@ -2,9 +2,7 @@ package hostprep
 
 import (
 	"bufio"
-	"errors"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 )
@@ -23,10 +21,7 @@ type CPU struct {
 
 // CPU reads /proc/cpuinfo.
 func (h Host) CPU() (CPU, error) {
-	text, err := h.Root.Read("proc", "cpuinfo")
-	if errors.Is(err, fs.ErrNotExist) {
-		return CPU{}, nil
-	}
+	text, err := h.readIfThere("/proc/cpuinfo")
 	if err != nil {
 		return CPU{}, err
 	}

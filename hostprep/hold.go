@@ -129,7 +129,7 @@ func exceeds(needs []pool.Need, guest Guest) *pool.Short {
 // Headroom is how many KiB the pools may still grow when the host keeps reserve
 // bytes of ordinary memory; 0: the rule's, which is returned.
 func (h Host) Headroom(reserve int64) (headroomKiB, kept int64, err error) {
-	state, err := h.pools()
+	state, err := h.Pools()
 	if err != nil {
 		return 0, 0, err
 	}

@@ -70,6 +70,10 @@ const hookSince = 6005000
 // findHook looks at where the hook is. Where it is not, it says where it goes
 // for this libvirt; 0: not known, and taken for a new one.
 func (h Host) findHook(libvirt uint32) (hookFile, error) {
+	return once(h, fmt.Sprint("hook for ", libvirt), func() (hookFile, error) { return h.lookForHook(libvirt) })
+}
+
+func (h Host) lookForHook(libvirt uint32) (hookFile, error) {
 	hooks, qemu := h.hookDirs()
 	record, err := h.HookJournal().Changes()
 	if err != nil && !errors.Is(err, fs.ErrPermission) { // who is not root may still look

@@ -22,7 +22,9 @@ type HookStatus struct {
 }
 
 // HookStatus looks at the hook.
-func (h Host) HookStatus() (HookStatus, error) {
+func (h Host) HookStatus() (HookStatus, error) { return once(h, "hook status", h.hookStatus) }
+
+func (h Host) hookStatus() (HookStatus, error) {
 	s := HookStatus{Findings: []Finding{}}
 	if st, err := h.lstat("/etc/libvirt"); err != nil || st == nil {
 		return s, err

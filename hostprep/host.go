@@ -3,6 +3,8 @@
 package hostprep
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 
@@ -31,8 +33,17 @@ func (h Host) resolve(path string) string {
 	return filepath.Clean(path)
 }
 
-// pools reads every pool.
-func (h Host) pools() (pool.State, error) {
+// readIfThere reads a file; one that is not there is empty.
+func (h Host) readIfThere(path string) (string, error) {
+	text, err := once(h, "text of "+path, func() (string, error) { return h.Root.Read(path) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return text, err
+}
+
+// Pools reads every pool.
+func (h Host) Pools() (pool.State, error) {
 	return once(h, "pools", func() (pool.State, error) { return pool.Read(h.Root) })
 }
 

@@ -48,6 +48,7 @@ type anyGuest struct {
 // Facts asks every check of the host alone. What it takes more than vmhuge
 // start to mend is a blocker.
 func (h Host) Facts(told Libvirt) []Fact {
+	h = h.Remember()
 	mem, _ := h.Meminfo() // memoryCheck says what is wrong with it
 	g := anyGuest{size: mem.HugePageSize, told: told, Guest: Guest{BaseDir: "libvirt/qemu", Libvirt: told.Version, QEMU: told.QEMU}}
 	g.Demand = pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,

@@ -5,8 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"vmhuge/hostprep/pool"
 )
 
 // hugetlbCgroupCheck shows the limits of huge pages in the cgroups above the
@@ -29,7 +27,7 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h Host, g anyGuest) ([]Fact, e
 	if err != nil {
 		return facts, err
 	}
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return facts, nil // pageSizesCheck says why
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -34,7 +33,7 @@ var cmdlineCheck = hostCheck{"command line", func(h Host, g anyGuest) ([]Fact, e
 	if err != nil {
 		return facts, err
 	}
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return facts, err
 	}

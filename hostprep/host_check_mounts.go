@@ -6,8 +6,6 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-
-	"vmhuge/hostprep/pool"
 )
 
 // hugetlbfsCheck shows each mounted hugetlbfs, and what libvirt will make of
@@ -52,7 +50,7 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h Host, g anyGuest) ([]Fact, er
 	if err != nil {
 		return facts, err
 	}
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return facts, nil // pageSizesCheck says why
 	}

@@ -14,7 +14,7 @@ import (
 // processor could have.
 var pageSizesCheck = hostCheck{"page sizes", func(h Host, g anyGuest) ([]Fact, error) {
 	const name = "page sizes"
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ var memoryCheck = hostCheck{"memory", func(h Host, g anyGuest) ([]Fact, error) {
 		return nil, err
 	}
 	facts := []Fact{fine("memory", fmt.Sprintf("%d MiB, of which %d MiB are available", mem.Total/pages.MiB, mem.Available/pages.MiB))}
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return facts, nil // pageSizesCheck says why
 	}
@@ -85,7 +85,7 @@ func giveBack(h Host, state pool.State, bytes int64) string {
 // poolsCheck shows the pools by size and by node, and what is odd about where
 // their pages lie.
 var poolsCheck = hostCheck{"pools", func(h Host, _ anyGuest) ([]Fact, error) {
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return nil, nil // pageSizesCheck says why
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -23,7 +22,7 @@ type bootKernel struct {
 }
 
 func (h Host) bootKernel() (k bootKernel, err error) {
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return k, err
 	}

@@ -16,6 +16,7 @@ type PreparedHost struct {
 
 // WouldPrepare says what DoPrepare would change.
 func (h Host) WouldPrepare(p Preparation) (PreparedHost, error) {
+	h = h.Remember()
 	would := PreparedHost{Changed: []Change{}}
 	var possible bool
 	if would.Findings, possible = h.Prepare(p); !possible {
@@ -34,7 +35,7 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 	if err := journal.Tell(); err != nil {
 		return done, err
 	}
-	findings, possible := h.Prepare(p)
+	findings, possible := h.Remember().Prepare(p)
 	for _, f := range findings {
 		if !f.Fixable {
 			done.Findings = append(done.Findings, f)

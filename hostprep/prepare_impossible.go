@@ -21,7 +21,7 @@ func (h Host) impossible(p Preparation) ([]Finding, error) {
 		}
 	}
 	table = table.with(p)
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}

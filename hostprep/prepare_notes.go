@@ -11,7 +11,7 @@ import (
 // notesStep names what works against huge pages on this host, with its numbers,
 // and leaves it: others may need it so.
 var notesStep = Step{"notes", func(h Host, p Preparation) ([]Finding, error) {
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}

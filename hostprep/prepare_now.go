@@ -27,7 +27,7 @@ func (p Preparation) inTurn() []Guest {
 
 // lacksNow says whether the pools lack pages for a preparation.
 func (h Host) lacksNow(p Preparation) bool {
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	return err != nil || slices.ContainsFunc(p.inTurn(), func(g Guest) bool { return len(Shortfall(state, g)) > 0 }) ||
 		slices.ContainsFunc(p.Pages, func(n pool.Need) bool { return persistent(state, n) < n.Pages })
 }
@@ -72,7 +72,7 @@ func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparati
 // lacksPages says which pages a preparation would add: for its guests, who shall
 // all start, and for no one.
 func (h Host) lacksPages(p Preparation) ([]Finding, error) {
-	state, err := pool.Read(h.Root)
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}

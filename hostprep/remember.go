@@ -2,9 +2,9 @@ package hostprep
 
 import "sync"
 
-// Remember returns the host as one that reads a file once, for a run that looks
-// at many domains: each is told of the same moment. Who changes the host looks
-// anew.
+// Remember returns the host as one that reads a file once, for who asks many
+// questions, or of many domains: all are about the same moment. Who changes the
+// host looks anew.
 func (h Host) Remember() Host {
 	h.seen = &sync.Map{}
 	return h

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 
 	"vmhuge/internal/pages"
@@ -33,11 +34,7 @@ func (h Host) THP() (THP, error) {
 
 // readTHP reads a setting; "": the kernel has none of that name.
 func (h Host) readTHP(name ...string) (string, error) {
-	text, err := h.Root.Read(append(slices.Clone(thpDir), name...)...)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return text, err
+	return h.readIfThere("/" + path.Join(append(slices.Clone(thpDir), name...)...))
 }
 
 // thpFile returns the file that decides a setting: since Linux 6.8 each size of

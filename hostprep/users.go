@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os/user"
 	"slices"
 	"strconv"
@@ -184,10 +183,7 @@ type account struct {
 
 func (h Host) accounts() (passwd, groups []account, err error) {
 	for name, to := range map[string]*[]account{"passwd": &passwd, "group": &groups} {
-		text, err := h.Root.Read("etc", name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		text, err := h.readIfThere("/etc/" + name)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -8,7 +8,6 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -143,7 +142,7 @@ func Costs(before, after []byte) []string {
 // hasPages says whether the pools hold what the guest would take with a
 // backing of an explicit size.
 func (l *Launcher) hasPages(doc []byte, backing xml.Backing) bool {
-	state, err := pool.Read(l.host.Root)
+	state, err := l.host.Pools()
 	if err != nil {
 		return false
 	}

@@ -71,7 +71,8 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 			s.Settled, s.SetAside = append(s.Settled, settled...), setAside
 		}
 	}
-	state, err := pool.Read(host.Root)
+	host = host.Remember()
+	state, err := host.Pools()
 	if err != nil {
 		return s, err
 	}

@@ -84,7 +84,7 @@ type measured struct {
 // readBench decides what is measured.
 func (p *program) readBench(c *cli.Context) (*measurement, error) {
 	host := p.host()
-	state, err := pool.Read(host.Root)
+	state, err := host.Pools()
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 		return nil, usage("%s", oneLine(err.Error()))
 	}
 	e := &execution{Command: command, guest: hostprep.Guest{Demand: command.Demand}}
-	state, err := pool.Read(host.Root)
+	state, err := host.Pools()
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func (p *program) serveMetrics(c *cli.Context) error {
 func (p *program) exporter() *metrics.Exporter {
 	host := p.host()
 	return metrics.New(version(), metrics.Sources{
-		Pools:  func() (pool.State, error) { return pool.Read(host.Root) },
+		Pools:  host.Pools,
 		Claims: func() ([]pool.Claim, error) { return pool.ReadClaims(host.Root) },
 		Guests: p.readGuests,
 		Hook: func() (h metrics.Hook, err error) {
