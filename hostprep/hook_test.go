@@ -98,6 +98,7 @@ func TestHookReload(t *testing.T) {
 		"installed a second time":              {steps{startDaemon, install, told, remove, install}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting for a file system's clock
 			h := hookHost(t)
 			for _, step := range test.steps {
 				step(t, h)
