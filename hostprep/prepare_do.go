@@ -49,7 +49,7 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 		done.Changed = append(done.Changed, f.Changes...)
 		done.Restart = done.Restart || f.Restart
 	}
-	if !possible || !h.lacksNow(p) {
+	if state, err := h.Pools(); !possible || err == nil && len(p.lacks(state)) == 0 {
 		return done, nil
 	}
 	ledger, err := pool.Open(ctx, h.Root)

@@ -43,7 +43,11 @@ var notesStep = Step{"notes", func(h Host, p Preparation) ([]Finding, error) {
 	if err != nil {
 		return findings, err
 	}
-	if lacks := lackingPages(state, p); thp.Enabled == "always" && lacks > 0 {
+	var lacks int64
+	for _, l := range p.lacks(state) {
+		lacks += l.Pages * int64(l.Size)
+	}
+	if thp.Enabled == "always" && lacks > 0 {
 		text, err := h.Root.Read("proc", "meminfo")
 		if err != nil {
 			return findings, err
@@ -73,19 +77,4 @@ func freeBytes(state pool.State) int64 {
 		free += max(0, g.Free-g.Reserved) * int64(g.Size)
 	}
 	return free
-}
-
-// lackingPages is how many bytes of pages the pools must yet get.
-func lackingPages(state pool.State, p Preparation) int64 {
-	var lacks int64
-	for _, g := range p.Guests {
-		for _, need := range Shortfall(state, g) {
-			lacks += need.Pages * int64(need.Size)
-		}
-	}
-	for _, need := range p.Pages {
-		g, _ := state.Global(need.Size)
-		lacks += max(0, need.Pages-g.Total) * int64(need.Size)
-	}
-	return lacks
 }

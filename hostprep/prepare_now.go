@@ -1,6 +1,7 @@
 package hostprep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -25,11 +26,26 @@ func (p Preparation) inTurn() []Guest {
 	return guests
 }
 
-// lacksNow says whether the pools lack pages for a preparation.
-func (h Host) lacksNow(p Preparation) bool {
-	state, err := h.Pools()
-	return err != nil || slices.ContainsFunc(p.inTurn(), func(g Guest) bool { return len(Shortfall(state, g)) > 0 }) ||
-		slices.ContainsFunc(p.Pages, func(n pool.Need) bool { return persistent(state, n) < n.Pages })
+// lack is what a preparation would add to the pools now, and for whom.
+type lack struct {
+	guest string // "": for no one
+	pool.Need
+}
+
+// lacks lists what the pools lack for a preparation: all of its guests shall start.
+func (p Preparation) lacks(state pool.State) []lack {
+	var lacks []lack
+	for _, g := range p.inTurn() {
+		for _, need := range Shortfall(state, g) {
+			lacks = append(lacks, lack{g.Demand.Domain, need})
+		}
+	}
+	for _, want := range p.Pages {
+		if want.Pages -= persistent(state, want); want.Pages > 0 {
+			lacks = append(lacks, lack{"", want})
+		}
+	}
+	return lacks
 }
 
 // holdPrepared gets the pages that a preparation lacks now. They stay until
@@ -53,11 +69,10 @@ func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparati
 		if err != nil {
 			return changed, findings, err
 		}
-		missing := pool.Need{Nodes: want.Nodes, Size: want.Size, Pages: want.Pages - persistent(state, want)}
-		if missing.Pages <= 0 {
+		if want.Pages -= persistent(state, want); want.Pages <= 0 {
 			continue
 		}
-		more, refusal, err := h.growPrepared(ctx, ledger, missing, p.Reserve, effort)
+		more, refusal, err := h.growPrepared(ctx, ledger, want, p.Reserve, effort)
 		changed = append(changed, more...)
 		if err != nil {
 			return changed, findings, err
@@ -69,8 +84,7 @@ func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparati
 	return changed, findings, nil
 }
 
-// lacksPages says which pages a preparation would add: for its guests, who shall
-// all start, and for no one.
+// lacksPages are the findings of what the pools lack for a preparation.
 func (h Host) lacksPages(p Preparation) ([]Finding, error) {
 	state, err := h.Pools()
 	if err != nil {
@@ -81,20 +95,10 @@ func (h Host) lacksPages(p Preparation) ([]Finding, error) {
 		return nil, err
 	}
 	var findings []Finding
-	add := func(who string, need pool.Need) {
-		l := limit{size: need.Size, nodes: need.Nodes}
+	for _, l := range p.lacks(state) {
+		at := limit{size: l.Size, nodes: l.Nodes}
 		findings = append(findings, Finding{Check: poolCheck.Name, Severity: Blocker, Verdict: NoMemory, Fixable: true,
-			Have: who + " lacks " + count(need.Pages, need.Size), Need: "all of them", Changes: poolChanges(h, state, nodes, l, []pool.Need{need})})
-	}
-	for _, g := range p.inTurn() {
-		for _, need := range Shortfall(state, g) {
-			add(g.Demand.Domain, need)
-		}
-	}
-	for _, want := range p.Pages {
-		if missing := want.Pages - persistent(state, want); missing > 0 {
-			add("the pool", pool.Need{Nodes: want.Nodes, Size: want.Size, Pages: missing})
-		}
+			Have: cmp.Or(l.guest, "the pool") + " lacks " + count(l.Pages, l.Size), Need: "all of them", Changes: poolChanges(h, state, nodes, at, []pool.Need{l.Need})})
 	}
 	return findings, nil
 }
