@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
 
@@ -20,11 +21,11 @@ type HoldOptions struct {
 	Beside []pool.Pending
 }
 
-// Hold gets the pages that the start of a guest lacks, all or nothing, for the
+// hold gets the pages that the start of a guest lacks, all or nothing, for the
 // guest's claim, which must have begun. What it changed in the pools is
 // returned; with a finding the host could not give enough for the guest to
 // start, and nothing was kept.
-func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest Guest, o HoldOptions) ([]Change, *Finding, error) {
+func (h Host) hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest Guest, o HoldOptions) ([]Change, *Finding, error) {
 	var changed []Change
 	guest.kept = h.keptFor(guest)
 	// Look, fix, look again: somebody else may have taken pages meanwhile.
@@ -69,6 +70,26 @@ func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		}
 		changed = append(changed, PoolChanges(h, state, after)...)
 	}
+}
+
+// Hold begins the claim of a guest and gets the pages that its start lacks. With a
+// finding the host could not give enough for the guest to start. Where it fails
+// there is no claim any more, and no change.
+func (h Host) Hold(ctx context.Context, ledger *pool.Ledger, claim pool.Claim, guest Guest, o HoldOptions) ([]Change, *Finding, error) {
+	if err := ledger.Begin(claim); err != nil {
+		return nil, nil, err
+	}
+	changed, refusal, err := h.hold(ctx, ledger, claim.UUID, guest, o)
+	if refusal == nil && err == nil {
+		return changed, nil, nil
+	}
+	if _, _, rerr := ledger.Release(claim.UUID); rerr != nil && err != nil {
+		// More than an interruption, if it was one: all is not as before.
+		err = advice.Wrap(rerr, err.Error()+", and what was added is still there", "vmhuge status shows it, and the next run tries again")
+	} else if rerr != nil {
+		err = rerr
+	}
+	return nil, refusal, err
 }
 
 // poolsNow reads the pools, and what starting guests will yet take, of one

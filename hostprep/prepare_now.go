@@ -54,7 +54,7 @@ func (h Host) holdPrepared(ctx context.Context, ledger *pool.Ledger, p Preparati
 	hold := HoldOptions{Reserve: p.Reserve, Effort: effort}
 	for i, g := range p.inTurn() {
 		hold.Beside = g.Pending[len(p.Guests[i].Pending):]
-		more, refusal, err := h.Hold(ctx, ledger, pool.PreparedUUID, g, hold)
+		more, refusal, err := h.hold(ctx, ledger, pool.PreparedUUID, g, hold)
 		changed = append(changed, more...)
 		if err != nil {
 			return changed, findings, err

@@ -162,25 +162,18 @@ func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOption
 	defer ledger.Close()
 	claim := hostprep.NewClaim(demand, d.uuid, d.name)
 	claim.Owner = owner
-	if err := ledger.Begin(claim); err != nil {
-		return false, err
-	}
 	if o.NoPrepare {
-		return false, nil
+		return false, ledger.Begin(claim)
 	}
 	hold := hostprep.HoldOptions{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{DropCaches: o.DropCaches}}
 	hold.Effort.Progress = o.Progress
-	changed, refusal, err := l.host.Hold(ctx, ledger, d.uuid, guest, hold)
+	changed, refusal, err := l.host.Hold(ctx, ledger, claim, guest, hold)
 	r.Changed = append(r.Changed, changed...)
 	known := func(f hostprep.Finding) bool {
 		return f.Severity == hostprep.Blocker && f.Check == refusal.Check && !f.Fixable
 	}
 	if refusal != nil && !slices.ContainsFunc(r.Findings, known) {
 		r.add(*refusal)
-	}
-	if err != nil || refusal != nil {
-		_, _, rerr := ledger.Release(d.uuid)
-		err = errors.Join(err, rerr)
 	}
 	return refusal != nil, err
 }

@@ -44,7 +44,6 @@ func (c *call) hold(guest hostprep.Guest, until time.Time) error {
 
 // claim begins a claim and gets its pages; with a finding the host can't.
 func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (refused *hostprep.Finding, err error) {
-	uuid := guest.Demand.UUID
 	// libvirtd calls us for the start, and tells us if it comes to nothing.
 	owner, err := pool.FindProcess(c.host.Root, c.owner)
 	if err != nil {
@@ -55,20 +54,13 @@ func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (r
 		return nil, err
 	}
 	defer ledger.Close()
-	claim := hostprep.NewClaim(guest.Demand, uuid, guest.Demand.Domain)
+	claim := hostprep.NewClaim(guest.Demand, guest.Demand.UUID, guest.Demand.Domain)
 	claim.Owner, claim.Until = owner, until.Unix()
-	if err := ledger.Begin(claim); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
 	defer cancel()
-	changed, refused, err := c.host.Hold(ctx, ledger, uuid, guest, hostprep.HoldOptions{Reserve: reserveKiB * 1024})
-	if refused != nil || err != nil {
-		_, _, rerr := ledger.Release(uuid)
-		return refused, errors.Join(err, rerr)
-	}
+	changed, refused, err := c.host.Hold(ctx, ledger, claim, guest, hostprep.HoldOptions{Reserve: reserveKiB * 1024})
 	c.event.Changed = append(c.event.Changed, changed...)
-	return nil, nil
+	return refused, err
 }
 
 // openLedger opens the ledger, and keeps for the log what can't be used of it.

@@ -47,21 +47,14 @@ func (p *program) hold(ctx context.Context, ledger *pool.Ledger, claim pool.Clai
 	if claim.Owner, err = pool.FindProcess(host.Root, os.Getpid()); err != nil {
 		return nil, err
 	}
-	if err := ledger.Begin(claim); err != nil {
-		return nil, err
-	}
 	report, clear := p.progress(claim.Name)
 	defer clear()
-	changed, refusal, err := host.Hold(ctx, ledger, claim.UUID, guest, hostprep.HoldOptions{Effort: pool.Effort{Progress: report}})
+	changed, refusal, err := host.Hold(ctx, ledger, claim, guest, hostprep.HoldOptions{Effort: pool.Effort{Progress: report}})
 	if refusal != nil && err == nil {
 		err = &advice.Error{What: "getting huge pages for " + oneLine(claim.Name), Why: refusal.Have, Do: refusal.Do, Kind: advice.NoMemory}
 	}
 	if errors.Is(err, context.Canceled) {
 		err = advice.New("getting huge pages for "+oneLine(claim.Name), "interrupted", "the pages went back")
-	}
-	if err != nil {
-		_, _, rerr := ledger.Release(claim.UUID)
-		err = errors.Join(err, rerr)
 	}
 	return changed, err
 }
