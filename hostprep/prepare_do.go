@@ -2,8 +2,10 @@ package hostprep
 
 import (
 	"context"
+	"errors"
 
 	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
 )
 
 // PreparedHost is what a preparation has changed, and what it has left to do.
@@ -28,7 +30,8 @@ func (h Host) WouldPrepare(p Preparation) (PreparedHost, error) {
 }
 
 // DoPrepare makes the changes that a preparation lacks, those of each finding all
-// or none: what can't be done on this host keeps the rest from nothing.
+// or none: what can't be done on this host keeps the rest from nothing. With an
+// error it says what was done before.
 func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) (PreparedHost, error) {
 	done := PreparedHost{Findings: []Finding{}, Changed: []Change{}}
 	journal := Journal{Host: h}
@@ -54,7 +57,7 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 	}
 	ledger, err := pool.Open(ctx, h.Root)
 	if err != nil {
-		return done, err
+		return done, unlessInterrupted(err)
 	}
 	defer ledger.Close()
 	changed, short, err := h.holdPrepared(ctx, ledger, p, effort)
@@ -65,5 +68,12 @@ func (h Host) DoPrepare(ctx context.Context, p Preparation, effort pool.Effort) 
 		}
 	}
 	done.Findings = append(done.Findings, short...)
-	return done, err
+	return done, unlessInterrupted(err)
+}
+
+func unlessInterrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return advice.New("preparing the host", "interrupted", "run it again, or vmhuge undo takes back what was done")
+	}
+	return err
 }

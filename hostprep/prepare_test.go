@@ -1,6 +1,7 @@
 package hostprep
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -263,5 +264,19 @@ vm.nr_hugepages = 4
 	writeFile(t, h.Root.Path("etc/sysctl.conf"), "vm.nr_hugepages = 5\n")
 	if n, err := h.bootHugepages("vm.nr_hugepages"); n != 5 || err != nil {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// An interruption says so, and what was done before is known.
+func TestPrepareInterrupted(t *testing.T) {
+	h := fixture(t, "one-node", "-- modes --\nvar/lib/ 0755 0:0\n-- proc/sys/kernel/random/boot_id --\n4f0\n-- proc/sys/vm/hugetlb_shm_group --\n0\n")
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	done, err := h.DoPrepare(ctx, Preparation{ShmGroup: "kvm", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 3000}}}, pool.Effort{})
+	if err == nil || err.Error() != "preparing the host: interrupted; run it again, or vmhuge undo takes back what was done" {
+		t.Error(err)
+	}
+	if len(done.Changed) != 1 || done.Changed[0].Kind != KindSysfs {
+		t.Errorf("done: %v, %v", done.Changed, done.Findings)
 	}
 }

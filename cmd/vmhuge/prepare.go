@@ -91,6 +91,7 @@ func (p *program) prepare(c *cli.Context) error {
 	var host hostprep.PreparedHost
 	if len(names) == 0 || len(want.Guests)+len(want.Running) > 0 { // else for none of them
 		if host, err = p.prepareHost(c, want); err != nil {
+			p.showDone(host)
 			return err
 		}
 	}
@@ -135,6 +136,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 	if restart && c.Bool("restart-libvirt") && !dryRun {
 		var err error
 		if restarted, err = p.restartDaemon(c.Context, l); err != nil {
+			p.showPrepared(host, domains, dryRun)
 			return err
 		}
 		look()
@@ -167,11 +169,15 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 	return answered(worst)
 }
 
-func (p *program) showPrepared(host hostprep.PreparedHost, domains []outcome[launcher.Report], dryRun bool) {
-	done := slices.Clone(host.Changed)
+func (p *program) showDone(host hostprep.PreparedHost) {
 	for _, change := range host.Changed {
 		p.say("prepare: done: %s", change)
 	}
+}
+
+func (p *program) showPrepared(host hostprep.PreparedHost, domains []outcome[launcher.Report], dryRun bool) {
+	p.showDone(host)
+	done := slices.Clone(host.Changed)
 	would := func(f hostprep.Finding) {
 		for _, change := range f.Changes {
 			same := func(c hostprep.Change) bool { return c.Kind == change.Kind && c.Path == change.Path }
