@@ -26,6 +26,8 @@ func TestJSON(t *testing.T) {
 		{0, []string{"enable", name}},
 		{4, []string{"check", name}},
 		{0, []string{"prepare", "--dry-run", name}},
+		{1, []string{"prepare", "--dry-run", "nobody"}},
+		{1, []string{"prepare", "--dry-run", name, "nobody"}},
 		{4, []string{"check", name, "nobody"}},
 		{0, []string{"plan", name}},
 		{4, []string{"plan", name, "--host-reserve", "64T"}},
