@@ -15,6 +15,7 @@ import (
 
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // Kind is what a buffer lies on.
@@ -94,19 +95,19 @@ func (b *Buffer) OnPages() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	from := uintptr(unsafe.Pointer(&b.words[0]))
-	m, err := parseSmaps(text, from)
-	if err != nil {
-		return 0, err
+	m, ok := smaps.At(smaps.Parse(text), uint64(uintptr(unsafe.Pointer(&b.words[0]))))
+	if !ok {
+		return 0, errors.New("/proc/self/smaps has no mapping of the buffer")
 	}
+	page, rss, thp := pages.SizeOfKiB(m.PageKiB), m.RSSKiB*pages.KiB, m.THPKiB*pages.KiB
 	bytes := int64(len(b.words)) * 8
 	switch {
-	case b.kind == Hugetlb && m.page == b.size:
-		return min(bytes, m.hugetlb), nil
+	case b.kind == Hugetlb && page == b.size:
+		return min(bytes, m.HugetlbKiB*pages.KiB), nil
 	case b.kind == THP:
-		return min(bytes, m.thp), nil
-	case b.kind == Small && m.page < pages.Size2MiB:
-		return min(bytes, max(0, m.rss-m.thp)), nil
+		return min(bytes, thp), nil
+	case b.kind == Small && page < pages.Size2MiB:
+		return min(bytes, max(0, rss-thp)), nil
 	}
 	return 0, nil
 }

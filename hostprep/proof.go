@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // ProofVerdict says how much of a guest's RAM lies on huge pages.
@@ -103,7 +103,7 @@ func (h Host) Prove(pid int, ramKiB int64, backends ...pages.Backend) (Proof, er
 			return p, fmt.Errorf("/proc/%d: status counts %d KiB of hugetlb pages, numa_maps %d KiB", pid, total, sum)
 		}
 	}
-	smaps, err := read("smaps")
+	text, err := read("smaps")
 	if err != nil {
 		return p, err
 	}
@@ -111,7 +111,7 @@ func (h Host) Prove(pid int, ramKiB int64, backends ...pages.Backend) (Proof, er
 	if err != nil {
 		return p, err
 	}
-	mappings := pool.ParseSmaps(smaps)
+	mappings := smaps.Parse(text)
 	p.look(ramMappings(mappings, ramKiB, backends), huge.KiB())
 	if balancing, err := h.Root.ReadInt("proc", "sys", "kernel", "numa_balancing"); err == nil && balancing != 0 && p.UntouchedKiB > 0 {
 		maps, err := read("numa_maps")

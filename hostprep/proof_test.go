@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // What the kernel shows of a guest of 64 MiB on 2 MiB pages, 20 of them on
@@ -198,7 +198,7 @@ func FuzzProof(f *testing.F) {
 		}
 		for _, backends := range [][]pages.Backend{nil, {{Kind: pages.Cell, MemoryKiB: 33792}, {Kind: pages.DIMM, MemoryKiB: 4}}} {
 			p := Proof{RAMKiB: 65536}
-			mappings := pool.ParseSmaps(text)
+			mappings := smaps.Parse(text)
 			addHidden(mappings, parseNumaAnon(text))
 			p.look(ramMappings(mappings, p.RAMKiB, backends), 2048)
 			if p.THPKiB+p.SmallKiB+p.ReservedKiB != p.RAMKiB || min(p.THPKiB, p.SmallKiB, p.ReservedKiB, p.UntouchedKiB) < 0 || p.UntouchedKiB > p.SmallKiB {

@@ -6,13 +6,13 @@ import (
 	"strconv"
 	"strings"
 
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // ramMapping is a mapping of QEMU that is a part of the guest's RAM.
 type ramMapping struct {
-	pool.Mapping
+	smaps.Mapping
 	guestKiB int64 // at which of the guest's addresses it begins, give or take whole huge pages
 }
 
@@ -21,8 +21,8 @@ type ramMapping struct {
 // holds a backend best. They are not the heap, nor the code that TCG makes, but
 // the memory of video cards is also among them. Without backends the largest
 // are the RAM.
-func ramMappings(all []pool.Mapping, ramKiB int64, backends []pages.Backend) []ramMapping {
-	var found []pool.Mapping
+func ramMappings(all []smaps.Mapping, ramKiB int64, backends []pages.Backend) []ramMapping {
+	var found []smaps.Mapping
 	for _, m := range all {
 		if !m.Writable || m.Executable || !m.Has("hg") && !m.Has("ht") {
 			continue
@@ -36,7 +36,7 @@ func ramMappings(all []pool.Mapping, ramKiB int64, backends []pages.Backend) []r
 		}
 		found = append(found, m)
 	}
-	slices.SortStableFunc(found, func(a, b pool.Mapping) int { return cmp.Compare(a.SizeKiB, b.SizeKiB) })
+	slices.SortStableFunc(found, func(a, b smaps.Mapping) int { return cmp.Compare(a.SizeKiB, b.SizeKiB) })
 	var ram []ramMapping
 	if len(backends) == 0 {
 		for _, m := range slices.Backward(found) {
@@ -59,7 +59,7 @@ func ramMappings(all []pool.Mapping, ramKiB int64, backends []pages.Backend) []r
 		if b.Kind == pages.VirtioMem {
 			continue // no RAM before the guest's driver plugs it
 		}
-		i := slices.IndexFunc(found, func(m pool.Mapping) bool { return m.SizeKiB >= b.MemoryKiB })
+		i := slices.IndexFunc(found, func(m smaps.Mapping) bool { return m.SizeKiB >= b.MemoryKiB })
 		if i >= 0 {
 			ram = append(ram, ramMapping{found[i], at})
 			found = slices.Delete(found, i, i+1)
@@ -71,7 +71,7 @@ func ramMappings(all []pool.Mapping, ramKiB int64, backends []pages.Backend) []r
 // addHidden adds the transparent huge pages that smaps leaves out: on Linux 6.1,
 // where a host has several nodes, those that NUMA balancing has unmapped to see
 // who touches them. numa_maps has them, with the KiB that it counts in all.
-func addHidden(mappings []pool.Mapping, anonKiB map[uint64]int64) {
+func addHidden(mappings []smaps.Mapping, anonKiB map[uint64]int64) {
 	for i := range mappings {
 		m := &mappings[i]
 		if hidden := min(anonKiB[m.Start], m.SizeKiB) - m.RSSKiB; hidden > 0 && m.Has("hg") && !m.Has("ht") {

@@ -37,7 +37,7 @@ func TestArm(t *testing.T) {
 		"killed between two records": {all, dead(fmt.Sprintf(`{"node":0,"page_size_kib":2048,"pages":%d}`, 50)), true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := fixture(t, test.host, qemu(700, web1), smaps(700, 90), onDisk(web1+".starting", test.claim))
+			root := fixture(t, test.host, qemu(700, web1), smapsOf(700, 90), onDisk(web1+".starting", test.claim))
 			open(t, root).Close()
 			claims, err := ReadClaims(root)
 			must(t, err)
@@ -70,7 +70,7 @@ func TestReleaseArmed(t *testing.T) {
 // was, of the guest that has the pages.
 func TestDisarm(t *testing.T) {
 	const surplus = "-- pools --\nall 2048 50 0 0 50 0\n0 2048 50 0 50\n-- proc/sys/kernel/random/boot_id --\n" + bootID1 + "\n"
-	root := fixture(t, surplus, us(), qemu(700, web1), smaps(700, 90), onDisk(web1+".700",
+	root := fixture(t, surplus, us(), qemu(700, web1), smapsOf(700, 90), onDisk(web1+".700",
 		strings.Replace(dead(""), `"grants"`, `"armed":[{"node":0,"page_size_kib":2048,"pages":30},{"node":0,"page_size_kib":2048,"pages":20}],"grants"`, 1)))
 	l := open(t, root)
 	must(t, l.disarm(pages.Size1GiB))

@@ -150,7 +150,7 @@ func TestPendingNow(t *testing.T) {
 		t.Error(diff)
 	}
 	proc := root.Path("proc", "700")
-	for _, f := range txtar.Parse([]byte(qemu(700, web1) + smaps(700, 9))).Files {
+	for _, f := range txtar.Parse([]byte(qemu(700, web1) + smapsOf(700, 9))).Files {
 		write(t, filepath.Join(proc, filepath.Base(f.Name)), string(f.Data))
 	}
 	write(t, filepath.Join(proc, "cmdline"), "qemu-system\x00-uuid\x00"+web1+"\x00")
@@ -204,8 +204,8 @@ func onDisk(name, text string) string {
 	return "-- run/vmhuge/claims/" + name + " --\n" + text + "\n"
 }
 
-// smaps is a process that has n pages of 2 MiB.
-func smaps(pid int, n int) string {
+// smapsOf is a process that has n pages of 2 MiB.
+func smapsOf(pid int, n int) string {
 	return fmt.Sprintf("-- proc/%d/smaps --\n7f0000000000-7f0100000000 rw-s 00000000 00:2b 93 /a\nSize: %d kB\nKernelPageSize: 2048 kB\nPrivate_Hugetlb: %d kB\nVmFlags: rd ht sd\n", pid, n*2048, n*2048)
 }
 
@@ -233,9 +233,9 @@ func TestCrash(t *testing.T) {
 		"in a second pool":               {file: starting, grant: `{"node":0,"page_size_kib":2048,"pages":10},` + fmt.Sprintf(intended, 95), pages: 85, given: 15},
 		"after giving back":              {file: owed, grant: fmt.Sprintf(intended, 100), pages: 100},
 		"before giving back":             {file: owed, grant: fmt.Sprintf(intended, 50), pages: 50, given: 50},
-		"the guest has started":          {file: starting, grant: recorded, host: qemu(700, web1) + smaps(700, 90), want: inUse, pages: 100},
-		"while the guest starts":         {file: starting, grant: recorded, host: qemu(700, web1) + smaps(700, 89), want: starting, pages: 100},
-		"the guest runs, grant intended": {file: starting, grant: fmt.Sprintf(intended, 70), host: qemu(700, web1) + smaps(700, 90), want: inUse, pages: 100},
+		"the guest has started":          {file: starting, grant: recorded, host: qemu(700, web1) + smapsOf(700, 90), want: inUse, pages: 100},
+		"while the guest starts":         {file: starting, grant: recorded, host: qemu(700, web1) + smapsOf(700, 89), want: starting, pages: 100},
+		"the guest runs, grant intended": {file: starting, grant: fmt.Sprintf(intended, 70), host: qemu(700, web1) + smapsOf(700, 90), want: inUse, pages: 100},
 		"the owner still works on it":    {file: starting, grant: recorded, host: process(600, 5), want: starting, pages: 100},
 		"the owner's pid is another's":   {file: starting, grant: recorded, host: process(600, 6), pages: 50, given: 50},
 		"the guest runs":                 {file: inUse, grant: recorded, host: qemu(700, web1), want: inUse, pages: 100},

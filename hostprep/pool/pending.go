@@ -1,8 +1,11 @@
 package pool
 
 import (
+	"strconv"
+
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // Pending is pages that look free, or will in a moment, and that a guest which
@@ -49,16 +52,16 @@ func (c Claim) pending(root hostfs.Root) []Pending {
 // kernel has then promised to it, and how many it has. A process that is gone
 // or may not be looked at has none: its claim then counts in full.
 func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64) {
-	mappings, err := ReadMappings(root, pid)
+	text, err := root.Read("proc", strconv.Itoa(pid), "smaps")
 	if err != nil {
 		return nil, nil
 	}
-	return sumHugetlb(mappings)
+	return sumHugetlb(smaps.Parse(text))
 }
 
 // sumHugetlb adds up the hugetlb mappings. One with the flag nr (virtio-mem's)
 // was mapped without a promise.
-func sumHugetlb(mappings []Mapping) (mapped, faulted map[pages.Size]int64) {
+func sumHugetlb(mappings []smaps.Mapping) (mapped, faulted map[pages.Size]int64) {
 	mapped, faulted = map[pages.Size]int64{}, map[pages.Size]int64{}
 	for _, m := range mappings {
 		if m.PageKiB <= 0 || !m.Has("ht") {

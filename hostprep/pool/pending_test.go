@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // A guest of 64 MiB of which 6 MiB are there, with a virtio-mem device of
@@ -34,7 +35,7 @@ VmFlags: rd wr mr mw me ac sd
 `
 
 func TestSumHugetlb(t *testing.T) {
-	mapped, faulted := sumHugetlb(ParseSmaps(someSmaps))
+	mapped, faulted := sumHugetlb(smaps.Parse(someSmaps))
 	if diff := cmp.Diff(map[pages.Size]int64{pages.Size2MiB: 32}, mapped); diff != "" {
 		t.Error(diff)
 	}

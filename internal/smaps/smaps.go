@@ -1,10 +1,9 @@
-package pool
+// Package smaps reads the kernel's /proc/PID/smaps: text in, mappings out.
+package smaps
 
 import (
 	"strconv"
 	"strings"
-
-	"vmhuge/internal/hostfs"
 )
 
 // Mapping is one mapping of a process, as /proc/PID/smaps shows it.
@@ -26,13 +25,7 @@ type Mapping struct {
 // hugetlb pages, nr of no reservation, hg of MADV_HUGEPAGE.
 func (m Mapping) Has(flag string) bool { return strings.Contains(m.flags, " "+flag+" ") }
 
-// ReadMappings reads /proc/PID/smaps.
-func ReadMappings(root hostfs.Root, pid int) ([]Mapping, error) {
-	text, err := root.Read("proc", strconv.Itoa(pid), "smaps")
-	return ParseSmaps(text), err
-}
-
-// ParseSmaps reads /proc/PID/smaps:
+// Parse reads /proc/PID/smaps:
 //
 //	7f3c40000000-7f3c44000000 rw-s 00000000 00:2b 93 /dev/hugepages/libvirt/qemu/1-web1/…
 //	Size:              65536 kB
@@ -44,7 +37,7 @@ func ReadMappings(root hostfs.Root, pid int) ([]Mapping, error) {
 //	VmFlags: rd wr sh mr mw me ms de ht sd
 //
 // Source: Documentation/filesystems/proc.rst of the kernel.
-func ParseSmaps(text string) []Mapping {
+func Parse(text string) []Mapping {
 	var mappings []Mapping
 	var m *Mapping
 	for line := range strings.Lines(text) {
@@ -75,6 +68,16 @@ func ParseSmaps(text string) []Mapping {
 		}
 	}
 	return mappings
+}
+
+// At returns the mapping in which an address lies; false: there is none.
+func At(mappings []Mapping, address uint64) (Mapping, bool) {
+	for _, m := range mappings {
+		if m.Start <= address && address < m.End {
+			return m, true
+		}
+	}
+	return Mapping{}, false
 }
 
 // parseMapping reads the first line of a mapping.
