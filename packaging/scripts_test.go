@@ -12,12 +12,15 @@ import (
 // says what it is asked for stands in for the real one, which integration/lab has.
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
-	const vmhuge = "#!/bin/sh\necho \"$*\" >>\"$CALLS\"\necho '{\"installed\":true,\"undone\":[]}'\n"
+	const vmhuge = "#!/bin/sh\necho \"$*\" >>\"$CALLS\"\necho \"$ANSWER\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "vmhuge"), []byte(vmhuge), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	const nothing = `{"installed":true,"given_back_kib":0,"left":[],"owed_kib":0,"undone":[],"version":1}`
 	const update, remove = "--json hook status; hook install", "hook remove; --json status; --json undo --dry-run"
 	for line, want := range map[string]string{
+		"prerm remove # pages":   remove + "; undo --dry-run",
+		"prerm 0 # files":        remove + "; undo --dry-run",
 		"postinst configure":     update, // installed, or upgraded
 		"postinst configure 1.0": update,
 		"postinst 1":             update,
@@ -32,8 +35,16 @@ func TestScripts(t *testing.T) {
 		"postrm 1":               "",
 	} {
 		calls := filepath.Join(t.TempDir(), "calls")
-		cmd := exec.Command("sh", strings.Fields(line)...)
-		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CALLS="+calls)
+		words, stays, _ := strings.Cut(line, " # ") // what prepare has made, and still stands
+		answer := nothing
+		switch stays {
+		case "pages":
+			answer = strings.Replace(nothing, `_kib":0`, `_kib":2048`, 1)
+		case "files":
+			answer = strings.Replace(nothing, `"undone":[]`, `"undone":[{}]`, 1)
+		}
+		cmd := exec.Command("sh", strings.Fields(words)...)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CALLS="+calls, "ANSWER="+answer)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", line, err, out)
 		}
