@@ -63,7 +63,11 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 			}
 			if f.Fixable = can; can {
 				f.Do = "vmhuge start gets them"
-				f.Changes = poolChanges(h, state, nodes, l, needs)
+				for _, need := range needs {
+					if need.Size == l.size && slices.Equal(need.Nodes, l.nodes) {
+						f.Changes = append(f.Changes, poolGrowth(h, state, nodes, need)...)
+					}
+				}
 			} else {
 				f.Do = "stop a guest or use less memory"
 				if short := exceeds(needs, g); f.Severity != Blocker {

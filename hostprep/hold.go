@@ -68,7 +68,7 @@ func (h Host) hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 		if err != nil {
 			return changed, nil, err
 		}
-		changed = append(changed, PoolChanges(h, state, after)...)
+		changed = append(changed, poolsChanged(h, state, after)...)
 	}
 }
 

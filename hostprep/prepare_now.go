@@ -96,9 +96,8 @@ func (h Host) lacksPages(p Preparation) ([]Finding, error) {
 	}
 	var findings []Finding
 	for _, l := range p.lacks(state) {
-		at := limit{size: l.Size, nodes: l.Nodes}
 		findings = append(findings, Finding{Check: poolCheck.Name, Severity: Blocker, Verdict: NoMemory, Fixable: true,
-			Have: cmp.Or(l.guest, "the pool") + " lacks " + count(l.Pages, l.Size), Need: "all of them", Changes: poolChanges(h, state, nodes, at, []pool.Need{l.Need})})
+			Have: cmp.Or(l.guest, "the pool") + " lacks " + count(l.Pages, l.Size), Need: "all of them", Changes: poolGrowth(h, state, nodes, l.Need)})
 	}
 	return findings, nil
 }
@@ -134,7 +133,7 @@ func (h Host) growPrepared(ctx context.Context, ledger *pool.Ledger, need pool.N
 		return nil, shortFinding(short), nil
 	}
 	after, err := pool.Read(h.Root)
-	return PoolChanges(h, before, after), nil, err
+	return poolsChanged(h, before, after), nil, err
 }
 
 // HoldAtBoot gets what the table of boot has and neither sysctl nor the kernel's
