@@ -2,8 +2,6 @@ package hostprep
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -244,19 +242,4 @@ func entryLines(files []loaderFile) []bootLine {
 		}
 	}
 	return lines
-}
-
-// namesIn lists the files in a folder, sorted; a missing one is empty.
-func (h Host) namesIn(dir string) ([]string, error) {
-	entries, err := os.ReadDir(h.Root.Path(dir))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range entries {
-		if !e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
 }

@@ -1,10 +1,7 @@
 package hostprep
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -51,27 +48,19 @@ func (h Host) mountUnit(point string) (texts []string, err error) {
 	if texts == nil {
 		return nil, nil
 	}
-	files := map[string]string{} // by name
+	var dirs []string
 	for _, dir := range unitDirs {
-		entries, err := os.ReadDir(h.Root.Path(dir, name+".d"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		for _, e := range entries {
-			if files[e.Name()] == "" && strings.HasSuffix(e.Name(), ".conf") {
-				files[e.Name()] = path.Join(dir, name+".d", e.Name())
-			}
-		}
+		dirs = append(dirs, path.Join(dir, name+".d"))
 	}
-	names := []string{}
-	for name, file := range files {
-		if file != dropIn(point) {
-			names = append(names, name)
-		}
+	files, err := h.dropIns(dirs)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		text, err := h.readIfThere(files[name])
+	for _, file := range files {
+		if file == dropIn(point) {
+			continue
+		}
+		text, err := h.readIfThere(file)
 		if err != nil {
 			return nil, err
 		}

@@ -1,9 +1,6 @@
 package hostprep
 
 import (
-	"errors"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -21,33 +18,17 @@ var sysctlDirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysc
 // bootSysctl returns what a setting is at boot but for our own file, and the file
 // that says so; "": none does.
 func (h Host) bootSysctl(name string) (value, file string, err error) {
-	files := map[string]string{} // by name
-	for _, dir := range sysctlDirs {
-		entries, err := os.ReadDir(h.Root.Path(dir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", "", err
-		}
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".conf") && files[e.Name()] == "" {
-				files[e.Name()] = path.Join(dir, e.Name())
-			}
-		}
+	order, err := h.dropIns(sysctlDirs)
+	if err != nil {
+		return "", "", err
 	}
-	names := []string{}
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	order := []string{}
-	for _, name := range names {
-		if files[name] != sysctlFile {
-			order = append(order, files[name])
-		}
-	}
-	if files["99-sysctl.conf"] == "" { // procps reads it last
+	if !slices.ContainsFunc(order, func(file string) bool { return path.Base(file) == "99-sysctl.conf" }) { // procps reads it last
 		order = append(order, "/etc/sysctl.conf")
 	}
 	for _, at := range order {
+		if at == sysctlFile {
+			continue
+		}
 		text, err := h.readIfThere(at)
 		if err != nil {
 			return "", "", err
