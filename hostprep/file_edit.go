@@ -28,11 +28,16 @@ func withLine(line string) func(string) (string, error) {
 		if slices.ContainsFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == line }) {
 			return text, nil
 		}
-		if text != "" && !strings.HasSuffix(text, "\n") {
-			text += "\n"
-		}
-		return text + line + "\n", nil
+		return addLine(text, line), nil
 	}
+}
+
+// addLine puts a line at the end of a text, which may lack its last line end.
+func addLine(text, line string) string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text + line + "\n"
 }
 
 // heldError says why a file is not vmhuge's to write.

@@ -21,9 +21,6 @@ func editFstab(text, point, options, group string) string {
 		}
 		at += len(line)
 	}
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
 	escaped := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`).Replace(point)
-	return text + "hugetlbfs " + escaped + " hugetlbfs " + ownedBy(options, group) + " 0 0\n"
+	return addLine(text, "hugetlbfs "+escaped+" hugetlbfs "+ownedBy(options, group)+" 0 0")
 }

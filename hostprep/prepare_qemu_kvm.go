@@ -52,8 +52,5 @@ func setShellVariable(text, name, value string) string {
 	case start >= 0:
 		return text[:start] + value + text[end:]
 	}
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	return text + name + "=" + value + "\n"
+	return addLine(text, name+"="+value)
 }

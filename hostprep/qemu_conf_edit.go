@@ -33,10 +33,7 @@ func setMounts(text string, mounts []string) (string, error) {
 		s := settings[0]
 		return text[:s.value] + value + text[s.end:], nil
 	}
-	if text != "" && !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	return text + "hugetlbfs_mount = " + value + "\n", nil
+	return addLine(text, "hugetlbfs_mount = "+value), nil
 }
 
 // defaultMount is the entry of hugetlbfs_mount that gives a domain without a
