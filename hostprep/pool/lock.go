@@ -20,13 +20,15 @@ import (
 const lockDeadline = 60 * time.Second
 
 // lock takes the one lock of all who change pools. The kernel drops it when
-// the holder ends, however it ends.
+// the holder ends, however it ends. The file is for nobody else to open: who may
+// read it may lock it.
 func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	path := root.Path(append(slices.Clip(runDir), "lock")...)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
+	_ = f.Chmod(0o600) // of an older vmhuge's
 	ctx, cancel := context.WithTimeout(ctx, lockDeadline)
 	defer cancel()
 	for {

@@ -94,3 +94,21 @@ func TestOpenWithoutPermission(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who may open the lock, if only to read it, may hold it, and all starts of guests
+// would wait.
+func TestLockIsRootsAlone(t *testing.T) {
+	root := fixture(t, oneNode, us())
+	path := root.Path("run", "vmhuge", "lock")
+	for _, before := range []string{"none", "an older vmhuge's"} {
+		l, err := Open(t.Context(), root)
+		must(t, err)
+		info, err := os.Stat(path)
+		must(t, err)
+		if info.Mode() != 0o600 {
+			t.Errorf("%s: %v", before, info.Mode())
+		}
+		l.Close()
+		must(t, os.Chmod(path, 0o644))
+	}
+}
