@@ -45,7 +45,7 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 			text, _ := os.ReadFile(path)
 			f.Close()
 			if errors.Is(ctx.Err(), context.Canceled) {
-				return nil, ctx.Err()
+				return nil, &advice.Error{What: "waiting for whoever changes the page pools", Why: "interrupted", Err: ctx.Err()}
 			}
 			holder := "another process"
 			if pid := strings.TrimSpace(string(text)); pid != "" { // else it has only just got the lock

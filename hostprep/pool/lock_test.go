@@ -62,7 +62,7 @@ func TestLockHeld(t *testing.T) {
 
 	ctx, cancel = context.WithCancel(t.Context())
 	time.AfterFunc(30*time.Millisecond, cancel)
-	if _, err := Open(ctx, root); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, root); !errors.Is(err, context.Canceled) || err.Error() != "waiting for whoever changes the page pools: interrupted" {
 		t.Errorf("interrupted: %v", err)
 	}
 
