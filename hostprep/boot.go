@@ -128,7 +128,9 @@ func (b Boot) with(p Preparation) Boot {
 			replace(func(old BootPages) bool { return old.UUID == "" && row.at(old) })
 		}
 	}
-	b.Overcommit = p.Overcommit
+	if len(p.guests())+len(p.Pages) > 0 {
+		b.Overcommit = p.Overcommit
+	}
 	return b
 }
 

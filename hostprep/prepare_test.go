@@ -280,3 +280,17 @@ func TestPrepareInterrupted(t *testing.T) {
 		t.Errorf("done: %v, %v", done.Changed, done.Findings)
 	}
 }
+
+// Who asks for no pages, but a folder for a user, leaves it as it is whether pages
+// are reserved at boot.
+func TestBootKeepsOvercommit(t *testing.T) {
+	table := Boot{}.with(Preparation{Guests: []Guest{web1}, Overcommit: true})
+	for _, p := range []Preparation{{User: "alice"}, {ShmGroup: "kvm"}, {Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, Overcommit: true}} {
+		if !table.with(p).Overcommit {
+			t.Errorf("%+v reserves the pages of others", p)
+		}
+	}
+	if table.with(Preparation{Guests: []Guest{db1}}).Overcommit {
+		t.Error("pages that are asked for are not reserved")
+	}
+}
