@@ -26,6 +26,10 @@ type Boot struct {
 	Folders []Folder    `json:"folders,omitempty"`
 	// Overcommit says that the kernel makes the pages when they are wanted.
 	Overcommit bool `json:"overcommit,omitempty"`
+	// DefaultSize is what the kernel's command line makes the default; 0: it is left
+	// as it is. Settings that go by the default size are not used then: they would
+	// mean one size before that boot, and another after it.
+	DefaultSize pages.Size `json:"default_page_size_kib,omitempty"`
 	// ShmGroup is the number of the group that may map pages by shmget; 0: none's.
 	ShmGroup int `json:"hugetlb_shm_group,omitempty"`
 }
@@ -80,6 +84,9 @@ func parseBoot(text []byte) (Boot, error) {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&b); err != nil {
 		return Boot{}, err
+	}
+	if b.DefaultSize < 0 {
+		return Boot{}, fmt.Errorf("a default of %d bytes", b.DefaultSize)
 	}
 	for _, p := range b.Pages {
 		if p.Pages <= 0 || p.Size <= 0 || slices.ContainsFunc(p.Nodes, func(n int) bool { return n < 0 }) {

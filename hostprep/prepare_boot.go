@@ -37,11 +37,14 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	if size := p.firstSize(); p.DefaultHugepagesz && size != 0 && size != mem.HugePageSize {
+		table.DefaultSize = size
+	}
 	systemd := h.bootedWithSystemd()
 	var settings []string
 	var cmdline []bootPages
 	for _, row := range table.sums() {
-		onSysctl := row.Size == mem.HugePageSize && row.Nodes == nil
+		onSysctl := row.Size == mem.HugePageSize && row.Nodes == nil && table.DefaultSize == 0
 		gigantic, err := h.gigantic(row.Size)
 		switch {
 		case err != nil:
@@ -52,7 +55,7 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 				return nil, err
 			}
 			settings = append(settings, line)
-		case gigantic || !systemd:
+		case gigantic || !systemd || row.Size == table.DefaultSize:
 			cmdline = append(cmdline, row.onCmdline())
 		}
 	}
@@ -88,17 +91,26 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 		findings = append(findings, Finding{Severity: Blocker, Verdict: BadHost, Fixable: true, Changes: changes,
 			Have: "after a reboot the host has " + old.words(), Need: table.words()})
 	}
-	var defaultSize pages.Size
-	if p.DefaultHugepagesz && len(cmdline) > 0 {
-		defaultSize = cmdline[0].Size
-	}
-	more, err := h.kernelCmdlinePlan(cmdline, defaultSize)
+	more, err := h.kernelCmdlinePlan(cmdline, table.DefaultSize)
 	if err != nil {
 		return findings, err
 	}
 	booted, err := kernelCmdlineCheck.Detect(h, Guest{})
 	return slices.Concat(findings, more, booted), err
 }}
+
+// firstSize is the size of the pages that a preparation is about; 0: of none.
+func (p Preparation) firstSize() pages.Size {
+	if len(p.Pages) > 0 {
+		return p.Pages[0].Size
+	}
+	for _, g := range p.guests() {
+		if takes := takesOf(g.Demand); len(takes) > 0 {
+			return takes[0].Size
+		}
+	}
+	return 0
+}
 
 // sysctlPages is the setting that reserves so many pages of the default size, or
 // lets the kernel make as many. What another file asks for is on top of it.
@@ -159,6 +171,9 @@ func (b Boot) words() string {
 	var words []string
 	for _, row := range b.Pages {
 		words = append(words, row.words())
+	}
+	if b.DefaultSize != 0 {
+		words = append(words, b.DefaultSize.String()+" as the default size")
 	}
 	if b.ShmGroup != 0 {
 		words = append(words, fmt.Sprintf("hugetlb_shm_group %d", b.ShmGroup))

@@ -294,3 +294,48 @@ func TestBootKeepsOvercommit(t *testing.T) {
 		t.Error("pages that are asked for are not reserved")
 	}
 }
+
+// The kernel's default size is chosen once: after the boot that brings it, and for
+// guests that come later, it stays, and no setting that goes by the default size
+// speaks of pages of another.
+func TestBootDefaultSize(t *testing.T) {
+	h := fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")
+	apply := func(p Preparation) (do string) {
+		t.Helper()
+		findings, _ := h.Prepare(p)
+		for _, f := range findings {
+			if f.Check != "boot" {
+				continue
+			}
+			if !f.Fixable {
+				do += f.Do
+			}
+			must(t, Journal{Host: h}.Apply(f.Changes))
+		}
+		return do
+	}
+	if do := apply(Preparation{Persist: true, Guests: []Guest{web1}}); do != "" {
+		t.Fatal(do)
+	}
+	gigantic := Preparation{Persist: true, Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 2}}, DefaultHugepagesz: true}
+	const options = "default_hugepagesz=1G hugepagesz=1G hugepages=2"
+	if do := apply(gigantic); !strings.Contains(do, "put "+options+" on the kernel's command line") {
+		t.Errorf("to do: %s", do)
+	}
+	if text, err := h.Root.Read(sysctlFile); err == nil {
+		t.Errorf("of pages of 1 GiB after a reboot: %s", text)
+	}
+	meminfo, err := h.Root.Read("proc", "meminfo")
+	must(t, err)
+	writeFile(t, h.Root.Path("proc/meminfo"), strings.Replace(meminfo, "2048 kB", "1048576 kB", 1))
+	writeFile(t, h.Root.Path("proc/cmdline"), options+"\n")
+	for name, p := range map[string]Preparation{"again": gigantic, "for a guest": {Persist: true, Guests: []Guest{web1}}} {
+		before := tree(t, h)
+		if do := apply(p); do != "" && !strings.Contains(do, "dmesg") { // the pools of the fixture are as they were
+			t.Errorf("%s: to do: %s", name, do)
+		}
+		if diff := cmp.Diff(before, tree(t, h)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
