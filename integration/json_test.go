@@ -32,9 +32,10 @@ func TestJSON(t *testing.T) {
 		{0, []string{"plan", name}},
 		{4, []string{"plan", name, "--host-reserve", "64T"}},
 		{0, []string{"explain", "--domain", name, "--", "unable to map backing store for guest RAM: Cannot allocate memory"}},
+		{4, []string{"start", "--dry-run", name}},
 		{0, []string{"hook", "install", "--reload"}},
 		{0, []string{"hook", "status"}},
-		{4, []string{"start", "--dry-run", name}},
+		{0, []string{"start", "--dry-run", name}}, // the hook gets the pages
 		{0, []string{"start", "--paused", name}},
 		{0, []string{"check", name}},
 		{0, []string{"verify", name}},
