@@ -134,13 +134,15 @@ func (l *Launcher) CheckDest(name string, d *Dest) (Report, error) {
 		return Report{}, err
 	}
 	defer dom.Free()
-	if dom.state.active() { // what is moved is what runs
-		text, err := dom.GetXMLDesc(libvirt.DOMAIN_XML_SECURE)
-		if err != nil {
-			return Report{}, refused(err, "reading the XML of "+dom.name)
-		}
-		dom.xml = []byte(text)
+	flags := libvirt.DomainXMLFlags(0) // no passwords: the other libvirt reads it
+	if dom.persistent && !dom.state.active() {
+		flags |= libvirt.DOMAIN_XML_INACTIVE // else what runs is what is moved
 	}
+	text, err := dom.GetXMLDesc(flags)
+	if err != nil {
+		return Report{}, refused(err, "reading the XML of "+dom.name)
+	}
+	dom.xml = []byte(text)
 	r := Report{Name: dom.name, UUID: dom.uuid, State: dom.state, Backing: pages.None}
 	demand, err := xml.Demand(dom.xml, 0)
 	if err != nil {
