@@ -21,9 +21,9 @@ deps:
     @./deps --go
     @go mod download
 
-# install what the tests need besides: the lab, shells, packaging, Prometheus
+# install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
-    @./deps mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux
+    @./deps mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux ansible-core
     @./deps --only prometheus prometheus promtool
 
 # install what only the benchmarks need
