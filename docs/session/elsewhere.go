@@ -1,0 +1,19 @@
+package session
+
+// Elsewhere names the test for what is not run as it stands on its page: by the
+// page, by a block's first line, or by the command.
+var Elsewhere = map[string]string{
+	"docs/server.md":          "integration/lab/server_test.go#TestServerGuide",
+	"docs/troubleshooting.md": "explain/troubleshooting_test.go#TestTroubleshooting", // the words of others
+
+	"sudo vmhuge top":  "integration/top_test.go#TestTop",
+	"./just package":   "integration/lab/package_test.go#TestPackage",
+	"sudo ./just demo": "integration/demo_test.go#TestDemo",
+	"vmhuge check --dest qemu+ssh://host2/system web1":                                "integration/dest_test.go#TestCheckDest",
+	"install -m 0644 examples/monitoring/vmhuge-metrics.service /etc/systemd/system/": "integration/lab/metrics_test.go#TestMetricsUnit",
+	"ansible-playbook -i hosts site.yml --check":                                      "integration/lab/ansible_test.go#TestAnsible",
+	"ansible-playbook -i hosts site.yml":                                              "integration/lab/ansible_test.go#TestAnsible",
+	"scrape_configs:":                                                                 "integration/metrics_test.go#TestMetrics",
+	"# /etc/systemd/system/vmhuge-metrics-file.service":                               "integration/metrics_test.go#TestMetrics",
+	"sudo vmhuge exec -- qemu-system-x86_64 -m 4G -enable-kvm -runas nobody disk.img": "integration/exec_test.go#TestExec",
+}
