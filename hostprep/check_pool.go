@@ -123,8 +123,9 @@ func badNodes(nodes []Node, d pages.Demand) ([]Finding, error) {
 	}
 	for _, item := range d.Items {
 		named, _ := parseNodes(item.HostNodes)
-		// mbind() gives EINVAL where the cpuset has none of the nodes.
-		if item.Mode == pages.Strict && len(named) > 0 && len(cpuset) > 0 && len(intersect(named, cpuset)) == 0 {
+		// mbind(), which all modes but restrictive come to, gives EINVAL where the
+		// cpuset has none of the nodes.
+		if item.Mode != pages.Restrictive && len(named) > 0 && len(cpuset) > 0 && len(intersect(named, cpuset)) == 0 {
 			return bad(BindingsContradict, "<numatune><memory> allows node "+d.CPUSetNodes+" alone", "node "+item.HostNodes+" for guest node "+fmt.Sprint(item.GuestNode),
 				"let <memory> and <memnode> agree"), nil
 		}

@@ -371,11 +371,15 @@ func TestLimits(t *testing.T) {
 }
 
 func TestBindingsThatContradict(t *testing.T) {
-	g := takes(1)
-	g.Demand.CPUSetNodes = "0"
-	g.Demand.Items[0].HostNodes, g.Demand.Items[0].Mode = "1", pages.Strict
-	want := "pool blocker bad-domain: <numatune><memory> allows node 0 alone"
-	if got := show(Run(fixture(t, "two-nodes", ""), g)); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	const blocker = "pool blocker bad-domain: <numatune><memory> allows node 0 alone"
+	for mode, want := range map[pages.Mode]string{
+		pages.Strict: blocker, pages.Preferred: blocker, pages.Interleave: blocker, pages.Restrictive: "",
+	} {
+		g := takes(1)
+		g.Demand.CPUSetNodes = "0"
+		g.Demand.Items[0].HostNodes, g.Demand.Items[0].Mode = "1", mode
+		if got := show(Run(fixture(t, "two-nodes", ""), g)); got != want {
+			t.Errorf("%s: got %s, want %s", mode, got, want)
+		}
 	}
 }

@@ -85,6 +85,9 @@ var nodeFaults = []fault{
 
 	// What contradicts the host, or itself.
 	{name: "bindings-contradict", setup: onNodes(64, 64), guest: boundCell("1", "<memory mode='strict' nodeset='0'/>"), verdict: hostprep.BadDomain, says: "cannot bind memory to host NUMA nodes", cause: "bindings-contradict"},
+	{name: "bindings-contradict-preferred", setup: onNodes(64, 64), guest: tunedCell("preferred", "1", "<memory mode='strict' nodeset='0'/>"), verdict: hostprep.BadDomain, says: "cannot bind memory to host NUMA nodes", cause: "bindings-contradict"},
+	{name: "bindings-contradict-interleave", setup: onNodes(64, 64), guest: tunedCell("interleave", "1", "<memory mode='strict' nodeset='0'/>"), verdict: hostprep.BadDomain, says: "cannot bind memory to host NUMA nodes", cause: "bindings-contradict"},
+	{name: "bindings-apart-restrictive", setup: onNodes(64, 64), guest: tunedCell("restrictive", "1", "<memory mode='restrictive' nodeset='0'/>"), verdict: hostprep.Ready},
 	{name: "emulatorpin-elsewhere", setup: onNodes(0, 32), guest: bound("1", "<cputune><emulatorpin cpuset='0'/></cputune>"), verdict: hostprep.BadDomain, says: "Setting CPU affinity failed", cause: "emulatorpin"},
 	{name: "emulatorpin-there", setup: onNodes(0, 32), guest: bound("1", "<cputune><emulatorpin cpuset='1'/></cputune>"), verdict: hostprep.Ready},
 	{name: "emulatorpin-memnode", setup: onNodes(0, 32), guest: more(boundCell("1", "").more + "<cputune><emulatorpin cpuset='0'/></cputune>"), verdict: hostprep.BadDomain, says: "Setting CPU affinity failed", cause: "emulatorpin"},

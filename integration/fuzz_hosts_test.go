@@ -57,43 +57,42 @@ func fuzzHost(t *testing.T, random *rand.Rand, tally map[string]int) {
 	if pools[size1G].Nodes[0].Total > 0 && random.IntN(8) == 0 {
 		size, n = size1G, 1+random.IntN(2)
 	}
-	t.Cleanup(func() {
-		// While there are reserved pages, vmhuge keeps as many on each node.
-		done(t, "status")
-		if diff := cmp.Diff(pools, readTestPools(t)); diff != "" {
-			t.Errorf("the pools (-before +after):\n%s", diff)
+	t.Run("guests", func(t *testing.T) {
+		for _, b := range randomBreaks(random, nodes, size, n) {
+			t.Log(b.name)
+			b.make(t)
+		}
+		guests := map[string]guest{}
+		names := []string{}
+		for len(names) < guestsAHost {
+			g := randomGuest(random, nodes, size, n)
+			g.name = fmt.Sprintf("%sfuzz-%d", guestPrefix, len(names))
+			if _, err := tryDefine(t, g); err != nil { // a contradiction that libvirt sees at once
+				t.Logf("not defined: %v", err)
+				continue
+			}
+			names = append(names, g.name)
+			guests[g.name] = g
+		}
+		for said := checkedAll(t, names); len(said) > 0; {
+			first := said[0]
+			said = said[1:]
+			tally[held(t, first, guests[first.Name])]++
+			if first.Fixable && !first.Ready && random.IntN(3) == 0 {
+				if r := vmhuge(t, "start", "--paused", first.Name); r.Code != 0 {
+					t.Errorf("check calls it fixable, and vmhuge start does not start it: %+v\n%s\n%+v", r, guests[first.Name].xml(), first)
+				} else {
+					stopNow(t, first.Name)
+					tally["vmhuge start mends"]++
+				}
+				undone(t)
+				said = checkedAll(t, names[len(names)-len(said):]) // pages that it owes are there to be had
+			}
 		}
 	})
-	for _, b := range randomBreaks(random, nodes, size, n) {
-		t.Log(b.name)
-		b.make(t)
-	}
-	guests := map[string]guest{}
-	names := []string{}
-	for len(names) < guestsAHost {
-		g := randomGuest(random, nodes, size, n)
-		g.name = fmt.Sprintf("%sfuzz-%d", guestPrefix, len(names))
-		if _, err := tryDefine(t, g); err != nil { // a contradiction that libvirt sees at once
-			t.Logf("not defined: %v", err)
-			continue
-		}
-		names = append(names, g.name)
-		guests[g.name] = g
-	}
-	for said := checkedAll(t, names); len(said) > 0; {
-		first := said[0]
-		said = said[1:]
-		tally[held(t, first, guests[first.Name])]++
-		if first.Fixable && !first.Ready && random.IntN(3) == 0 {
-			if r := vmhuge(t, "start", "--paused", first.Name); r.Code != 0 {
-				t.Errorf("check calls it fixable, and vmhuge start does not start it: %+v\n%s\n%+v", r, guests[first.Name].xml(), first)
-			} else {
-				stopNow(t, first.Name)
-				tally["vmhuge start mends"]++
-			}
-			undone(t)
-			said = checkedAll(t, names[len(names)-len(said):]) // pages that it owes are there to be had
-		}
+	done(t, "status") // while there were reserved pages, it kept as many on each node
+	if diff := cmp.Diff(pools, readTestPools(t)); diff != "" {
+		t.Errorf("the pools (-before +after):\n%s", diff)
 	}
 }
 
