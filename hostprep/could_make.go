@@ -62,13 +62,15 @@ func (h Host) readGrowth(headroomKiB, reserve int64) (Growth, error) {
 	}
 	for i := range growth.nodes {
 		n := &growth.nodes[i]
+		movable := -n.pooled
 		for _, l := range limits {
 			if l.Node == n.node {
 				n.Now += l.blocks(zones, types, n.size, growth.small)
+				movable += l.movable(types, n.size, growth.small)
 			}
 		}
 		if len(types) > 0 {
-			n.Compacted = max(0, min(n.Compacted, movable(types, n.node, n.size, growth.small)-n.pooled))
+			n.Compacted = max(0, min(n.Compacted, movable))
 		}
 		n.Now = min(n.Now, n.Compacted)
 	}
@@ -181,21 +183,23 @@ func (l ZoneLimits) blocks(zones []Zone, types []PageType, size, small pages.Siz
 	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))
 }
 
-// movable is how many pages of a size a node has in pageblocks of types that can
-// be emptied, and free in those of others. A page that can't move, as one of the
-// kernel's own, spoils its block; the kernel marks a block by what it holds most.
-func movable(types []PageType, node int, size, small pages.Size) int64 {
-	var n int64
+// movable is how many pages of a size a zone has outside the pageblocks that can't
+// be emptied, and free in those. A page that can't move, as one of the kernel's own,
+// spoils its block; the kernel marks a block by what it holds most. What it has not
+// set up yet is in no block, and can be had.
+func (l ZoneLimits) movable(types []PageType, size, small pages.Size) int64 {
+	per := int64(size / small)
+	var listed, spoiled int64
 	for _, t := range types {
-		switch {
-		case t.Node != node:
-		case t.Type == "Movable" || t.Type == "Reclaimable" || t.Type == "CMA":
-			n += t.Pages * int64(small) / int64(size)
-		default:
-			n += blocksFrom(t.Free, bits.Len64(uint64(size/small))-1)
+		if t.Node != l.Node || t.Zone != l.Name {
+			continue
+		}
+		listed += t.Pages
+		if t.Type != "Movable" && t.Type != "Reclaimable" && t.Type != "CMA" {
+			spoiled += max(0, t.Pages-per*blocksFrom(t.Free, bits.Len64(uint64(per))-1))
 		}
 	}
-	return n
+	return (max(listed, l.Present) - spoiled) / per
 }
 
 // ranges is how many pages of a size a zone could hold, were it empty. One lies

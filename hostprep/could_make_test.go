@@ -53,7 +53,7 @@ Node 0, zone   Normal           67         4121           60           28       
 func TestZoneinfo(t *testing.T) {
 	got, err := parseZoneinfo(strings.NewReader(zoneinfo))
 	want := []ZoneLimits{
-		{Node: 0, Name: "DMA", Kept: 24146, Free: 3840, Start: 1, Spanned: 4095},
+		{Node: 0, Name: "DMA", Kept: 24146, Free: 3840, Start: 1, Spanned: 4095, Present: 3998},
 		{Node: 0, Name: "Normal", Kept: 16000, Free: 850000, Start: 1048576, Spanned: 5505024},
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -90,7 +90,7 @@ func FuzzPagetypeinfo(f *testing.F) {
 }
 
 // The fixture's zone Normal has 178 free blocks of 2 MiB and 711 of 4 MiB; 8 and
-// 10 of them are set apart. What DMA has is for those who can't use Normal.
+// 10 of them are set apart. What DMA has free is for those who can't use Normal.
 func TestGrowth(t *testing.T) {
 	for _, row := range []struct {
 		name     string
@@ -100,7 +100,8 @@ func TestGrowth(t *testing.T) {
 		want     CouldMake
 	}{
 		{"an ordinary user", "", 8 * pages.GiB, pages.Size2MiB, CouldMake{1600, 4096}},
-		{"root, and of 4096 pages 2048 are in the pool", "-- proc/pagetypeinfo --\n" + pagetypeinfo, 8 * pages.GiB, pages.Size2MiB, CouldMake{1572, 4121 + 8 + 2*10 - 2048}},
+		{"root, and of 4096 pages 2048 are in the pool", "-- proc/pagetypeinfo --\n" + pagetypeinfo, 8 * pages.GiB, pages.Size2MiB, CouldMake{1572, 7 + 4121 + 8 + 2*10 - 2048}},
+		{"memory that the kernel has not set up yet", "-- proc/zoneinfo --\n" + strings.Replace(zoneinfo, "        spanned  5505024\n", "        spanned  5505024\n        present  5000000\n", 1) + "-- proc/pagetypeinfo --\n" + pagetypeinfo, 50 * pages.GiB, pages.Size2MiB, CouldMake{1572, 7 + (5000000-67*512)/512 - 2048}},
 		{"a zone with little free", "-- proc/zoneinfo --\n" + strings.Replace(zoneinfo, "850000", "21120", 1), 8 * pages.GiB, pages.Size2MiB, CouldMake{10, 4096}},
 		{"little headroom", "", pages.GiB, pages.Size2MiB, CouldMake{512, 512}},
 		{"1 GiB: at most as many as lie in one zone, and none is sure", "", 50 * pages.GiB, pages.Size1GiB, CouldMake{0, 21}},

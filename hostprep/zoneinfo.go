@@ -18,6 +18,7 @@ type ZoneLimits struct {
 	Kept           int64
 	Free           int64
 	Start, Spanned int64 // of the zone; it may have holes
+	Present        int64 // without the holes
 }
 
 // Zoneinfo reads /proc/zoneinfo.
@@ -35,6 +36,7 @@ func (h Host) Zoneinfo() ([]ZoneLimits, error) {
 //	  pages free     765504
 //	        high     3366
 //	        spanned  1044480
+//	        present  782336
 //	        protection: (0, 0, 21153, 21153, 21153)
 //	  start_pfn:           4096
 //
@@ -64,6 +66,8 @@ func parseZoneinfo(r io.Reader) ([]ZoneLimits, error) {
 			zone.Kept, err = smallPages(number)
 		case f[0] == "spanned" && len(f) == 2:
 			zone.Spanned, err = smallPages(number)
+		case f[0] == "present" && len(f) == 2:
+			zone.Present, err = smallPages(number)
 		case f[0] == "start_pfn:" && len(f) == 2:
 			zone.Start, err = smallPages(number)
 		case f[0] == "protection:": // from each higher zone; the last is the largest
