@@ -19,7 +19,7 @@ import (
 const everything = `
 find /etc /usr/local /boot/grub/grub.cfg '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -type f -exec sha256sum {} + -o -printf '%p %y %m %u %g %l\n' | sort
 find /var/lib/vmhuge 2>&1
-findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/user|proc/sys/fs/binfmt)' | sed 's/size=[0-9]*k,nr_inodes=[0-9]*/size/; s/fd=[0-9]*,pgrp=[0-9]*,//; s/pipe_ino=[0-9]*//' | sort
+findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/user|proc/sys/fs/binfmt)' | sed 's/\(size=[0-9]*k,\)\{0,1\}nr_inodes=[0-9]*/size/; s/fd=[0-9]*,pgrp=[0-9]*,//; s/pipe_ino=[0-9]*//' | sort
 stat -c '%n %a %U:%G' /dev/hugepages*
 getent passwd; getent group
 sysctl -a 2>/dev/null | grep -E '^(vm|kernel\.shm)' | grep -Ev '^vm\.(stat|nr_hugepages_mempolicy|user_reserve_kbytes)'
