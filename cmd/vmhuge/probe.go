@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
@@ -13,16 +11,6 @@ func (p *program) probeCommand() *cli.Command {
 	return &cli.Command{
 		Name:   hostprep.ProbeCommand,
 		Hidden: true,
-		Action: func(c *cli.Context) error {
-			var probe hostprep.Probe
-			if err := json.Unmarshal([]byte(c.Args().First()), &probe); err != nil {
-				return usage("no probe: %s", err)
-			}
-			obstacle, err := probe.Go()
-			if err != nil {
-				return err
-			}
-			return json.NewEncoder(p.stdout).Encode(obstacle)
-		},
+		Action: func(c *cli.Context) error { return hostprep.RunProbe(c.Args().First(), p.stdout) },
 	}
 }
