@@ -126,7 +126,7 @@ func TestFaultsOnNodes(t *testing.T) {
 // TestFaultsKVM has KVM on an emulated processor, with which guests of its own
 // never run: they are started paused.
 func TestFaultsKVM(t *testing.T) {
-	if inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}.within(10*time.Minute)) {
+	if inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}.within(8*time.Minute)) {
 		runFaults(t, kvmFaults)
 	}
 }
