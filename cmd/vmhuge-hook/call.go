@@ -32,6 +32,13 @@ func (r *refusal) Error() string { return r.why + "; " + r.do }
 // run serves one call and returns the exit code. The log comes first: whoever
 // reads the rest may be gone.
 func run(host hostprep.Host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 3 && args[1] == hostprep.ProbeCommand { // it is vmhuge check that calls; libvirt has more to say
+		if err := hostprep.RunProbe(args[2], stdout); err != nil {
+			fmt.Fprintln(stderr, "vmhuge:", err)
+			return 1
+		}
+		return 0
+	}
 	serve := operation(args)
 	if serve == nil || os.Getuid() != 0 { // libvirtd of a user runs the same hooks
 		return 0

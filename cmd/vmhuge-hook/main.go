@@ -10,7 +10,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -22,12 +21,5 @@ func main() {
 	// A run is over before collecting garbage pays, but for a document of many MiB.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(256 * pages.MiB)
-	if len(os.Args) == 3 && os.Args[1] == hostprep.ProbeCommand { // libvirt has more to say
-		if err := hostprep.RunProbe(os.Args[2], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "vmhuge:", err)
-			os.Exit(1)
-		}
-		return
-	}
 	os.Exit(run(hostprep.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
