@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -193,7 +194,7 @@ func merge(records []record) []record {
 // since stays as it is, and is theirs from then on.
 func (j Journal) Undo() (undone []Change, left []Left, err error) {
 	undone, left = []Change{}, []Left{}
-	if records, err := j.read(); err != nil || len(records) == 0 {
+	if records, err := j.read(); err != nil || len(records) == 0 && len(j.unfinished()) == 0 {
 		return undone, left, err
 	}
 	unlock, err := j.lock()
@@ -338,6 +339,12 @@ func (j Journal) write(records []record) error {
 	return j.Host.Root.Replace(append(text, '\n'), 0o600, j.file()...)
 }
 
+// unfinished is what a write that was killed has left.
+func (j Journal) unfinished() []string {
+	files, _ := filepath.Glob(filepath.Join(j.Host.Root.Path(journalDir...), ".tmp-*"))
+	return files
+}
+
 // lock keeps other vmhuge processes out until unlock, or until this one ends.
 func (j Journal) lock() (unlock func(), err error) {
 	path := j.Host.Root.Path(journalDir...)
@@ -365,6 +372,9 @@ func (j Journal) lock() (unlock func(), err error) {
 		locked, err1 := dir.Stat()
 		there, err2 := os.Stat(path)
 		if err1 == nil && err2 == nil && os.SameFile(locked, there) {
+			for _, file := range j.unfinished() { // all who write here have the lock
+				_ = os.Remove(file)
+			}
 			return func() { dir.Close() }, nil
 		}
 		dir.Close()

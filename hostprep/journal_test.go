@@ -81,6 +81,26 @@ func TestJournalOrderAndRights(t *testing.T) {
 	}
 }
 
+// A kill may leave what was to be the record's next text. Nobody reads it, and it
+// goes with the next change, or undo.
+func TestJournalHalfWritten(t *testing.T) {
+	h := fixture(t, "one-node", "")
+	j := Journal{Host: h}
+	half := h.Root.Path("var/lib/vmhuge/.tmp-1")
+	gone := func(when string) {
+		if _, err := os.Stat(half); !os.IsNotExist(err) {
+			t.Errorf("%s it is still there: %v", when, err)
+		}
+	}
+	writeFile(t, half, "{")
+	_, _, err := j.Undo()
+	must(t, err)
+	gone("with nothing to undo,")
+	writeFile(t, half, "{")
+	must(t, j.Apply([]Change{{Kind: KindMkdir, Path: "/dev/hugepages1G", To: "0755 0:0"}}))
+	gone("after a change")
+}
+
 // What can't be taken back now stays on record for the next time.
 func TestUndoTriesAgain(t *testing.T) {
 	h := fixture(t, "one-node", "")
