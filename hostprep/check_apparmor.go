@@ -32,7 +32,7 @@ var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
 	if err != nil || conf.SecurityDrivers != nil && !slices.Contains(conf.SecurityDrivers, "apparmor") {
 		return nil, err
 	}
-	rules, err := h.appArmorFile(appArmorRules, 0)
+	rules, err := h.appArmorFile(appArmorRules, map[string]bool{})
 	if err != nil || rules == "" || allowsCPUMap(rules) { // "": libvirt's profiles are not there
 		return nil, err
 	}
@@ -63,14 +63,16 @@ var appArmorCheck = Check{"apparmor", func(h Host, g Guest) ([]Finding, error) {
 }}
 
 // appArmorFile returns the rules of a file, or of all files in a directory, with
-// those that they include. One that is not there has none.
+// those that they include. One that is not there has none, nor has one that was
+// read before: they may include each other.
 //
 //	#include <abstractions/base>
 //	include if exists <local/abstractions/libvirt-qemu>
-func (h Host) appArmorFile(path string, depth int) (string, error) {
-	if depth > 8 { // they include each other
+func (h Host) appArmorFile(path string, read map[string]bool) (string, error) {
+	if read[path] {
 		return "", nil
 	}
+	read[path] = true
 	st, err := h.lstat(path)
 	if err != nil || st == nil {
 		return "", err
@@ -79,7 +81,7 @@ func (h Host) appArmorFile(path string, depth int) (string, error) {
 		names, err := h.namesIn(path)
 		rules := ""
 		for _, name := range names {
-			more, fileErr := h.appArmorFile(path+"/"+name, depth+1)
+			more, fileErr := h.appArmorFile(path+"/"+name, read)
 			rules, err = rules+more, errors.Join(err, fileErr)
 		}
 		return rules, err
@@ -87,7 +89,7 @@ func (h Host) appArmorFile(path string, depth int) (string, error) {
 	text, err := h.readIfThere(path)
 	rules := text + "\n"
 	for _, name := range appArmorInclude.FindAllStringSubmatch(text, -1) {
-		more, fileErr := h.appArmorFile("/etc/apparmor.d/"+name[1], depth+1)
+		more, fileErr := h.appArmorFile("/etc/apparmor.d/"+name[1], read)
 		rules, err = rules+more, errors.Join(err, fileErr)
 	}
 	return rules, err
