@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
-	"vmhuge/launcher"
 )
 
 // everything lists what prepare may touch: all of /etc but what libvirt writes of
@@ -115,26 +113,20 @@ func (l *lab) denied(domain string, pages int) {
 	const pool = "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
 	l.Must(fmt.Sprintf("echo %d > %s", pages, pool))
 	defer l.Must("echo 0 > " + pool)
-	var said struct{ Domains []launcher.Report }
-	out := l.Run("vmhuge check --json " + domain)
-	if err := json.Unmarshal([]byte(out.Stdout), &said); err != nil || len(said.Domains) != 1 {
-		l.t.Fatalf("check: %v: %+v", err, out)
-	}
-	start := l.Run("virsh start " + domain)
 	if suite() != "bookworm" {
-		if said.Domains[0].Verdict != hostprep.Ready || start.Code != 0 {
-			l.t.Errorf("check: %+v\nstart: %+v", said.Domains[0], start)
+		if r := l.report("vmhuge check " + domain); r.Verdict != hostprep.Ready {
+			l.t.Errorf("check: %+v", r)
 		}
-		l.Must("virsh destroy " + domain)
+		l.Must("virsh start " + domain + " && virsh destroy " + domain)
 		return
 	}
 	denied := func(f hostprep.Finding) bool {
 		return f.Cause == hostprep.AppArmorNUMA && f.Severity == hostprep.Blocker
 	}
-	if r := said.Domains[0]; r.Verdict != hostprep.BadHost || !r.Fixable || !slices.ContainsFunc(r.Findings, denied) {
+	if r := l.reportOf(3, "vmhuge check "+domain); r.Verdict != hostprep.BadHost || !r.Fixable || !slices.ContainsFunc(r.Findings, denied) {
 		l.t.Errorf("check: %+v", r)
 	}
-	if start.Code == 0 || !strings.Contains(start.Stderr, "The nodes select no CPUs") {
+	if start := l.Run("virsh start " + domain); start.Code == 0 || !strings.Contains(start.Stderr, "The nodes select no CPUs") {
 		l.t.Errorf("start: %+v", start)
 	}
 	if out := l.Must("vmhuge explain --domain " + domain); !strings.Contains(out, "  apparmor-numa: ") {

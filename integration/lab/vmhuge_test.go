@@ -62,13 +62,22 @@ XML`, name))
 // returns what it says.
 func (l *lab) report(line string) launcher.Report {
 	l.t.Helper()
-	out := l.Must(line + " --json")
-	if err := schema.CheckRun(append(strings.Fields(line), "--json")[1:], 0, out, ""); err != nil {
+	return l.reportOf(0, line)
+}
+
+// reportOf wants another exit code.
+func (l *lab) reportOf(wantCode int, line string) launcher.Report {
+	l.t.Helper()
+	r := l.Run(line + " --json")
+	if r.Code != wantCode {
+		l.t.Fatalf("in the lab: %s: exit code %d, want %d\n%s%s", line, r.Code, wantCode, r.Stdout, r.Stderr)
+	}
+	if err := schema.CheckRun(append(strings.Fields(line), "--json")[1:], r.Code, r.Stdout, r.Stderr); err != nil {
 		l.t.Error(err)
 	}
 	var answer struct{ Domains []launcher.Report }
-	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Domains) != 1 {
-		l.t.Fatalf("%s: %v\n%s", line, err, out)
+	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil || len(answer.Domains) != 1 {
+		l.t.Fatalf("%s: %v\n%s", line, err, r.Stdout)
 	}
 	return answer.Domains[0]
 }
