@@ -145,9 +145,7 @@ func (c Change) Apply(h Host) error {
 		return err
 	}
 	defer unix.Close(parent)
-	if c.isFile() {
-		clearHalf(parent, name)
-	}
+	c.clearHalves(parent, name)
 	now, err := c.find(h, parent, name)
 	if err == nil && now != c.From && (c.Kind != KindChmod || !h.opened(c, now)) {
 		return &foreignError{c, now}
@@ -317,16 +315,23 @@ func (c Change) set(h Host, parent int, name string) error {
 	return fmt.Errorf("unknown kind of change")
 }
 
-// mkdir makes a folder with mode and owner, such as 0755 0:0.
-func mkdir(parent int, name, want string) error {
+// mkdir makes a folder with mode and owner, such as 0755 0:0. It has another name
+// until it has both: after a kill one of that name is ours, and unused.
+func mkdir(parent int, name, want string) (err error) {
 	mode, uid, gid, err := parseOwner(want)
 	if err != nil {
 		return err
 	}
-	if err := unix.Mkdirat(parent, name, 0o700); err != nil {
+	half := halfName(name)
+	if err := unix.Mkdirat(parent, half, 0o700); err != nil {
 		return err
 	}
-	dir, err := openat(parent, name)
+	defer func() {
+		if err != nil {
+			_ = unix.Unlinkat(parent, half, unix.AT_REMOVEDIR)
+		}
+	}()
+	dir, err := openat(parent, half)
 	if err != nil {
 		return err
 	}
@@ -334,7 +339,16 @@ func mkdir(parent int, name, want string) error {
 	if err := unix.Fchown(dir, uid, gid); err != nil {
 		return err
 	}
-	return unix.Fchmod(dir, mode)
+	if err := unix.Fchmod(dir, mode); err != nil {
+		return err
+	}
+	err = unix.Renameat2(parent, half, parent, name, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) {
+		// A file system without the flag, as 9p; a folder with something in it is
+		// not replaced there either.
+		err = unix.Renameat(parent, half, parent, name)
+	}
+	return err
 }
 
 // rmdir removes a folder, and with it those that libvirt has made there and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -202,8 +203,27 @@ func (c Change) fill(f io.Writer) error {
 	return err
 }
 
-// halfName is what a file is called until it is whole.
+// halfName is what a file or a folder is called until it is whole.
 func halfName(name string) string { return "." + name + ".vmhuge" }
+
+// clearHalves removes what a kill has left of what the change was making.
+func (c Change) clearHalves(parent int, name string) {
+	switch c.Kind {
+	case KindFile, KindCopy:
+		clearHalf(parent, name)
+	case KindMkdir, KindRmdir:
+		_ = unix.Unlinkat(parent, halfName(name), unix.AT_REMOVEDIR)
+	case KindKernelArgs:
+		dir, files, err := c.entriesAt(parent, name)
+		if err != nil {
+			return // to find them fails as well, and says why
+		}
+		defer unix.Close(dir)
+		for _, f := range files {
+			clearHalf(dir, path.Base(f.Path))
+		}
+	}
+}
 
 // clearHalf removes what a kill has left of a file that was being written.
 func clearHalf(dir int, name string) {

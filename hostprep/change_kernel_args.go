@@ -165,7 +165,6 @@ func (c Change) setArgs(parent int, name string) error {
 			return err
 		}
 		f.To = head + "\n" + text
-		clearHalf(dir, path.Base(f.Path))
 		if err := f.writeFile(dir, path.Base(f.Path)); err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}

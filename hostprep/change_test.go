@@ -290,6 +290,11 @@ func testKind(t *testing.T, k kindCase) {
 		undo(t, 1, "")
 		is(t, c, c.From)
 	})
+	t.Run("killed while it was made", func(t *testing.T) {
+		if _, c := start(t); c.Kind != KindSysfs { // the kernel takes a value in one call, a file that stands for it doesn't
+			testKilledInside(t, start)
+		}
+	})
 	t.Run("its folder has gone", func(t *testing.T) {
 		dir, c := start(t)
 		must(t, j.Apply([]Change{c}))

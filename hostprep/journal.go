@@ -194,7 +194,7 @@ func merge(records []record) []record {
 // since stays as it is, and is theirs from then on.
 func (j Journal) Undo() (undone []Change, left []Left, err error) {
 	undone, left = []Change{}, []Left{}
-	if records, err := j.read(); err != nil || len(records) == 0 && len(j.unfinished()) == 0 {
+	if records, err := j.read(); err != nil || len(records) == 0 && !j.abandoned() {
 		return undone, left, err
 	}
 	unlock, err := j.lock()
@@ -343,6 +343,13 @@ func (j Journal) write(records []record) error {
 func (j Journal) unfinished() []string {
 	files, _ := filepath.Glob(filepath.Join(j.Host.Root.Path(journalDir...), ".tmp-*"))
 	return files
+}
+
+// abandoned says that a kill has left something to take away though nothing is on
+// record: an unfinished write, or the empty folder.
+func (j Journal) abandoned() bool {
+	files, err := os.ReadDir(j.Host.Root.Path(journalDir...))
+	return err == nil && (len(files) == 0 || len(j.unfinished()) > 0)
 }
 
 // lock keeps other vmhuge processes out until unlock, or until this one ends.
