@@ -52,6 +52,7 @@ type view struct {
 	headroom int64 // bytes that the pools may grow
 	thp      THP
 	ksm      KSM
+	small    pages.Size // of the host's pages
 	swap     Swap
 	zones    []Zone
 	uptime   time.Duration
@@ -99,6 +100,7 @@ func (h Host) view(c Candidate) (view, error) {
 		func() error { v.ksm, err = h.KSM(); return err },
 		func() error { v.swap, err = h.Swap(); return err },
 		func() error { v.zones, err = h.Buddyinfo(); return err },
+		func() error { v.small, err = h.smallPage(); return err },
 		func() error { v.uptime, err = h.Uptime(); return err },
 	} {
 		if err := read(); err != nil {
@@ -135,23 +137,12 @@ func (v view) nodes() []int {
 	return nodes
 }
 
-// small is the host's small page: a table of them fills one, and the default
-// huge page is what one table spans.
-func (v view) small() pages.Size {
-	huge := cmp.Or(v.mem.HugePageSize, pages.Size2MiB)
-	for small := pages.Size(4 * pages.KiB); ; small *= 2 {
-		if small*small/8 >= huge {
-			return small
-		}
-	}
-}
-
 // thpSize is the size of a transparent huge page.
-func (v view) thpSize() pages.Size { return v.small() * v.small() / 8 }
+func (v view) thpSize() pages.Size { return v.small * v.small / 8 }
 
 // blocks is how many transparent huge pages free memory has in one piece where
 // the guest may lie.
-func (v view) blocks() int64 { return blocks(v.zones, v.nodes(), v.thpSize(), v.small()) }
+func (v view) blocks() int64 { return blocks(v.zones, v.nodes(), v.thpSize(), v.small) }
 
 // days writes how long the host is up.
 func days(up time.Duration) string {

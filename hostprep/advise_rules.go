@@ -38,7 +38,7 @@ var (
 var rules = []rule{
 	// What huge pages gain.
 	{"page tables", [4]int{1, 1, 1, 0}, nil, func(v view) string {
-		small := int64(v.small())
+		small := int64(v.small)
 		text := when(v.Demand.Type == "kvm", "%s are %d pages of %s with %s of page tables, %d pages of 2 MiB, or %d of 1 GiB",
 			amount(v.ram()), v.ram()/small, pages.Size(small), amount(v.ram()/small*8), pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
 		if text != "" && v.cpu.Known { // four levels of the guest's table, each found by up to four of the host's
@@ -47,10 +47,10 @@ var rules = []rule{
 		return text
 	}},
 	{"emulation", [4]int{0, -1, -1, 0}, nil, func(v view) string {
-		return when(v.Demand.Type != "kvm", "its type is %s: there is no second page table, and the one has %s for %s", v.Demand.Type, amount(v.ram()/int64(v.small())*8), amount(v.ram()))
+		return when(v.Demand.Type != "kvm", "its type is %s: there is no second page table, and the one has %s for %s", v.Demand.Type, amount(v.ram()/int64(v.small)*8), amount(v.ram()))
 	}},
 	{"small guest", [4]int{-2, -1, -2, 1}, nil, func(v view) string {
-		return when(v.ram() <= smallGuest, "%s of RAM have %s of page tables to save", amount(v.ram()), amount(v.ram()/int64(v.small())*8))
+		return when(v.ram() <= smallGuest, "%s of RAM have %s of page tables to save", amount(v.ram()), amount(v.ram()/int64(v.small)*8))
 	}},
 	{"large guest", [4]int{0, 3, 2, 0}, nil, func(v view) string {
 		return when(v.ram() >= largeGuest, "%s are %d transparent huge pages, each of which the kernel may fail to find", amount(v.ram()), v.thpSize().Ceil(v.ram()))
@@ -170,7 +170,7 @@ var rules = []rule{
 }
 
 // merged is how many bytes KSM saves.
-func (v view) merged() int64 { return v.ksm.Sharing * int64(v.small()) }
+func (v view) merged() int64 { return v.ksm.Sharing * int64(v.small) }
 
 // prealloc is how long one CPU takes to zero the RAM.
 func prealloc(v view) time.Duration {

@@ -14,13 +14,12 @@ type Candidate struct {
 // Ordinary memory that QEMU needs besides the guest's RAM. An idle QEMU 7.2
 // under TCG has 35 MiB resident, more once the guest runs and its code is
 // translated. KubeVirt counts 30 MiB for QEMU and 8 MiB for each CPU of a KVM
-// guest (GetMemoryOverhead() in pkg/virt-controller/services), and page tables
-// of 8 bytes for each small page.
+// guest (GetMemoryOverhead() in pkg/virt-controller/services), and page tables.
 const (
-	qemuTCG        = 35 * pages.MiB
-	qemuKVM        = 30 * pages.MiB
-	qemuVCPU       = 8 * pages.MiB
-	pageTableShare = 512
+	qemuTCG  = 35 * pages.MiB
+	qemuKVM  = 30 * pages.MiB
+	qemuVCPU = 8 * pages.MiB
+	tableRow = 8 // of a page table, for each small page
 )
 
 // plain is the RAM in bytes that does not come from the pools.
@@ -34,10 +33,11 @@ func (c Candidate) plain() int64 {
 	return max(0, plain) * pages.KiB
 }
 
-// overhead is the ordinary memory in bytes that QEMU needs for itself.
-func (c Candidate) overhead() int64 {
+// overhead is the ordinary memory in bytes that QEMU needs for itself, on a host
+// with small pages of a size.
+func (c Candidate) overhead(small pages.Size) int64 {
 	if c.Demand.Type != "kvm" {
 		return qemuTCG
 	}
-	return qemuKVM + int64(c.Traits.VCPUs)*qemuVCPU + c.plain()/pageTableShare
+	return qemuKVM + int64(c.Traits.VCPUs)*qemuVCPU + c.plain()/int64(small)*tableRow
 }

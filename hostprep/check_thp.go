@@ -89,11 +89,10 @@ func (h Host) khugepaged(g Guest) ([]Finding, error) {
 		findings = append(findings, Finding{Severity: Warning, Have: "khugepaged/defrag is 0: small pages stay small where memory is fragmented",
 			Need: "1"}.with(set("defrag", 1)))
 	}
-	size, err := h.thpSize()
+	small, err := h.smallPage()
 	if err != nil {
 		return nil, err
 	}
-	small := smallPage(size)
 	all, scan, sleep := small.Ceil(ramOf(g)), max(1, value["pages_to_scan"]), time.Duration(value["scan_sleep_millisecs"])*time.Millisecond
 	if took := time.Duration(all/scan) * sleep; took > slow {
 		findings = append(findings, Finding{Severity: Note, Have: fmt.Sprintf("khugepaged looks at %s every %s, and at %s in %s",
@@ -123,8 +122,12 @@ func (h Host) thpRoom(g Guest) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	small, err := h.smallPage()
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := parseNodes(g.Demand.CPUSetNodes)
-	if free, need := blocks(zones, nodes, size, smallPage(size)), size.Ceil(ramOf(g)); err == nil && free < need {
+	if free, need := blocks(zones, nodes, size, small), size.Ceil(ramOf(g)); err == nil && free < need {
 		return []Finding{{Severity: Note, Have: fmt.Sprintf("%d blocks of %s are free in one piece", free, size),
 			Need: fmt.Sprintf("%d, or time for the kernel to make them", need), Do: "vmhuge verify --wait shows how far it gets"}}, nil
 	}

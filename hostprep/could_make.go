@@ -1,7 +1,6 @@
 package hostprep
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,11 +88,9 @@ func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
 	if err != nil {
 		return growth, nil, err
 	}
-	mem, err := h.Meminfo()
-	if err != nil {
+	if growth.small, err = h.smallPage(); err != nil {
 		return growth, nil, err
 	}
-	growth.small = smallPage(cmp.Or(mem.HugePageSize, pages.Size2MiB))
 	limits, err := h.Zoneinfo()
 	for _, p := range state.Pools {
 		i := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == p.Node })

@@ -119,7 +119,7 @@ func (h Host) Plan(guests []Candidate, reserve int64) (Plan, error) {
 	whys := before.startAll(guests)
 	for i, c := range guests {
 		g := PlannedGuest{Name: c.Name, UUID: c.UUID, Runs: c.Runs, Fits: whys[i] == "", Why: whys[i],
-			Totals: c.Demand.Totals(), PlainKiB: c.plain() / pages.KiB, OverheadKiB: c.overhead() / pages.KiB}
+			Totals: c.Demand.Totals(), PlainKiB: c.plain() / pages.KiB, OverheadKiB: c.overhead(before.small) / pages.KiB}
 		for _, item := range c.Demand.Items {
 			g.LaterKiB += item.LaterPages * item.PageSize.KiB()
 		}
@@ -143,7 +143,7 @@ func (h Host) Plan(guests []Candidate, reserve int64) (Plan, error) {
 	plan.Nodes = planNodes(before, after)
 	plan.Memory = planMemory(before, after, guests, moved)
 	plan.Memory.SwapKiB, plan.Memory.SwapFreeKiB = swap.Total/pages.KiB, (swap.Total-swap.Used)/pages.KiB
-	plan.Memory.KSMKiB = ksm.Sharing * 4
+	plan.Memory.KSMKiB = ksm.Sharing * before.small.KiB()
 	return plan, nil
 }
 
@@ -336,7 +336,7 @@ func planMemory(before, after rehearsal, guests []Candidate, moved []int) PlanMe
 		m.GuestsKiB += c.Traits.MemoryKiB
 		m.PlainKiB += plain
 		m.ReservedKiB += c.Traits.MemoryKiB - plain
-		m.OverheadKiB += c.overhead() / pages.KiB
+		m.OverheadKiB += c.overhead(before.small) / pages.KiB
 		if gives := c.Traits.MemoryKiB - c.Traits.CurrentKiB; c.Traits.Balloon && plain > 0 {
 			m.BalloonKiB += min(gives, plain)
 		} else if c.Traits.Balloon {
@@ -346,7 +346,7 @@ func planMemory(before, after rehearsal, guests []Candidate, moved []int) PlanMe
 	beyond := -max(0, after.ordinary())
 	for _, i := range moved {
 		if guests[i].plain() > 0 {
-			beyond += guests[i].plain() + guests[i].overhead()
+			beyond += guests[i].plain() + guests[i].overhead(before.small)
 		}
 	}
 	m.SwapWantedKiB = (swapBase + max(0, beyond)) / pages.KiB

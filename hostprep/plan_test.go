@@ -3,6 +3,7 @@ package hostprep
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,37 @@ func TestPlanMemory(t *testing.T) {
 		KSMKiB: 4 * mib, SwapKiB: 4096 * mib, SwapFreeKiB: 3072 * mib, SwapWantedKiB: (4096 + 20035 - (9856 - 1024 - 35)) * mib}
 	if diff := cmp.Diff(want, plan.Memory); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Counts of small pages are counts of the host's own, whatever the default huge
+// page is.
+func TestPlanSmallPages(t *testing.T) {
+	const ksm, pmd = "-- sys/kernel/mm/ksm/run --\n1\n-- sys/kernel/mm/ksm/pages_sharing --\n1024\n", "-- sys/kernel/mm/transparent_hugepage/hpage_pmd_size --\n"
+	for _, test := range []struct {
+		host, edits string
+		smallKiB    int64
+	}{
+		{"one-node", "", 4},
+		{"arm64-64k", "", 64},
+		{"arm64-64k", pmd + "536870912\n", 64},
+		{"one-node", pmd + "2097152\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 12288000 kB\nHugepagesize: 1048576 kB\n", 4},
+	} {
+		h := fixture(t, test.host, ksm+test.edits)
+		kvm := onMemory("a", 1024)
+		kvm.Demand.Type, kvm.Traits.VCPUs = "kvm", 1
+		plan, err := h.Plan([]Candidate{kvm}, 0)
+		must(t, err)
+		small, err := h.smallPage()
+		must(t, err)
+		tables := 1 << 20 / test.smallKiB * 8 / 1024
+		if plan.Memory.KSMKiB != 1024*test.smallKiB || plan.Guests[0].OverheadKiB != 38<<10+tables || small.KiB() != test.smallKiB {
+			t.Errorf("%s %s: KSM saves %d KiB, QEMU needs %d KiB, and pages are of %s", test.host, test.edits,
+				plan.Memory.KSMKiB, plan.Guests[0].OverheadKiB, small)
+		}
+	}
+	if small, err := (Host{Root: "/"}).smallPage(); err != nil || small != pages.Size(os.Getpagesize()) {
+		t.Errorf("this host's are of %s, %v", small, err)
 	}
 }
 

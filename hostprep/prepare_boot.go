@@ -162,8 +162,8 @@ func (h Host) gigantic(size pages.Size) (bool, error) {
 	for _, zone := range zones {
 		orders = max(orders, len(zone.Blocks))
 	}
-	mem, err := h.Meminfo()
-	return size > smallPage(mem.HugePageSize)<<(orders-1), err
+	small, err := h.smallPage()
+	return size > small<<(orders-1), err
 }
 
 // words is the table in one line.

@@ -32,11 +32,11 @@ var notesStep = Step{"notes", func(h Host, p Preparation) ([]Finding, error) {
 		return findings, err
 	}
 	if ksm.Run {
-		huge, err := h.thpSize()
+		small, err := h.smallPage()
 		if err != nil {
 			return findings, err
 		}
-		note(fmt.Sprintf("KSM is on, and saves %s (pages_sharing %d): it merges nothing of reserved pages, and takes transparent ones apart", amount(ksm.Sharing*int64(smallPage(huge))), ksm.Sharing),
+		note(fmt.Sprintf("KSM is on, and saves %s (pages_sharing %d): it merges nothing of reserved pages, and takes transparent ones apart", amount(ksm.Sharing*int64(small)), ksm.Sharing),
 			"KSM only where guests on small pages gain by it", "echo 0 > /sys/kernel/mm/ksm/run, if none does")
 	}
 	thp, err := h.THP()

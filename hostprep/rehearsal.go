@@ -21,6 +21,7 @@ type rehearsal struct {
 	total     int64 // MemTotal
 	available int64 // MemAvailable
 	reserve   int64
+	small     pages.Size                       // of the host's pages
 	plain     int64                            // RAM on small pages and QEMU's own memory that guests have taken
 	pending   func(uuid string) []pool.Pending // that other guests take
 }
@@ -43,7 +44,11 @@ func (h Host) rehearse(reserve int64) (rehearsal, error) {
 	if _, err := pool.ReadPending(h.Root, ""); err != nil {
 		return rehearsal{}, err
 	}
-	return rehearsal{state: state, nodes: nodes, total: mem.Total, available: mem.Available, reserve: cmp.Or(reserve, pool.Reserve(mem.Total)),
+	small, err := h.smallPage()
+	if err != nil {
+		return rehearsal{}, err
+	}
+	return rehearsal{state: state, small: small, nodes: nodes, total: mem.Total, available: mem.Available, reserve: cmp.Or(reserve, pool.Reserve(mem.Total)),
 		pending: func(uuid string) []pool.Pending { p, _ := pool.ReadPending(h.Root, uuid); return p }}, nil
 }
 
@@ -60,15 +65,15 @@ func (r *rehearsal) start(c Candidate, force bool) (why string) {
 	}
 	if len(c.Demand.Items) > 0 {
 		why = r.hold(Guest{Demand: c.Demand, Pending: r.pending(c.UUID), HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve}, force)
-	} else if short := c.plain() + c.overhead() - r.ordinary(); short > 0 && !force {
-		why = fmt.Sprintf("%s of ordinary memory are needed, %s more than the host can give", mib(c.plain()+c.overhead()), mib(short))
+	} else if short := c.plain() + c.overhead(r.small) - r.ordinary(); short > 0 && !force {
+		why = fmt.Sprintf("%s of ordinary memory are needed, %s more than the host can give", mib(c.plain()+c.overhead(r.small)), mib(short))
 	}
 	if why == "" {
 		r.take(takesOf(c.Demand))
 		if c.plain() > 0 {
-			r.plain += c.plain() + c.overhead()
+			r.plain += c.plain() + c.overhead(r.small)
 		}
-		r.available -= c.plain() + c.overhead()
+		r.available -= c.plain() + c.overhead(r.small)
 	}
 	return why
 }

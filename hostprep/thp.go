@@ -1,9 +1,11 @@
 package hostprep
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 
@@ -57,12 +59,24 @@ func (h Host) thpSize() (pages.Size, error) {
 	return pages.Size(bytes), err
 }
 
-// smallPage is the host's small page: a page table of entries of 8 bytes fills
-// one, and what it spans is a huge page.
-func smallPage(huge pages.Size) pages.Size {
+// smallPage is the size of the host's small page. A fixture tree tells it by its
+// huge pages: a page table of entries of 8 bytes fills a small one, and what it
+// spans is a transparent huge page, and the default huge page unless the kernel's
+// command line names another.
+func (h Host) smallPage() (pages.Size, error) {
+	if h.real() {
+		return pages.Size(os.Getpagesize()), nil
+	}
+	bytes, err := h.Root.ReadInt(append(slices.Clone(thpDir), "hpage_pmd_size")...)
+	huge := pages.Size(bytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		var mem Meminfo
+		mem, err = h.Meminfo()
+		huge = cmp.Or(mem.HugePageSize, pages.Size2MiB)
+	}
 	small := pages.Size(4 * pages.KiB)
 	for small*small/8 < huge {
 		small *= 2
 	}
-	return small
+	return small, err
 }
