@@ -59,9 +59,27 @@ type Finding struct {
 	Verdict Verdict `json:"-"`
 }
 
-// Guest is what a check must know of a domain that shall start.
+// Guest is what a check must know of a domain that shall start. NewGuest makes it.
 type Guest struct {
 	Demand pages.Demand
+	// Traits is what prepare has to say more of the domain; only it asks.
+	Traits pages.Traits
+	Starter
+	IDs
+	Allowance
+	// KnownSizes are the page sizes for which the running daemon has said that it
+	// has a mount, whatever its age and the folders on it say.
+	KnownSizes []pages.Size
+}
+
+// NewGuest puts together what is known of a guest. What is not known has a value
+// that says so: UnknownVersion, UnknownID, Unasked.
+func NewGuest(demand pages.Demand, traits pages.Traits, by Starter, ids IDs, allowance Allowance) Guest {
+	return Guest{Demand: demand, Traits: traits, Starter: by, IDs: ids, Allowance: allowance, KnownSizes: nil}
+}
+
+// Starter is who starts a guest: a QEMU driver of libvirt's.
+type Starter struct {
 	// BaseDir is the folder below each hugetlbfs mount in which libvirt makes
 	// one folder a guest: libvirt/qemu for qemu:///system.
 	BaseDir string
@@ -72,35 +90,55 @@ type Guest struct {
 	// Conf is the driver's qemu.conf; "": /etc/libvirt/qemu.conf. That of a
 	// Session lies in the user's ~/.config/libvirt.
 	Conf string
-	// DefaultSize says that the domain leaves the page size to libvirt, which
-	// knows none without a mount.
-	DefaultSize bool
-	// ID is the id that libvirt has given to this start; 0: not known, which is
-	// so everywhere but in the hook.
+	// Libvirt and QEMU are the versions, as 9001000 is 9.1.0.
+	Libvirt, QEMU uint32
+}
+
+// UnknownVersion is the version of what was not asked for it.
+const UnknownVersion = 0
+
+// SystemStarter is libvirt's system driver.
+func SystemStarter(libvirt, qemu uint32) Starter {
+	return Starter{BaseDir: "libvirt/qemu", Session: false, UID: 0, Conf: "", Libvirt: libvirt, QEMU: qemu}
+}
+
+// NoStarter is for memory that no libvirt asks for.
+func NoStarter() Starter {
+	return Starter{BaseDir: "", Session: false, UID: 0, Conf: "", Libvirt: UnknownVersion, QEMU: UnknownVersion}
+}
+
+// IDs are the numbers that libvirt gives to starts of guests.
+type IDs struct {
+	// ID is that of this start; UnknownID everywhere but in the hook.
 	ID int
-	// RunningIDs are the ids of the domains that run now. nil: not known; then
-	// no folder counts as left behind because of its id.
+	// RunningIDs are those of the domains that run now. nil: not known; then no
+	// folder counts as left behind because of its id.
 	RunningIDs []int
-	// Pending is what other guests that are starting will yet take.
-	Pending []pool.Pending
+}
+
+// UnknownID is the ID of a start that libvirt has not begun.
+const UnknownID = 0
+
+// UnknownIDs are those of a guest whose libvirt was not asked.
+func UnknownIDs() IDs { return IDs{ID: UnknownID, RunningIDs: nil} }
+
+// Allowance is what the host may give a guest. Host.Allowance reads it.
+type Allowance struct {
 	// HeadroomKiB is how much the pools may still grow.
 	HeadroomKiB int64
-	// KnownSizes are the page sizes for which the running daemon is known to have
-	// a mount, whatever its age and the folders on it say.
-	KnownSizes []pages.Size
-	// Libvirt and QEMU are the versions of who starts it, as 9001000 is 9.1.0;
-	// 0: not known.
-	Libvirt, QEMU uint32
 	// Reserve is the ordinary memory in bytes that the host keeps, which is
 	// already taken off HeadroomKiB.
 	Reserve int64
-	// Traits is what prepare has to say more of the domain; only it asks.
-	Traits pages.Traits
-
-	driver func() (driver, error) // that a Run has looked at
-	// kept is what min_size= of its mounts keeps for it of what is reserved.
+	// Pending is what other guests that are starting will yet take.
+	Pending []pool.Pending
+	// kept is what min_size= of the guest's mounts keeps for it of what is
+	// reserved.
 	kept map[pages.Size]int64
 }
+
+// Unasked is the Allowance of a host that has not been asked: the pools are as they
+// are, and must not grow. Hold asks by itself.
+func Unasked() Allowance { return Allowance{HeadroomKiB: 0, Reserve: 0, Pending: nil, kept: nil} }
 
 // Check is one question about the host. Detect never writes. A bad host is a
 // finding; an error means that the check could not tell.

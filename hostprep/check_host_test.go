@@ -106,7 +106,7 @@ func TestHostChecks(t *testing.T) {
 		{name: "AppArmor and no node", check: appArmorCheck, edit: appArmor + "  x r,\n", guest: takes(1)},
 
 		{name: "two mounts in qemu.conf, and a size", check: qemuConfCheck, edit: twoMounts, guest: takes(1)},
-		{name: "two mounts in qemu.conf, and no size", check: qemuConfCheck, edit: twoMounts, guest: guest(func(g *Guest) { g.DefaultSize = true }), cause: SmallerThanPage, want: `
+		{name: "two mounts in qemu.conf, and no size", check: qemuConfCheck, edit: twoMounts, guest: guest(func(g *Guest) { g.Demand.DefaultSize = true }), cause: SmallerThanPage, want: `
  note : the domain names no page size, and libvirt takes that of the second hugetlbfs_mount in /etc/libvirt/qemu.conf, 1 GiB`},
 
 		{name: "cgroup without limits", check: cgroupCheck, edit: cgroup2, guest: takes(1)},

@@ -9,10 +9,10 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// kernelCmdlineCheck asks whether the pages that the kernel was asked for when it
+// cmdlinePages asks whether the pages that the kernel was asked for when it
 // booted are there, and on the nodes that were named. A kernel that lacks memory
 // on a node says nothing: 6.1 and 6.12 take the pages from another one.
-var kernelCmdlineCheck = Check{"kernel-cmdline", func(h Host, _ Guest) ([]Finding, error) {
+func (h Host) cmdlinePages() ([]Finding, error) {
 	k, err := h.bootKernel()
 	if err != nil {
 		return nil, err
@@ -56,4 +56,4 @@ var kernelCmdlineCheck = Check{"kernel-cmdline", func(h Host, _ Guest) ([]Findin
 		findings = append(findings, f)
 	}
 	return findings, nil
-}}
+}

@@ -22,7 +22,7 @@ var kvmCheck = Check{"kvm", func(h Host, g Guest) ([]Finding, error) {
 			Do: "switch on virtualization in the firmware and load kvm_intel or kvm_amd",
 		}}, nil
 	}
-	user, err := h.runsAs(g)
+	user, err := h.runsAs(g.Starter)
 	if err != nil {
 		return nil, err
 	}
@@ -52,11 +52,11 @@ func (h Host) kvmAccess(user User, st *unix.Stat_t) []Finding {
 }
 
 // runsAs returns whom QEMU will run as.
-func (h Host) runsAs(g Guest) (User, error) {
-	if g.Session {
-		return h.user("+"+strconv.Itoa(g.UID), "")
+func (h Host) runsAs(by Starter) (User, error) {
+	if by.Session {
+		return h.user("+"+strconv.Itoa(by.UID), "")
 	}
-	conf, err := h.QEMUConf(g.Conf)
+	conf, err := h.QEMUConf(by.Conf)
 	if err != nil {
 		return User{}, err
 	}

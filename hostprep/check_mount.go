@@ -45,7 +45,7 @@ var mountCheck = Check{"mount", func(h Host, g Guest) ([]Finding, error) {
 			findings = append(findings, f)
 		}
 	}
-	if g.DefaultSize && len(d.known) == 0 && len(findings) == 0 {
+	if g.Demand.DefaultSize && len(d.known) == 0 && len(findings) == 0 {
 		findings = append(findings, Finding{
 			Severity: Blocker, Verdict: NoMount, Cause: MountMissing,
 			Have: "libvirt knows no hugetlbfs, and the domain names no page size",

@@ -23,7 +23,7 @@ var pathCheck = Check{"path", func(h Host, g Guest) ([]Finding, error) {
 	if err != nil || len(mounts) == 0 {
 		return nil, err
 	}
-	user, err := h.runsAs(g)
+	user, err := h.runsAs(g.Starter)
 	if err != nil {
 		return nil, err
 	}

@@ -32,10 +32,11 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 	g.kept = h.keptFor(g)
 	own, _ := h.usedMounts(g)
 	needs := Shortfall(state, g)
-	can := canGrow(nodes, needs, g)
+	can := canGrow(nodes, needs, g.Allowance)
 	growth, growthErr := Growth{}, error(nil)
 	if len(needs) > 0 && g.HeadroomKiB != notAsked {
-		if growth, growthErr = h.Growth(g.HeadroomKiB, g.Reserve); growthErr == nil {
+		growth, growthErr = h.Growth(g.HeadroomKiB, g.Reserve)
+		if growthErr == nil {
 			can = can && growth.exceeds(needs) == nil
 		}
 	}
@@ -70,11 +71,13 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 				}
 			} else {
 				f.Do = "stop a guest or use less memory"
-				if short := exceeds(needs, g); f.Severity != Blocker {
-				} else if f.CouldMake == nil && short != nil {
-					f.Have += "; " + short.Error()
-				} else if f.CouldMake != nil {
+				short := exceeds(needs, g.Allowance)
+				switch {
+				case f.Severity != Blocker: // the kernel may find the pages
+				case f.CouldMake != nil:
 					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.words(), pages.FormatBytes(g.Reserve))
+				case short != nil:
+					f.Have += "; " + short.Error()
 				}
 			}
 		}
@@ -176,11 +179,11 @@ func Shortfall(state pool.State, g Guest) []pool.Need {
 
 // canGrow says whether the host has the memory for the pages, as far as
 // numbers tell.
-func canGrow(nodes []Node, needs []pool.Need, g Guest) bool {
-	headroom := g.HeadroomKiB * pages.KiB
+func canGrow(nodes []Node, needs []pool.Need, a Allowance) bool {
+	headroom := a.HeadroomKiB * pages.KiB
 	keeps := int64(0)
 	if len(nodes) > 1 {
-		keeps = pool.NodeReserve(g.Reserve, len(nodes))
+		keeps = pool.NodeReserve(a.Reserve, len(nodes))
 	}
 	for _, need := range needs {
 		bytes := need.Pages * int64(need.Size)

@@ -9,7 +9,7 @@ import (
 // against what one would think: of several entries of hugetlbfs_mount, the
 // second is the default.
 var qemuConfCheck = Check{"qemu-conf", func(h Host, g Guest) ([]Finding, error) {
-	if !g.DefaultSize || len(g.Demand.Items) == 0 {
+	if !g.Demand.DefaultSize || len(g.Demand.Items) == 0 {
 		return nil, nil
 	}
 	conf, err := h.QEMUConf(g.Conf)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"sync"
 
 	"vmhuge/internal/advice"
 )
@@ -27,8 +26,9 @@ func RunMounts(h Host, g Guest) []Finding { return ask(h, g, []Check{mountCheck,
 
 func ask(h Host, g Guest, checks []Check) []Finding {
 	all := []Finding{}
-	look := g
-	g.driver = sync.OnceValues(func() (driver, error) { return h.driver(look) })
+	if h.seen == nil {
+		h = h.Remember() // one run is about one moment
+	}
 	for _, check := range checks {
 		findings, err := check.Detect(h, g)
 		if err != nil {

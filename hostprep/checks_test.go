@@ -16,11 +16,10 @@ import (
 
 // takes is a guest that takes pages of 2 MiB in one backend.
 func takes(n int64) Guest {
-	return Guest{
-		Demand: pages.Demand{Domain: "web1", Type: "kvm", Backing: pages.Hugetlb,
+	return NewGuest(
+		pages.Demand{Domain: "web1", Type: "kvm", Backing: pages.Hugetlb,
 			Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM, PageSize: pages.Size2MiB, Pages: n, MemoryKiB: n * 2048, Source: "file"}}},
-		BaseDir: "libvirt/qemu", RunningIDs: []int{3}, HeadroomKiB: 8 << 20,
-	}
+		pages.Traits{}, SystemStarter(UnknownVersion, UnknownVersion), IDs{UnknownID, []int{3}}, Allowance{HeadroomKiB: 8 << 20})
 }
 
 // guest is a guest of 1000 pages with something else.
@@ -89,7 +88,7 @@ mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted on a
 mount blocker no-mount: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf`},
 		{name: "hugetlbfs_mount empty", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"\"\n", guest: guest(memfd), verdict: BadHost, want: `
 mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 9.0 from starting its QEMU driver`},
-		{name: "default size without a mount", host: "no-libvirt", guest: guest(func(g *Guest) { memfd(g); g.DefaultSize = true }), verdict: NoMount, want: `
+		{name: "default size without a mount", host: "no-libvirt", guest: guest(func(g *Guest) { memfd(g); g.Demand.DefaultSize = true }), verdict: NoMount, want: `
 mount blocker no-mount: libvirt knows no hugetlbfs, and the domain names no page size`},
 		{name: "bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nuser = libvirt\n", guest: takes(1), verdict: Unknown, fixable: true, want: `
 kvm warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
@@ -329,7 +328,7 @@ func TestLimits(t *testing.T) {
 		{name: "promised to others, and no node matters", state: pools(32, 32, 0, 0), items: []pages.Item{free(33)}, pending: 32, on: []int{1}, want: "blocker", needs: "1 on any"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := Guest{Demand: pages.Demand{Items: test.items, CPUSetNodes: test.cpuset}, Pending: pending(test.pending, test.on...)}
+			g := Guest{Demand: pages.Demand{Items: test.items, CPUSetNodes: test.cpuset}, Allowance: Allowance{Pending: pending(test.pending, test.on...)}}
 			var got []string
 			for _, l := range limits(test.state, g) {
 				if f := l.judge(); f.Severity != "" {

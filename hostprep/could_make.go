@@ -119,11 +119,11 @@ func (h Host) most(headroomKiB, reserve int64) (Growth, []ZoneLimits, error) {
 }
 
 // foresee is the Growth for a guest, or its cheap part.
-func (h Host) foresee(g Guest, whole bool) (Growth, error) {
+func (h Host) foresee(a Allowance, whole bool) (Growth, error) {
 	if whole {
-		return h.Growth(g.HeadroomKiB, g.Reserve)
+		return h.Growth(a.HeadroomKiB, a.Reserve)
 	}
-	growth, _, err := h.most(g.HeadroomKiB, g.Reserve)
+	growth, _, err := h.most(a.HeadroomKiB, a.Reserve)
 	return growth, err
 }
 

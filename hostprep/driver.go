@@ -2,6 +2,7 @@ package hostprep
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -32,12 +33,12 @@ func (d driver) mountFor(size pages.Size) *Mount {
 	return nil
 }
 
-// driver finds what the driver that starts the guest knows. In a Run, which
-// asks for it several times, it looks once.
+// driver finds what the driver that starts the guest knows.
 func (h Host) driver(g Guest) (driver, error) {
-	if g.driver != nil {
-		return g.driver()
-	}
+	return once(h, fmt.Sprintf("driver %+v %v", g.Starter, g.KnownSizes), func() (driver, error) { return h.readDriver(g) })
+}
+
+func (h Host) readDriver(g Guest) (driver, error) {
 	d := driver{daemon: func() (*Daemon, error) { return nil, nil }}
 	var err error
 	if d.conf, err = h.QEMUConf(g.Conf); err != nil {
@@ -70,12 +71,12 @@ func (h Host) driver(g Guest) (driver, error) {
 
 // system says that the daemon which has its pid in /run/libvirt starts the
 // guest; an embedded driver has other folders, and reads the mounts anew.
-func (g Guest) system() bool { return !g.Session && g.BaseDir == "libvirt/qemu" }
+func (s Starter) system() bool { return !s.Session && s.BaseDir == "libvirt/qemu" }
 
 // knows says whether the driver knows a mount that is there now.
 func (h Host) knows(g Guest, d driver, m Mount) (bool, error) {
 	if g.Session {
-		return h.userOwns(g, m)
+		return h.userOwns(g.Starter, m)
 	}
 	if slices.Contains(g.KnownSizes, m.Size) {
 		return true, nil
@@ -105,14 +106,14 @@ func (h Host) knows(g Guest, d driver, m Mount) (bool, error) {
 }
 
 // userOwns says whether the user of a session may make folders on a mount.
-func (h Host) userOwns(g Guest, m Mount) (bool, error) {
-	user, err := h.runsAs(g)
+func (h Host) userOwns(by Starter, m Mount) (bool, error) {
+	user, err := h.runsAs(by)
 	if err != nil {
 		return false, err
 	}
 	dir := m.Point
 	at, err := h.lstat(dir)
-	for _, name := range strings.Split(g.BaseDir, "/") {
+	for _, name := range strings.Split(by.BaseDir, "/") {
 		if err != nil || at == nil {
 			return false, err
 		}

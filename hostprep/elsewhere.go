@@ -22,7 +22,7 @@ func Elsewhere(nodes []Node, state pool.State, d pages.Demand) ([]Finding, error
 				Do: "vmhuge enable --size with one of these, and start it anew"})
 		}
 	}
-	for _, l := range limits(state, Guest{Demand: d}) {
+	for _, l := range limits(state, NewGuest(d, pages.Traits{}, NoStarter(), UnknownIDs(), Unasked())) {
 		f := l.judge()
 		if f.Severity == "" {
 			continue

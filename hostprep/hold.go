@@ -49,8 +49,8 @@ func (h Host) hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 			return changed, nil, err
 		}
 		o.Effort.Reserve = guest.Reserve
-		short := exceeds(needs, guest)
-		if growth, err := h.foresee(guest, o.Foresee); short == nil && err == nil {
+		short := exceeds(needs, guest.Allowance)
+		if growth, err := h.foresee(guest.Allowance, o.Foresee); short == nil && err == nil {
 			short = growth.exceeds(needs)
 		}
 		if short == nil && tries == 6 {
@@ -136,15 +136,26 @@ func shortFinding(short *pool.Short) *Finding {
 }
 
 // exceeds says how growth would leave the host too little ordinary memory.
-func exceeds(needs []pool.Need, guest Guest) *pool.Short {
-	left := guest.HeadroomKiB
+func exceeds(needs []pool.Need, a Allowance) *pool.Short {
+	left := a.HeadroomKiB
 	for _, need := range needs {
 		if can := left / need.Size.KiB(); can < need.Pages {
-			return &pool.Short{Need: need, Got: max(0, can), Kept: guest.Reserve}
+			return &pool.Short{Need: need, Got: max(0, can), Kept: a.Reserve}
 		}
 		left -= need.Pages * need.Size.KiB()
 	}
 	return nil
+}
+
+// Allowance reads what the host may give the guest with a UUID while it keeps
+// reserve bytes of ordinary memory; 0: the rule's.
+func (h Host) Allowance(uuid string, reserve int64) (Allowance, error) {
+	headroomKiB, reserve, err := h.Headroom(reserve)
+	if err != nil {
+		return Unasked(), err
+	}
+	pending, err := h.Pending(uuid)
+	return Allowance{HeadroomKiB: headroomKiB, Reserve: reserve, Pending: pending, kept: nil}, err
 }
 
 // Headroom is how many KiB the pools may still grow when the host keeps reserve

@@ -1,8 +1,6 @@
 package hostprep
 
 import (
-	"sync"
-
 	"vmhuge/internal/pages"
 )
 
@@ -50,14 +48,14 @@ type anyGuest struct {
 func (h Host) Facts(told Libvirt) []Fact {
 	h = h.Remember()
 	mem, _ := h.Meminfo() // memoryCheck says what is wrong with it
-	g := anyGuest{size: mem.HugePageSize, told: told, Guest: Guest{BaseDir: "libvirt/qemu", Libvirt: told.Version, QEMU: told.QEMU}}
-	g.Demand = pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,
-		PageSize: g.size, Pages: 1, MemoryKiB: g.size.KiB(), Source: "file", HostNodes: "0", Mode: pages.Strict}}}
-	if told.QEMU == 0 { // of those that are about, Debian 12's have the most to look at
-		g.Libvirt, g.QEMU = 9000000, 7002000
+	size := mem.HugePageSize
+	demand := pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,
+		PageSize: size, Pages: 1, MemoryKiB: size.KiB(), Source: "file", HostNodes: "0", Mode: pages.Strict}}}
+	by := SystemStarter(told.Version, told.QEMU)
+	if told.QEMU == UnknownVersion { // of those that are about, Debian 12's have the most to look at
+		by = SystemStarter(9000000, 7002000)
 	}
-	look := g.Guest
-	g.driver = sync.OnceValues(func() (driver, error) { return h.driver(look) })
+	g := anyGuest{NewGuest(demand, pages.Traits{}, by, UnknownIDs(), Unasked()), size, told}
 	all := []Fact{}
 	for _, check := range hostChecks() {
 		facts, err := check.Look(h, g)

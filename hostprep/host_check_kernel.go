@@ -24,7 +24,7 @@ var kernelCheck = hostCheck{"kernel", func(h Host, _ anyGuest) ([]Fact, error) {
 // there is.
 var cmdlineCheck = hostCheck{"command line", func(h Host, g anyGuest) ([]Fact, error) {
 	const name = "command line"
-	findings, err := kernelCmdlineCheck.Detect(h, g.Guest)
+	findings, err := h.cmdlinePages()
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h Host, g anyGuest) ([]Fact, err
 	if libvirt, err := h.hasLibvirt(); err != nil || !libvirt {
 		return nil, err
 	}
-	u, err := h.runsAs(g.Guest)
+	u, err := h.runsAs(g.Starter)
 	switch {
 	case isNoAccount(err):
 		return []Fact{block(BadHost, name, err.Error(), "the user and group that "+qemuConfPath+" names", "correct user = and group = there, or add them, and restart libvirtd")}, nil

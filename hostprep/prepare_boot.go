@@ -95,7 +95,7 @@ var bootStep = Step{"boot", func(h Host, p Preparation) ([]Finding, error) {
 	if err != nil {
 		return findings, err
 	}
-	booted, err := kernelCmdlineCheck.Detect(h, Guest{})
+	booted, err := h.cmdlinePages()
 	return slices.Concat(findings, more, booted), err
 }}
 

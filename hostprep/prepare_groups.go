@@ -61,7 +61,7 @@ var groupsStep = Step{"groups", func(h Host, p Preparation) ([]Finding, error) {
 // opensKVM says that a named guest of a user's needs KVM.
 func (h Host) opensKVM(p Preparation, user User) bool {
 	return slices.ContainsFunc(p.Guests, func(g Guest) bool {
-		as, err := h.runsAs(g)
+		as, err := h.runsAs(g.Starter)
 		return g.Demand.Type == "kvm" && err == nil && as.UID == user.UID
 	})
 }
@@ -77,12 +77,12 @@ func (h Host) qemuUsers(p Preparation) ([]User, error) {
 		return err
 	}
 	for _, g := range p.Guests {
-		if err := add(h.runsAs(g)); err != nil {
+		if err := add(h.runsAs(g.Starter)); err != nil {
 			return nil, err
 		}
 	}
 	if len(p.Guests) == 0 {
-		if err := add(h.runsAs(Guest{})); err != nil {
+		if err := add(h.runsAs(SystemStarter(UnknownVersion, UnknownVersion))); err != nil {
 			return nil, err
 		}
 	}

@@ -118,12 +118,12 @@ func (h Host) growPrepared(ctx context.Context, ledger *pool.Ledger, need pool.N
 	if err != nil {
 		return nil, nil, err
 	}
-	var guest Guest
-	if guest.HeadroomKiB, guest.Reserve, err = h.Headroom(reserve); err != nil {
+	allowance, err := h.Allowance(pool.PreparedUUID, reserve)
+	if err != nil {
 		return nil, nil, err
 	}
-	effort.Reserve = guest.Reserve
-	short := exceeds([]pool.Need{need}, guest)
+	effort.Reserve = allowance.Reserve
+	short := exceeds([]pool.Need{need}, allowance)
 	if short == nil {
 		if err := ledger.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
 			return nil, nil, err

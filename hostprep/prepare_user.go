@@ -214,7 +214,7 @@ func (h Host) userMounts(user User, entries []string, folders []Folder) ([]strin
 			continue
 		}
 		m.Point = entry
-		writes, err := h.userOwns(Guest{Session: true, UID: user.UID, BaseDir: systemBase}, m)
+		writes, err := h.userOwns(Starter{BaseDir: systemBase, Session: true, UID: user.UID, Conf: "", Libvirt: UnknownVersion, QEMU: UnknownVersion}, m)
 		if err != nil {
 			return nil, err
 		}

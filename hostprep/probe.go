@@ -142,7 +142,7 @@ func (h Host) Probe(g Guest, findings []Finding) []Finding {
 	if err != nil {
 		return nil
 	}
-	user, err := h.runsAs(g)
+	user, err := h.runsAs(g.Starter)
 	if err != nil {
 		return nil
 	}

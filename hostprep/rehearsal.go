@@ -64,7 +64,7 @@ func (r *rehearsal) start(c Candidate, force bool) (why string) {
 		return ""
 	}
 	if len(c.Demand.Items) > 0 {
-		why = r.hold(Guest{Demand: c.Demand, Pending: r.pending(c.UUID), HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve}, force)
+		why = r.hold(NewGuest(c.Demand, c.Traits, NoStarter(), UnknownIDs(), r.allowance(c.UUID)), force)
 	} else if short := c.plain() + c.overhead(r.small) - r.ordinary(); short > 0 && !force {
 		why = fmt.Sprintf("%s of ordinary memory are needed, %s more than the host can give", mib(c.plain()+c.overhead(r.small)), mib(short))
 	}
@@ -95,11 +95,11 @@ func (r *rehearsal) hold(guest Guest, force bool) (why string) {
 	needs := Shortfall(r.state, guest)
 	grown := r.clone()
 	short := grown.grow(needs)
-	if force || short == nil && canGrow(r.nodes, needs, guest) {
+	if force || short == nil && canGrow(r.nodes, needs, guest.Allowance) {
 		*r = grown
 		return ""
 	}
-	if exceeds := exceeds(needs, guest); exceeds != nil {
+	if exceeds := exceeds(needs, guest.Allowance); exceeds != nil {
 		short = exceeds
 	}
 	if !slices.ContainsFunc(limits(r.state, guest), func(l limit) bool { return l.judge().Severity == Blocker }) {
@@ -109,6 +109,11 @@ func (r *rehearsal) hold(guest Guest, force bool) (why string) {
 		return "the node that it is bound to has too little free memory"
 	}
 	return short.Error()
+}
+
+// allowance is Host.Allowance on paper.
+func (r *rehearsal) allowance(uuid string) Allowance {
+	return Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(uuid), kept: nil}
 }
 
 // headroom is how many bytes the pools may still grow.

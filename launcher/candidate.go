@@ -1,8 +1,6 @@
 package launcher
 
 import (
-	"slices"
-
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -36,14 +34,7 @@ func XMLCandidate(host hostprep.Host, doc []byte) (hostprep.Candidate, error) {
 }
 
 func candidate(host hostprep.Host, doc []byte, conf string) (hostprep.Candidate, error) {
-	demand, err := xml.Demand(doc, 0)
-	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 }) {
-		size, sizeErr := host.DefaultPageSize(conf)
-		if sizeErr != nil {
-			return hostprep.Candidate{}, sizeErr
-		}
-		demand, err = xml.Demand(doc, size)
-	}
+	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return host.DefaultPageSize(conf) })
 	if err != nil {
 		return hostprep.Candidate{}, err
 	}

@@ -25,24 +25,31 @@ func (l *Launcher) Check(name string) (Report, error) {
 		return Report{}, err
 	}
 	defer d.Free()
-	r := l.inspect(d, 0)
+	r, _ := l.inspect(d, 0)
 	if d.state.active() {
 		return l.running(d, r)
 	}
 	return r, nil
 }
 
+// start is what inspect has learnt of a start, for the steps that make it.
+type start struct {
+	saved bool           // it goes on from a saved state
+	guest hostprep.Guest // where the report tells of findings on the host
+}
+
 // inspect runs the checks for the start of a domain that does not run. The
 // host keeps reserve bytes of ordinary memory; 0: the rule's.
-func (l *Launcher) inspect(d *domain, reserve int64) Report {
-	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
+func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
+	r = Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 	doc, saved, err := l.next(d)
+	s.saved = saved
 	if err != nil {
 		r.Verdict = hostprep.Unknown
 		r.Findings = []hostprep.Finding{{Check: "managed-save", Severity: hostprep.Warning, Have: err.Error()}}
-		return r
+		return r, s
 	}
-	demand, openSize, err := l.demand(doc)
+	demand, err := l.demand(doc)
 	if err != nil {
 		r.Verdict = hostprep.BadDomain
 		f := hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Have: err.Error(), Verdict: hostprep.BadDomain,
@@ -51,14 +58,14 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 			f.Have, f.Do, f.Cause = told.What+": "+told.Why, told.Do, told.Cause
 		}
 		r.Findings = []hostprep.Finding{f}
-		return r
+		return r, s
 	}
 	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
-	guest, err := l.guest(d, demand, openSize, reserve)
+	guest, err := l.guest(d, demand, reserve)
 	if err != nil {
 		r.Verdict = hostprep.Unknown
 		r.Findings = []hostprep.Finding{{Check: "host", Severity: hostprep.Warning, Have: err.Error()}}
-		return r
+		return r, s
 	}
 	r.Findings = hostprep.Run(l.host, guest)
 	if l.knowsMount(doc, r.Findings) {
@@ -91,7 +98,8 @@ func (l *Launcher) inspect(d *domain, reserve int64) Report {
 			Do:   "virsh managedsave-remove, or start it once and shut it down"})
 	}
 	r.Verdict, r.Ready, r.Fixable = hostprep.Conclude(r.Findings)
-	return r
+	s.guest = guest
+	return r, s
 }
 
 func backingWord(b pages.Backing) string {
@@ -184,25 +192,24 @@ func forRoot(findings []hostprep.Finding) {
 }
 
 // guest gathers what the checks must know of a domain.
-func (l *Launcher) guest(d *domain, demand pages.Demand, openSize bool, reserve int64) (hostprep.Guest, error) {
-	guest := hostprep.Guest{Demand: demand, BaseDir: l.baseDir, Session: l.session, UID: os.Getuid(),
-		Conf: l.conf, DefaultSize: openSize}
-	var err error
-	if guest.RunningIDs, err = l.runningIDs(); err != nil {
+func (l *Launcher) guest(d *domain, demand pages.Demand, reserve int64) (guest hostprep.Guest, err error) {
+	running, err := l.runningIDs()
+	if err != nil {
 		return guest, err
 	}
+	by := hostprep.Starter{BaseDir: l.baseDir, Session: l.session, UID: os.Getuid(), Conf: l.conf,
+		Libvirt: hostprep.UnknownVersion, QEMU: hostprep.UnknownVersion}
 	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.HostNodes != "" }) {
 		v := l.versions()
-		guest.Libvirt, guest.QEMU = v.libvirt, v.qemu
+		by.Libvirt, by.QEMU = v.libvirt, v.qemu
 	}
-	if guest.Pending, err = l.host.Pending(d.uuid); err != nil {
+	allowance, err := l.host.Allowance(d.uuid, reserve)
+	if err != nil {
 		return guest, err
 	}
-	if guest.Traits, err = xml.Traits(d.xml); err != nil {
-		return guest, err
-	}
-	guest.HeadroomKiB, guest.Reserve, err = l.host.Headroom(reserve)
-	return guest, err
+	traits, err := xml.Traits(d.xml)
+	ids := hostprep.IDs{ID: hostprep.UnknownID, RunningIDs: running}
+	return hostprep.NewGuest(demand, traits, by, ids, allowance), err
 }
 
 // running completes the report of a domain that runs, with its proof.

@@ -137,20 +137,13 @@ func (l *Launcher) next(d *domain) (doc []byte, saved bool, err error) {
 	return []byte(text), true, nil
 }
 
-// demand reads what a start with that XML takes. openSize: it leaves the page
-// size to the host, which is looked at only then.
-func (l *Launcher) demand(doc []byte) (demand pages.Demand, openSize bool, err error) {
-	demand, err = xml.Demand(doc, 0)
-	openSize = slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 })
-	if err != nil || !openSize || !l.qemu || l.remote {
-		return demand, openSize, err
+// demand reads what a start with that XML takes on the host, as far as that can
+// be seen.
+func (l *Launcher) demand(doc []byte) (pages.Demand, error) {
+	if !l.qemu || l.remote {
+		return xml.Demand(doc, 0)
 	}
-	size, err := l.host.DefaultPageSize(l.conf)
-	if err != nil {
-		return demand, openSize, err
-	}
-	demand, err = xml.Demand(doc, size)
-	return demand, openSize, err
+	return xml.DemandOn(doc, func() (pages.Size, error) { return l.host.DefaultPageSize(l.conf) })
 }
 
 // Names returns the names of all domains, sorted.
@@ -185,7 +178,7 @@ func (l *Launcher) Only() (string, error) {
 		if err != nil {
 			continue
 		}
-		if demand, _, err := l.demand(d.xml); err == nil && demand.Backing != pages.None {
+		if demand, err := l.demand(d.xml); err == nil && demand.Backing != pages.None {
 			enabled = append(enabled, name)
 		}
 		_ = d.Free()

@@ -74,7 +74,7 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	}
 	d.xml = doc
 	if l.qemu && !l.remote {
-		report := l.inspect(d, 0)
+		report, _ := l.inspect(d, 0)
 		e.Backing, e.Demand, e.Findings = report.Backing, report.Demand, report.Findings
 	} else if demand, err := xml.Demand(doc, 0); err == nil {
 		e.Backing, e.Demand = demand.Backing, demand.Items

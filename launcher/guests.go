@@ -40,7 +40,7 @@ func (l *Launcher) Running() ([]Report, error) {
 func (l *Launcher) look(d *domain, running map[string]pool.Process) (Report, error) {
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 	// One whose backing libvirt would refuse has none.
-	if demand, _, err := l.demand(d.xml); err == nil {
+	if demand, err := l.demand(d.xml); err == nil {
 		r.Backing, r.Totals = demand.Backing, demand.Totals()
 	}
 	if !d.state.active() {

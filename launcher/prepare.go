@@ -26,7 +26,7 @@ func (l *Launcher) Autostart() ([]string, error) {
 			continue // it has just gone
 		}
 		auto, err := d.GetAutostart()
-		demand, _, derr := l.demand(d.xml)
+		demand, derr := l.demand(d.xml)
 		if err == nil && auto && derr == nil && demand.Backing != pages.None {
 			names = append(names, name)
 		}
@@ -47,14 +47,14 @@ func (l *Launcher) Guest(name string, reserve int64) (guest hostprep.Guest, runn
 		return guest, false, err
 	}
 	defer d.Free()
-	demand, openSize, err := l.demand(d.xml)
+	demand, err := l.demand(d.xml)
 	if err != nil {
 		return guest, false, advice.About(err, "%s", what)
 	}
 	if demand.Backing == pages.None {
 		return guest, false, advice.New(what, "its XML asks for no huge pages", "run vmhuge enable "+name+" first")
 	}
-	guest, err = l.guest(d, demand, openSize, reserve)
+	guest, err = l.guest(d, demand, reserve)
 	return guest, d.state.active(), err
 }
 
@@ -66,7 +66,7 @@ func (l *Launcher) Mend(name string, reserve int64) (Report, error) {
 		return Report{}, err
 	}
 	defer d.Free()
-	r := l.inspect(d, reserve)
+	r, _ := l.inspect(d, reserve)
 	if d.state.active() {
 		return l.running(d, r)
 	}
@@ -77,7 +77,7 @@ func (l *Launcher) Mend(name string, reserve int64) (Report, error) {
 	if err := (hostprep.Journal{Host: l.host}).Apply(changes); err != nil {
 		return r, advice.About(err, "preparing the host for %s", d.name)
 	}
-	r = l.inspect(d, reserve)
+	r, _ = l.inspect(d, reserve)
 	r.Changed = changes
 	return r, nil
 }

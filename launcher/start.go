@@ -47,13 +47,13 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		return Report{}, err
 	}
 	defer d.Free()
-	r := l.inspect(d, o.HostReserve)
+	r, first := l.inspect(d, o.HostReserve)
 	if d.state.active() {
 		return l.running(d, r)
 	}
 	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
 		why, do := "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first"
-		if _, saved, _ := l.next(d); saved {
+		if first.saved {
 			why, do = "it has a saved state from before, without huge pages", "virsh managedsave-remove "+d.name+", or start it with virsh and shut it down"
 		}
 		return r, advice.New("starting "+d.name, why, do)
@@ -73,7 +73,7 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		}
 	}
 	if root {
-		short, err := l.hold(ctx, d, &r, o)
+		short, err := l.hold(ctx, d, first.guest, &r, o)
 		if errors.Is(err, context.Canceled) {
 			return r, interrupted(d.name)
 		}
@@ -134,33 +134,21 @@ func (l *Launcher) mend(r *Report) error {
 }
 
 // hold gets the pages for a domain and writes down that they are its own.
-// short: the host could not give them, and the report says why.
-func (l *Launcher) hold(ctx context.Context, d *domain, r *Report, o StartOptions) (short bool, err error) {
-	doc, _, err := l.next(d)
-	if err != nil {
-		return false, err
-	}
-	demand, openSize, err := l.demand(doc)
-	if err != nil {
-		return false, err
-	}
-	guest, err := l.guest(d, demand, openSize, o.HostReserve)
-	if err != nil {
-		return false, err
-	}
+// short: the host could not give them, and the report says why. libvirt is not
+// asked: the hook of another guest may wait for the ledger, and libvirtd for the
+// hook.
+func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r *Report, o StartOptions) (short bool, err error) {
 	owner, err := pool.FindProcess(l.host.Root, os.Getpid())
 	if err != nil {
 		return false, err
 	}
-	// From here on libvirt is not asked: the hook of another guest may wait for
-	// the ledger, and libvirtd for the hook.
 	o.Progress.say("waiting for others who change the pools")
 	ledger, err := l.openLedger(ctx, d.uuid)
 	if err != nil {
 		return false, err
 	}
 	defer ledger.Close()
-	claim := hostprep.NewClaim(demand, d.uuid, d.name)
+	claim := hostprep.NewClaim(guest.Demand, d.uuid, d.name)
 	claim.Owner = owner
 	if o.NoPrepare {
 		return false, ledger.Begin(claim)

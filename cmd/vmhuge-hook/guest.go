@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/pages"
@@ -14,16 +13,10 @@ func (c *call) guest() (doc []byte, guest hostprep.Guest, huge bool, err error) 
 	if doc, err = c.document(); err != nil || !mayDemand(doc) {
 		return doc, guest, false, err
 	}
-	demand, err := xml.Demand(doc, 0)
+	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return c.host.DefaultPageSize("") })
 	c.event.UUID = demand.UUID
-	open := slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 })
-	if err == nil && open {
-		var size pages.Size
-		if size, err = c.host.DefaultPageSize(""); err == nil {
-			demand, err = xml.Demand(doc, size)
-		}
-	}
-	guest = hostprep.Guest{Demand: demand, BaseDir: "libvirt/qemu", DefaultSize: open, ID: demand.ID}
+	guest = hostprep.NewGuest(demand, pages.Traits{}, hostprep.SystemStarter(hostprep.UnknownVersion, hostprep.UnknownVersion),
+		hostprep.IDs{ID: demand.ID, RunningIDs: nil}, hostprep.Unasked())
 	return doc, guest, demand.Backing == pages.Hugetlb, err
 }
 

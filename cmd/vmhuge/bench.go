@@ -237,7 +237,7 @@ func (p *program) buffer(ctx context.Context, m *measurement, r *measured) (b *b
 	if m.Node >= 0 {
 		item.HostNodes, item.Mode = pages.FormatNodes([]int{m.Node}), pages.Strict
 	}
-	guest := hostprep.Guest{Demand: pages.Demand{Items: []pages.Item{item}}}
+	guest := hostprep.NewGuest(pages.Demand{Items: []pages.Item{item}}, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())
 	if os.Geteuid() != 0 {
 		if guest.Pending, err = pool.ReadPending(p.host().Root, ""); err != nil {
 			return nil, giveBack, err

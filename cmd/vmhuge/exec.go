@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/qemu"
@@ -92,7 +91,6 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 	if err != nil {
 		return nil, usage("%s", oneLine(err.Error()))
 	}
-	e := &execution{Command: command, guest: hostprep.Guest{Demand: command.Demand}}
 	state, err := host.Pools()
 	if err != nil {
 		return nil, err
@@ -102,11 +100,9 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 			return nil, advice.New("starting "+oneLine(command.Name), "the kernel has no pages of "+total.PageSize.String(), "vmhuge check shows which it has")
 		}
 	}
-	if e.guest.HeadroomKiB, e.guest.Reserve, err = host.Headroom(0); err != nil {
-		return nil, err
-	}
-	e.guest.Pending, err = pool.ReadPending(host.Root, command.UUID)
-	return e, err
+	allowance, err := host.Allowance(command.UUID, 0)
+	guest := hostprep.NewGuest(command.Demand, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), allowance)
+	return &execution{Command: command, guest: guest}, err
 }
 
 // newUUID makes a random UUID (RFC 9562, version 4).

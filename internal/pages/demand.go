@@ -74,6 +74,9 @@ type Demand struct {
 	Unconfined bool `json:"-"`
 	// Shared says that other processes may map some of it.
 	Shared bool `json:"-"`
+	// DefaultSize says that the domain leaves the page size of some of it to
+	// libvirt, whose default Items then have.
+	DefaultSize bool `json:"-"`
 	// ID is what libvirt counts the guest as since it starts or runs; 0: it does
 	// not.
 	ID int `json:"-"`
