@@ -11,6 +11,11 @@ type Candidate struct {
 	Runs   bool // it runs now, and has what it takes
 }
 
+// NewCandidate is a guest with a demand that does not run.
+func NewCandidate(demand pages.Demand, traits pages.Traits) Candidate {
+	return Candidate{Name: demand.Domain, UUID: demand.UUID, Demand: demand, Traits: traits}
+}
+
 // Ordinary memory that QEMU needs besides the guest's RAM. An idle QEMU 7.2
 // under TCG has 35 MiB resident, more once the guest runs and its code is
 // translated. KubeVirt counts 30 MiB for QEMU and 8 MiB for each CPU of a KVM

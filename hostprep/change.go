@@ -112,7 +112,7 @@ func (c Change) isFile() bool { return c.Kind == KindFile || c.Kind == KindCopy 
 // onDisk says that what the change makes outlives a reboot. All else is the
 // kernel's and ends with it.
 func (c Change) onDisk() bool {
-	return c.isFile() || c.Kind == KindLink || c.Kind == KindMember || c.Kind == KindKernelArgs || c.Kind == KindMkdir && !within(c.Path, "/dev")
+	return c.isFile() || c.Kind == KindLink || c.Kind == KindMember || c.Kind == KindKernelArgs || (c.Kind == KindMkdir && !within(c.Path, "/dev"))
 }
 
 // Undo takes the change back.

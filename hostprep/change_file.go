@@ -96,7 +96,8 @@ func (c Change) edit() string {
 func (c Change) writeFile(parent int, name string) (err error) {
 	for _, at := range []string{"..", "."} {
 		var beside int
-		if beside, err = openat(parent, at); err != nil {
+		beside, err = openat(parent, at)
+		if err != nil {
 			return err
 		}
 		err = c.writeFrom(beside, parent, name)

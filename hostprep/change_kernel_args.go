@@ -84,7 +84,8 @@ func (c Change) entriesAt(parent int, name string) (dir int, files []Change, err
 	dir, names := parent, []string{name}
 	if fd, err := openat(parent, name); err == nil {
 		dir = fd
-		if names, err = readNames(fd); err != nil {
+		names, err = readNames(fd)
+		if err != nil {
 			unix.Close(fd)
 			return -1, nil, err
 		}
@@ -96,7 +97,8 @@ func (c Change) entriesAt(parent int, name string) (dir int, files []Change, err
 		if n != name {
 			f.Path = path.Join(c.Path, n)
 		}
-		if f.From, err = f.findFile(dir, n); err != nil {
+		f.From, err = f.findFile(dir, n)
+		if err != nil {
 			break
 		}
 		if n == name || isEntry(n, f.From) {

@@ -11,7 +11,7 @@ func (h Host) filePlan(file, text string) ([]Change, error) {
 	if err == nil && st != nil {
 		state, err = h.look(KindFile, file)
 	}
-	if err != nil || state == "" && text == "" {
+	if err != nil || (state == "" && text == "") {
 		return nil, err
 	}
 	change := Change{Kind: KindFile, Path: file, From: state}

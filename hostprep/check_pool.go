@@ -62,7 +62,8 @@ var poolCheck = Check{"pool", func(h Host, g Guest) ([]Finding, error) {
 				could := growth.On(l.size, l.nodes)
 				f.CouldMake = &could
 			}
-			if f.Fixable = can; can {
+			f.Fixable = can
+			if can {
 				f.Do = "vmhuge start gets them"
 				for _, need := range needs {
 					if need.Size == l.size && slices.Equal(need.Nodes, l.nodes) {

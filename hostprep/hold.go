@@ -45,7 +45,8 @@ func (h Host) hold(ctx context.Context, ledger *pool.Ledger, uuid string, guest 
 			}
 			continue
 		}
-		if guest.HeadroomKiB, guest.Reserve, err = h.Headroom(o.Reserve); err != nil {
+		guest.HeadroomKiB, guest.Reserve, err = h.Headroom(o.Reserve)
+		if err != nil {
 			return changed, nil, err
 		}
 		o.Effort.Reserve = guest.Reserve

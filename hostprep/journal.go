@@ -73,7 +73,8 @@ func (j Journal) Apply(changes []Change) error {
 	defer unlock()
 	var made []Change
 	for _, c := range changes {
-		if err = c.Apply(j.Host); err != nil {
+		err = c.Apply(j.Host)
+		if err != nil {
 			break
 		}
 		made = append(made, c)
@@ -149,10 +150,12 @@ func (j Journal) Adopt(changes []Change) error {
 
 // add locks the record and adds to it.
 func (j Journal) add(changes []Change) (before, records []record, unlock func(), err error) {
-	if unlock, err = j.lock(); err != nil {
+	unlock, err = j.lock()
+	if err != nil {
 		return nil, nil, nil, err
 	}
-	if before, err = j.read(); err == nil {
+	before, err = j.read()
+	if err == nil {
 		var boot string
 		boot, err = j.bootID()
 		records = slices.Clone(before)
@@ -194,7 +197,7 @@ func merge(records []record) []record {
 // since stays as it is, and is theirs from then on.
 func (j Journal) Undo() (undone []Change, left []Left, err error) {
 	undone, left = []Change{}, []Left{}
-	if records, err := j.read(); err != nil || len(records) == 0 && !j.abandoned() {
+	if records, err := j.read(); err != nil || (len(records) == 0 && !j.abandoned()) {
 		return undone, left, err
 	}
 	unlock, err := j.lock()

@@ -95,7 +95,7 @@ func (r *rehearsal) hold(guest Guest, force bool) (why string) {
 	needs := Shortfall(r.state, guest)
 	grown := r.clone()
 	short := grown.grow(needs)
-	if force || short == nil && canGrow(r.nodes, needs, guest.Allowance) {
+	if force || (short == nil && canGrow(r.nodes, needs, guest.Allowance)) {
 		*r = grown
 		return ""
 	}

@@ -3,7 +3,6 @@ package launcher
 import (
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
-	"vmhuge/internal/pages"
 	"vmhuge/xml"
 )
 
@@ -17,27 +16,19 @@ func (l *Launcher) Candidate(name string) (hostprep.Candidate, error) {
 		return hostprep.Candidate{}, err
 	}
 	defer d.Free()
-	c, err := candidate(l.host, d.xml, l.conf)
+	demand, err := l.demand(d.xml)
+	if err != nil {
+		return hostprep.Candidate{}, advice.About(err, "looking at %s", d.name)
+	}
+	traits, err := xml.Traits(d.xml)
+	c := hostprep.NewCandidate(demand, traits)
 	if err != nil {
 		return c, advice.About(err, "looking at %s", d.name)
 	}
 	c.Runs = d.state.active()
-	if c.Traits.Autostart, err = d.GetAutostart(); err != nil {
+	c.Traits.Autostart, err = d.GetAutostart()
+	if err != nil {
 		return c, refused(err, "looking at "+d.name)
 	}
 	return c, nil
-}
-
-// XMLCandidate reads the same from a domain's XML; no libvirt is asked.
-func XMLCandidate(host hostprep.Host, doc []byte) (hostprep.Candidate, error) {
-	return candidate(host, doc, "")
-}
-
-func candidate(host hostprep.Host, doc []byte, conf string) (hostprep.Candidate, error) {
-	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return host.DefaultPageSize(conf) })
-	if err != nil {
-		return hostprep.Candidate{}, err
-	}
-	traits, err := xml.Traits(doc)
-	return hostprep.Candidate{Name: demand.Domain, UUID: demand.UUID, Demand: demand, Traits: traits}, err
 }

@@ -115,7 +115,7 @@ func backingWord(b pages.Backing) string {
 // is asked for QEMU's command line, in which the mount stands. It makes no change.
 func (l *Launcher) knowsMount(doc []byte, findings []hostprep.Finding) bool {
 	late := func(f hostprep.Finding) bool {
-		return f.Cause == hostprep.MountLate || f.Cause == hostprep.MountMissing && f.Restart
+		return f.Cause == hostprep.MountLate || (f.Cause == hostprep.MountMissing && f.Restart)
 	}
 	i := slices.IndexFunc(findings, late)
 	if i < 0 {

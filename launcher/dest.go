@@ -56,7 +56,8 @@ func OpenDest(uri string) (*Dest, error) {
 	conn, err := libvirt.NewConnect(uri)
 	if err != nil {
 		var rerr error
-		if conn, rerr = libvirt.NewConnectReadOnly(uri); rerr != nil {
+		conn, rerr = libvirt.NewConnectReadOnly(uri)
+		if rerr != nil {
 			return nil, refused(err, "connecting to "+uri)
 		}
 	}
@@ -92,7 +93,8 @@ func (d *Dest) read() error {
 		var sizes []uint64
 		small := pages.Size(0) // the first is not huge
 		for size := range cell.Pages {
-			if sizes = append(sizes, uint64(size.KiB())); small == 0 || size < small {
+			sizes = append(sizes, uint64(size.KiB()))
+			if small == 0 || size < small {
 				small = size
 			}
 		}

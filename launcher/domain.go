@@ -86,10 +86,12 @@ func (l *Launcher) lookup(name string) (*libvirt.Domain, error) {
 func (l *Launcher) read(dom *libvirt.Domain) (*domain, error) {
 	d := &domain{Domain: dom}
 	var err error
-	if d.name, err = dom.GetName(); err != nil {
+	d.name, err = dom.GetName()
+	if err != nil {
 		return nil, refused(err, "reading a domain's name")
 	}
-	if d.uuid, err = dom.GetUUIDString(); err != nil {
+	d.uuid, err = dom.GetUUIDString()
+	if err != nil {
 		return nil, refused(err, d.name)
 	}
 	if l.survey != nil {
@@ -97,14 +99,16 @@ func (l *Launcher) read(dom *libvirt.Domain) (*domain, error) {
 	} else if d.persistent, err = dom.IsPersistent(); err != nil {
 		return nil, refused(err, d.name)
 	}
-	if d.state = ShutOff; l.survey == nil || !l.survey.shutOff[d.uuid] {
+	d.state = ShutOff
+	if l.survey == nil || !l.survey.shutOff[d.uuid] {
 		state, _, err := dom.GetState()
 		if err != nil {
 			return nil, refused(err, d.name)
 		}
 		d.state = stateOf(state)
 	}
-	if d.xml, err = d.definition(); err != nil {
+	d.xml, err = d.definition()
+	if err != nil {
 		return nil, err
 	}
 	return d, nil

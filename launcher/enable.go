@@ -10,16 +10,14 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/xmldiff"
 	"vmhuge/xml"
 )
 
 // Want is what a user asks enable for.
 type Want struct {
-	xml.Backing
-	Auto        bool // --size auto: 1 GiB where the host has them and the guest fits
-	AutoThreads bool // --threads auto
-	CPUs        int  // of the host, for AutoThreads; 0: not known
-	DryRun      bool
+	xml.Want
+	DryRun bool
 }
 
 // Edit is what enable or disable did to a domain's XML.
@@ -59,10 +57,11 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	if err != nil {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
-	e.Warnings = Costs(d.xml, doc)
+	e.Warnings = xml.THPCosts(d.xml, doc)
 	if !want.DryRun && !bytes.Equal(doc, d.xml) {
 		// The first copy stays: it is the one that no enable has touched.
-		if e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours); err != nil {
+		e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours)
+		if err != nil {
 			return e, advice.About(err, "enabling %s", d.name)
 		}
 	}
@@ -89,7 +88,7 @@ func (l *Launcher) rewrite(d *domain, want Want) ([]byte, error) {
 		want.Source = "memfd"
 	}
 	if !l.qemu || l.remote {
-		return RewriteXML(d.xml, want)
+		return want.Rewrite(d.xml)
 	}
 	if want.Auto {
 		gib := want.Backing
@@ -101,42 +100,7 @@ func (l *Launcher) rewrite(d *domain, want Want) ([]byte, error) {
 		}
 	}
 	want.CPUs = runtime.NumCPU()
-	return RewriteXML(d.xml, want)
-}
-
-// RewriteXML rewrites a domain XML by itself. Without a host, auto pages are
-// of 2 MiB, and auto threads are as many as QEMU ever uses.
-func RewriteXML(doc []byte, want Want) ([]byte, error) {
-	backing := want.Backing
-	if want.Auto {
-		backing.PageSize = pages.Size2MiB
-	}
-	out, err := xml.Rewrite(doc, backing)
-	if err != nil || !want.AutoThreads {
-		return out, err
-	}
-	demand, err := xml.Demand(out, 0)
-	if err != nil {
-		return nil, err
-	}
-	backing.Threads = demand.PreallocThreads(want.CPUs)
-	return xml.Rewrite(doc, backing)
-}
-
-// Costs says what the user may not expect of a document that is put on
-// transparent huge pages.
-func Costs(before, after []byte) []string {
-	was, _ := xml.Demand(before, 0)
-	is, err := xml.Demand(after, 0)
-	switch {
-	case err != nil || is.Backing != pages.THP:
-		return nil
-	case is.Shared:
-		return []string{"its virtiofs or vhost-user devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages; vmhuge enable --size 2M --source memfd gives it reserved ones"}
-	case was.Shared:
-		return []string{"its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)"}
-	}
-	return nil
+	return want.Rewrite(d.xml)
 }
 
 // hasPages says whether the pools hold what the guest would take with a
@@ -176,7 +140,8 @@ func (l *Launcher) Disable(name string, dryRun bool) (Edit, error) {
 	}
 	doc := d.xml
 	if copies.has(d.uuid) || xml.Marked(d.xml) {
-		if doc, err = xml.Revert(d.xml); err != nil {
+		doc, err = xml.Revert(d.xml)
+		if err != nil {
 			return e, advice.About(err, "disabling %s", d.name)
 		}
 	} else if demand, err := xml.Demand(d.xml, 0); err == nil && demand.Backing == pages.Hugetlb {
@@ -202,7 +167,7 @@ func (l *Launcher) define(d *domain, doc []byte, dryRun bool, e *Edit) error {
 	if bytes.Equal(doc, d.xml) {
 		return nil
 	}
-	e.Diff = Diff(d.name+".xml before", d.xml, d.name+".xml", doc)
+	e.Diff = xmldiff.Unified(d.name+".xml before", d.xml, d.name+".xml", doc)
 	if d.state.active() {
 		e.Warnings = append(e.Warnings, "it is running: the change takes effect at its next cold start (shut it down and start it; a reboot is not enough)")
 	}
@@ -234,7 +199,7 @@ func (l *Launcher) defineWhole(d *domain, doc []byte, e *Edit) error {
 	}
 	kept, err := d.definition()
 	if err == nil && !xml.Same(kept, doc) {
-		lost := Diff("written", doc, "kept by libvirt", kept)
+		lost := xmldiff.Unified("written", doc, "kept by libvirt", kept)
 		if err := l.defineXML(d.xml, 0); err != nil {
 			return refused(err, "defining it as before, since libvirt did not keep all of the new XML")
 		}

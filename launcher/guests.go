@@ -52,7 +52,7 @@ func (l *Launcher) look(d *domain, running map[string]pool.Process) (Report, err
 		return r, nil
 	}
 	state, _, now := d.GetState()
-	if isGone(now) || now == nil && !stateOf(state).active() {
+	if isGone(now) || (now == nil && !stateOf(state).active()) {
 		r.State, err = ShutOff, nil // it has ended since
 	}
 	return r, err

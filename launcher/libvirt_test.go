@@ -18,6 +18,7 @@ import (
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
+	vmxml "vmhuge/xml"
 )
 
 // open connects to libvirt's own test driver, on a host without files: all of
@@ -167,7 +168,7 @@ const (
 
 func TestEnableAndDisable(t *testing.T) {
 	for name, more := range map[string]string{"plain": "", "a password": vnc, "a backing": shared, "metadata": note, "all": note + shared + vnc} {
-		for _, want := range []Want{{}, {Auto: true, AutoThreads: true}} {
+		for _, want := range []Want{{}, {Want: vmxml.Want{Auto: true, AutoThreads: true}}} {
 			l := open(t)
 			d := define(t, l, "web1", uuid1, more)
 			before := slices.Clone(d.xml)
@@ -192,7 +193,7 @@ func TestEnableAndDisable(t *testing.T) {
 			if e, err := l.Enable("web1", want); err != nil || e.Done || e.Diff != "" {
 				t.Errorf("%s: enabled once more it is %+v, %v", name, e, err)
 			}
-			if e, err := l.Enable("web1", Want{Backing: want.Backing}); err != nil || !copies.has(uuid1) {
+			if e, err := l.Enable("web1", Want{Want: vmxml.Want{Backing: want.Backing}}); err != nil || !copies.has(uuid1) {
 				t.Errorf("%s: enabled in another way it is %+v, %v", name, e, err)
 			}
 			if e, err = l.Disable("web1", true); err != nil || e.Done || e.Diff == "" || !copies.has(uuid1) {

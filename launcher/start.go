@@ -63,8 +63,8 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	root := os.Geteuid() == 0 && r.Backing == pages.Hugetlb
 	// Pages that were missing a moment ago, while other guests started, may be
 	// there now: that is for the ledger to say.
-	mayHold := r.Fixable || r.Verdict == hostprep.NoMemory && root
-	if !r.Ready && (!mayHold || o.NoPrepare) || o.DryRun {
+	mayHold := r.Fixable || (r.Verdict == hostprep.NoMemory && root)
+	if o.DryRun || (!r.Ready && (!mayHold || o.NoPrepare)) {
 		return r, nil
 	}
 	if !o.NoPrepare {

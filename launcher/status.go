@@ -109,7 +109,8 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 		}
 	}
 	slices.SortStableFunc(s.Pools, func(a, b PoolStatus) int { return cmp.Compare(a.Node, b.Node) })
-	if s.Mounts, err = host.Mounts(); err != nil {
+	s.Mounts, err = host.Mounts()
+	if err != nil {
 		return s, err
 	}
 	if s.Hook, err = host.HookStatus(); err != nil { // the pools are still shown

@@ -44,7 +44,8 @@ func (l *Launcher) Survey() error {
 		libvirt.CONNECT_LIST_DOMAINS_SHUTOFF: &s.shutOff, libvirt.CONNECT_LIST_DOMAINS_PERSISTENT: &s.persistent,
 		libvirt.CONNECT_LIST_DOMAINS_MANAGEDSAVE: &s.saved,
 	} {
-		if *to, err = l.uuids(flag); err != nil {
+		*to, err = l.uuids(flag)
+		if err != nil {
 			return err
 		}
 	}

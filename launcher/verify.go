@@ -70,7 +70,8 @@ func (l *Launcher) prove(d *domain, running map[string]pool.Process) (hostprep.P
 		return hostprep.Proof{}, advice.About(err, "verifying %s", d.name)
 	}
 	var info *libvirt.DomainInfo
-	if info, err = d.GetInfo(); err != nil {
+	info, err = d.GetInfo()
+	if err != nil {
 		return hostprep.Proof{}, refused(err, what)
 	}
 	qemu, ok := running[d.uuid]

@@ -5,7 +5,8 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
-	"vmhuge/launcher"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
 )
 
 // fileFlag makes files of what a command is given by name.
@@ -48,7 +49,12 @@ func (p *program) readXML(path string) (hostprep.Candidate, error) {
 	if err != nil {
 		return hostprep.Candidate{}, err
 	}
-	guest, err := launcher.XMLCandidate(p.host(), doc)
+	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return p.host().DefaultPageSize("") })
+	if err != nil {
+		return hostprep.Candidate{}, advice.About(err, "%s", path)
+	}
+	traits, err := xml.Traits(doc)
+	guest := hostprep.NewCandidate(demand, traits)
 	if guest.Name == "" {
 		guest.Name = path
 	}

@@ -20,6 +20,7 @@ import (
 	"vmhuge/launcher"
 	"vmhuge/picture"
 	"vmhuge/top"
+	"vmhuge/xml"
 )
 
 func (p *program) topCommand() *cli.Command {
@@ -208,7 +209,7 @@ func (s *topSource) plan(action top.Action, g top.Guest) (lines []string, err er
 			lines = s.printed(func(p *program) { p.showStart(r, true) })
 			return err
 		case top.Enable:
-			e, err := l.Enable(g.UUID, launcher.Want{Backing: plainBacking(), DryRun: true})
+			e, err := l.Enable(g.UUID, launcher.Want{Want: xml.Want{Backing: plainBacking()}, DryRun: true})
 			lines = s.printed(func(p *program) { p.showEdit(e, "enabled", true) })
 			return err
 		}
@@ -239,7 +240,7 @@ func (s *topSource) do(action top.Action, g top.Guest, report func(step string))
 			}
 			return err
 		case top.Enable:
-			e, err := l.Enable(g.UUID, launcher.Want{Backing: plainBacking()})
+			e, err := l.Enable(g.UUID, launcher.Want{Want: xml.Want{Backing: plainBacking()}})
 			sentence = oneLine(e.Name) + ": enabled from its next start on"
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
-	"vmhuge/launcher"
+	"vmhuge/internal/xmldiff"
 	"vmhuge/xml"
 )
 
@@ -30,8 +30,8 @@ func (p *program) xmlCommand() *cli.Command {
 					return err
 				}
 				return p.filter(c, func(doc []byte) ([]byte, error) {
-					out, err := launcher.RewriteXML(doc, want)
-					for _, cost := range launcher.Costs(doc, out) {
+					out, err := want.Rewrite(doc)
+					for _, cost := range xml.THPCosts(doc, out) {
 						p.warn("%s", cost)
 					}
 					return out, err
@@ -64,7 +64,7 @@ func (p *program) filter(c *cli.Context, rewrite func([]byte) ([]byte, error)) e
 	}
 	switch {
 	case c.Bool("dry-run"):
-		text := launcher.Diff("before", doc, "after", out)
+		text := xmldiff.Unified("before", doc, "after", out)
 		if p.json {
 			p.printJSON(map[string]any{"diff": text})
 		}

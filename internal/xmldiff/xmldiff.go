@@ -1,4 +1,5 @@
-package launcher
+// Package xmldiff shows what changes in a domain XML.
+package xmldiff
 
 import (
 	"regexp"
@@ -10,9 +11,9 @@ import (
 // password matches the attribute that holds the password of VNC and SPICE.
 var password = regexp.MustCompile(`passwd=('[^']*'|"[^"]*")`)
 
-// Diff is a unified diff of two domain XMLs, "" where they are the same. It is
+// Unified is a unified diff of two domain XMLs, "" where they are the same. It is
 // for eyes and logs, so it shows no passwords.
-func Diff(oldName string, old []byte, newName string, new []byte) string {
+func Unified(oldName string, old []byte, newName string, new []byte) string {
 	text := string(diff.Diff(oldName, old, newName, new))
 	_, text, _ = strings.Cut(text, "\n") // a line that names both, as the next two do
 	return password.ReplaceAllString(text, "passwd='***'")
