@@ -23,12 +23,13 @@ var guides = map[string]guest{
 	"docs/laptop.md":      documented("ubuntu"),
 	"docs/passthrough.md": passedThrough(documented("gaming")),
 	"docs/qemu.md":        {},
+	"docs/questions.md":   documented("web1"),
 	"docs/virtiofs.md":    sharing(documented("files1")),
 }
 
 // situations are what a section begins with that its page has not come to by then.
 var situations = map[string]func(*testing.T){
-	"Transparent pages, or reserved ones": func(t *testing.T) { setTHP(t, "enabled", "never") },
+	"Transparent or reserved pages": func(t *testing.T) { setTHP(t, "enabled", "never") },
 	"When there is too little":            func(t *testing.T) { done(t, "enable", "web1") },
 	"When a start fails": func(t *testing.T) {
 		done(t, "hook", "remove")

@@ -43,7 +43,7 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("with one guest %d pages are free", freePages(t))
 	}
 	// The other guest's pages are owed until it ends.
-	if r := done(t, "undo"); !strings.Contains(r.Stdout, "in use, and go back when their guests end") {
+	if r := done(t, "undo"); !strings.Contains(r.Stdout, "in use, and will be freed when their guests stop") {
 		t.Errorf("undo: %s", r.Stdout)
 	}
 	destroy(t, web)
@@ -63,7 +63,7 @@ func TestPreparePages(t *testing.T) {
 	if r := done(t, want...); !strings.Contains(r.Stdout, "nothing to do") || readTestPools(t)[size2M].Nodes[0].Total != total+8 {
 		t.Errorf("%+v: %s", readTestPools(t)[size2M], r.Stdout)
 	}
-	refused(t, 2, []string{"--size and --node are of --pages"}, "prepare", "--size", "2M")
+	refused(t, 2, []string{"--size and --node need --pages"}, "prepare", "--size", "2M")
 	if r := vmhuge(t, "prepare", "--pages", "100000000", "--size", "2M"); r.Code != 4 || !strings.Contains(r.Stdout, "of which the host keeps") {
 		t.Errorf("%+v", r)
 	}

@@ -14,14 +14,24 @@ import (
 func (p *program) adviseCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "advise",
-		Usage:     "which pages suit these guests on this host, and why? changes nothing",
+		Usage:     "recommend a kind of page for each guest, with the reasons",
+		Category:  choosing,
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge advise web1
   vmhuge advise --file web1.xml`,
-		Description: `For each guest: transparent huge pages, reserved pages of 2 MiB or 1 GiB, or none.
-Every rule that applies is shown with the numbers that make it and its weight
-for or against each choice; the largest sum wins. "out" rules a choice out.
-Without a name it is every domain.`,
+		Description: `Recommends transparent huge pages, reserved pages of 2 MiB or 1 GiB, or none, for
+each named domain or, without a name, for all of them. It lists every rule that
+applies with its numbers and its weight for or against each choice; the choice with
+the largest sum wins, and "out" rules one out. Changes nothing.
+
+FILES
+  /proc/meminfo
+  /sys/kernel/mm/hugepages/
+  /sys/kernel/mm/transparent_hugepage/
+EXIT STATUS
+  0  every guest got a recommendation
+  1
+  2`,
 		Flags: []cli.Flag{fileFlag()},
 		Action: func(c *cli.Context) error {
 			return p.candidates(c, func(names []string, read func(string) (hostprep.Candidate, error)) error {

@@ -56,29 +56,43 @@ func (p *program) app() *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"}
 	app := &cli.App{
 		Name:      "vmhuge",
-		Usage:     "make a libvirt VM run on huge pages, and prove it",
+		Usage:     "run libvirt VMs on huge pages, and prove it",
 		ArgsUsage: "COMMAND [DOMAIN…]",
-		UsageText: `  vmhuge enable web1    its XML asks for huge pages from now on
-  vmhuge start web1     gets the pages, starts it, and shows where its RAM is
-  vmhuge stop web1      shuts it down and gives the pages back`,
-		Description: `A domain is named by name, UUID or id. Flags may stand before or after names;
--- ends them. Exit codes: 0 done or ready, 1 failed, 2 wrong usage, 3 not
-ready, 4 not ready for want of memory or pages alone.`,
+		UsageText: `  vmhuge enable web1    add huge pages to its XML
+  vmhuge start web1     allocate the pages, start it, verify its RAM
+  vmhuge stop web1      shut it down and free the pages`,
+		Description: `Makes existing libvirt VMs run on huge pages: it changes the domain's XML, allocates
+the pages, starts the guest and verifies from the kernel's accounting that its RAM is
+on huge pages. Every change can be undone.
+
+Name a domain by name, UUID or id. Flags can stand before or after names; -- ends
+them. vmhuge never prompts. For several domains the largest exit status applies.
+
+EXIT STATUS
+  0
+  1
+  2
+  3
+  4`,
 		Version:   version(),
 		Writer:    p.stdout,
 		ErrWriter: p.stderr,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "connect", Aliases: []string{"c"}, Usage: "libvirt `URI`", EnvVars: []string{"LIBVIRT_DEFAULT_URI"}, Value: "qemu:///system", Destination: &p.uri},
-			&cli.BoolFlag{Name: "json", Usage: "answer as one JSON object", Destination: &p.json},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say only what is wrong", Destination: &p.quiet},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is fine, too", Destination: &p.verbose},
-			&cli.BoolFlag{Name: "no-color", Usage: "no colours, as where $NO_COLOR is set", Destination: &p.noColor},
+			&cli.StringFlag{Name: "connect", Aliases: []string{"c"}, Usage: "`URI` libvirt to connect to", EnvVars: []string{"LIBVIRT_DEFAULT_URI"}, Value: "qemu:///system", Destination: &p.uri},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object", Destination: &p.json},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only what is wrong", Destination: &p.quiet},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print what is fine, too", Destination: &p.verbose},
+			&cli.BoolFlag{Name: "no-color", Usage: "no colours, as if $NO_COLOR were set", Destination: &p.noColor},
 			&cli.StringFlag{Name: "root", Hidden: true, Value: "/", Destination: &p.root},
 		},
 		Commands: []*cli.Command{
-			p.enableCommand(), p.disableCommand(), p.checkCommand(), p.prepareCommand(), p.startCommand(), p.stopCommand(),
-			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.undoCommand(), p.hookCommand(), p.planCommand(), p.adviseCommand(), p.explainCommand(), p.xmlCommand(),
-			p.execCommand(), p.benchCommand(), p.metricsCommand(), p.completionCommand(), p.helpCommand(), p.completeCommand(), p.probeCommand(), p.manCommand(),
+			p.enableCommand(), p.startCommand(), p.stopCommand(), p.disableCommand(),
+			p.checkCommand(), p.explainCommand(),
+			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.metricsCommand(),
+			p.prepareCommand(), p.hookCommand(), p.undoCommand(),
+			p.adviseCommand(), p.planCommand(), p.benchCommand(),
+			p.xmlCommand(), p.execCommand(),
+			p.completionCommand(), p.helpCommand(), p.completeCommand(), p.probeCommand(), p.manCommand(),
 		},
 		HideHelp:       true, // help.go has a better one
 		Action:         func(c *cli.Context) error { return p.help(c.App, nil) },
@@ -139,7 +153,7 @@ func names(c *cli.Context) ([]string, error) {
 func anyNames(c *cli.Context) ([]string, error) {
 	names := c.Args().Slice()
 	if slices.Contains(names, "") {
-		return nil, usage("the name of a domain is empty")
+		return nil, usage("a domain name is empty")
 	}
 	return names, nil
 }
@@ -162,7 +176,7 @@ func (p *program) onNamed(c *cli.Context, do func(l *launcher.Launcher, names []
 // noNames refuses names for a command that takes none.
 func noNames(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return usage("%s takes no names, and %q was given", c.Command.Name, c.Args().First())
+		return usage("%s takes no arguments, but %q was given", c.Command.Name, c.Args().First())
 	}
 	return nil
 }

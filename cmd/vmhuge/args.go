@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -62,7 +63,7 @@ func readLine(app *cli.App, rest []string) (line, error) {
 			l.ended = true
 			continue
 		}
-		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		into := &l.own
 		flag := lookup(l.flags, name)
 		if flag == nil {
@@ -87,7 +88,6 @@ func readLine(app *cli.App, rest []string) (line, error) {
 			return l, usage("there is no flag %s%s", arg, nearest("--"+name, names))
 		}
 		if optional, ok := flag.(*optionalFlag); ok && !hasValue {
-			value := ""
 			if len(rest) > 0 && optional.takes(rest[0]) {
 				value, rest = rest[0], rest[1:]
 			}
@@ -96,11 +96,20 @@ func readLine(app *cli.App, rest []string) (line, error) {
 		if flag != nil && !hasValue && takesValue(flag) {
 			if len(rest) == 0 {
 				l.open = flag
-				return l, usage("the flag %s wants a value", arg)
+				return l, usage("the flag %s needs a value", arg)
+			}
+			if err := checkValue(flag, arg, rest[0]); err != nil {
+				return l, err
 			}
 			*into = append(*into, arg, rest[0])
 			rest = rest[1:]
 			continue
+		}
+		if hasValue {
+			given, _, _ := strings.Cut(arg, "=")
+			if err := checkValue(flag, given, value); err != nil {
+				return l, err
+			}
 		}
 		*into = append(*into, arg)
 	}
@@ -110,6 +119,27 @@ func readLine(app *cli.App, rest []string) (line, error) {
 		return l, noCommand(l.below, append(l.path, l.names[0]))
 	}
 	return l, nil
+}
+
+// checkValue refuses what urfave/cli would refuse, in words that name the flag as
+// it was typed.
+func checkValue(flag cli.Flag, typed, value string) error {
+	var err error
+	what := "a number"
+	switch flag.(type) {
+	case *cli.BoolFlag:
+		_, err = strconv.ParseBool(value)
+		what = "true or false"
+	case *cli.IntFlag, *cli.Int64Flag:
+		_, err = strconv.ParseInt(value, 0, 64)
+		what = "a whole number"
+	case *cli.Float64Flag:
+		_, err = strconv.ParseFloat(value, 64)
+	}
+	if err != nil {
+		return usage("%s: %q is not %s", typed, value, what)
+	}
+	return nil
 }
 
 // noCommand is the error of a path to no command, of which the last word is wrong.

@@ -139,8 +139,8 @@ func TestReorder(t *testing.T) {
 		// urfave/cli would run these, with --dry-run for a name.
 		"-- start a --dry-run":    `there is no command "start"`,
 		"xml -- enable --dry-run": `there is no command "xml enable"`,
-		"enable a --size":         "the flag --size wants a value",
-		"-c":                      "the flag -c wants a value",
+		"enable a --size":         "the flag --size needs a value",
+		"-c":                      "the flag -c needs a value",
 	} {
 		app := (&program{}).app()
 		if got, _, err := reorder(app, strings.Fields("vmhuge "+line)); err == nil || !strings.Contains(err.Error(), want) || codeOf(err) != exitUsage {
@@ -236,7 +236,7 @@ func TestUsageErrors(t *testing.T) {
 		for _, flag := range wrong {
 			args := append(slices.Clone(path), flag)
 			code, stdout, stderr := try(t, args...)
-			if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "vmhuge: command line: ") || !strings.HasSuffix(stderr, "; "+name+" --help shows what there is\n") || strings.Count(stderr, "\n") != 1 {
+			if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "vmhuge: command line: ") || !strings.HasSuffix(stderr, "; see "+name+" --help\n") || strings.Count(stderr, "\n") != 1 {
 				t.Errorf("%q: %d\n%s\n%s", args, code, stdout, stderr)
 			}
 			args = append([]string{"--json"}, args...)

@@ -22,19 +22,29 @@ import (
 
 func (p *program) benchCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "bench",
-		Usage: "measure what huge pages gain on this host",
+		Name:     "bench",
+		Usage:    "measure how much faster memory is on huge pages here",
+		Category: choosing,
 		UsageText: `  vmhuge bench
   vmhuge bench --size 2M --memory 4G --seconds 30`,
-		Description: `Reads words of a buffer in random order, each read waiting for the one before,
-with the buffer on small pages, transparent huge pages and the huge pages of
-each size. Root adds the pages that are missing to the pools and takes them out
-again; others measure with what is free. What it shows is the time that the
-CPU's page tables cost: programs that read in order gain less.`,
+		Description: `Reads a buffer in random order, each read waiting for the previous one, with the
+buffer on small pages, on transparent huge pages and on huge pages of each size. It
+shows the best case: programs that read memory in order gain less. As root it
+allocates the huge pages it needs and frees them again; other users measure only
+what is free. It measures for 6 seconds, and fills the buffers before that.
+
+FILES
+  /sys/devices/system/node/
+  /run/vmhuge/claims/
+EXIT STATUS
+  0  measured; what could not be measured is listed with the reason
+  1
+  2
+  4`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "size", Usage: "`SIZE` of the huge pages, instead of each that the kernel has"},
-			&cli.StringFlag{Name: "memory", Usage: "`SIZE` of each buffer (1G, or less where all would take half of the memory)"},
-			&cli.Float64Flag{Name: "seconds", Usage: "`N` seconds of measuring, for all pages together", Value: 6},
+			&cli.StringFlag{Name: "size", Usage: "`SIZE` measure this huge page size only (default: all that the kernel has)"},
+			&cli.StringFlag{Name: "memory", Usage: "`SIZE` size of each buffer (default: 1G, less on hosts with little free memory)"},
+			&cli.Float64Flag{Name: "seconds", Usage: "`N` seconds to measure, all kinds of pages together", Value: 6},
 		},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {
@@ -112,16 +122,16 @@ func (p *program) readBench(c *cli.Context) (*measurement, error) {
 		case err != nil:
 			return nil, usage("--memory: %s", err)
 		case m.Memory == 0 || m.Memory%int64(pages.Size2MiB) != 0:
-			return nil, usage("--memory: %s is no multiple of 2 MiB", pages.FormatBytes(m.Memory))
+			return nil, usage("--memory: %s is not a multiple of 2 MiB", pages.FormatBytes(m.Memory))
 		}
 	}
 	if m.Memory == 0 || m.Memory > mem.Available/2/kinds {
 		return nil, &advice.Error{What: "measuring", Why: fmt.Sprintf("%d buffers would take more than half of the %d MiB that are available", kinds, mem.Available/pages.MiB),
-			Do: "name less --memory", Kind: advice.NoMemory}
+			Do: "use a smaller --memory", Kind: advice.NoMemory}
 	}
 	seconds := c.Float64("seconds")
 	if !(seconds > 0 && seconds <= 3600) {
-		return nil, usage("--seconds: %v is no time between 0 and 3600", seconds)
+		return nil, usage("--seconds must be above 0 and at most 3600, not %v", seconds)
 	}
 	if len(nodes) > 1 {
 		m.Node = slices.MaxFunc(nodes, func(a, b hostprep.Node) int { return cmp.Compare(a.Free, b.Free) }).ID
@@ -189,7 +199,7 @@ func (p *program) measure(ctx context.Context, m *measurement) (err error) {
 	}
 }
 
-func interrupted() error { return advice.New("measuring", "interrupted", "all pages went back") }
+func interrupted() error { return advice.New("measuring", "interrupted", "all pages were freed") }
 
 // ready gets the buffer on one kind of pages. What keeps it from that is the
 // result's reason; an error ends it all.

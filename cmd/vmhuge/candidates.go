@@ -11,7 +11,7 @@ import (
 
 // fileFlag makes files of what a command is given by name.
 func fileFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "file", Usage: "the names are those of files with a domain XML each; needs no libvirt"}
+	return &cli.BoolFlag{Name: "file", Usage: "read domain XML from files instead; needs no libvirt"}
 }
 
 // candidates connects, unless only files are named, and hands on the names of
@@ -24,7 +24,7 @@ func (p *program) candidates(c *cli.Context, do func(names []string, read func(n
 	}
 	if c.Bool("file") {
 		if len(names) == 0 {
-			return usage("--file wants the name of a file")
+			return usage("--file needs the name of a file")
 		}
 		return do(names, p.readXML)
 	}

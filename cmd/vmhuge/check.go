@@ -13,22 +13,38 @@ import (
 func (p *program) checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "check",
-		Usage:     "would a plain virsh start succeed now? changes nothing",
+		Usage:     "find out whether a domain, or this host, is ready for huge pages",
+		Category:  finding,
 		ArgsUsage: "[DOMAIN…]",
-		Description: `Without a name it looks at the host alone, and needs no libvirt. Exit codes are
-then 3 if something blocks that vmhuge start can't mend, 4 if it is memory alone.
+		Description: `Tells whether a plain virsh start of each domain would succeed now and, if not, why
+and what to do. Without a name it checks the host alone, which needs no libvirt.
+Changes nothing.
 
-As root it also has QEMU's user try the way to its pages: a process of that user
-opens a file without a name, and, only if one is free for anybody, maps one page
-and drops it. Nothing is left of it, should it be killed too.`,
+As root it also tests access as QEMU's user: a process of that user opens an unnamed
+file on the hugetlbfs mount and, if a page is free that no guest waits for, maps one
+page and drops it. Nothing is left behind even if that process is killed; --no-probe
+leaves the test out.
+
+FILES
+  /sys/kernel/mm/hugepages/
+  /sys/devices/system/node/
+  /proc/mounts
+  /etc/libvirt/qemu.conf
+  /var/log/libvirt/qemu/
+EXIT STATUS
+  0  every domain, or the host, is ready
+  1
+  2
+  3  not ready; for the host alone: something that vmhuge start cannot fix
+  4  not ready, but only memory or huge pages are missing`,
 		UsageText: `  vmhuge check           what the host has for guests on huge pages
   vmhuge check web1 || vmhuge start web1
   vmhuge check --all
   vmhuge check --dest qemu+ssh://host2/system web1`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "every domain"},
-			&cli.BoolFlag{Name: "no-probe", Usage: "only look, and try nothing"},
-			&cli.StringFlag{Name: "dest", Usage: "would each find its pages, were it moved to the host of this libvirt `URI`?"},
+			&cli.BoolFlag{Name: "all", Usage: "check every domain"},
+			&cli.BoolFlag{Name: "no-probe", Usage: "skip the access test as QEMU's user"},
+			&cli.StringFlag{Name: "dest", Usage: "`URI` could the domains be migrated to the host of this libvirt?"},
 		},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
@@ -36,9 +52,9 @@ and drops it. Nothing is left of it, should it be killed too.`,
 			case err != nil:
 				return err
 			case len(names) > 0 && c.Bool("all"):
-				return usage("--all is every domain, and %q is named", names[0])
+				return usage("--all cannot be combined with the domain %q", names[0])
 			case len(names) == 0 && !c.Bool("all") && c.IsSet("dest"):
-				return usage("--dest is about domains, and none is named")
+				return usage("--dest needs a domain, or --all")
 			case len(names) == 0 && !c.Bool("all"):
 				return p.checkHost()
 			}

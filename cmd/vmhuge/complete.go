@@ -24,14 +24,26 @@ var completions embed.FS
 func (p *program) completionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "completion",
-		Usage:     "print the script by which bash, zsh or fish completes commands, flags and domains",
+		Usage:     "print the completion script for bash, zsh or fish",
+		Category:  helping,
 		ArgsUsage: "bash|zsh|fish",
+		Description: `The script completes commands, flags, their values and domain names. The packages
+install it already; without them, source it or save it where your shell looks for
+completions.
+
+FILES
+  /usr/share/bash-completion/completions/vmhuge
+  /usr/share/zsh/vendor-completions/_vmhuge
+  /usr/share/fish/vendor_completions.d/vmhuge.fish
+EXIT STATUS
+  0
+  2`,
 		UsageText: `  source <(vmhuge completion bash)
   vmhuge completion fish > ~/.config/fish/completions/vmhuge.fish`,
 		Action: func(c *cli.Context) error {
 			script, err := completions.ReadFile("completion/vmhuge." + c.Args().First())
 			if err != nil || c.NArg() != 1 {
-				return usage("completion wants the name of one shell: bash, zsh or fish")
+				return usage("completion needs one shell: bash, zsh or fish")
 			}
 			_, err = p.stdout.Write(script)
 			return err
@@ -83,7 +95,8 @@ func (p *program) complete(app *cli.App, words []string, word string) []string {
 		var words []string
 		for _, flag := range slices.Concat(l.flags, everyFlag(app)) {
 			if doc, ok := visible(flag); ok {
-				words = append(words, "--"+flag.Names()[0]+"\t"+strings.ReplaceAll(doc.GetUsage(), "`", ""))
+				text, _ := splitUsage(doc)
+				words = append(words, "--"+flag.Names()[0]+"\t"+text)
 			}
 		}
 		return words

@@ -15,17 +15,26 @@ import (
 func (p *program) enableCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "enable",
-		Usage:     "rewrite a domain's XML so that its memory lies on huge pages",
+		Usage:     "change a domain's XML so that its RAM is on huge pages",
+		Category:  running,
 		ArgsUsage: "DOMAIN…",
 		UsageText: `  vmhuge enable web1 --dry-run       only show what would change
   vmhuge enable web1 db1             on pages of 2 MiB
   vmhuge enable web1 --size 1G --round
   vmhuge enable web1 --thp           on transparent huge pages`,
-		Description: sizeHelp + `
+		Description: `Adds huge pages to the domain's persistent XML, shows the diff and keeps a copy of
+the original; vmhuge disable undoes it. A running domain changes at its next cold
+start: a reboot inside the guest is not enough.
 
-A domain that runs keeps its memory until its next cold start. Its former XML
-is kept, and vmhuge disable takes the change back.`,
-		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}),
+` + sizeHelp + `
+
+FILES
+  /var/lib/vmhuge/domains/UUID.xml
+EXIT STATUS
+  0  enabled, or it was already
+  1
+  2`,
+		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "dry-run", Usage: "show the diff, change nothing"}),
 		Action: func(c *cli.Context) error {
 			want, err := wanted(c)
 			if err != nil {
@@ -43,10 +52,22 @@ is kept, and vmhuge disable takes the change back.`,
 func (p *program) disableCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "disable",
-		Usage:     "take back what enable put in",
+		Usage:     "undo enable: restore the domain's XML",
+		Category:  running,
 		ArgsUsage: "DOMAIN…",
-		UsageText: "  vmhuge disable web1",
-		Flags:     []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only show the diff"}},
+		Description: `Takes out of the domain's persistent XML what enable added, and shows the diff. Huge
+pages that you had configured yourself stay. A running domain keeps its pages until
+it stops. The copy of the original XML is deleted after that.
+
+FILES
+  /var/lib/vmhuge/domains/UUID.xml
+EXIT STATUS
+  0  disabled, or it was not enabled
+  1
+  2`,
+		UsageText: `  vmhuge disable web1 --dry-run
+  vmhuge disable web1`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "show the diff, change nothing"}},
 		Action: func(c *cli.Context) error {
 			dryRun := c.Bool("dry-run")
 			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
@@ -58,22 +79,23 @@ func (p *program) disableCommand() *cli.Command {
 	}
 }
 
-const sizeHelp = `Without --size the pages are those that the XML states, else of 2 MiB. auto: of
-1 GiB where the host has enough of them free and the guest fits, else of 2 MiB.
-default: the host's default size, <hugepages/> without a size.
+const sizeHelp = `Without --size the page size in the XML stays, and is 2 MiB if there is none.
+--size auto takes 1 GiB pages if the host has enough of them free and the guest's
+memory is a multiple of 1 GiB, otherwise 2 MiB. --size default writes <hugepages/>
+without a size: libvirt then uses the host's default size.
 
---thp takes no pages of the pools: the memory becomes private, anonymous, and all
-of it is allocated at start, for which the kernel takes huge pages where it has
-any. It can be swapped and ballooned. What has to be shared stays shared.`
+--thp uses transparent huge pages instead: no pool is needed, and the memory can be
+swapped and ballooned, but the kernel may not find enough free 2 MiB blocks. It makes
+the guest's memory private, unless a device needs it shared.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "size", Usage: "`SIZE` of the pages: 2M, 1G, auto or default"},
-		&cli.StringFlag{Name: "source", Usage: "`SOURCE` of the memory: file (a hugetlbfs mount) or memfd (needs no mount)"},
-		&cli.StringFlag{Name: "threads", Usage: "`N` threads get memory: a number, auto (what QEMU can use) or none (QEMU's choice)"},
-		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page"},
-		&cli.BoolFlag{Name: "thp", Usage: "transparent huge pages instead of reserved ones"},
+		&cli.StringFlag{Name: "size", Usage: "`SIZE` page size: 2M, 1G, auto or default"},
+		&cli.StringFlag{Name: "source", Usage: "`SOURCE` where the memory comes from: file (a hugetlbfs mount) or memfd (needs no mount)"},
+		&cli.StringFlag{Name: "threads", Usage: "`N` preallocation threads: a number, auto (what QEMU can use) or none (QEMU decides)"},
+		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page size"},
+		&cli.BoolFlag{Name: "thp", Usage: "use transparent huge pages instead of reserved ones"},
 	}
 }
 
@@ -96,7 +118,7 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 	switch want.Source = c.String("source"); want.Source {
 	case "", "file", "memfd":
 	default:
-		return want, usage("--source is file or memfd, not %q", want.Source)
+		return want, usage("--source must be file or memfd, not %q", want.Source)
 	}
 	switch threads := c.String("threads"); threads {
 	case "":
@@ -107,7 +129,7 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 	default:
 		n, err := strconv.ParseUint(threads, 10, 16)
 		if err != nil || n == 0 {
-			return want, usage("--threads is a number from 1, auto or none, not %q", threads)
+			return want, usage("--threads must be a number above 0, auto or none, not %q", threads)
 		}
 		want.Threads = int(n)
 	}
@@ -115,7 +137,7 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 	if want.THP = c.IsSet("thp") && c.Bool("thp"); want.THP {
 		for _, name := range []string{"size", "source"} {
 			if c.IsSet(name) {
-				return want, usage("--thp takes pages of no pool: it goes without --%s", name)
+				return want, usage("--thp and --%s cannot be combined", name)
 			}
 		}
 	}
@@ -142,14 +164,14 @@ func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
 	case e.Copy == "":
 		p.say("%s: %s", name, done)
 	default:
-		p.say("%s: %s; its former XML is kept in %s", name, done, e.Copy)
+		p.say("%s: %s; its original XML is kept in %s", name, done, e.Copy)
 	}
 	for _, w := range e.Warnings {
 		p.warn("%s: %s", name, w)
 	}
 	for _, f := range e.Findings {
 		if f.Severity != hostprep.Note {
-			p.say("%s: the host still lacks: %s", name, findingWords(f))
+			p.say("%s: the host is not ready yet: %s", name, findingWords(f))
 		}
 	}
 }

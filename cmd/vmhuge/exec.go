@@ -21,24 +21,35 @@ import (
 func (p *program) execCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "exec",
-		Usage:     "run plain QEMU on huge pages, without libvirt",
+		Usage:     "run plain QEMU on huge pages",
+		Category:  withoutLibvirt,
 		ArgsUsage: "-- COMMAND…",
 		UsageText: `  vmhuge exec -- qemu-system-x86_64 -m 4G -enable-kvm disk.img
   vmhuge exec --dry-run -- qemu-system-x86_64 -m 4G disk.img`,
-		Description: `Memory that the command line leaves open becomes a preallocated memfd of huge
-pages: that of -m, and each memory-backend-ram or -memfd. What is said stays:
-files, mem-path, hugetlb=, prealloc=, nodes. The pages that are missing are added
-to the pools and go back when QEMU ends, or with the next run of vmhuge should it
-be killed. QEMU runs in the foreground and is known by its -uuid, which is a new
-one each time unless given. Root gets the pages (-runas USER lowers QEMU's rights);
-others must find them there.
+		Description: `Rewrites QEMU's command line so that its memory is a preallocated memfd of huge
+pages: the memory of -m and of each memory-backend-ram or memory-backend-memfd. What
+the command line says about files, -mem-path, hugetlb=, prealloc= and nodes stays.
 
-The exit code is QEMU's, 128 and the signal where one ended it, 126 or 127 where
-it can't be run. With --json the proof is one object on standard error, as
-standard output is QEMU's.`,
+Root allocates the missing pages (-runas USER lowers QEMU's privileges); other users
+need free ones. The pages are freed when QEMU ends or, if vmhuge was killed, by the
+next vmhuge command. QEMU runs in the foreground and is recognised by its -uuid; exec
+adds a random one unless you give it. With --json the proof goes to standard error,
+because standard output belongs to QEMU.
+
+FILES
+  /run/vmhuge/claims/
+  /sys/devices/system/node/
+EXIT STATUS
+  1
+  2
+  4
+  126  the program cannot be run
+  127  the program was not found
+  128+N  signal N ended QEMU
+  other  QEMU's own exit code`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "size", Usage: "`SIZE` of the pages: 2M or 1G", Value: "2M"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "only print the command line, and what would be done, as a shell script"},
+			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size: 2M or 1G", Value: "2M"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the command line and what would be done as a shell script, run nothing"},
 		},
 		Action: func(c *cli.Context) error {
 			e, err := p.readExec(c)
@@ -67,7 +78,7 @@ type execution struct {
 // readExec reads the command line, and what the host has for it.
 func (p *program) readExec(c *cli.Context) (*execution, error) {
 	if c.NArg() == 0 {
-		return nil, usage("no command is given: vmhuge exec -- qemu-system-x86_64 -m 4G …")
+		return nil, usage("no QEMU command line is given: write vmhuge exec -- qemu-system-x86_64 -m 4G …")
 	}
 	size, err := pages.ParseSize(c.String("size"))
 	if err != nil {
@@ -163,7 +174,7 @@ func quote(word string) string {
 
 // cannotRun tells why a program can't be run, and exits as a shell does.
 func (p *program) cannotRun(program string, err error) error {
-	code, do := 126, "name a program that can be run"
+	code, do := 126, "name an executable program"
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		code, do = 127, "install QEMU, or name its path"
 	}

@@ -133,7 +133,7 @@ func (p *program) getPages(ctx context.Context, e *execution, signals <-chan os.
 	e.changed, err = p.hold(ctx, ledger, hostprep.NewClaim(e.Demand, e.UUID, e.Name), e.guest)
 	if err == nil && ctx.Err() != nil {
 		_, _, err = ledger.Release(e.UUID)
-		err = errors.Join(advice.New("starting "+oneLine(e.Name), "interrupted", "its pages went back"), err)
+		err = errors.Join(advice.New("starting "+oneLine(e.Name), "interrupted", "its pages were freed"), err)
 	}
 	return err
 }
@@ -142,7 +142,7 @@ func (p *program) getPages(ctx context.Context, e *execution, signals <-chan os.
 func (p *program) rootMust(e *execution, short *hostprep.Finding) error {
 	do := short.Do
 	if short.Fixable {
-		do = "run it as root"
+		do = "run vmhuge as root"
 		for _, change := range short.Changes {
 			do += ", or let root run: " + change.String()
 		}

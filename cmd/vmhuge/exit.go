@@ -37,7 +37,7 @@ func (p *program) exit(err error) int {
 	var told *advice.Error
 	if errors.As(err, &told) && told.Kind == advice.Usage && told.Do == "" {
 		help := *told
-		help.Do = strings.Join(append([]string{"vmhuge"}, p.path...), " ") + " --help shows what there is"
+		help.Do = "see " + strings.Join(append([]string{"vmhuge"}, p.path...), " ") + " --help"
 		err = &help
 	}
 	if p.json {

@@ -21,14 +21,25 @@ import (
 func (p *program) explainCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "explain",
-		Usage:     "what an error of libvirt or QEMU means here, and what helps",
+		Usage:     "explain an error of libvirt or QEMU, and what to do",
+		Category:  finding,
 		ArgsUsage: "[TEXT…|FILE|-]",
 		UsageText: `  virsh start web1 2>&1 | vmhuge explain
   vmhuge explain "unable to map backing store for guest RAM: Cannot allocate memory"
   vmhuge explain --domain web1    the last start in the domain's own log`,
-		Description: `Which of several causes it is, the host is asked. Exits with 3 for a text that
-it does not know.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "domain", Usage: "the domain that the text is about, by `NAME`; without a text, its log"}},
+		Description: `Takes the error as words, from a file or from standard input; with --domain alone it
+reads the domain's last start from its log. Several causes can produce the same
+message: explain inspects the host to tell which one it is. Changes nothing.
+
+FILES
+  /var/log/libvirt/qemu/
+  /var/log/audit/audit.log
+EXIT STATUS
+  0  the message is known
+  1
+  2
+  3  the message is not known`,
+		Flags: []cli.Flag{&cli.StringFlag{Name: "domain", Usage: "`NAME` the domain that failed; without a text, read its log"}},
 		Action: func(c *cli.Context) error {
 			text, source, err := p.failure(c)
 			if err != nil {
@@ -48,7 +59,7 @@ func (p *program) failure(c *cli.Context) (text, source string, err error) {
 	args := c.Args().Slice()
 	switch {
 	case c.IsSet("domain") && c.String("domain") == "":
-		return "", "", usage("the name of a domain is empty")
+		return "", "", usage("a domain name is empty")
 	case len(args) == 0 && c.IsSet("domain"):
 		text, source, err = p.host().DomainLog(p.domainLogs(), c.String("domain"))
 		if err != nil {

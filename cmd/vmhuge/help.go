@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -13,12 +14,33 @@ import (
 func (p *program) helpCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "help",
-		Usage:     "explain a command, as COMMAND --help does",
+		Usage:     "show the help of a command, as COMMAND --help does",
+		Category:  helping,
 		ArgsUsage: "[COMMAND]",
 		UsageText: "  vmhuge help hook install",
-		Action:    func(c *cli.Context) error { return p.help(c.App, c.Args().Slice()) },
+		Description: `Without a command it lists them all. The man page of each command, such as
+vmhuge-hook-install(1), has the same text and the files that the command uses.
+
+FILES
+  /usr/share/man/man1/
+EXIT STATUS
+  0
+  2  there is no such command`,
+		Action: func(c *cli.Context) error { return p.help(c.App, c.Args().Slice()) },
 	}
 }
+
+// The groups of commands in the program's help, by what somebody wants to do, in
+// this order.
+const (
+	running        = "run a guest on huge pages"
+	finding        = "find out why a guest does not start"
+	watching       = "see what a guest really has"
+	preparing      = "set up the host"
+	choosing       = "choose and plan pages"
+	withoutLibvirt = "work without libvirt"
+	helping        = "help"
+)
 
 // help prints what a command is for and what it takes; an empty path is the
 // program.
@@ -29,15 +51,16 @@ func (p *program) help(app *cli.App, path []string) error {
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s: %s\n\nusage: %s\n", about.Name, about.Usage, synopsis(about))
-	if about.Description != "" {
-		fmt.Fprintf(w, "\n%s\n", about.Description)
+	m := readManual(about.Description)
+	if m.text != "" {
+		fmt.Fprintf(w, "\n%s\n", m.text)
 	}
 	if about.UsageText != "" {
 		fmt.Fprintf(w, "\nexamples:\n%s\n", about.UsageText)
 	}
-	if len(about.Subcommands) > 0 {
-		fmt.Fprint(w, "\ncommands:\n")
-		for _, command := range about.VisibleCommands() {
+	for _, group := range groups(about) {
+		fmt.Fprintf(w, "\n%s:\n", group.title)
+		for _, command := range group.commands {
 			fmt.Fprintf(w, "  %s\t%s\n", command.Name, command.Usage)
 		}
 	}
@@ -47,7 +70,33 @@ func (p *program) help(app *cli.App, path []string) error {
 		global = "flags"
 	}
 	printFlags(w, global, everyFlag(app))
+	if len(m.exits) > 0 {
+		fmt.Fprint(w, "\nexit status:\n")
+	}
+	for _, e := range m.exits {
+		fmt.Fprintf(w, "  %s\t%s\n", e.name, e.text)
+	}
 	return w.Flush()
+}
+
+// group is the commands of one purpose.
+type group struct {
+	title    string
+	commands []*cli.Command
+}
+
+// groups returns the visible commands below a command by their category, in the
+// order in which they are declared.
+func groups(about cli.Command) (all []group) {
+	for _, command := range about.VisibleCommands() {
+		title := cmp.Or(command.Category, "commands")
+		if len(all) == 0 || all[len(all)-1].title != title {
+			all = append(all, group{title: title})
+		}
+		last := &all[len(all)-1]
+		last.commands = append(last.commands, command)
+	}
+	return all
 }
 
 // aboutCommand returns a command with its whole name; of an empty path, the
@@ -108,16 +157,26 @@ func flagWords(flag cli.Flag) (names, text string, ok bool) {
 			names += "--" + name
 		}
 	}
-	text = doc.GetUsage()
-	if placeholder := strings.Split(text, "`"); len(placeholder) == 3 {
-		names += " " + placeholder[1]
-		text = strings.Join(placeholder, "")
+	text, value := splitUsage(doc)
+	if value != "" {
+		names += " " + value
 	}
-	if doc.TakesValue() && doc.GetValue() != "" {
+	if doc.TakesValue() && doc.GetValue() != "" && doc.GetValue() != "0" && !strings.Contains(text, "(default: ") {
 		text += " (default: " + doc.GetValue() + ")"
 	}
 	for _, variable := range doc.GetEnvVars() {
 		text += " [$" + variable + "]"
 	}
 	return names, text, true
+}
+
+// splitUsage takes the name of a flag's value from what the flag is for:
+// "`SIZE` page size: 2M or 1G". value is empty for a flag that takes none.
+func splitUsage(doc cli.DocGenerationFlag) (text, value string) {
+	rest, ok := strings.CutPrefix(doc.GetUsage(), "`")
+	if !ok {
+		return doc.GetUsage(), ""
+	}
+	value, text, _ = strings.Cut(rest, "` ")
+	return text, value
 }

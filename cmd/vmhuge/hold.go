@@ -54,7 +54,7 @@ func (p *program) hold(ctx context.Context, ledger *pool.Ledger, claim pool.Clai
 		err = &advice.Error{What: "getting huge pages for " + oneLine(claim.Name), Why: refusal.Have, Do: refusal.Do, Kind: advice.NoMemory}
 	}
 	if errors.Is(err, context.Canceled) {
-		err = advice.New("getting huge pages for "+oneLine(claim.Name), "interrupted", "the pages went back")
+		err = advice.New("getting huge pages for "+oneLine(claim.Name), "interrupted", "the pages were freed")
 	}
 	return changed, err
 }

@@ -17,50 +17,96 @@ import (
 )
 
 func (p *program) hookCommand() *cli.Command {
-	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"}
+	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"}
 	return &cli.Command{
 		Name:      "hook",
-		Usage:     "have libvirt call vmhuge before it starts a guest, whoever starts it",
+		Usage:     "let virsh, virt-manager and autostart start guests on huge pages",
+		Category:  preparing,
 		ArgsUsage: "install|remove|status",
 		UsageText: `  vmhuge hook install --reload
   vmhuge hook status`,
-		Description: `With the hook in place a start by virsh, virt-manager or autostart gets the
-pages that it lacks, as vmhuge start does, and they go back when the guest ends.`,
+		Description: `With the hook installed, libvirt calls vmhuge before a guest starts and after it
+stops; vmhuge allocates the missing pages and frees them, however the guest was
+started. Guests without <hugepages> are not affected.
+
+FILES
+  /etc/libvirt/hooks/qemu.d/90-vmhuge
+  /etc/vmhuge/hook.json
+  /run/vmhuge/hook.log
+EXIT STATUS
+  0
+  1
+  2
+  3  status: libvirt does not call the hook`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "install",
-				Usage: "put the hook in place, or bring it up to date",
+				Usage: "install the hook, or update it",
 				UsageText: `  vmhuge hook install --dry-run
   vmhuge hook install --reload --host-reserve 8G`,
-				Description: `It becomes /etc/libvirt/hooks/qemu.d/90-vmhuge; before libvirt 6.5, which has no
-such folder, /etc/libvirt/hooks/qemu. A running daemon that found no hook when
-it started calls none until it is reloaded. Settings that no flag names stay
-as they are: --drop-if-short=false and --host-reserve 0 take them back.`,
+				Description: `Copies the hook to /etc/libvirt/hooks/qemu.d/90-vmhuge; before libvirt 6.5, which
+does not read that folder, to /etc/libvirt/hooks/qemu. A daemon that found no hook
+when it started calls none until it is reloaded: --reload does that. Settings stay
+as they are unless you give their flag: --drop-if-short=false and --host-reserve 0
+reset them.
+
+FILES
+  /etc/libvirt/hooks/qemu.d/90-vmhuge
+  /usr/lib/vmhuge/vmhuge-hook
+  /etc/vmhuge/hook.json
+  /var/lib/vmhuge/hook.json
+EXIT STATUS
+  0  installed, or it was already
+  1
+  2`,
 				Flags: []cli.Flag{
-					&cli.BoolFlag{Name: "reload", Usage: "reload the running libvirtd or virtqemud if it must be told"},
-					&cli.BoolFlag{Name: "drop-if-short", Usage: "restore a guest without huge pages where there is no room"},
-					&cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G up to 64G of RAM, more above)"},
+					&cli.BoolFlag{Name: "reload", Usage: "reload libvirtd or virtqemud if needed"},
+					&cli.BoolFlag{Name: "drop-if-short", Usage: "restore a saved guest without huge pages if there are too few"},
+					&cli.StringFlag{Name: "host-reserve", Usage: reserveUsage},
 					dryRun,
 				},
 				Action: p.hookInstall,
 			},
 			{
 				Name:      "remove",
-				Usage:     "take the hook away, and all that its installation made",
+				Usage:     "remove the hook and everything install added",
 				UsageText: "  vmhuge hook remove",
-				Flags:     []cli.Flag{dryRun},
-				Action:    p.hookRemove,
+				Description: `Removes the hook and the folder that install created, unless something else is in
+it. Running guests are not affected; the pages vmhuge allocated for them are freed
+by the next vmhuge command after they stop.
+
+FILES
+  /etc/libvirt/hooks/qemu.d/90-vmhuge
+  /etc/vmhuge/hook.json
+  /var/lib/vmhuge/hook.json
+EXIT STATUS
+  0  removed, or it was not installed
+  1
+  2`,
+				Flags:  []cli.Flag{dryRun},
+				Action: p.hookRemove,
 			},
 			{
 				Name:  "status",
-				Usage: "is the hook installed, and does libvirt call it?",
+				Usage: "show whether the hook is installed and libvirt calls it",
 				UsageText: `  vmhuge hook status
   vmhuge hook status --quiet || vmhuge hook install --reload`,
-				Description: "Exit codes: 0 libvirt calls it at the next start of a guest, 3 it does not.",
-				Action:      p.hookStatus,
+				Description: `Shows whether the hook is installed, whether libvirt will call it at the next start
+of a guest, its settings and its last call.
+
+FILES
+  /etc/libvirt/hooks/qemu.d/90-vmhuge
+  /etc/vmhuge/hook.json
+  /run/vmhuge/hook.log
+EXIT STATUS
+  0  libvirt calls it at the next start of a guest
+  1
+  2
+  3  libvirt does not call it`,
+				Action: p.hookStatus,
 			},
 		},
-		Action: func(*cli.Context) error { return usage("hook is one of install, remove and status") },
+		Action: func(*cli.Context) error { return usage("hook needs one of install, remove and status") },
 	}
 }
 
@@ -79,7 +125,7 @@ func (p *program) hookInstall(c *cli.Context) error {
 	}
 	version := launcher.LibraryVersion()
 	if version == 0 && !p.quiet {
-		p.warn("the version of libvirt is not known, and is taken for 6.5 or newer")
+		p.warn("libvirt's version is unknown; assuming 6.5 or newer")
 	}
 	changes, err := host.HookPlan(hostprep.HookOptions{Settings: settings, Libvirt: version})
 	if err != nil {
@@ -126,7 +172,7 @@ func (p *program) hookInstall(c *cli.Context) error {
 func hookSettings(c *cli.Context, host hostprep.Host) (hostprep.HookSettings, error) {
 	settings, err := host.HookSettings()
 	if err != nil {
-		return settings, advice.Wrap(err, "reading the settings of the hook", "mend that file or remove it")
+		return settings, advice.Wrap(err, "reading the settings of the hook", "fix that file or remove it")
 	}
 	if c.IsSet("drop-if-short") {
 		settings.DropIfShort = c.Bool("drop-if-short")
@@ -244,5 +290,5 @@ func needRoot(what string, dryRun bool) error {
 	if dryRun || os.Geteuid() == 0 {
 		return nil
 	}
-	return advice.New(what, "only root may", "run vmhuge as root")
+	return advice.New(what, "permission denied", "run vmhuge as root")
 }

@@ -1,4 +1,4 @@
-// Command vmhuge makes an existing libvirt VM run on huge pages, and proves it.
+// Command vmhuge runs existing libvirt VMs on huge pages, and proves it.
 package main
 
 import "os"

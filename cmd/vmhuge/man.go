@@ -73,12 +73,28 @@ func manPage(app *cli.App, about cli.Command, date string) string {
 			fmt.Fprintf(&b, ".SH %s\n%s", title, text)
 		}
 	}
-	section("DESCRIPTION", about.Description)
-	section("EXAMPLES", about.UsageText)
-	commands := about.VisibleCommands()
-	if len(commands) > 0 {
+	list := func(title string, entries []entry) {
+		if len(entries) > 0 {
+			fmt.Fprintf(&b, ".SH %s\n", title)
+		}
+		for _, e := range entries {
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(e.name), roff(e.text))
+		}
+	}
+	manual := readManual(about.Description)
+	if about.Name == app.Name {
+		manual.files = ownFiles()
+	}
+	section("DESCRIPTION", manual.text)
+	grouped := groups(about)
+	if len(grouped) > 0 {
 		b.WriteString(".SH COMMANDS\n")
-		for _, command := range commands {
+	}
+	for _, group := range grouped {
+		if group.title != "commands" {
+			fmt.Fprintf(&b, ".SS %s\n", roff(group.title))
+		}
+		for _, command := range group.commands {
 			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(command.Name), roff(command.Usage))
 		}
 	}
@@ -88,11 +104,14 @@ func manPage(app *cli.App, about cli.Command, date string) string {
 		flags("OPTIONS", about.Flags)
 		flags("OPTIONS OF EVERY COMMAND", everyFlag(app))
 	}
+	list("FILES", manual.files)
+	list("EXIT STATUS", manual.exits)
+	section("EXAMPLES", about.UsageText)
 	var also []string
 	if about.Name != app.Name {
 		also = append(also, app.Name)
 	}
-	for _, command := range commands {
+	for _, command := range about.VisibleCommands() {
 		also = append(also, pageName(about)+"-"+command.Name)
 	}
 	also = append(also, "virsh")

@@ -12,20 +12,32 @@ import (
 
 func (p *program) metricsCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "metrics",
-		Usage: "the pools, the guests and the hook for Prometheus; changes nothing",
-		Description: `Without a flag they are printed once. --listen serves them until SIGTERM at
-http://ADDRESS/metrics: 127.0.0.1:9981 is the address that the examples use, a
-port alone is one of 127.0.0.1, and 0.0.0.0:9981 is open to all. --textfile writes
-a file, whole, for node_exporter's textfile collector, as from a timer. What can't
-be read is told on standard error and by vmhuge_scrape_success; the rest is there.
-Guests' RAM is for root to see. docs/monitoring.md tells how to put it to use.`,
+		Name:     "metrics",
+		Usage:    "export pools, guests and the hook for Prometheus",
+		Category: watching,
+		Description: `Without a flag it prints the metrics once. --listen serves them at
+http://ADDRESS/metrics until SIGTERM: a port alone means 127.0.0.1, and 0.0.0.0:9981
+is open to the network, without a password. --textfile writes a file for
+node_exporter's textfile collector.
+
+What cannot be read is reported on standard error and by vmhuge_scrape_success; the
+other metrics are still there. Only root sees what backs the guests' RAM. See
+docs/monitoring.md for alerts, a dashboard and a systemd unit.
+
+FILES
+  /sys/devices/system/node/
+  /run/vmhuge/claims/
+  /run/vmhuge/hook.log
+EXIT STATUS
+  0
+  1
+  2`,
 		UsageText: `  vmhuge metrics
   vmhuge metrics --listen 9981
   vmhuge metrics --textfile /var/lib/prometheus/node-exporter/vmhuge.prom`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "listen", Usage: "serve them at an `ADDRESS`, such as 127.0.0.1:9981"},
-			&cli.StringFlag{Name: "textfile", Usage: "write them into a `FILE` that ends in .prom"},
+			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` serve them there, such as 127.0.0.1:9981"},
+			&cli.StringFlag{Name: "textfile", Usage: "`FILE` write them to this file, whose name should end in .prom"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {
@@ -33,15 +45,15 @@ Guests' RAM is for root to see. docs/monitoring.md tells how to put it to use.`,
 			}
 			switch {
 			case p.json:
-				return usage("metrics are in Prometheus' format, never JSON; vmhuge status --json has the pools and guests")
+				return usage("metrics has no JSON output; vmhuge status --json has the pools and guests")
 			case c.IsSet("listen") && c.IsSet("textfile"):
-				return usage("--listen and --textfile are two ways, and both are asked for")
+				return usage("--listen and --textfile cannot be combined")
 			case c.IsSet("listen"):
 				return p.serveMetrics(c)
 			case c.IsSet("textfile"):
 				path := c.String("textfile")
 				if err := p.exporter().WriteFile(path); err != nil {
-					return advice.Wrap(err, "writing the metrics", "name a file in a folder that you may write to")
+					return advice.Wrap(err, "writing the metrics", "name a file in a folder that you can write to")
 				}
 				return nil
 			}
@@ -60,7 +72,7 @@ func (p *program) serveMetrics(c *cli.Context) error {
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return advice.Wrap(err, "serving the metrics", "name another --listen address")
+		return advice.Wrap(err, "serving the metrics", "use another --listen address")
 	}
 	p.say("serving http://%s/metrics", listener.Addr())
 	if err := p.exporter().Serve(c.Context, listener); err != nil {

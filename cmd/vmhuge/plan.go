@@ -14,21 +14,34 @@ import (
 func (p *program) planCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "plan",
-		Usage:     "do these guests fit on the host together, and what would hold them? changes nothing",
+		Usage:     "find out whether guests fit on this host together",
+		Category:  choosing,
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge plan
   vmhuge plan web1 db1 --host-reserve 8G
   vmhuge plan --file web1.xml db1.xml`,
-		Description: `The guests are started on paper, in the order given, by the rules of vmhuge start.
-Without a name it is every domain, by name. Exit code 4: not all of them fit.`,
+		Description: `Simulates starting the guests in the given order, by the rules of vmhuge start. If
+they do not all fit, it names the first that fails and the fewest to move to another
+host. It prints the sysctl or kernel command line settings that reserve the pages of
+those that fit. Without a name it takes every domain, in order of name. Changes
+nothing.
+
+FILES
+  /proc/meminfo
+  /sys/devices/system/node/
+EXIT STATUS
+  0  all of them fit
+  1
+  2
+  4  not all of them fit`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "every domain"},
+			&cli.BoolFlag{Name: "all", Usage: "plan for every domain, as without a name"},
 			fileFlag(),
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Bool("all") && (c.NArg() > 0 || c.Bool("file")) {
-				return usage("--all is every domain, and others are named")
+				return usage("--all cannot be combined with names or --file")
 			}
 			reserve, err := hostReserve(c)
 			if err != nil {
@@ -57,8 +70,10 @@ Without a name it is every domain, by name. Exit code 4: not all of them fit.`,
 	}
 }
 
+const reserveUsage = "`SIZE` memory the host keeps (default: 2G, plus 512M per 64G of RAM above 64G)"
+
 func hostReserveFlag() cli.Flag {
-	return &cli.StringFlag{Name: "host-reserve", Usage: "`SIZE` of ordinary memory that the host keeps (2G to 64G of RAM, more above)"}
+	return &cli.StringFlag{Name: "host-reserve", Usage: reserveUsage}
 }
 
 // hostReserve is what the user asks the host to keep, in bytes; 0: nothing is

@@ -16,28 +16,44 @@ import (
 func (p *program) prepareCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "prepare",
-		Usage:     "get the host ready for domains, now and with --persist after every reboot",
+		Usage:     "set the host up for a plain virsh start, now or for good",
+		Category:  preparing,
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge prepare web1 --dry-run
   vmhuge prepare web1 db1 --persist
   vmhuge prepare --pages 1024 --size 2M --node 0`,
-		Description: `Mounts, folders, groups, rules and pages, as the named domains need them; without
-a name, as the domains with autostart do. What is done is on record before, and
-vmhuge undo takes it back. A second run finds nothing to do.`,
+		Description: `Sets up what the named domains need: hugetlbfs mounts, folders, groups, AppArmor
+rules and pages. Without a name it does so for all domains with autostart. With
+--persist it holds after every reboot. Each change is recorded before it is made, and
+vmhuge undo reverts it. A second run changes nothing.
+
+FILES
+  /etc/vmhuge/boot.json
+  /etc/sysctl.d/99-vmhuge.conf
+  /etc/systemd/system/vmhuge.service
+  /etc/default/grub.d/vmhuge.cfg
+  /var/lib/vmhuge/changes.json
+  /run/vmhuge/claims/
+EXIT STATUS
+  0  the host is ready
+  1
+  2
+  3
+  4`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "persist", Usage: "also after a reboot: units or fstab, sysctl, the kernel's command line"},
-			&cli.Int64Flag{Name: "pages", Usage: "have at least `N` pages, whoever takes them"},
-			&cli.StringFlag{Name: "size", Usage: "`SIZE` of those pages (the kernel's default)"},
-			&cli.IntFlag{Name: "node", Usage: "NUMA `NODE` that they are on (any)", Value: -1},
-			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages, and let the kernel make them when a guest starts"},
+			&cli.BoolFlag{Name: "persist", Usage: "also after a reboot: units or fstab, sysctl, kernel command line"},
+			&cli.Int64Flag{Name: "pages", Usage: "`N` have at least this many pages in the pool, for any guest or program"},
+			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size for --pages (default: the kernel's)"},
+			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
+			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages; let the kernel allocate them when a guest starts"},
 			hostReserveFlag(),
-			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if that makes room"},
-			&cli.BoolFlag{Name: "restart-libvirt", Usage: "restart the libvirt daemon if it must read mounts or qemu.conf anew"},
+			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
+			&cli.BoolFlag{Name: "restart-libvirt", Usage: "restart the libvirt daemon if it has to reread mounts or qemu.conf"},
 			mountGroupFlag(),
-			&cli.StringFlag{Name: "user", Usage: "get it ready for plain QEMU and qemu:///session of the user `NAME`"},
-			&cli.StringFlag{Name: "shm-group", Usage: "let `GROUP` map huge pages by shmget (vm.hugetlb_shm_group)"},
-			&cli.BoolFlag{Name: "default-hugepagesz", Usage: "make the pages' size the kernel's default, on its command line"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"},
+			&cli.StringFlag{Name: "user", Usage: "`NAME` set it up for this user's plain QEMU and qemu:///session"},
+			&cli.StringFlag{Name: "shm-group", Usage: "`GROUP` let this group map huge pages with shmget (vm.hugetlb_shm_group)"},
+			&cli.BoolFlag{Name: "default-hugepagesz", Usage: "make the page size the kernel's default, on its command line"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "boot", Hidden: true}, // the unit's
 		},
 		Action: p.prepare,
@@ -250,7 +266,7 @@ func (p *program) restartDaemon(ctx context.Context, l *launcher.Launcher) (stri
 // mountGroupFlag may stand with or without a group.
 func mountGroupFlag() cli.Flag {
 	return &optionalFlag{
-		StringFlag: &cli.StringFlag{Name: "mount-group", Usage: "let `GROUP`, or that of the QEMU user, make files on the mounts"},
+		StringFlag: &cli.StringFlag{Name: "mount-group", Usage: "`GROUP` let this group create files on the mounts (without a value: the QEMU user's)"},
 		takes:      func(word string) bool { _, err := user.LookupGroup(word); return err == nil },
 	}
 }
@@ -272,7 +288,7 @@ func (p *program) preparation(c *cli.Context) (hostprep.Preparation, error) {
 	}
 	if !c.IsSet("pages") {
 		if c.IsSet("size") || c.IsSet("node") {
-			return want, usage("--size and --node are of --pages")
+			return want, usage("--size and --node need --pages")
 		}
 		return want, nil
 	}
@@ -290,7 +306,7 @@ func (p *program) preparation(c *cli.Context) (hostprep.Preparation, error) {
 		need.Nodes = []int{c.Int("node")}
 	}
 	if need.Pages < 0 || c.IsSet("node") && need.Nodes[0] < 0 {
-		return want, usage("--pages and --node are numbers from 0")
+		return want, usage("--pages and --node cannot be negative")
 	}
 	want.Pages = []pool.Need{need}
 	return want, nil

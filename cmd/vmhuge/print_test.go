@@ -91,7 +91,7 @@ func TestExit(t *testing.T) {
 		{advice.About(memory, "web1"), exitNoMemory, `{"error":{"what":"web1: a","why":"b","do":"c"},"version":1}`},
 		// Nothing of what was joined gets lost.
 		{errors.Join(memory, errors.New("x")), exitNoMemory, `{"error":{"what":"a","why":"a: b; c\nx","do":"c"},"version":1}`},
-		{usage("x"), exitUsage, `{"error":{"what":"command line","why":"x","do":"vmhuge stop --help shows what there is"},"version":1}`},
+		{usage("x"), exitUsage, `{"error":{"what":"command line","why":"x","do":"see vmhuge stop --help"},"version":1}`},
 		{answered(exitNotReady), exitNotReady, ""},
 		{answered(exitDone), exitDone, ""},
 		{nil, exitDone, ""},

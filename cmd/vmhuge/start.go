@@ -10,16 +10,33 @@ import (
 func (p *program) startCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "start",
-		Usage:     "get the host ready, start a domain, and prove that it sits on huge pages",
+		Usage:     "start a domain and verify that its RAM is on huge pages",
+		Category:  running,
 		ArgsUsage: "[DOMAIN…]",
+		Description: `Checks the domain and the host, fixes what it can (mounts, permissions, AppArmor
+rules), allocates the missing pages, starts the domain, and verifies from the kernel's
+accounting that its RAM is on huge pages. If the start fails, the pages are freed
+again. The other changes stay until vmhuge undo. Without a name it starts the one
+domain that is enabled.
+
+FILES
+  /var/lib/vmhuge/changes.json
+  /run/vmhuge/claims/
+  /var/log/libvirt/qemu/
+EXIT STATUS
+  0  started and verified, or running already
+  1
+  2
+  3
+  4`,
 		UsageText: `  vmhuge start web1
   vmhuge start           the one domain that is enabled
   vmhuge start web1 db1 --host-reserve 8G --drop-caches`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "no-prepare", Usage: "change nothing on the host"},
-			&cli.BoolFlag{Name: "paused", Usage: "leave the guest's CPUs stopped (virsh resume starts them)"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"},
-			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if that makes room"},
+			&cli.BoolFlag{Name: "no-prepare", Usage: "change nothing on the host; start only if it is ready"},
+			&cli.BoolFlag{Name: "paused", Usage: "start the guest paused (virsh resume runs it)"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
+			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {

@@ -20,14 +20,43 @@ import (
 func (p *program) statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "status",
-		Usage:     "the page pools, who holds what, and the guests with their backing",
+		Usage:     "show the page pools and what backs each guest's RAM",
+		Category:  watching,
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge status
   vmhuge status --watch`,
-		Description: `A bar for each node and page size, to one scale. RESERVED pages are promised to a
-guest that has not touched them yet; VMHUGE counts those that were added for
-guests, which go when these end. On a pipe the picture is $COLUMNS wide, or 80.`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "again every two seconds, until interrupted"}},
+		Description: `Draws a bar for each NUMA node and page size, all on one scale, then a line for each
+guest. Columns that do not fit the terminal are left out; on a pipe the width is
+$COLUMNS, or 80. Changes nothing, but frees pages that guests have left behind.
+
+The columns of the pools, in pages:
+
+  TOTAL     pages in the pool
+  USED      in use by guests or other programs
+  RESERVED  free, but promised to a process that has not touched them yet
+  FREE      free for anyone
+  VMHUGE    added by vmhuge for guests or by vmhuge prepare
+  CAN MAKE  how many more the kernel could allocate right now, without compaction
+
+The columns of the guests:
+
+  RAM          the guest's memory
+  BACKING      what its XML asks for: a page size, thp or none
+  ON HUGE      how much of its RAM is on huge pages, as a bar
+  PAGES, HUGE  the same in percent, from the kernel's accounting; ? if it is unknown
+  NODES        the NUMA nodes that hold its RAM
+  RETURNED BY  what frees its pages when it stops: kernel (at once), hook (libvirt
+               calls it), or vmhuge (the next vmhuge command)
+
+FILES
+  /sys/devices/system/node/
+  /run/vmhuge/claims/
+  /run/vmhuge/hook.log
+EXIT STATUS
+  0
+  1
+  2`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "refresh every two seconds until Ctrl-C"}},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
 			if err != nil {
@@ -96,7 +125,7 @@ func (p *program) printStatus(s hostStatus) {
 // keeps nobody from ending it.
 func (p *program) watch(ctx context.Context, names []string) error {
 	if p.json {
-		return usage("--watch repeats itself, and --json is one object")
+		return usage("--watch and --json cannot be combined")
 	}
 	inPlace := terminal(p.stdout)
 	if inPlace {
@@ -174,7 +203,7 @@ func (s hostStatus) lines(style picture.Style) []string {
 func (s hostStatus) wrong(root bool) []string {
 	var lines []string
 	if unknown := func(d launcher.DomainStatus) bool { return d.ProofUnknown != "" }; !root && slices.ContainsFunc(s.Domains, unknown) {
-		lines = append(lines, "how the guests' memory lies the kernel tells only root; run vmhuge as root")
+		lines = append(lines, "only root can see what backs the guests' RAM; run vmhuge as root")
 	}
 	for _, d := range s.Domains {
 		switch {

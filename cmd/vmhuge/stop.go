@@ -13,13 +13,25 @@ import (
 func (p *program) stopCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "stop",
-		Usage:     "shut a domain down and give its pages back",
+		Usage:     "shut a domain down and free its pages",
+		Category:  running,
 		ArgsUsage: "DOMAIN…",
+		Description: `Asks the guest to shut down (ACPI), waits for it, and frees the pages that vmhuge
+allocated for it; pages that were in the pool before stay. If the guest does not shut
+down in time, the command fails and the guest keeps running, unless --force ends it
+as virsh destroy does.
+
+FILES
+  /run/vmhuge/claims/
+EXIT STATUS
+  0  shut off, or it was already
+  1
+  2`,
 		UsageText: `  vmhuge stop web1
   vmhuge stop web1 --timeout 5m --force`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "timeout", Usage: "how long to wait for the guest: a `TIME` such as 90s or 5m", Value: "60s"},
-			&cli.BoolFlag{Name: "force", Usage: "end a guest that does not shut down in time"},
+			&cli.StringFlag{Name: "timeout", Usage: "`TIME` how long to wait for the guest, such as 90s or 5m", Value: "60s"},
+			&cli.BoolFlag{Name: "force", Usage: "power a guest off that does not shut down in time"},
 		},
 		Action: func(c *cli.Context) error {
 			timeout, err := parseTime("timeout", c.String("timeout"))
@@ -44,7 +56,7 @@ func parseTime(flag, text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, usage("--%s: %q is no time: write it as 90s or 5m", flag, text)
+		return 0, usage("--%s: %q is not a duration: write it as 90s or 5m", flag, text)
 	}
 	return d, nil
 }

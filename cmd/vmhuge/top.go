@@ -25,14 +25,26 @@ import (
 
 func (p *program) topCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "top",
-		Usage: "pools and guests, live; start, stop and enable them by a key",
-		Description: `Shows what vmhuge status shows, and what the hook did, and lets you choose a
-guest: Enter tells all about it, s starts it, x stops it, e enables it, each after
-showing what will be done and a y. ? lists the keys, q quits.`,
+		Name:     "top",
+		Usage:    "watch pools and guests live; start, stop and enable them with a key",
+		Category: watching,
+		Description: `Shows the pools, the guests and the hook's last calls, refreshed every two seconds.
+Enter shows details of the selected guest; s starts it, x stops it and e enables it:
+each shows what it will do and asks you to press y. ? lists the keys, q quits. If
+libvirt hangs or is down, top keeps running and says so. vmhuge-status(1) explains
+the columns.
+
+FILES
+  /sys/devices/system/node/
+  /run/vmhuge/claims/
+  /run/vmhuge/hook.log
+EXIT STATUS
+  0
+  1
+  2`,
 		UsageText: `  vmhuge top
   vmhuge top --interval 500ms`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "interval", Usage: "look again after that long: a `TIME` such as 2s or 500ms", Value: "2s"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "interval", Usage: "`TIME` refresh that often, such as 2s or 500ms", Value: "2s"}},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {
 				return err
@@ -43,11 +55,11 @@ showing what will be done and a y. ? lists the keys, q quits.`,
 			}
 			switch {
 			case interval < time.Second/10:
-				return usage("--interval: %v is less than 100ms", interval)
+				return usage("--interval must be at least 100ms, not %v", interval)
 			case p.json:
-				return usage("top is for people, and --json for programs: vmhuge status --json answers them")
+				return usage("top is interactive and has no JSON output; vmhuge status --json has the same data")
 			case !terminal(p.stdin) || !terminal(p.stdout):
-				return &advice.Error{What: "command line", Why: "top needs a terminal to draw on and to read keys from",
+				return &advice.Error{What: "command line", Why: "top needs a terminal",
 					Do: "vmhuge status shows the same once, and with --watch again and again", Kind: advice.Usage}
 			}
 			return p.top(c.Context, interval)

@@ -12,11 +12,25 @@ import (
 
 func (p *program) undoCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "undo",
-		Usage: "take back every change of the host that still stands as vmhuge left it",
-		UsageText: `  vmhuge undo --dry-run    which changes those are
+		Name:     "undo",
+		Usage:    "revert every change that vmhuge made to this host",
+		Category: preparing,
+		Description: `Reverts what start and prepare changed: mounts, folders, groups, AppArmor rules,
+settings, files, and the pages that prepare added. What somebody has changed since is
+left alone and reported. Domains and the hook are not touched: see vmhuge disable and
+vmhuge hook remove.
+
+FILES
+  /var/lib/vmhuge/changes.json
+  /etc/vmhuge/boot.json
+  /run/vmhuge/claims/
+EXIT STATUS
+  0  everything was reverted, or left because somebody changed it since
+  1
+  2`,
+		UsageText: `  vmhuge undo --dry-run    show those changes
   vmhuge undo`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be done"}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"}},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {
 				return err
@@ -49,7 +63,7 @@ func (p *program) undoCommand() *cli.Command {
 				p.say("%sundo: %s of huge pages given back", would, pages.FormatBytes(given))
 			}
 			if owed > 0 {
-				p.say("%sundo: %s of huge pages are in use, and go back when their guests end", would, pages.FormatBytes(owed))
+				p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatBytes(owed))
 			}
 			for _, change := range undone {
 				p.say("%sundo: %s", would, change)

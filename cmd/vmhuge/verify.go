@@ -16,17 +16,27 @@ import (
 func (p *program) verifyCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "verify",
-		Usage:     "show from the kernel's accounting which pages a running guest's RAM is on",
+		Usage:     "prove which pages back a running guest's RAM",
+		Category:  watching,
 		ArgsUsage: "DOMAIN…",
 		UsageText: `  vmhuge verify web1
   vmhuge verify web1 --wait --timeout 10m
   vmhuge verify web1 --json | jq '.domains[0].backed_percent'`,
-		Description: `RAM is aligned if guest and host addresses agree modulo the huge page: only then
-the processor maps the guest by it. Pages that are reserved and not used yet are
-told apart from those in use.`,
+		Description: `Reads from the kernel's accounting of the QEMU process how much of the guest's RAM is
+on huge pages, of which size and on which NUMA node. Pages that are reserved but not
+used yet are counted separately. It also says whether the RAM is aligned: only if
+guest and host addresses agree modulo the page size can KVM map it by huge pages.
+
+FILES
+  /proc/PID/smaps
+  /proc/PID/numa_maps
+EXIT STATUS
+  0  all of the RAM is on the pages that the XML asks for
+  1  some of it is not, or the guest is not running
+  2`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "wait", Usage: "show how the kernel makes huge pages of small ones, until it has made all"},
-			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than that: a `TIME` such as 90s or 5m", Value: "60s"},
+			&cli.BoolFlag{Name: "wait", Usage: "wait while the kernel turns small pages into huge ones, showing progress"},
+			&cli.StringFlag{Name: "timeout", Usage: "`TIME` how long --wait waits, such as 90s or 5m", Value: "60s"},
 		},
 		Action: func(c *cli.Context) error {
 			timeout, err := parseTime("timeout", c.String("timeout"))
@@ -34,7 +44,7 @@ told apart from those in use.`,
 				return err
 			}
 			if c.IsSet("timeout") && !c.Bool("wait") {
-				return usage("--timeout is how long --wait waits")
+				return usage("--timeout needs --wait")
 			}
 			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
 				verify := l.Verify
@@ -99,7 +109,7 @@ func (p *program) showVerified(v verified) {
 	}
 	for _, part := range v.Parts {
 		if !part.Aligned {
-			p.say("  not aligned: %s of RAM start at %s, where the guest's huge pages don't lie on the host's", pages.FormatBytes(part.KiB*pages.KiB), part.Address)
+			p.say("  not aligned: %s of RAM starts at %s, so that huge pages of guest and host do not coincide", pages.FormatBytes(part.KiB*pages.KiB), part.Address)
 		}
 	}
 	if v.KVM != nil {

@@ -14,13 +14,34 @@ import (
 )
 
 func (p *program) xmlCommand() *cli.Command {
-	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "print a diff instead"}
+	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "print the diff instead of the XML"}
 	return &cli.Command{
-		Name:  "xml",
-		Usage: "the same rewrite as a filter: XML in, XML out; needs no libvirt, no root, no host", ArgsUsage: "COMMAND [FILE|-]",
+		Name:     "xml",
+		Usage:    "enable, disable and measure domain XML from a file or stdin",
+		Category: withoutLibvirt, ArgsUsage: "COMMAND [FILE|-]",
+		Description: `Works on a domain XML from a file or standard input and prints the result. It needs
+no libvirt, no root and no huge pages. Everything that it does not change stays byte
+for byte.
+
+FILES
+  FILE  a domain XML, as virsh dumpxml --inactive prints it; - or nothing is standard input
+EXIT STATUS
+  0
+  1
+  2`,
 		UsageText: "  virsh dumpxml web1 --inactive --security-info | vmhuge xml enable > web1.xml",
 		Subcommands: []*cli.Command{{
-			Name: "enable", Usage: "put a domain XML on huge pages", ArgsUsage: "[FILE|-]", Description: sizeHelp,
+			Name: "enable", Usage: "add huge pages to a domain XML", ArgsUsage: "[FILE|-]",
+			Description: `Prints the domain XML with huge pages added, as vmhuge enable writes it.
+
+` + sizeHelp + `
+
+FILES
+  FILE  a domain XML; - or nothing is standard input
+EXIT STATUS
+  0
+  1  the XML is not valid, or does not allow huge pages
+  2`,
 			UsageText: `  vmhuge xml enable web1.xml > huge.xml
   vmhuge xml enable --size 1G --dry-run web1.xml`,
 			Flags: append(rewriteFlags(), dryRun),
@@ -38,18 +59,37 @@ func (p *program) xmlCommand() *cli.Command {
 				})
 			},
 		}, {
-			Name: "disable", Usage: "take huge pages out of a domain XML again", ArgsUsage: "[FILE|-]",
+			Name: "disable", Usage: "remove huge pages from a domain XML", ArgsUsage: "[FILE|-]",
+			Description: `Prints the domain XML without huge pages. Unlike vmhuge disable it has no record of
+what enable added, so that it also removes a <hugepages> that you wrote yourself.
+
+FILES
+  FILE  a domain XML; - or nothing is standard input
+EXIT STATUS
+  0
+  1  the XML is not valid
+  2`,
 			UsageText: "  vmhuge xml disable huge.xml > web1.xml",
 			Flags:     []cli.Flag{dryRun},
 			Action:    func(c *cli.Context) error { return p.filter(c, xml.Revert) },
 		}, {
-			Name: "demand", Usage: "what a domain XML takes from the page pools", ArgsUsage: "[FILE|-]",
+			Name: "demand", Usage: "show how many huge pages a domain XML needs", ArgsUsage: "[FILE|-]",
+			Description: `Prints how many huge pages of which size the domain takes when it starts. A
+<hugepages> without a size depends on the host: --default-size says which size that
+is.
+
+FILES
+  FILE  a domain XML; - or nothing is standard input
+EXIT STATUS
+  0
+  1  the XML is not valid
+  2`,
 			UsageText: `  vmhuge xml demand web1.xml
   virsh dumpxml web1 | vmhuge xml demand --json`,
-			Flags:  []cli.Flag{&cli.StringFlag{Name: "default-size", Usage: "`SIZE` of the host's default huge page"}},
+			Flags:  []cli.Flag{&cli.StringFlag{Name: "default-size", Usage: "`SIZE` the host's default huge page size, such as 2M"}},
 			Action: p.xmlDemand,
 		}},
-		Action: func(*cli.Context) error { return usage("xml is one of enable, disable and demand") },
+		Action: func(*cli.Context) error { return usage("xml needs one of enable, disable and demand") },
 	}
 }
 
@@ -111,7 +151,7 @@ const largestDocument = 64 << 20
 // document reads the one document that a filter is given: a file, or stdin.
 func (p *program) document(c *cli.Context) ([]byte, error) {
 	if c.NArg() > 1 {
-		return nil, usage("it takes one file, and %d were given", c.NArg())
+		return nil, usage("expected one file, got %d", c.NArg())
 	}
 	return p.read(c.Args().First())
 }

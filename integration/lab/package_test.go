@@ -77,7 +77,7 @@ func TestPackage(t *testing.T) {
 		t.Errorf("upgraded, the hook's settings are %s", out)
 	}
 
-	if out := apt("remove vmhuge"); !regexp.MustCompile(`tiny +running`).MatchString(out) || !strings.Contains(out, "unless it is installed again") {
+	if out := apt("remove vmhuge"); !regexp.MustCompile(`tiny +running`).MatchString(out) || !strings.Contains(out, "unless vmhuge is installed again") {
 		t.Errorf("remove does not say whose pages will stay:\n%s", out)
 	}
 	alive("removed,")
