@@ -40,7 +40,7 @@ EXIT STATUS
   0  measured; what could not be measured is listed with the reason
   1
   2
-  4`,
+  4  too little memory for the buffers`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "size", Usage: "`SIZE` measure this huge page size only (default: all that the kernel has)"},
 			&cli.StringFlag{Name: "memory", Usage: "`SIZE` size of each buffer (default: 1G, less on hosts with little free memory)"},

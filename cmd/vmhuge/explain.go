@@ -38,7 +38,7 @@ EXIT STATUS
   0  the message is known
   1
   2
-  3  the message is not known`,
+  3  the message is unknown`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "domain", Usage: "`NAME` the domain that failed; without a text, read its log"}},
 		Action: func(c *cli.Context) error {
 			text, source, err := p.failure(c)

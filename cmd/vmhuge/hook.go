@@ -37,7 +37,7 @@ EXIT STATUS
   0
   1
   2
-  3  status: libvirt does not call the hook`,
+  3  hook status: libvirt does not call the hook`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "install",

@@ -266,7 +266,7 @@ func (p *program) restartDaemon(ctx context.Context, l *launcher.Launcher) (stri
 // mountGroupFlag may stand with or without a group.
 func mountGroupFlag() cli.Flag {
 	return &optionalFlag{
-		StringFlag: &cli.StringFlag{Name: "mount-group", Usage: "`GROUP` let this group create files on the mounts (without a value: the QEMU user's)"},
+		StringFlag: &cli.StringFlag{Name: "mount-group", Usage: "`GROUP` let this group create files on the mounts (without a value: QEMU's)"},
 		takes:      func(word string) bool { _, err := user.LookupGroup(word); return err == nil },
 	}
 }

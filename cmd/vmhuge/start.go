@@ -24,7 +24,7 @@ FILES
   /run/vmhuge/claims/
   /var/log/libvirt/qemu/
 EXIT STATUS
-  0  started and verified, or running already
+  0  started and verified, or already running
   1
   2
   3

@@ -25,7 +25,7 @@ FILES
   /etc/vmhuge/boot.json
   /run/vmhuge/claims/
 EXIT STATUS
-  0  everything was reverted, or left because somebody changed it since
+  0  everything was reverted, except what somebody has changed since
   1
   2`,
 		UsageText: `  vmhuge undo --dry-run    show those changes

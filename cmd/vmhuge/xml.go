@@ -24,7 +24,7 @@ no libvirt, no root and no huge pages. Everything that it does not change stays 
 for byte.
 
 FILES
-  FILE  a domain XML, as virsh dumpxml --inactive prints it; - or nothing is standard input
+  FILE  a domain XML, as virsh dumpxml --inactive prints it; without it, or with -, standard input
 EXIT STATUS
   0
   1
@@ -37,7 +37,7 @@ EXIT STATUS
 ` + sizeHelp + `
 
 FILES
-  FILE  a domain XML; - or nothing is standard input
+  FILE  a domain XML; without it, or with -, standard input
 EXIT STATUS
   0
   1  the XML is not valid, or does not allow huge pages
@@ -64,7 +64,7 @@ EXIT STATUS
 what enable added, so that it also removes a <hugepages> that you wrote yourself.
 
 FILES
-  FILE  a domain XML; - or nothing is standard input
+  FILE  a domain XML; without it, or with -, standard input
 EXIT STATUS
   0
   1  the XML is not valid
@@ -79,7 +79,7 @@ EXIT STATUS
 is.
 
 FILES
-  FILE  a domain XML; - or nothing is standard input
+  FILE  a domain XML; without it, or with -, standard input
 EXIT STATUS
   0
   1  the XML is not valid
