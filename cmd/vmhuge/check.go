@@ -150,7 +150,7 @@ func (p *program) showDest(r launcher.Report) {
 		}
 	}
 	for _, unseen := range r.Dest.Unseen {
-		p.say("  not to be seen from here: %s", unseen)
+		p.say("  cannot be checked from here: %s", unseen)
 	}
 }
 

@@ -186,7 +186,7 @@ func (p *program) givePagesBack(e *execution) error {
 		p.warn("%s: gave back its %s of huge pages", oneLine(e.Name), pages.FormatBytes(given))
 	}
 	if owed > 0 {
-		p.warn("%s: %s of huge pages are still in use by others; the next run of vmhuge gives them back", oneLine(e.Name), pages.FormatBytes(owed))
+		p.warn("%s: %s of huge pages are still in use by other processes; the next vmhuge command frees them", oneLine(e.Name), pages.FormatBytes(owed))
 	}
 	return nil
 }

@@ -182,11 +182,11 @@ func (p *program) explain(text, source, domain string) error {
 	seen := slices.ContainsFunc(causes, func(c cause) bool { return c.Seen })
 	switch {
 	case why != nil:
-		p.warn("what the host shows of it is not known: %s", oneLine(why.Error()))
+		p.warn("cannot tell which cause this host has: %s", oneLine(why.Error()))
 	case report.Verdict == hostprep.Running:
 		p.insist("now: %s runs", oneLine(domain))
 	case report.Name != "" && !seen:
-		p.insist("now: nothing of it is seen on the host (%s)", report.Verdict)
+		p.insist("now: none of these causes is present on this host (%s)", report.Verdict)
 	}
 	for _, f := range facts {
 		p.insist("now: %s: %s", f.Name, f.Value)
