@@ -1,13 +1,12 @@
-// Package explain is the table of what libvirt, QEMU and hooks say when a guest
-// does not come to run on its huge pages, with the cause and the cure. Text in,
-// rows out; it looks at no host.
+// Package explain is the table of what libvirt, QEMU, the kernel and hooks say when
+// a guest does not come to run on its huge pages, with the cause and the cure. Text
+// in, rows out; it looks at no host.
 package explain
 
 import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"vmhuge/internal/advice"
 )
@@ -15,13 +14,17 @@ import (
 // Row is one cause, and the words by which it is known. Several causes may have
 // the same words; then only the check on the host can tell which it is.
 type Row struct {
-	ID       string   // as in the findings of the check that sees it
-	Says     []string // … stands for anything in the same line
+	ID string // as in the findings of the check that sees it
+	// Says are the words, in English. … stands for anything in the same line, PATH
+	// for a path, and quotation marks may be missing.
+	Says     []string
+	Unless   []string // with these words in the text as well it is another row's
+	On       []Place  // where PATH, or QEMU's mem-path, must be; none: anywhere
 	Codes    []int    // libvirt's numeric codes (virterror.h) that say it by themselves
 	Versions string   // which versions say which of it, where that differs
 	Cause    string
 	Check    string // the check that gives the evidence; "": none can
-	Do       string // DOMAIN stands for the domain's name
+	Do       string // DOMAIN stands for the domain's name, PATH for the path of the text
 	Kind     advice.Kind
 }
 
@@ -37,30 +40,42 @@ func (r Row) Cure(domain string) string {
 type Match struct {
 	Row
 	Text string
+	Path string // what stands for PATH; "": nothing
+}
+
+// Cure is the row's, about the path that the text names.
+func (m Match) Cure(domain string) string {
+	words := m.Row.Cure(domain)
+	if m.Path == "" {
+		return strings.ReplaceAll(words, "PATH", "the path")
+	}
+	return strings.ReplaceAll(words, "PATH", m.Path)
 }
 
 // Explain finds what a text says, the root cause first. A text that no row knows
-// has no match: nothing is guessed.
-func Explain(text string) []Match {
+// has no match: nothing is guessed. hugetlbfs are the mount points of the host, by
+// which a path is known to be one of huge pages; those that are usual are known
+// without.
+func Explain(text string, hugetlbfs ...string) []Match {
 	code := 0
 	if said := codeIn.FindStringSubmatch(text); said != nil {
 		code, _ = strconv.Atoi(said[1]) // one that does not fit is none of libvirt's
 	}
-	return Error(code, text)
+	return Error(code, text, hugetlbfs...)
 }
 
 // Error is Explain for an error of libvirt, which has a code; 0: none.
-func Error(code int, message string) []Match {
-	patterns := compiled()
+func Error(code int, message string, hugetlbfs ...string) []Match {
+	said := newReading(message)
 	var matches []Match
-	for i, row := range Rows() {
-		if said, ok := first(patterns[i], message); ok {
-			matches = append(matches, Match{row, said})
+	for _, row := range compiled() {
+		if m, ok := row.find(said, hugetlbfs); ok {
+			matches = append(matches, m)
 			continue
 		}
 		for _, c := range row.Codes {
 			if c == code {
-				matches = append(matches, Match{row, "Code=" + strconv.Itoa(code)})
+				matches = append(matches, Match{Row: row.Row, Text: "Code=" + strconv.Itoa(code)})
 			}
 		}
 	}
@@ -71,59 +86,3 @@ func Error(code int, message string) []Match {
 //
 //	virError(Code=70, Domain=34, Message='Hook script execution failed: …')
 var codeIn = regexp.MustCompile(`\bCode=([0-9]{1,4}),`)
-
-func first(patterns []*regexp.Regexp, text string) (string, bool) {
-	for _, p := range patterns {
-		if at := p.FindStringIndex(text); at != nil {
-			return strings.Join(strings.Fields(text[at[0]:at[1]]), " "), true
-		}
-	}
-	return "", false
-}
-
-var compiled = sync.OnceValue(func() [][]*regexp.Regexp {
-	var all [][]*regexp.Regexp
-	for _, row := range Rows() {
-		var patterns []*regexp.Regexp
-		for _, says := range row.Says {
-			patterns = append(patterns, pattern(says))
-		}
-		all = append(all, patterns)
-	}
-	return all
-})
-
-// pattern makes a blank any space, for a terminal or a mail may have wrapped the
-// line there.
-func pattern(says string) *regexp.Regexp {
-	expr := regexp.QuoteMeta(says)
-	expr = strings.ReplaceAll(expr, "…", `.*?`)
-	expr = strings.ReplaceAll(expr, " ", `\s+`)
-	return regexp.MustCompile(expr)
-}
-
-// DomainIn returns the domain that a text of libvirt's names; "": none.
-//
-//	error: Failed to start domain 'web1'
-func DomainIn(text string) string {
-	if found := startOf.FindStringSubmatch(text); found != nil {
-		return found[1]
-	}
-	return ""
-}
-
-var startOf = regexp.MustCompile(`Failed to (?:start|create) domain '([^'\n]+)'`)
-
-// LastStart cuts off what came before the last start in a domain's log; any
-// other text stays whole.
-//
-//	2026-11-21 03:28:16.123+0000: starting up libvirt version: 9.0.0, package: …
-//	LC_ALL=C \
-//	/usr/bin/qemu-system-x86_64 \
-//	-name guest=web1,debug-threads=on \
-//	2026-11-21T03:28:16.456789Z qemu-system-x86_64: unable to map backing store …
-//	2026-11-21 03:28:16.789+0000: shutting down, reason=failed
-func LastStart(text string) string {
-	at := strings.LastIndex(text, ": starting up libvirt version: ")
-	return text[strings.LastIndex(text[:max(at, 0)], "\n")+1:]
-}

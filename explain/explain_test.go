@@ -26,7 +26,7 @@ func TestExplain(t *testing.T) {
 	const qemu = "internal error: process exited while connecting to monitor: 2026-11-21T03:50:15.257Z qemu-system-x86_64: "
 	const unexpected = "error: Hook script execution failed: internal error: Child process (LC_ALL=C PATH=/bin HOME=/root /etc/libvirt/hooks/qemu.d/10-a web1 prepare begin -) unexpected "
 	const noMemory = "pool-short node-short mount-full min-size cgroup-reserved"
-	const noAccess = "folder-mode folder-stale folder-of-root security-module"
+	const noAccess = "folder-mode folder-stale security-module"
 	for text, want := range map[string]string{
 		qemu + "unable to map backing store for guest RAM: Cannot allocate memory":                                                       noMemory,
 		qemu + "unable to map backing store for guest\n  RAM: Cannot allocate\tmemory":                                                   noMemory, // wrapped by a terminal
@@ -40,12 +40,12 @@ func TestExplain(t *testing.T) {
 		"internal error: qemu unexpectedly closed the monitor: qemu_madvise: Invalid argument\nmadvise doesn't support MADV_DONTDUMP, but dump_guest_core=off specified\n2026-11-21T03:50:15.379695Z qemu-system-x86_64: cannot bind memory to host NUMA nodes: Invalid argument": "unaligned bindings-contradict",
 		qemu + "failed to resize memfd to 68157440: Invalid argument":                                                     "unaligned",
 		qemu + "backend 'memory-backend-file' memory size must be multiple of 2 MiB":                                      "unaligned",
-		qemu + "backend memory size must be multiple of 0x40000000":                                                       "unaligned",
+		qemu + "backend memory size must be multiple of 0x40000000":                                                       "device-unaligned unaligned",
 		qemu + "memory size 0x4000000 must be equal to or larger than page size 0x40000000":                               "smaller-than-page",
 		qemu + "Setting CPU affinity failed: Invalid argument":                                                            "emulatorpin",
 		qemu + "The nodes select no CPUs":                                                                                 "apparmor-numa node-without-cpus",
 		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: Permission denied":             noAccess,
-		"unable to create backing store for hugepages: Permission denied":                                                 noAccess,
+		"unable to create backing store for hugepages: Permission denied":                                                 "folder-mode folder-stale folder-of-root security-module",
 		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No such file or directory":     "mount-vanished",
 		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No space left on device":       "mount-inodes",
 		"error: Unable to create /dev/hugepages/libvirt/qemu/1-web1: No space left on device":                             "mount-inodes",
@@ -63,7 +63,7 @@ func TestExplain(t *testing.T) {
 		"cannot limit locked memory of process 4242 to 9007199254740991: Operation not permitted":                         "locked-memory",
 		"internal error: cannot determine filesystem for '': No such file or directory":                                   "conf-empty-mount",
 		"not a hugetlbfs mount: '/dev/hugepages'":                                                                         "over-mounted",
-		"error: Unable to create /dev/hugepages/libvirt/qemu/1-s1: Permission denied":                                     "session-folder",
+		"error: Unable to create /dev/hugepages/libvirt/qemu/1-s1: Permission denied": "session-folder security-module",
 		unexpected + "exit status 1: vmhuge: 31 of 32 pages":                                                              "hook-refused",
 		unexpected + "exit status 126: libvirt: error : cannot execute binary /etc/libvirt/hooks/qemu: Exec format error": "hook-cannot-run hook-refused",
 		unexpected + "exit status 127: libvirt: error : cannot execute binary: No such file or directory":                 "hook-cannot-run hook-refused",
@@ -142,7 +142,7 @@ func TestRows(t *testing.T) {
 		}
 		seen[row.ID] = true
 		for _, says := range row.Says {
-			if got := Explain(strings.ReplaceAll(says, "…", "x y")); !slices.ContainsFunc(got, func(m Match) bool { return m.ID == row.ID }) {
+			if got := Explain(example(row, says)); !slices.ContainsFunc(got, func(m Match) bool { return m.ID == row.ID }) {
 				t.Errorf("%s does not know its own words: %s", row.ID, says)
 			}
 		}
@@ -162,6 +162,20 @@ func TestRows(t *testing.T) {
 			t.Error("no cause is read in " + path)
 		}
 	}
+}
+
+// example is what a program says in a row's words.
+func example(row Row, says string) string {
+	on := map[Place]string{GuestFolder: "/dev/hugepages/libvirt/qemu/1-web1", MountRoot: "/dev/hugepages", HugeFile: "/dev/hugepages/u", SharedMem: "/dev/shm/x", Looking: "/dev/kvmfr0"}
+	path := on[GuestFolder]
+	if len(row.On) > 0 {
+		path = on[row.On[0]]
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(says, "…", "x y"), "PATH", path)
+	if text == says {
+		text += " mem-path=" + path
+	}
+	return text
 }
 
 func FuzzExplain(f *testing.F) {

@@ -1,0 +1,76 @@
+package explain
+
+import (
+	"regexp"
+	"strings"
+)
+
+// DomainIn returns the domain that a text names; "": none.
+//
+//	error: Failed to start domain 'web1'
+//	internal error: QEMU unexpectedly closed the monitor (vm='web1'): …
+//	# virsh start web1
+//	can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: …
+func DomainIn(text string) string {
+	text = English(Clean(text))
+	for _, form := range domainForms {
+		for _, found := range form.FindAllStringSubmatch(text, -1) {
+			if name := strings.TrimSpace(found[1]); name != "" && !strings.ContainsAny(name, "\n'") {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// domainForms are how libvirt, virsh, virt-manager and others name a domain; the
+// surest first.
+var domainForms = compileAll(
+	// virsh; since 6.10 with quotation marks.
+	`(?i)failed to (?:start|create|restore|get|define|destroy) (?:the )?domain '([^'\n]+)'`,
+	`(?i)failed to (?:start|create|restore) (?:the )?domain:? ([^\s':,]+?)(?:error:|[\s:,]|$)`,
+	`(?i)failed to autostart VM '([^'\n]+)'`,
+	// libvirtd: since 9.4 in the error itself.
+	`\(vm='([^'\n]+)'\)`,
+	`\bfor domain '?([^\s';]+)'?; current job is`,
+	`\bDomain id=[0-9]+ name='([^'\n]+)'`,
+	`no domain with matching name '([^'\n]+)'`,
+	// QEMU's command line, in the domain's own log.
+	`-name '?(?:guest=)?([^\s,']+),debug-threads`,
+	`-name '?guest=([^\s,']+)`,
+	// The hook's command line.
+	`/etc/libvirt/hooks/[^\s)]+ (\S+) (?:prepare|start|started|stopped|release|migrate|restore|reconnect) begin\b`,
+	// Other programs, and other languages.
+	`\bVM '([^'\n]+)' failed to start`, `\bVM "([^"\n]+)" failed to start`, `\bVM (\S+) (?:failed to start|konnte)`,
+	`(?i)(?:^|[^n] |[^a-z ])(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) '([^'\n]+)'`,
+	`(?i)\b(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) "([^"\n]+)"`,
+	`(?:домен|домена|域|ドメイン|도메인) ?["']([^"'\n]+)["']`,
+	// What was typed.
+	`\bvirsh (?:-\S+ |--connect \S+ |qemu:\S+ )*(?:start|create)(?: --\S+)* ([\w.][\w.@+-]*)(?: --\S+)*[ \t]*(?:\n|$|2>|\|)`,
+	// systemd's scope of a guest, and libvirt's folders: these cut a name at 20
+	// characters, so that a longer one is not to be had from them.
+	`\bmachine-qemu-[0-9]+-([\w.@+-]{1,19})\.scope`,
+	`/libvirt/qemu/(?:channel/target/)?(?:domain-)?[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`,
+)
+
+func compileAll(forms ...string) []*regexp.Regexp {
+	var all []*regexp.Regexp
+	for _, form := range forms {
+		all = append(all, regexp.MustCompile(form))
+	}
+	return all
+}
+
+// LastStart cuts off what came before the last start in a domain's log; any
+// other text stays whole.
+//
+//	2026-11-21 03:28:16.123+0000: starting up libvirt version: 9.0.0, package: …
+//	LC_ALL=C \
+//	/usr/bin/qemu-system-x86_64 \
+//	-name guest=web1,debug-threads=on \
+//	2026-11-21T03:28:16.456789Z qemu-system-x86_64: unable to map backing store …
+//	2026-11-21 03:28:16.789+0000: shutting down, reason=failed
+func LastStart(text string) string {
+	at := strings.LastIndex(text, ": starting up libvirt version: ")
+	return text[strings.LastIndex(text[:max(at, 0)], "\n")+1:]
+}

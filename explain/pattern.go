@@ -1,0 +1,147 @@
+package explain
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// known is a row with its words as patterns.
+type known struct {
+	Row
+	says, unless []words
+}
+
+// words are a sentence of the table as a pattern of small letters.
+type words struct {
+	rare    string // the longest word: where it is missing, the pattern need not be tried
+	pattern *regexp.Regexp
+	cut     func() *regexp.Regexp // the same where a line is cut off; nil: too little is left
+}
+
+var compiled = sync.OnceValue(func() []known {
+	var all []known
+	for _, row := range Rows() {
+		all = append(all, known{row, compile(row.Says), compile(row.Unless)})
+	}
+	return all
+})
+
+func compile(says []string) []words {
+	var all []words
+	for _, s := range says {
+		tokens := tokensOf(s)
+		w := words{pattern: regexp.MustCompile(strings.Join(tokens, ""))}
+		for _, word := range strings.FieldsFunc(strings.ReplaceAll(s, "PATH", "…"), func(r rune) bool { return strings.ContainsRune(" …'", r) }) {
+			if len(word) > len(w.rare) {
+				w.rare = lower(word)
+			}
+		}
+		w.cut = sync.OnceValue(func() *regexp.Regexp { return cutExpression(tokens) })
+		all = append(all, w)
+	}
+	return all
+}
+
+// tokensOf takes a sentence apart, into expressions of a character each. A blank is
+// any space, for a terminal or a mail may have wrapped the line there.
+func tokensOf(says string) []string {
+	var tokens []string
+	for says != "" {
+		switch {
+		case strings.HasPrefix(says, "PATH"):
+			if says = says[len("PATH"):]; says == "" {
+				tokens = append(tokens, `'?(?P<path>/[^\s'",;]*)`)
+			} else {
+				tokens = append(tokens, `'?(?P<path>/[^\n]*?)'?`)
+			}
+		case strings.HasPrefix(says, "…"):
+			tokens, says = append(tokens, `[^\n]*?`), says[len("…"):]
+		case says[0] == ' ':
+			tokens, says = append(tokens, `\s+`), says[1:]
+		case says[0] == '\'':
+			tokens, says = append(tokens, `'?`), says[1:]
+		default:
+			tokens, says = append(tokens, regexp.QuoteMeta(lower(says[:1]))), says[1:]
+		}
+	}
+	return tokens
+}
+
+// cutExpression is the sentence cut off anywhere in its last third, and within the
+// words behind its last … or PATH.
+func cutExpression(tokens []string) *regexp.Regexp {
+	from := len(tokens) * 2 / 3
+	for i, token := range tokens {
+		if strings.HasSuffix(token, "*?") || strings.Contains(token, "?P<path>") {
+			from = max(from, i+4)
+		}
+	}
+	if len(tokens) < 20 || from >= len(tokens) {
+		return nil
+	}
+	var expr strings.Builder
+	expr.WriteString(strings.Join(tokens[:from], ""))
+	for _, token := range tokens[from:] {
+		expr.WriteString("(?:" + token)
+	}
+	expr.WriteString(strings.Repeat(")?", len(tokens)-from))
+	expr.WriteString(`\s*(?:>[ \t]*(?:\n|$)|\.\.\.)`)
+	return regexp.MustCompile(expr.String())
+}
+
+// find looks for the row's words in a text, where the row is about their path.
+func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
+	for _, w := range k.unless {
+		if w.in(r) {
+			return Match{}, false
+		}
+	}
+	for _, w := range k.says {
+		for _, at := range w.all(r) {
+			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:at[1]]), " ")}
+			if len(at) > 2 && at[2] >= 0 {
+				m.Path = r.text[at[2]:at[3]]
+			}
+			if len(k.On) > 0 && m.Path == "" {
+				m.Path = memPath(r.text, at[0], at[1])
+			}
+			if isOn(k.On, m.Path, hugetlbfs) {
+				return m, true
+			}
+		}
+	}
+	return Match{}, false
+}
+
+func (w words) in(r reading) bool { return len(w.all(r)) > 0 }
+
+// all returns where the words are: begin, end, and those of the path, if there is
+// one.
+func (w words) all(r reading) [][]int {
+	if strings.Contains(r.low, w.rare) {
+		if found := w.pattern.FindAllStringSubmatchIndex(r.low, -1); found != nil {
+			return found
+		}
+	}
+	if !r.cut || w.cut() == nil {
+		return nil
+	}
+	return w.cut().FindAllStringSubmatchIndex(r.low, -1)
+}
+
+// memPath finds the path of memory-backend-file in the lines that words are in.
+func memPath(text string, begin, end int) string {
+	begin = strings.LastIndex(text[:begin], "\n") + 1
+	if rest := strings.Index(text[end:], "\n"); rest >= 0 {
+		end += rest
+	} else {
+		end = len(text)
+	}
+	if found := memPathIn.FindStringSubmatch(text[begin:end]); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+var memPathIn = regexp.MustCompile(`\bmem-path"?[=:]"?(/[^,\s"]+)`)

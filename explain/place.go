@@ -1,0 +1,95 @@
+package explain
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Place is what a path is on: the same words mean something else of huge pages than
+// of another file.
+type Place int
+
+// The places. A path that no text names is taken for one on huge pages.
+const (
+	GuestFolder Place = iota // libvirt's folder of a guest on a hugetlbfs, or those above it
+	MountRoot                // a hugetlbfs itself
+	HugeFile                 // anything else on a hugetlbfs
+	SharedMem                // /dev/shm
+	Looking                  // /dev/kvmfr: Looking Glass
+	MemoryDir                // libvirt's file-backed memory, memory_backing_dir of qemu.conf
+	MemoryFile               // another file, such as an NVDIMM's
+)
+
+// huge are the places of huge pages.
+var huge = []Place{GuestFolder, MountRoot, HugeFile}
+
+// plain are the places of files that guests have for memory, none of huge pages.
+var plain = []Place{SharedMem, MemoryDir, MemoryFile}
+
+func isOn(places []Place, path string, hugetlbfs []string) bool {
+	if len(places) == 0 {
+		return true
+	}
+	if path == "" {
+		return slices.ContainsFunc(places, func(p Place) bool { return slices.Contains(huge, p) })
+	}
+	return slices.Contains(places, PlaceOf(path, hugetlbfs...))
+}
+
+// PlaceOf tells what a path is on, by the host's hugetlbfs and by the usual names:
+// the text may be of another host, or the mount is what is missing.
+func PlaceOf(path string, hugetlbfs ...string) Place {
+	trimmed := strings.TrimRight(path, "/")
+	for _, mount := range hugetlbfs {
+		if mount = strings.TrimRight(mount, "/"); mount == "" {
+			continue
+		}
+		if trimmed == mount {
+			return MountRoot
+		}
+		if strings.HasPrefix(trimmed, mount+"/") {
+			return below(trimmed)
+		}
+	}
+	switch {
+	case within(trimmed, "/dev/shm"), within(trimmed, "/run/shm"):
+		return SharedMem
+	case strings.HasPrefix(trimmed, "/dev/kvmfr"):
+		return Looking
+	case strings.HasPrefix(trimmed, "/var/lib/libvirt/qemu/ram"):
+		return MemoryDir
+	case usualMount.MatchString(trimmed):
+		if usualMount.FindString(trimmed) == trimmed {
+			return MountRoot
+		}
+		return below(trimmed)
+	}
+	for _, no := range []string{"/var", "/home", "/root", "/run", "/tmp", "/etc", "/usr", "/opt", "/srv", "/sys", "/proc", "/boot"} {
+		if within(trimmed, no) {
+			return MemoryFile
+		}
+	}
+	if guestFolder.MatchString(trimmed) {
+		return GuestFolder
+	}
+	return MemoryFile
+}
+
+// usualMount are the places where hugetlbfs are mounted by systemd, distributions,
+// and handbooks: /dev/hugepages1G, /mnt/huge, /hugetlbfs, /run/hugepages/kvm,
+// /var/lib/hugetlbfs/global/pagesize-2MB.
+var usualMount = regexp.MustCompile(`^(?:/dev|/mnt|/run|/var/lib|/libhugetlbfs|)/huge(?:page|tlb)?s?(?:fs)?(?:[-_.]?[0-9]+[kmgKMG]?[iI]?[bB]?)?(?:/kvm|/global/pagesize-[0-9]+[KMG]B)?(?:$|/)`)
+
+var guestFolder = regexp.MustCompile(`/libvirt/qemu(?:-[^/]*)?(?:/[0-9]+-[^/]+)?(?:/|$)`)
+
+func below(path string) Place {
+	if guestFolder.MatchString(path) || strings.HasSuffix(path, "/libvirt") {
+		return GuestFolder
+	}
+	return HugeFile
+}
+
+func within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}

@@ -1,0 +1,166 @@
+package explain
+
+// definition is what is wrong with the domain's XML, for this host.
+func definition() []Row {
+	return []Row{{
+		ID:    "hugepages-node",
+		Says:  []string{"hugepages: node … not found"},
+		Cause: "<page nodeset> names a guest NUMA node that the guest does not have",
+		Check: "domain", Do: "virsh edit DOMAIN: name the guest's own nodes, or leave nodeset out",
+	}, {
+		ID: "hugepages-ambiguous",
+		Says: []string{
+			"two master hugepages detected", "nodeset attribute of hugepages of sizes … intersect", "hugepage size can't be zero",
+		},
+		Cause: "the <page> elements contradict each other",
+		Check: "domain", Do: "virsh edit DOMAIN: one <page> without nodeset, and the others for different nodes",
+	}, {
+		ID:    "hugepages-source",
+		Says:  []string{"hugepages are not allowed with anonymous memory source", "hugepages are not allowed with memory allocation ondemand"},
+		Cause: "<source type='anonymous'/> and <allocation mode='ondemand'/> do not go with huge pages",
+		Check: "domain", Do: "vmhuge enable DOMAIN",
+	}, {
+		ID:    "cell-ids",
+		Says:  []string{"Exactly one 'cell' element per guest NUMA cell allowed"},
+		Cause: "the ids of the guest's <cell> elements do not count from 0",
+		Check: "domain", Do: "virsh edit DOMAIN: number the cells 0, 1, 2 …",
+	}, {
+		ID:    "cell-missing",
+		Says:  []string{"can't add memory backend for guest node …", "can't add memory backend as guest has no NUMA nodes configured"},
+		Cause: "a memory device names a guest NUMA node that the guest does not have",
+		Check: "domain", Do: "virsh edit DOMAIN: correct <node> in the device's <target>",
+	}, {
+		ID:    "memory-missing",
+		Says:  []string{"Memory size must be specified via <memory> or in the <numa> configuration", "Total size of memory devices exceeds the total memory size"},
+		Cause: "the guest has no memory, or less than its memory devices",
+		Check: "domain", Do: "virsh edit DOMAIN: raise <memory>, or that of its cells",
+	}, {
+		ID: "numad-missing", Says: []string{"Failed to query numad for the advisory nodeset", "numad is not available on this host", "Advice from numad is needed in case of automatic numa placement"},
+		Cause: "placement='auto' asks numad for nodes, and there is no numad",
+		Check: "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",
+	}, {
+		ID: "node-missing", Says: []string{"NUMA node … is unavailable", "NUMA node … is not available", "NUMA node … is out of range"},
+		Cause: "<numatune> names a node that the host does not have",
+		Check: "pool", Do: "virsh edit DOMAIN: correct the nodeset in <numatune>",
+	}, {
+		ID: "emulatorpin", Says: []string{"Setting CPU affinity failed: Invalid argument"},
+		Versions: "QEMU since 7.2, with libvirt 9.0 and 9.1",
+		Cause:    "<emulatorpin> keeps QEMU off the processors of a node that the guest's memory is bound to, where it preallocates",
+		Check:    "emulatorpin", Do: "virsh edit DOMAIN: let <emulatorpin> have a processor of each such node",
+	}, {
+		ID: "apparmor-numa", Says: []string{"The nodes select no CPUs"},
+		Versions: "QEMU since 7.2 under the AppArmor rules of Debian 12; Debian 13 has the rule",
+		Cause:    "AppArmor keeps QEMU from reading which processors a node has",
+		Check:    "apparmor", Do: "vmhuge start DOMAIN adds the rule @{sys}/devices/system/node/*/cpumap r, to /etc/apparmor.d/local/abstractions/libvirt-qemu",
+	}, {
+		ID: "node-without-cpus", Says: []string{"The nodes select no CPUs"},
+		Versions: "QEMU since 7.2, with libvirt since 9.0",
+		Cause:    "the guest's memory is bound to a node that has memory, but no processors to preallocate it",
+		Check:    "emulatorpin", Do: "virsh edit DOMAIN: add a node with processors to the nodeset in <numatune>",
+	}, {
+		ID: "smaller-than-page", Says: []string{"memory size … must be equal to or larger than page size"},
+		Cause: "the guest, or one of its nodes, is smaller than one page; a <hugepages/> that names no size may mean 1 GiB",
+		Check: "domain", Do: "vmhuge enable --size 2M DOMAIN",
+	}, {
+		ID: "virtio-mem-block", Says: []string{"'block-size' property has to be at least the page size", "'block-size' property has to be at least 0x"},
+		Cause: "the <block> of a virtio-mem device is smaller than a page",
+		Check: "domain", Do: "virsh edit DOMAIN: raise <block> to the page size",
+	}, {
+		ID: "device-unaligned",
+		Says: []string{
+			"backend memory size must be multiple of", "'memdev' property memdev size has to be multiples of",
+			"'requested-size' property has to be multiples of", "'requested-size' has to be multiples of",
+			"'block-size' property has to be a power of two", "memory device address must be aligned to blocksize",
+			"block size must be a power of two", "requested size must be an integer multiple of block size",
+		},
+		Cause: "the size of a memory device (DIMM or virtio-mem) is not a multiple of the page, or of its <block>",
+		Do:    "virsh edit DOMAIN: make the device's <size>, <requested> and <block> multiples of the page; or attach it with such a size",
+	}, {
+		ID: "unaligned",
+		Says: []string{
+			"failed to resize memfd to …: Invalid argument",
+			"backend '…' memory size must be multiple of", "backend memory size must be multiple of",
+			"qemu_madvise: Invalid argument", "madvise doesn't support MADV_DONTDUMP",
+			"unable to map backing store for guest RAM: Invalid argument", "unable to map backing store for hugepages: Invalid argument",
+			"Guest memory size is not a 2MB multiple",
+		},
+		Unless:   []string{"virtio-mem-pci", "virtio-mem-ccw"},
+		On:       huge,
+		Versions: "every QEMU for memfd, memory devices and memory bound to nodes; since 9.1 for any memory; SPDK: Guest memory size",
+		Cause:    "the memory is not a multiple of the page",
+		Check:    "domain", Do: "vmhuge enable --round DOMAIN",
+	}, {
+		ID: "bindings-contradict", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"},
+		Cause: "<memnode> binds to a node that <numatune><memory> does not allow",
+		Check: "pool", Do: "virsh edit DOMAIN: let <memory> and <memnode> agree",
+	}, {
+		ID: "page-size-missing", Says: []string{
+			"Unable to find any usable hugetlbfs mount for … KiB", "failed to create memfd with flags …: No such device",
+			"Hugepage size must be a power of 2", "failed to create memfd: No such device",
+			"page size … is not available", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
+			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
+		},
+		Cause: "the kernel has no pages of that size",
+		Check: "page-size", Do: "vmhuge enable --size 2M DOMAIN; 1 GiB needs a processor with pdpe1gb",
+	}, {
+		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi device or acpi disabled"},
+		Cause: "memory devices need ACPI",
+		Check: "domain", Do: "virsh edit DOMAIN: add <acpi/> to <features>",
+	}, {
+		ID: "preferred-nodes", Says: []string{"NUMA memory tuning in 'preferred' mode only supports single node"},
+		Cause: "<numatune> prefers several nodes, and mode='preferred' takes one",
+		Do:    "virsh edit DOMAIN: name one node, or mode='interleave' or 'strict' for several",
+	}, {
+		ID: "numa-machine", Says: []string{"NUMA is not supported by this machine-type", "machine doesn't support NUMA"},
+		Cause: "the guest's machine type knows no NUMA nodes, and its XML has <numa>, or a memory device, which needs a node",
+		Do:    "virsh edit DOMAIN: take <numa> out of <cpu>, or choose another machine (q35, virt, pseries)",
+	}, {
+		ID: "max-memory", Says: []string{
+			"cannot use/hotplug a memory device when domain 'maxMemory' is not defined",
+			"the configuration is not prepared for memory devices", "memory hotplug is not enabled for this domain",
+			"would exceed domain's maxMemory config size", "memory device total size exceeds hotplug space",
+			"not enough space, currently 0x… in use of total space for memory devices",
+			"exceeds slots count", "no free memory device slot available", "no free slots available", "no slots where allocated, please specify",
+		},
+		Cause: "memory devices need room: <maxMemory slots='…'> that is larger than <memory>, with a free slot",
+		Do:    "virsh edit DOMAIN: add or raise <maxMemory slots='16' unit='GiB'>…</maxMemory>; it takes effect at the next cold start",
+	}, {
+		ID: "hotplug-needs-cell", Says: []string{
+			"At least one numa node has to be configured when enabling memory hotplug", "target NUMA node needs to be specified for memory device",
+		},
+		Cause: "memory devices belong to a guest NUMA node, and the guest has none, or the device names none",
+		Do:    "virsh edit DOMAIN: <numa><cell id='0' cpus='0-N' memory='…'/></numa> in <cpu>, and <node>0</node> in the device's <target>",
+	}, {
+		ID: "qemu-too-old", Says: []string{
+			"hugepages are not supported by QEMU binary", "huge pages per NUMA node are not supported with this QEMU",
+			"per-node memory binding is not supported with this QEMU", "this qemu doesn't support the memory-backend-",
+			"memory hotplug isn't supported by this QEMU binary", "virtio-mem isn't supported by this QEMU binary",
+		},
+		Cause: "this QEMU, or what libvirt has noted of it, is too old for what the XML asks",
+		Do:    "qemu-system-x86_64 --version; after an upgrade of QEMU: systemctl restart libvirtd, which looks at it anew",
+	}, {
+		ID: "memfd-without-hugetlb", Says: []string{"hugepages is not supported with memfd memory source"},
+		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or QEMU was looked at where memfd_create is forbidden",
+		Do:    "vmhuge enable --source file DOMAIN",
+	}, {
+		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
+		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",
+		Do:    "virsh domxml-to-native qemu-argv --domain DOMAIN shows the line; take -machine, -m, -numa and -object out of <qemu:commandline>",
+	}, {
+		ID: "hpt-pages", Says: []string{
+			"kiB guest pages with … kiB host pages with this KVM implementation", "Hypervisor can't map guest RAM: Memory backend has bad page size",
+			"This CPU requires a smaller page size than the system is using", "can't map guest RAM",
+		},
+		Versions: "ppc64 (pseries)",
+		Cause:    "the guest's hash page table wants larger pages than the host's memory has, or than part of it",
+		Do:       "virsh edit DOMAIN: <features><hpt><maxpagesize unit='KiB'>64</maxpagesize></hpt></features>, or back all of the guest's memory with pages of 16 MiB (POWER8)",
+	}, {
+		ID: "kvm-hpage", Says: []string{
+			"Memory backing with … pages was specified, but KVM does not support this memory backing", "Huge page backing is not supported",
+			"This QEMU machine does not support huge page mappings", "compatible with huge memory backings",
+		},
+		Versions: "s390x",
+		Cause:    "KVM on s390x backs guests with huge pages of 1 MiB only if its module is loaded with hpage=1, which excludes nested=1; with other sizes never",
+		Do:       "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and load kvm anew; and vmhuge enable --size 1M DOMAIN",
+	}}
+}

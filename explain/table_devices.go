@@ -1,0 +1,77 @@
+package explain
+
+// devices is what passed-through, vhost-user and other devices want of the guest's
+// memory.
+func devices() []Row {
+	return []Row{{
+		ID: "vfio-locked", Says: []string{
+			"VFIO_MAP_DMA failed: Cannot allocate memory", "= -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
+			"VFIO_MAP_DMA: -12", "vfio_dma_map failed, insufficient locked memory",
+		},
+		Cause: "VFIO pins all memory of the guest, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller: libvirt raises it for <hostdev>, but not for vDPA, devices in <qemu:commandline>, an ordinary user or a container. Huge pages count too",
+		Do:    "virsh edit DOMAIN: <memtune><hard_limit> of the guest's memory and 1 GiB more, from which libvirt makes the limit; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
+	}, {
+		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", "= -14 (Bad address)"},
+		Cause: "VFIO could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
+		Check: "pool", Do: "vmhuge check DOMAIN says what is short; vmhuge start DOMAIN gets it",
+	}, {
+		ID: "vfio-entries", Says: []string{"= -28 (No space left on device)", "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"},
+		Cause: "VFIO has no entries left for mappings (65535 of a container): virtio-mem and balloons make many small ones",
+		Do:    "modprobe vfio_iommu_type1 dma_entry_limit=…, or a larger <block> for virtio-mem",
+	}, {
+		ID: "vfio-guest-address", Says: []string{"VFIO_MAP_DMA failed: Invalid argument", "= -22 (Invalid argument)"},
+		Cause: "the IOMMU can't map a range of the guest's memory: its address is beyond the IOMMU's width, or taken (MSI, reserved regions); huge pages are not involved",
+		Do:    "dmesg | grep -i -e iommu -e dmar; virsh edit DOMAIN: <maxphysaddr mode='emulate' bits='39'/> in <cpu>, or less memory",
+	}, {
+		ID: "shared-memory", Says: []string{
+			"'…' requires shared memory", "virtiofs requires shared memory", "vhost-user requires shared memory", "vhost-user … requires shared memory",
+			"Failed initializing vhost-user memory map", "support for virtio-gpu devices requires a memfd memory backend", "requires shared memory",
+		},
+		Cause: "virtiofs and vhost-user devices read the guest's memory from another process, so that it must be shared",
+		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages",
+	}, {
+		ID: "memory-slots", Says: []string{
+			"a used vhost backend has no free memory slots left", "hypervisor has no free memory slots left", "has not enough free memory slots left",
+			"vhost backend memory slots limit is less", "VHOST_SET_MEM_TABLE failed", "vhost_set_mem_table failed", "vhost-user backend supports … memory slots",
+			"Failed preparing vhost-user memory table msg",
+		},
+		Cause: "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",
+		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
+	}, {
+		ID: "mlock-limit", Says: []string{"mlock: Cannot allocate memory", "mlockall: Cannot allocate memory", "locking memory failed", "mlockall: Operation not permitted"},
+		Cause: "QEMU may not lock as much memory as <locked/> (or -overcommit mem-lock=on) asks; huge pages are never swapped out, with or without it",
+		Check: "locked", Do: "virsh edit DOMAIN: take <locked/> out of <memoryBacking>; where it must stay, raise <memtune><hard_limit>",
+	}, {
+		ID: "mlock-virtio-mem", Says: []string{"Incompatible with mlock"},
+		Cause: "virtio-mem gives memory back to the host, and <locked/> forbids that",
+		Do:    "virsh edit DOMAIN: take <locked/> out of <memoryBacking>",
+	}, {
+		ID: "discard-disabled", Says: []string{"Discarding RAM is disabled", "cannot set up private guest memory: discard currently blocked", "Cannot set discarding of RAM broken"},
+		Cause: "a passed-through device pins the guest's memory, and virtio-mem or confidential memory wants to give it back",
+		Do:    "virsh edit DOMAIN: DIMMs in place of virtio-mem, or no <hostdev> of this kind",
+	}, {
+		ID: "bind-denied", Says: []string{"cannot bind memory to host NUMA nodes: Operation not permitted"},
+		Cause: "the kernel refuses mbind: QEMU runs in a container whose seccomp filter forbids it without CAP_SYS_NICE",
+		Do:    "run the container with CAP_SYS_NICE (docker run --cap-add SYS_NICE), or take <numatune> and host-nodes away",
+	}, {
+		ID: "bind-missing", Says: []string{"cannot bind memory to host NUMA nodes: Function not implemented", "NUMA node binding are not supported by this QEMU", "NUMA policies are not supported by this QEMU"},
+		Cause: "the kernel, or a sandbox around QEMU, knows no NUMA policy",
+		Do:    "virsh edit DOMAIN: take <numatune> out; a kernel with CONFIG_NUMA has it",
+	}, {
+		ID: "cpuset-busy", Says: []string{"Unable to write to 'PATH/cpuset.mems': Device or resource busy", "Unable to write to 'PATH/cpuset.mems': Permission denied", "Unable to write to 'PATH/cpuset.mems': Invalid argument"},
+		Cause: "the kernel refuses the nodes for the guest's cgroup: a cgroup below or above it has others (cgroup v1), or they have no memory",
+		Do:    "virsh numatune DOMAIN --nodeset … --config, which holds from the next start; huge pages that are in use do not move anyway",
+	}, {
+		ID: "memfd-denied", Says: []string{"failed to create memfd…: Operation not permitted", "failed to create memfd…: Permission denied"},
+		Cause: "memfd_create is refused: by a seccomp filter around QEMU, as in a container, or by vm.memfd_noexec=2",
+		Do:    "sysctl vm.memfd_noexec must be 0 or 1; or vmhuge enable --source file DOMAIN",
+	}, {
+		ID: "memfd-kernel", Says: []string{"failed to create memfd: Invalid argument", "failed to create memfd…: Function not implemented", "failed to create memfd with flags …: Invalid argument"},
+		Cause: "this kernel has no memfd on huge pages (before 4.14), or none that can be sealed (before 4.16)",
+		Do:    "vmhuge enable --source file DOMAIN",
+	}, {
+		ID: "balloon-large-pages", Says: []string{"Balloon used with backing page size > 4kiB, this may not be reliable"},
+		Cause: "a warning: the balloon gives back 4 KiB at a time, which frees no huge page before all of it is given back; the guest runs",
+		Do:    "nothing; or virsh edit DOMAIN: <memballoon model='none'/>, and virtio-mem to change its memory",
+	}}
+}

@@ -1,0 +1,49 @@
+package explain
+
+import "vmhuge/internal/advice"
+
+// kernel is what the kernel and the tools for its settings say.
+func kernel() []Row {
+	return []Row{{
+		ID: "mount-option", Says: []string{
+			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option",
+			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig system call failed: hugetlbfs",
+			"mount: PATH: mount system call failed: Invalid argument",
+		},
+		On:    huge,
+		Cause: "an option of a hugetlbfs is not one of the kernel's (pagesize=, size=, min_size=, nr_inodes=, mode=, uid=, gid=, in small letters, sizes as 2M or 1G), or it has no pages of that size",
+		Check: "page-size", Do: "correct the options in /etc/fstab or the .mount unit, systemctl daemon-reload, and mount it again; vmhuge prepare writes them right",
+	}, {
+		ID: "boot-short", Says: []string{
+			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocation … of page size … failed", "hugetlb_cma: reservation failed",
+			"hugetlb: allocating … failed. Only allocated", "HugeTLB: hugepages=…: failed",
+		},
+		Cause: "the kernel had fewer pages in one piece at boot than its command line or sysctl asked for",
+		Do:    "ask for less, or leave the rest to vmhuge start, which compacts memory: vmhuge prepare --persist --pages N --size SIZE",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "kernel-line", Says: []string{
+			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
+			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages= specified twice", "hugepages=… before hugepagesz",
+		},
+		Cause: "the kernel's command line asks for huge pages in words or an order that the kernel does not take",
+		Do:    "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
+	}, {
+		ID: "sysctl-key", Says: []string{"cannot stat /proc/sys/vm/…huge…: No such file or directory", "sysctl: unknown oid 'vm.…huge", "Couldn't write '…' to 'vm/…huge", "permission denied on key 'vm.nr_huge"},
+		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",
+		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a right one",
+	}, {
+		ID: "oom-killed", Says: []string{
+			"Out of memory: Killed process … (qemu", "Out of memory: Kill process … (qemu", "oom-kill:…task=qemu", "Memory cgroup out of memory: Killed process … (qemu", "Memory cgroup out of memory: Kill process … (qemu",
+			"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
+			"CPU 0/KVM invoked oom-killer", "qemu-system-… invoked oom-killer", "qemu-kvm invoked oom-killer",
+		},
+		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large makes the rest short",
+		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or raise <memtune><hard_limit>",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "page-poisoned", Says: []string{"Memory failure: …: recovery action for huge page", "HugeTLB: …hwpoison", "huge page …hardware memory error", "Guest MCE Memory Error"},
+		Cause: "a DIMM of the host has failed in a page of a guest, and the kernel takes the whole huge page out of use",
+		Do:    "ras-mc-ctl --errors names the DIMM; HugePages_Total stays smaller until a reboot",
+	}}
+}

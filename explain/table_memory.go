@@ -1,0 +1,77 @@
+package explain
+
+import (
+	"slices"
+
+	"vmhuge/internal/advice"
+)
+
+// memory is what there are too few of: pages.
+func memory() []Row {
+	noMemory := []string{
+		"unable to map backing store for guest RAM: Cannot allocate memory", "unable to map backing store for hugepages: Cannot allocate memory",
+		"file_ram_alloc: can't mmap RAM pages: Cannot allocate memory", "alloc_mem_area: can't mmap hugetlbfs pages: Cannot allocate memory",
+	}
+	const noMemoryOld = "Insufficient free host memory pages available to allocate guest RAM"
+	const badAddress = "preallocating memory failed: Bad address"
+	const noMemoryVersions = "very old QEMU: for hugepages, can't mmap; 2.x to 6.x also: Insufficient free host memory pages"
+	const badAddressVersions = "QEMU 6.2 to 7.1: os_mem_prealloc; since 7.2: qemu_prealloc_mem"
+	return []Row{{
+		ID: "hotplug-short", Says: []string{"unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory"}, On: huge,
+		Cause: "too few free huge pages for the memory device that was attached; the guest runs on without it",
+		Check: "pool", Do: "vmhuge status shows how many pages there are; vmhuge prepare --pages N, with as many more as the device has, and attach it again",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "pool-short", Says: slices.Concat(noMemory, []string{noMemoryOld}), On: huge, Versions: noMemoryVersions,
+		Cause: "too few free huge pages; of those that are free, some may be reserved",
+		Check: "pool", Do: "vmhuge start DOMAIN gets them; vmhuge check DOMAIN says how many it lacks",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "node-short", Says: slices.Concat(noMemory, []string{noMemoryOld, badAddress}), On: huge, Versions: noMemoryVersions + "; " + badAddressVersions,
+		Cause: "too few free huge pages on a node that the guest is bound to, whatever others have",
+		Check: "pool", Do: "vmhuge start DOMAIN gets them there; vmhuge check DOMAIN names the node",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "mount-full", Says: noMemory, On: huge,
+		Cause: "the hugetlbfs is mounted with size=, and full",
+		Check: "mount", Do: "umount /dev/hugepages && mount -t hugetlbfs hugetlbfs /dev/hugepages, without size= (vmhuge check names the mount)",
+	}, {
+		ID: "min-size", Says: noMemory, On: huge,
+		Cause: "another hugetlbfs is mounted with min_size=, which reserves free pages for its own files",
+		Check: "pool", Do: "umount the mount that findmnt -t hugetlbfs shows with min_size=, or vmhuge start DOMAIN gets more",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "cgroup-reserved", Says: noMemory, On: huge,
+		Cause: "a cgroup above the guest limits the huge pages that may be reserved (hugetlb.SIZE.rsvd.max)",
+		Check: "cgroup", Do: "echo max > the hugetlb.2MB.rsvd.max that vmhuge check DOMAIN names",
+	}, {
+		ID: "cgroup-used", Says: []string{badAddress}, On: huge, Versions: badAddressVersions,
+		Cause: "a cgroup above the guest limits the huge pages that may be in use (hugetlb.SIZE.max)",
+		Check: "cgroup", Do: "echo max > the hugetlb.2MB.max that vmhuge check DOMAIN names",
+	}, {
+		ID: "allocpages-short", Says: []string{"Unable to allocate … pages. Allocated only"},
+		Cause: "the kernel found no more free memory in one piece, and virsh allocpages keeps what it got",
+		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps where that is not enough",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "allocpages-size", Says: []string{"system pages pool can't be modified"},
+		Cause: "virsh allocpages was asked for pages of the ordinary size, of which there is no pool",
+		Do:    "vmhuge prepare --pages N --size 2M",
+	}, {
+		ID: "ram-short", Says: []string{
+			"cannot set up guest memory '…': Cannot allocate memory", "cannot set up guest memory '…': Resource temporarily unavailable",
+		},
+		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits, or a pool of huge pages holds the rest",
+		Do:    "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory"},
+		Cause: "the kernel has too little memory of its own for KVM's tables: huge pages are not short, but their pool may hold what is missing",
+		Do:    "free -m, and vmhuge status for what the pools hold; leave the host more (vmhuge start --host-reserve SIZE)",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "migration-page-size", Says: []string{"Mismatched RAM page size", "Post-copy: Host page size mismatch", "Postcopy needs matching RAM page sizes", "Postcopy needs matching target page sizes", "Userfault on this host does not support huge pages"},
+		Cause: "postcopy migration needs pages of the same size on both hosts, and a kernel whose userfaultfd knows huge pages",
+		Do:    "virsh migrate without --postcopy, or with --xml for pages that the other host has",
+	}}
+}

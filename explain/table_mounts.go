@@ -1,0 +1,138 @@
+package explain
+
+import "slices"
+
+// mounts is what is wrong with a hugetlbfs, or with the folders on it.
+func mounts() []Row {
+	const notMounted = "hugetlbfs filesystem is not mounted or disabled by administrator config"
+	const sizeNotMounted = "Unable to find any usable hugetlbfs mount for … KiB"
+	folder := []string{
+		"can't open backing store PATH for guest RAM: Permission denied", "can't create backing store PATH for guest RAM: Permission denied",
+		"unable to create backing store for path PATH: Permission denied", "unable to create backing store for hugepages: Permission denied",
+	}
+	const older = "QEMU before 2.5: can't create, unable to create backing store"
+	return []Row{{
+		ID: "conf-empty-mount", Says: []string{"cannot determine filesystem for ''"},
+		Versions: "libvirt 9.0",
+		Cause:    `hugetlbfs_mount = "" in qemu.conf, though it is documented, keeps the QEMU driver from starting`,
+		Check:    "mount", Do: "write hugetlbfs_mount = [] in /etc/libvirt/qemu.conf && systemctl restart libvirtd",
+	}, {
+		ID: "over-mounted", Says: []string{"not a hugetlbfs mount: PATH"},
+		Cause: "something else is mounted over a hugetlbfs, and the QEMU driver does not start",
+		Check: "mount", Do: "umount what findmnt shows above it && systemctl restart libvirtd",
+	}, {
+		ID: "mount-late", Says: []string{notMounted, sizeNotMounted},
+		Cause: "the hugetlbfs was mounted after libvirtd started, which reads the mounts only once",
+		Check: "mount", Do: "systemctl restart libvirtd, or vmhuge enable --source memfd DOMAIN, which needs no mount",
+	}, {
+		ID: "mount-missing", Says: []string{notMounted, sizeNotMounted},
+		Cause: "no hugetlbfs with pages of this size is mounted, or qemu.conf leaves it out",
+		Check: "mount", Do: "vmhuge start DOMAIN mounts it; or vmhuge enable --source memfd DOMAIN, which needs no mount",
+	}, {
+		ID: "session-mount", Says: []string{notMounted},
+		Cause: "qemu:///session looks for no mounts: it knows those of the user's qemu.conf alone",
+		Check: "mount", Do: "vmhuge -c qemu:///session enable --source memfd DOMAIN",
+	}, {
+		ID: "session-folder", Says: []string{"Unable to create PATH: Permission denied", "unable to create hugepage path PATH: Permission denied"}, On: huge,
+		Cause: "the user may not make folders there: a guest of qemu:///system has made libvirt's first",
+		Check: "mount", Do: "vmhuge -c qemu:///session enable --source memfd DOMAIN",
+	}, {
+		ID: "mount-read-only", Says: []string{
+			"unable to create hugepage path PATH: Read-only file system", "Unable to create PATH: Read-only file system",
+			"can't open backing store PATH for guest RAM: Read-only file system",
+		}, On: huge,
+		Cause: "a hugetlbfs is mounted read-only; libvirt makes a folder for each guest on every one that it knows",
+		Check: "mount", Do: "findmnt -T PATH shows the mount; mount -o remount,rw that (vmhuge check names it)",
+	}, {
+		ID: "mount-inodes", Says: []string{
+			"can't open backing store PATH for guest RAM: No space left on device", "unable to create hugepage path PATH: No space left on device",
+			"Unable to create PATH: No space left on device",
+		}, On: huge,
+		Cause: "the hugetlbfs is mounted with nr_inodes=, and all are in use",
+		Check: "mount", Do: "umount /dev/hugepages && mount -t hugetlbfs hugetlbfs /dev/hugepages, without nr_inodes= (vmhuge check names the mount)",
+	}, {
+		ID: "mount-vanished", Says: []string{
+			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create hugepage path PATH: No such file or directory",
+			"Unable to create PATH: No such file or directory", "unable to create backing store for path PATH: No such file or directory",
+		}, On: huge,
+		Cause: "the hugetlbfs that libvirt knows is not mounted any more, or something is mounted over it",
+		Check: "mount", Do: "vmhuge start DOMAIN mounts it again",
+	}, {
+		ID: "folder-mode", Says: folder, On: []Place{GuestFolder}, Versions: older,
+		Cause: "a folder between the mount and the guest's own can't be searched by QEMU's user: made under umask 077, by an older libvirt, or by chmod",
+		Check: "path", Do: "vmhuge start DOMAIN mends it; or namei -l PATH shows which folder it is, and that one needs chmod 0755",
+	}, {
+		ID: "folder-stale", Says: folder, On: []Place{GuestFolder}, Versions: older,
+		Cause: "a folder of an earlier start, which a crash left behind, has another owner, and libvirt takes it as it is",
+		Check: "path", Do: "vmhuge start DOMAIN removes it; or rmdir PATH",
+	}, {
+		ID: "folder-of-root", Says: folder, On: []Place{MountRoot, HugeFile}, Versions: older,
+		Cause: "QEMU was started by a user, without libvirt, and the mount is root's to write",
+		Do:    "vmhuge exec -- qemu-system-x86_64 …, which needs no mount; or vmhuge prepare --user NAME, which makes a folder for that user",
+	}, {
+		ID: "security-module",
+		Says: slices.Concat(folder, []string{
+			"unable to create hugepage path PATH: Permission denied", "Unable to create PATH: Permission denied",
+			"Unable to set huge path in security driver",
+			`apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`, `apparmor="DENIED" … profile="libvirt-…" name="/" pid=`,
+			`avc: denied {…dev="hugetlbfs"…scontext=…:svirt_`, `avc: denied {…dev="hugetlbfs"…scontext=…:virtqemud_t:`,
+			`avc: denied {…dev="hugetlbfs"…scontext=…:virtd_t:`, `avc: denied {…scontext=…:svirt_…tcontext=…:hugetlbfs_t:`,
+		}),
+		On: huge, Versions: older,
+		Cause: "AppArmor or SELinux denies it",
+		Do:    "vmhuge explain, as root, shows what was denied, and the cure for it; or give the guest the other source: vmhuge enable --source memfd DOMAIN (or file)",
+	}, {
+		ID: "chown-refused", Says: []string{"unable to set user and group to '…' on 'PATH': Operation not permitted"},
+		On:    huge,
+		Cause: "libvirt's daemon may not give the guest's folder to QEMU's user: it runs without CAP_CHOWN, as in a container or as an ordinary user",
+		Do:    "give the daemon CAP_CHOWN, or let QEMU run as the daemon's own user (user, group and dynamic_ownership in qemu.conf); or vmhuge enable --source memfd DOMAIN",
+	}, {
+		ID: "path-not-hugetlbfs", Says: []string{"path not on HugeTLBFS: PATH"},
+		Versions: "QEMU before 2.5, as a warning",
+		Cause:    "no hugetlbfs is mounted where QEMU was told to have its memory: the guest runs on ordinary pages",
+		Check:    "mount", Do: "vmhuge start DOMAIN mounts it",
+	}, {
+		ID: "path-is-folder", Says: []string{"can't open backing store PATH for guest RAM: Is a directory"},
+		Cause: "QEMU is to open a folder as if it were a file: with readonly=on, mem-path must be a file",
+		Do:    "name a file below it as mem-path, or take readonly=on away; plain QEMU: vmhuge exec -- qemu-system-x86_64 …, which needs no path",
+	}}
+}
+
+// files is what is wrong with memory that is a file, but none of huge pages.
+func files() []Row {
+	const opening = "can't open backing store PATH for guest RAM: "
+	return []Row{{
+		ID: "kvmfr", Says: []string{
+			opening + "Permission denied", opening + "Operation not permitted", opening + "No such file or directory", opening + "No such device",
+			"unable to map backing store for guest RAM: Operation not permitted", "unable to map backing store for guest RAM: Invalid argument",
+		},
+		On:    []Place{Looking},
+		Cause: "the device of Looking Glass is missing, or not for QEMU's user, or smaller than the memory that is to be on it; it is no matter of huge pages",
+		Do:    "modprobe kvmfr static_size_mb=…; a udev rule that gives it to the group kvm; and its name in cgroup_device_acl of /etc/libvirt/qemu.conf and in AppArmor's local/abstractions/libvirt-qemu",
+	}, {
+		ID: "file-denied", Says: []string{opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied"},
+		On:    plain,
+		Cause: "the guest's memory is to be a file there, which is no hugetlbfs, and QEMU's user may not open it, or AppArmor or SELinux denies it",
+		Do:    "namei -l PATH shows who may; journalctl -k | grep -i denied, what a security module says",
+	}, {
+		ID: "file-missing", Says: []string{opening + "No such file or directory"},
+		On:    plain,
+		Cause: "the file that is to be the guest's memory, an NVDIMM's or file-backed memory, is not there, nor is its folder; it is on no hugetlbfs",
+		Do:    "make the file with the size that <memory> or the device names (truncate -s SIZE PATH), or correct its path: virsh edit DOMAIN",
+	}, {
+		ID: "file-full", Says: []string{opening + "No space left on device", opening + "Disk quota exceeded"},
+		On:    plain,
+		Cause: "the file system below the guest's memory, which is no hugetlbfs, is full",
+		Do:    "df -h PATH, df -i PATH; remove what earlier guests left there, or mount -o remount,size=… where it is a tmpfs",
+	}, {
+		ID: "file-read-only", Says: []string{opening + "Read-only file system"},
+		On:    plain,
+		Cause: "the file system below the guest's memory, which is no hugetlbfs, is mounted read-only",
+		Do:    "findmnt -T PATH, and mount -o remount,rw what it shows; or a device with readonly=on",
+	}, {
+		ID: "file-map", Says: []string{"unable to map backing store for guest RAM: Cannot allocate memory", "preallocating memory failed: Bad address", "Insufficient free host memory pages available to allocate guest RAM"},
+		On:    plain,
+		Cause: "the guest's memory is a file that is on no huge pages, and there is not enough memory or address space for it: the tmpfs's size, ulimit -v, or vm.overcommit_memory=2",
+		Do:    "df -h PATH; ulimit -v; sysctl vm.overcommit_memory; or vmhuge enable DOMAIN, for huge pages",
+	}}
+}

@@ -1,0 +1,62 @@
+package explain
+
+import "slices"
+
+// Weighed is a match with what a host shows of it; E is a finding of a check.
+type Weighed[E any] struct {
+	Match
+	Evidence []E
+	Seen     bool // it is so on the host now
+}
+
+// Weigh gives each match the findings that are of its cause, and puts those first
+// that are so now. of tells a finding's cause, and whether it is so now.
+func Weigh[E any](matches []Match, findings []E, of func(E) (id string, now bool)) []Weighed[E] {
+	var all []Weighed[E]
+	for _, m := range matches {
+		w := Weighed[E]{Match: m}
+		for _, f := range findings {
+			if id, now := of(f); id == m.ID {
+				w.Evidence = append(w.Evidence, f)
+				w.Seen = w.Seen || now
+			}
+		}
+		all = append(all, w)
+	}
+	slices.SortStableFunc(all, func(a, b Weighed[E]) int {
+		switch {
+		case a.Seen == b.Seen:
+			return 0
+		case a.Seen:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// Excluded says that of the causes with the same words another is seen on the host.
+func Excluded[E any](all []Weighed[E], i int) bool {
+	return i > 0 && !all[i].Seen && all[0].Seen && all[i].Text == all[0].Text
+}
+
+// Ambiguous says that several causes have the same words, and that a check could
+// tell which it is.
+func Ambiguous(matches []Match) bool {
+	return slices.ContainsFunc(matches, func(m Match) bool {
+		return m.Check != "" && slices.ContainsFunc(matches, func(other Match) bool { return other.ID != m.ID && other.Text == m.Text })
+	})
+}
+
+// Facts are the beginnings of the names of the facts about a host that causes are
+// about.
+func Facts(matches []Match) []string {
+	about := map[string]string{"pool": "node ", "cgroup": "node ", "mount": "hugetlbfs", "path": "hugetlbfs", "page-size": "page sizes"}
+	var facts []string
+	for _, m := range matches {
+		if prefix, ok := about[m.Check]; ok && !slices.Contains(facts, prefix) {
+			facts = append(facts, prefix)
+		}
+	}
+	return facts
+}
