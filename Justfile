@@ -73,6 +73,12 @@ plans SETS='30': deps
 fuzz-hosts COUNT='300': deps
     FUZZ_COUNT={{ COUNT }} go test -count=1 -timeout 120m -v -run TestFuzzHosts ./integration
 
+# what libvirt and QEMU say of memory, and libvirt's translations, from their sources anew (downloads 150 MB)
+messages:
+    explain/testdata/sources "${TMPDIR:-/tmp}/vmhuge-sources"
+    go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
+    go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
+
 # write the expected output of the command line's tests and docs/ anew
 golden:
     go test ./cmd/... -update

@@ -42,7 +42,7 @@ var domainForms = compileAll(
 	`/etc/libvirt/hooks/[^\s)]+ (\S+) (?:prepare|start|started|stopped|release|migrate|restore|reconnect) begin\b`,
 	// Other programs, and other languages.
 	`\bVM '([^'\n]+)' failed to start`, `\bVM "([^"\n]+)" failed to start`, `\bVM (\S+) (?:failed to start|konnte)`,
-	`(?i)(?:^|[^n] |[^a-z ])(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) '([^'\n]+)'`,
+	`(?im)(?:^|[^n] |[^a-z ])(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) '([^'\n]+)'`,
 	`(?i)\b(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) "([^"\n]+)"`,
 	`(?:домен|домена|域|ドメイン|도메인) ?["']([^"'\n]+)["']`,
 	// What was typed.

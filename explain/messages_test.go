@@ -63,10 +63,8 @@ func TestMessages(t *testing.T) {
 // judged is the rows that know a message, or the reason why none does.
 func judged(reasons []reason, file, text string) string {
 	rows := map[string]bool{}
-	for _, said := range examples(text) {
-		for _, m := range Explain(said) {
-			rows[m.ID] = true
-		}
+	for _, m := range Explain(examples(text)) {
+		rows[m.ID] = true
 	}
 	if len(rows) > 0 {
 		var list []string
@@ -85,9 +83,9 @@ func judged(reasons []reason, file, text string) string {
 	return "- ?"
 }
 
-// examples are what a message reads like: with values, and with the reasons that the
-// kernel may give.
-func examples(text string) []string {
+// examples are what a message reads like, a line each: with values, and with the
+// reasons that the kernel may give.
+func examples(text string) string {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "'%s' requires", "'virtiofs' requires"), "%%", "%")
 	var all []string
 	for _, value := range []string{"/dev/hugepages/libvirt/qemu/1-web1", "/dev/hugepages", "/var/lib/x", "pc.ram"} {
@@ -102,7 +100,7 @@ func examples(text string) []string {
 			all = append(all, strings.TrimRight(said, ": ")+": "+reason)
 		}
 	}
-	return all
+	return strings.Join(all, "\n")
 }
 
 type reason struct {

@@ -59,7 +59,7 @@ func tokensOf(says string) []string {
 			tokens, says = append(tokens, `[^\n]*?`), says[len("…"):]
 		case says[0] == ' ':
 			tokens, says = append(tokens, `\s+`), says[1:]
-		case says[0] == '\'':
+		case says[0] == '\'' && len(says) > 1:
 			tokens, says = append(tokens, `'?`), says[1:]
 		default:
 			tokens, says = append(tokens, regexp.QuoteMeta(lower(says[:1]))), says[1:]

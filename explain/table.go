@@ -88,7 +88,7 @@ func connection() []Row {
 	}, {
 		ID: "locked-memory",
 		Says: []string{
-			"cannot limit locked memory of process …: Operation not permitted",
+			"cannot limit locked memory of process …: Operation not permitted", "cannot limit locked memory to …: Operation not permitted",
 		},
 		Cause: "<locked/> needs a limit that libvirtd may not raise (it lacks CAP_SYS_RESOURCE); huge pages are never swapped out, with or without it",
 		Check: "locked",

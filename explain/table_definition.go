@@ -48,7 +48,7 @@ func definition() []Row {
 		Cause:    "<emulatorpin> keeps QEMU off the processors of a node that the guest's memory is bound to, where it preallocates",
 		Check:    "emulatorpin", Do: "virsh edit DOMAIN: let <emulatorpin> have a processor of each such node",
 	}, {
-		ID: "apparmor-numa", Says: []string{"The nodes select no CPUs"},
+		ID: "apparmor-numa", Says: []string{"The nodes select no CPUs", `apparmor="DENIED" … profile="libvirt-…" name="/sys/devices/system/node/…/cpumap"`},
 		Versions: "QEMU since 7.2 under the AppArmor rules of Debian 12; Debian 13 has the rule",
 		Cause:    "AppArmor keeps QEMU from reading which processors a node has",
 		Check:    "apparmor", Do: "vmhuge start DOMAIN adds the rule @{sys}/devices/system/node/*/cpumap r, to /etc/apparmor.d/local/abstractions/libvirt-qemu",
@@ -103,7 +103,7 @@ func definition() []Row {
 		Cause: "the kernel has no pages of that size",
 		Check: "page-size", Do: "vmhuge enable --size 2M DOMAIN; 1 GiB needs a processor with pdpe1gb",
 	}, {
-		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi device or acpi disabled"},
+		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi"},
 		Cause: "memory devices need ACPI",
 		Check: "domain", Do: "virsh edit DOMAIN: add <acpi/> to <features>",
 	}, {
@@ -120,7 +120,9 @@ func definition() []Row {
 			"the configuration is not prepared for memory devices", "memory hotplug is not enabled for this domain",
 			"would exceed domain's maxMemory config size", "memory device total size exceeds hotplug space",
 			"not enough space, currently 0x… in use of total space for memory devices",
-			"exceeds slots count", "no free memory device slot available", "no free slots available", "no slots where allocated, please specify",
+			"exceeds slots count", "no free memory device slot available",
+			"maximum memory size must be", "maximum memory size (0x…) must be at least", "memory slots were specified but maximum memory size",
+			"unsupported number of memory slots", "unsupported amount of memory slots", "Specified number of memory slots", "no slots where allocated, please specify",
 		},
 		Cause: "memory devices need room: <maxMemory slots='…'> that is larger than <memory>, with a free slot",
 		Do:    "virsh edit DOMAIN: add or raise <maxMemory slots='16' unit='GiB'>…</maxMemory>; it takes effect at the next cold start",
@@ -143,6 +145,35 @@ func definition() []Row {
 		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or QEMU was looked at where memfd_create is forbidden",
 		Do:    "vmhuge enable --source file DOMAIN",
 	}, {
+		ID: "shared-without-numa", Says: []string{"memory access mode '…' not supported without guest numa node"},
+		Versions: "libvirt before 5.0, and with QEMU before 5.0",
+		Cause:    "<access> needs a guest NUMA node there",
+		Do:       "virsh edit DOMAIN: <numa><cell id='0' cpus='0-N' memory='…' memAccess='shared'/></numa> in <cpu>",
+	}, {
+		ID: "ccw-page-size", Says: []string{"virtio-mem-ccw can't use different page size than the boot memory", "Memory device uses a bigger page size than initial memory"},
+		Versions: "s390x",
+		Cause:    "all memory of a guest on s390x must be on pages of one size, that of a memory device too",
+		Do:       "virsh edit DOMAIN: take <pagesize> out of the device's <source>, or back the whole guest with such pages",
+	}, {
+		ID: "cmm-off", Says: []string{"CMM will not be enabled because it is not compatible with huge memory backings"},
+		Versions: "s390x, as a warning",
+		Cause:    "the guest on huge pages runs, without collaborative memory management",
+		Do:       "nothing",
+	}, {
+		ID: "protected-guest", Says: []string{"Protected VMs can currently not be backed with huge pages"},
+		Versions: "s390x (Secure Execution)",
+		Cause:    "a guest of Secure Execution can't be on huge pages",
+		Do:       "vmhuge disable DOMAIN",
+	}, {
+		ID: "backend-contradicts", Says: []string{
+			"can't be used together with'-machine memory-backend'", "can't be used together with '-machine memory-backend'",
+			"'-machine memory-backend' and '-numa memdev' properties", "must match size of explicitly specified 'memory-backend' property",
+			"Machine memory size does not match the size of the memory backend", "memory backend … can't be used multiple times", "should equal RAM size",
+			"-mem-path not supported with", "host lacks kvm mmu notifiers, -mem-path unsupported",
+		},
+		Cause: "QEMU's command line names the guest's memory twice, or with two sizes",
+		Do:    "plain QEMU: leave -mem-path, -mem-prealloc and the memory backend out, and vmhuge exec -- qemu-system-x86_64 … adds what fits; with libvirt take them out of <qemu:commandline>",
+	}, {
 		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
 		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",
 		Do:    "virsh domxml-to-native qemu-argv --domain DOMAIN shows the line; take -machine, -m, -numa and -object out of <qemu:commandline>",
@@ -157,7 +188,7 @@ func definition() []Row {
 	}, {
 		ID: "kvm-hpage", Says: []string{
 			"Memory backing with … pages was specified, but KVM does not support this memory backing", "Huge page backing is not supported",
-			"This QEMU machine does not support huge page mappings", "compatible with huge memory backings",
+			"This QEMU machine does not support huge page mappings",
 		},
 		Versions: "s390x",
 		Cause:    "KVM on s390x backs guests with huge pages of 1 MiB only if its module is loaded with hpage=1, which excludes nested=1; with other sizes never",

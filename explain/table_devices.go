@@ -32,7 +32,7 @@ func devices() []Row {
 	}, {
 		ID: "memory-slots", Says: []string{
 			"a used vhost backend has no free memory slots left", "hypervisor has no free memory slots left", "has not enough free memory slots left",
-			"vhost backend memory slots limit is less", "VHOST_SET_MEM_TABLE failed", "vhost_set_mem_table failed", "vhost-user backend supports … memory slots",
+			"vhost backend memory slots limit", "VHOST_SET_MEM_TABLE failed", "vhost_set_mem_table failed", "vhost-user backend supports … memory slots",
 			"Failed preparing vhost-user memory table msg",
 		},
 		Cause: "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",

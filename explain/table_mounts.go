@@ -120,6 +120,10 @@ func files() []Row {
 		Cause: "the file that is to be the guest's memory, an NVDIMM's or file-backed memory, is not there, nor is its folder; it is on no hugetlbfs",
 		Do:    "make the file with the size that <memory> or the device names (truncate -s SIZE PATH), or correct its path: virsh edit DOMAIN",
 	}, {
+		ID: "file-size", Says: []string{"backing store size 0x… is too small for 'size' option", "backing store size 0x… does not match 'size' option", "backing store align 0x… is larger than 'align' option"},
+		Cause: "the file that is the guest's memory, or an NVDIMM's, has another size or alignment than its device",
+		Do:    "truncate -s SIZE the file to the size that the device names, or correct the device's <size> (and <alignsize>): virsh edit DOMAIN",
+	}, {
 		ID: "file-full", Says: []string{opening + "No space left on device", opening + "Disk quota exceeded"},
 		On:    plain,
 		Cause: "the file system below the guest's memory, which is no hugetlbfs, is full",

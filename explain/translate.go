@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // translations is what libvirt and glibc say in other languages, of what the table
@@ -20,12 +19,6 @@ var translations string
 // English puts the sentences that translations has in a text back into English; the
 // rest stays.
 func English(text string) string {
-	if isASCII(text) {
-		// Few languages do without other letters throughout.
-		if !maybeForeign.MatchString(text) {
-			return text
-		}
-	}
 	for _, t := range foreign() {
 		if !strings.Contains(text, t.rare) {
 			continue
@@ -35,13 +28,6 @@ func English(text string) string {
 	}
 	return text
 }
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
-}
-
-// maybeForeign is in most sentences of the languages that have the Latin letters.
-var maybeForeign = regexp.MustCompile(`(?i)\b(?:de|der|die|das|den|des|du|el|la|le|il|di|non|nicht|na|no|nie|não|para|per|pour|ist|in|con|un|kann|keine|datei|permiso|permesso)\b`)
 
 type translation struct {
 	rare    string // the longest word in it
@@ -100,7 +86,7 @@ func newTranslation(english, foreign string) *translation {
 			name = "v" + foreign[v[2]:v[3]]
 		}
 		some := `[^\n]*?`
-		if i == len(at)-1 && v[1] == len(foreign) {
+		if v[0] == 0 || i == len(at)-1 && v[1] == len(foreign) {
 			some = `[^\s:;,'"]+`
 		}
 		if names[name] {

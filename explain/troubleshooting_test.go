@@ -16,8 +16,8 @@ const head = `# What libvirt and QEMU say, and what it means
 
 The table behind ` + "`vmhuge explain`" + ` and the errors of ` + "`vmhuge start`" + `, root causes
 before what follows from them. The words are those of a log or an error; … stands
-for anything. Where several causes have the same words, ` + "`vmhuge explain --domain NAME`" + `
-asks the host which it is. A test writes this page from explain/table.go.
+for anything, PATH for a path. Where several causes have the same words, ` + "`vmhuge explain --domain NAME`" + `
+asks the host which it is. A test writes this page from the tables in explain.
 `
 
 func TestTroubleshooting(t *testing.T) {
@@ -33,6 +33,16 @@ func TestTroubleshooting(t *testing.T) {
 		}
 		if row.Versions != "" {
 			fmt.Fprintf(&page, "\nSaid by: %s\n", row.Versions)
+		}
+		if len(row.On) > 0 {
+			where := "a hugetlbfs"
+			switch row.On[0] {
+			case SharedMem:
+				where = "a file system other than a hugetlbfs"
+			case Looking:
+				where = "/dev/kvmfr0"
+			}
+			fmt.Fprintf(&page, "\nOnly of memory on %s.\n", where)
 		}
 		fmt.Fprintf(&page, "\n- Cause: %s\n- Do: %s\n", row.Cause, row.Do)
 		if row.Check != "" {

@@ -24,6 +24,7 @@ type Denial struct {
 	What    string // as the module writes it: r, or read write
 	Path    string
 	Label   string    // SELinux's context of Path
+	FS      string    // the type of the file system that Path is on; "": it is not told
 	Time    time.Time // zero: it is not told
 }
 
@@ -34,11 +35,26 @@ var denialLogs = [][2]string{{"/var/log/audit", "audit.log"}, {"/var/log", "kern
 // freshDenial is the age up to which a denial is taken for the failure at hand.
 const freshDenial = time.Hour
 
-// Denied finds what AppArmor or SELinux has kept a guest's QEMU from, of its huge
-// pages; uuid "": any guest's. What is older than an hour is a Note.
+// Denied finds what AppArmor or SELinux has kept a guest's QEMU, or libvirt for it, from
+// of its huge pages; uuid "": any guest's. What is older than an hour is a Note.
 func (h Host) Denied(uuid string, now time.Time) ([]Finding, error) {
 	denials, err := h.denials()
-	mounts, mountsErr := h.Mounts()
+	findings, mountsErr := h.denied(denials, uuid, now)
+	return findings, errors.Join(err, mountsErr)
+}
+
+// DeniedIn is Denied for records that a text has, which may be of another host, and
+// of any time.
+func (h Host) DeniedIn(text string) ([]Finding, error) {
+	denials := parseDenials(text)
+	for i := range denials {
+		denials[i].Time = time.Time{}
+	}
+	return h.denied(denials, "", time.Time{})
+}
+
+func (h Host) denied(denials []Denial, uuid string, now time.Time) ([]Finding, error) {
+	mounts, err := h.Mounts()
 	var findings []Finding
 	for _, d := range denials {
 		if !d.concerns(uuid, mounts) {
@@ -46,39 +62,84 @@ func (h Host) Denied(uuid string, now time.Time) ([]Finding, error) {
 		}
 		f := Finding{
 			Check: "denials", Severity: Warning, Verdict: NoAccess, Cause: SecurityModule, Changes: []Change{},
-			Have: fmt.Sprintf("%s has denied %s (process %d) %q of %s", d.Module, d.Command, d.PID, d.What, d.Path),
+			Have: fmt.Sprintf("%s has denied %s (process %d) %q of %s", d.Module, d.Command, d.PID, d.What, d.object()),
 			Need: "leave for QEMU to use its pages",
 		}
 		if !d.Time.IsZero() {
 			f.Have += ", " + d.Time.UTC().Format(time.RFC3339)
 		}
-		if now.Sub(d.Time) > freshDenial {
+		if !now.IsZero() && now.Sub(d.Time) > freshDenial {
 			f.Severity = Note
 		}
-		const orMemfd = ", or vmhuge enable --source memfd, which has no path"
-		switch {
-		case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
-			f.Cause, f.Do = AppArmorNUMA, "vmhuge start adds the rule "+cpumapRule
-		case d.Module == "AppArmor":
-			f.Do = fmt.Sprintf("add the rule %q rwk, to %s%s", d.rulePath(), appArmorLocal, orMemfd)
-		default:
-			f.Do = "restorecon -R " + d.mount(mounts) + orMemfd
+		if f.Cause, f.Do = SecurityModule, d.cure(mounts); d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap") {
+			f.Cause = AppArmorNUMA
 		}
 		findings = append(findings, f)
 	}
-	return findings, errors.Join(err, mountsErr)
+	return findings, err
 }
 
-// concerns says whether a guest's QEMU was kept from what it needs for its pages.
+// cure is what helps against a denial, with the source that the guest does not have
+// yet.
+func (d Denial) cure(mounts []Mount) string {
+	const allow = "update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c '%s' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp"
+	switch {
+	case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
+		return "vmhuge start adds the rule " + cpumapRule
+	case d.Module == "AppArmor" && d.isMemfd():
+		return fmt.Sprintf("vmhuge enable --source file, or add the rule %q rw, to %s", d.Path, appArmorLocal)
+	case d.Module == "AppArmor":
+		return fmt.Sprintf("add the rule %q rwk, to %s", d.rulePath(), appArmorLocal) + orNoPath
+	case d.isMemfd():
+		return "vmhuge enable --source file, or " + fmt.Sprintf(allow, d.Command)
+	case strings.Contains(d.Label, ":hugetlbfs_t:"):
+		// The label is right already: what is wrong is the policy, or the guest's
+		// own label on a folder below.
+		if d.ofDaemon() || d.Path == "/" {
+			return fmt.Sprintf(allow, d.Command) + orNoPath
+		}
+	}
+	return "restorecon -R " + d.mount(mounts) + orNoPath
+}
+
+const orNoPath = ", or vmhuge enable --source memfd, which has no path"
+
+// isMemfd says that the denied file is QEMU's memfd: SELinux's records have its name,
+// and AppArmor's a bare /, as it is in no folder.
+func (d Denial) isMemfd() bool {
+	return strings.HasPrefix(d.Path, "/memfd:") || strings.HasPrefix(d.Path, "memfd:") || d.Module == "AppArmor" && d.Path == "/"
+}
+
+// ofDaemon says that libvirt's daemon was denied, which makes the guests' folders.
+func (d Denial) ofDaemon() bool {
+	return strings.Contains(d.Subject, ":virtqemud_t:") || strings.Contains(d.Subject, ":virtd_t:")
+}
+
+// object names what was denied. SELinux's records have only the last name of a path
+// that was not open yet: a / is the root of its file system.
+func (d Denial) object() string {
+	switch {
+	case d.isMemfd():
+		return "its memfd"
+	case d.Path == "/" && d.FS != "":
+		return "the root of a " + d.FS
+	case !strings.HasPrefix(d.Path, "/") && d.FS != "":
+		return d.Path + " on a " + d.FS
+	}
+	return d.Path
+}
+
+// concerns says whether a guest's QEMU, or libvirt's daemon for it, was kept from what
+// it needs for its pages.
 func (d Denial) concerns(uuid string, mounts []Mount) bool {
-	onMount := strings.Contains(d.Path, "hugepage") || strings.Contains(d.Label, ":hugetlbfs_t:") ||
+	onMount := strings.Contains(d.Path, "hugepage") || strings.Contains(d.Label, ":hugetlbfs_t:") || d.FS == "hugetlbfs" ||
 		slices.ContainsFunc(mounts, func(m Mount) bool { return within(path.Clean(d.Path), m.Point) })
 	if d.Module == "SELinux" { // its contexts don't tell one guest from another
-		return onMount && (strings.Contains(d.Subject, ":svirt") || strings.HasPrefix(d.Command, "qemu"))
+		return onMount && (strings.Contains(d.Subject, ":svirt") || strings.HasPrefix(d.Command, "qemu") || d.ofDaemon())
 	}
 	profile, _, _ := strings.Cut(d.Subject, "//")
 	ofGuest := profile == "libvirt-"+uuid || uuid == "" && strings.HasPrefix(profile, "libvirt-")
-	return ofGuest && (onMount || strings.Contains(d.Path, "/devices/system/node/"))
+	return ofGuest && (onMount || d.isMemfd() || strings.Contains(d.Path, "/devices/system/node/"))
 }
 
 // rulePath is the path of a rule that holds for the guest's next start, too,
@@ -96,6 +157,9 @@ func (d Denial) mount(mounts []Mount) string {
 		if within(d.Path, m.Point) {
 			return m.Point
 		}
+	}
+	if point, _, ok := strings.Cut(d.Path, "/"+systemBase); ok && point != "" {
+		return point
 	}
 	return "/dev/hugepages"
 }
@@ -165,7 +229,7 @@ func parseDenials(text string) []Denial {
 		if auditField(line, "apparmor") == "DENIED" {
 			d = Denial{Module: "AppArmor", Subject: auditField(line, "profile"), Path: auditField(line, "name"), What: auditField(line, "denied_mask")}
 		} else if verb := seLinuxVerb.FindStringSubmatch(line); verb != nil && auditField(line, "permissive") != "1" {
-			d = Denial{Module: "SELinux", Subject: auditField(line, "scontext"), Label: auditField(line, "tcontext"), What: verb[1], Path: auditField(line, "path")}
+			d = Denial{Module: "SELinux", Subject: auditField(line, "scontext"), Label: auditField(line, "tcontext"), FS: auditField(line, "dev"), What: verb[1], Path: auditField(line, "path")}
 			if d.Path == "" {
 				d.Path = auditField(line, "name")
 			}

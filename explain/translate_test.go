@@ -1,0 +1,153 @@
+package explain
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// languages are those whose translations are looked for.
+var languages = []string{"de", "es", "fr", "it", "ja", "ko", "pl", "pt_BR", "ru", "uk", "zh_CN"}
+
+// namesDomain are the messages that DomainIn reads.
+var namesDomain = regexp.MustCompile(`^(Failed to (start|create) domain '?%s'?$|Failed to autostart VM|Domain not found: no domain with matching name)`)
+
+// strerrors are the reasons in the table that are glibc's.
+var strerrors = []string{
+	"Cannot allocate memory", "Permission denied", "No such file or directory", "No space left on device", "Operation not permitted",
+	"Invalid argument", "Bad address", "Read-only file system", "Function not implemented", "Is a directory", "Exec format error",
+	"Connection refused", "Device or resource busy", "No such device", "Disk quota exceeded", "Resource temporarily unavailable",
+}
+
+// TestTranslations holds every line of translations.tsv to be put back into its
+// English words. With -update and -sources the file is written anew.
+func TestTranslations(t *testing.T) {
+	if *update && *sources != "" {
+		if err := os.WriteFile("translations.tsv", []byte(translated(t)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Skip("translations.tsv is written: run the test again, without -update")
+	}
+	count := map[string]int{}
+	same := map[string][]string{} // some translate two messages into one
+	for line := range strings.Lines(translations) {
+		if fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(fields) == 3 {
+			same[filled(fields[2])] = append(same[filled(fields[2])], fields[1])
+		}
+	}
+	for line := range strings.Lines(translations) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(fields) != 3 {
+			t.Fatalf("%q", line)
+		}
+		count[fields[0]]++
+		foreign := filled(fields[2])
+		got := English(Clean("x: " + foreign + "\n"))
+		if !slices.ContainsFunc(same[foreign], func(english string) bool { return strings.Contains(squeezed(got), squeezed(Clean(filled(english)))) }) {
+			t.Errorf("%s: %q becomes\n%q, and not\n%q", fields[0], foreign, got, fields[1])
+		}
+	}
+	for _, language := range languages {
+		if count[language] < len(strerrors) {
+			t.Errorf("there are only %d lines of %s", count[language], language)
+		}
+	}
+}
+
+// squeezed leaves out what quotation marks and blanks differ in.
+func squeezed(text string) string {
+	return strings.Join(strings.Fields(strings.NewReplacer("'", "", `"`, "").Replace(text)), " ")
+}
+
+// filled puts values where a message has verbs: the same for the same value.
+func filled(text string) string {
+	n := 0
+	return verb.ReplaceAllStringFunc(text, func(v string) string {
+		n++
+		if parts := verb.FindStringSubmatch(v); parts[1] != "" {
+			return "/p" + parts[1]
+		}
+		return fmt.Sprintf("/p%d", n)
+	})
+}
+
+// paraphrased are words that were reported, and that no .po has today.
+var paraphrased = map[string][]string{"de": {"Kann Speicher nicht zuteilen"}}
+
+// translated is translations.tsv, from the .po files.
+func translated(t *testing.T) string {
+	t.Helper()
+	var page strings.Builder
+	page.WriteString("# LANGUAGE, what it is in English, and its translation: libvirt's and glibc's words, from their .po\n# files (LGPL-2.1-or-later). A test writes this file.\n")
+	for _, language := range languages {
+		var lines []string
+		add := func(english, foreign string) {
+			if inOrder(english) && inOrder(foreign) {
+				english, foreign = unnumbered(english), unnumbered(foreign)
+			}
+			if foreign = strings.TrimSuffix(foreign, "\n"); foreign == "" || foreign == english || strings.ContainsAny(english+foreign, "\t\n") {
+				return
+			}
+			if line := language + "\t" + english + "\t" + foreign + "\n"; !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+		for _, tree := range trees(t, "libvirt") {
+			path := filepath.Join(tree, "po", language+".po")
+			if _, err := os.Stat(path); err != nil {
+				continue
+			}
+			for _, e := range readPO(t, path) {
+				if e.str != "" && (namesDomain.MatchString(unnumbered(e.id)) || isKnown(unnumbered(e.id))) {
+					add(e.id, e.str)
+				}
+			}
+		}
+		for _, tree := range trees(t, "glibc") {
+			for _, e := range readPO(t, filepath.Join(tree, "po", language+".po")) {
+				if slices.Contains(strerrors, e.id) {
+					add(e.id, e.str)
+				}
+			}
+		}
+		for _, words := range paraphrased[language] {
+			add("Cannot allocate memory", words)
+		}
+		slices.Sort(lines)
+		page.WriteString(strings.Join(lines, ""))
+	}
+	return page.String()
+}
+
+// inOrder says that the values of a message stand in the order of their numbers, so
+// that it is what older versions say, which have none.
+func inOrder(text string) bool {
+	for i, v := range verb.FindAllStringSubmatch(text, -1) {
+		if v[1] != "" && v[1] != fmt.Sprint(i+1) {
+			return false
+		}
+	}
+	return true
+}
+
+// isKnown says that the table knows an English message: itself, or with a reason of
+// the kernel's behind it.
+func isKnown(text string) bool {
+	if len(text) > 200 || strings.Count(text, "%") == 1 && len(text) < 6 {
+		return false
+	}
+	if _, asked := knownTexts[text]; !asked {
+		knownTexts[text] = len(Explain(examples(text))) > 0
+	}
+	return knownTexts[text]
+}
+
+// knownTexts are isKnown's answers, as each language asks the same.
+var knownTexts = map[string]bool{}
