@@ -3,7 +3,7 @@ package picture
 import (
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
+	"charm.land/lipgloss/v2"
 )
 
 // column is a column of a table. One with a bar takes what room the others leave.

@@ -9,9 +9,7 @@ import (
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-
-	_ "a.invalid/noquery" // before Bubble Tea
+	tea "charm.land/bubbletea/v2"
 
 	"vmhuge/picture"
 )

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"vmhuge/internal/pages"
 	"vmhuge/picture"
@@ -86,21 +86,29 @@ func settle(t *testing.T, m *Model, cmd tea.Cmd) {
 	}
 }
 
-// press presses keys: letters, or names as Bubble Tea has them.
+// press presses keys: letters one after another, or a key by the name that
+// Bubble Tea has for it.
 func press(t *testing.T, m *Model, keys ...string) {
 	t.Helper()
-	named := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown,
-		"pgdown": tea.KeyPgDown, "end": tea.KeyEnd, "home": tea.KeyHome, "backspace": tea.KeyBackspace, "ctrl+c": tea.KeyCtrlC, "space": tea.KeySpace}
+	named := map[string]tea.KeyPressMsg{"enter": {Code: tea.KeyEnter}, "esc": {Code: tea.KeyEscape}, "up": {Code: tea.KeyUp}, "down": {Code: tea.KeyDown},
+		"pgdown": {Code: tea.KeyPgDown}, "end": {Code: tea.KeyEnd}, "home": {Code: tea.KeyHome}, "backspace": {Code: tea.KeyBackspace},
+		"ctrl+c": {Code: 'c', Mod: tea.ModCtrl}, "space": {Code: tea.KeySpace, Text: " "}}
 	for _, key := range keys {
-		msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(key)}
-		if kind, ok := named[key]; ok {
-			msg = tea.KeyMsg{Type: kind}
+		presses := []tea.KeyPressMsg{named[key]}
+		if _, ok := named[key]; !ok {
+			presses = nil
+			for _, r := range key {
+				presses = append(presses, tea.KeyPressMsg{Code: r, Text: string(r)})
+			}
 		}
-		if key == "space" {
-			msg.Runes = []rune{' '}
+		var cmds []tea.Cmd
+		for _, msg := range presses { // faster than any answer
+			_, cmd := m.Update(msg)
+			cmds = append(cmds, cmd)
 		}
-		_, cmd := m.Update(msg)
-		settle(t, m, cmd)
+		for _, cmd := range cmds {
+			settle(t, m, cmd)
+		}
 	}
 }
 
@@ -124,7 +132,7 @@ func TestScreens(t *testing.T) {
 		m := newModel(t, source(&[]string{}), row.style)
 		m.Update(tea.WindowSizeMsg{Width: row.width, Height: row.height})
 		press(t, m, row.keys...)
-		got := strings.ReplaceAll(m.View(), "\x1b", "^[") + "\n"
+		got := strings.ReplaceAll(m.screen(), "\x1b", "^[") + "\n"
 		path := filepath.Join("testdata", name+".txt")
 		if *update {
 			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -145,7 +153,7 @@ func TestSizes(t *testing.T) {
 		for width := range 100 {
 			for height := range 40 {
 				m.Update(tea.WindowSizeMsg{Width: width, Height: height})
-				view := m.View()
+				view := m.screen()
 				if got := lipgloss.Width(view); got > width || lipgloss.Height(view) > max(1, height) {
 					t.Fatalf("%v: %d by %d in %d by %d:\n%s", keys, got, lipgloss.Height(view), width, height, view)
 				}
@@ -219,8 +227,13 @@ func TestQuit(t *testing.T) {
 		}
 	}
 	m := newModel(t, source(&[]string{}), picture.Style{})
-	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q"), Paste: true})
-	press(t, m, "/q", "space", "\x1b[31m", "backspace")
+	_, cmd := m.Update(tea.PasteMsg{Content: "q"})
+	settle(t, m, cmd)
+	if press(t, m, "/q", "space"); m.message == "quit" {
+		t.Error("a pasted q quits")
+	}
+	m.Update(tea.PasteMsg{Content: "\x1b[31m"})
+	press(t, m, "backspace")
 	if m.filter != "q [31" {
 		t.Errorf("filter: %q", m.filter)
 	}
@@ -230,30 +243,30 @@ func TestQuit(t *testing.T) {
 func TestErrors(t *testing.T) {
 	m := newModel(t, source(&[]string{}), picture.Style{})
 	m.Update(guestsRead{err: errors.New("libvirt is down; start it")})
-	if view := m.View(); !strings.Contains(view, "\nlibvirt is down; start it\n") || !strings.Contains(view, "web1") {
+	if view := m.screen(); !strings.Contains(view, "\nlibvirt is down; start it\n") || !strings.Contains(view, "web1") {
 		t.Error(view)
 	}
 	m.Update(hostRead{err: errors.New("no pools")})
-	if view := m.View(); !strings.Contains(view, "\nno pools\n") || !strings.Contains(view, "2048") {
+	if view := m.screen(); !strings.Contains(view, "\nno pools\n") || !strings.Contains(view, "2048") {
 		t.Error(view)
 	}
 
 	m = newModel(t, source(&[]string{}), picture.Style{})
 	m.ask("", details) // never answered
-	if press(t, m, "esc", "?"); !strings.Contains(m.View(), "choose a guest") {
-		t.Error(m.View())
+	if press(t, m, "esc", "?"); !strings.Contains(m.screen(), "choose a guest") {
+		t.Error(m.screen())
 	}
 	press(t, m, "esc")
 	m.readGuests() // never answered
 	for second := range 9 {
 		m.Update(hostTick(at.Add(time.Duration(second) * time.Second)))
 	}
-	if view := m.View(); !strings.Contains(view, "libvirt has not answered for 8 s") {
+	if view := m.screen(); !strings.Contains(view, "libvirt has not answered for 8 s") {
 		t.Error(view)
 	}
 
 	m.Update(guestsRead{err: errors.New("connecting: " + strings.Repeat("no socket ", 9) + "; run as root")})
-	if view := m.View(); !strings.Contains(view, "; run as root\n") {
+	if view := m.screen(); !strings.Contains(view, "; run as root\n") {
 		t.Errorf("the cure is cut off:\n%s", view)
 	}
 
@@ -262,12 +275,12 @@ func TestErrors(t *testing.T) {
 	bad.Do = func(Action, Guest, func(string)) (string, error) { return "", errors.New("no memory") }
 	m = newModel(t, bad, picture.Style{})
 	press(t, m, "x")
-	if view := m.View(); !strings.Contains(view, "its XML is odd") || m.mode != list {
+	if view := m.screen(); !strings.Contains(view, "its XML is odd") || m.mode != list {
 		t.Error(view)
 	}
 	m.action, m.guest = Stop, web1
 	settle(t, m, m.do())
-	if view := m.View(); !strings.Contains(view, "\nno memory\n") || len(m.busy) > 0 {
+	if view := m.screen(); !strings.Contains(view, "\nno memory\n") || len(m.busy) > 0 {
 		t.Error(view)
 	}
 }
@@ -279,7 +292,7 @@ func TestBusy(t *testing.T) {
 	m.action, m.guest = Stop, db1
 	m.do()
 	m.Update(progressed{"d", "db1: waiting"})
-	if view := m.View(); !strings.Contains(view, "\ndb1: waiting ...\n") && !strings.Contains(view, "\ndb1: waiting ~\n") {
+	if view := m.screen(); !strings.Contains(view, "\ndb1: waiting ...\n") && !strings.Contains(view, "\ndb1: waiting ~\n") {
 		t.Error(view)
 	}
 	press(t, m, "x")
@@ -288,7 +301,7 @@ func TestBusy(t *testing.T) {
 	}
 	m.Update(done{uuid: "d", sentence: "db1: shut off"})
 	m.Update(progressed{"d", "too late"})
-	if view := m.View(); !strings.Contains(view, "\ndb1: shut off\n") {
+	if view := m.screen(); !strings.Contains(view, "\ndb1: shut off\n") {
 		t.Error(view)
 	}
 }
@@ -312,7 +325,7 @@ func TestPanic(t *testing.T) {
 	sent := make(chan tea.Msg)
 	m.send = func(msg tea.Msg) { sent <- msg }
 	m.style = nil
-	m.View()
+	m.screen()
 	if msg, ok := (<-sent).(panicked); !ok {
 		t.Errorf("%v", msg)
 	}
@@ -320,8 +333,8 @@ func TestPanic(t *testing.T) {
 
 // Colours change nothing but colours, and fill up the selected line.
 func TestColours(t *testing.T) {
-	plain := newModel(t, source(&[]string{}), picture.Style{UTF8: true}).View()
-	coloured := newModel(t, source(&[]string{}), picture.Style{UTF8: true, Colours: true}).View()
+	plain := newModel(t, source(&[]string{}), picture.Style{UTF8: true}).screen()
+	coloured := newModel(t, source(&[]string{}), picture.Style{UTF8: true, Colours: true}).screen()
 	got := regexp.MustCompile(`\x1b\[[0-9]+m`).ReplaceAllString(coloured, "")
 	if got = regexp.MustCompile(`(?m)(^> .*?) +$`).ReplaceAllString(got, "$1"); got != plain {
 		t.Errorf("%s\nnot\n%s", got, plain)

@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 )
 
 type (
@@ -87,8 +87,12 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
-	case tea.KeyMsg:
-		return m.keys(msg)
+	case tea.KeyPressMsg:
+		return m.key(msg)
+	case tea.PasteMsg: // only the filter takes it: no key that acts may come that way
+		if m.mode == filtering {
+			m.addToFilter(msg.Content)
+		}
 	case hostTick:
 		m.now = time.Time(msg)
 		return m.readHost()
@@ -143,26 +147,11 @@ func (m *Model) read(msg textRead) {
 	}
 }
 
-// keys takes letters that came together one after another. Of what is pasted
-// only the filter wants to know.
-func (m *Model) keys(msg tea.KeyMsg) tea.Cmd {
-	if m.mode == filtering || len(msg.Runes) < 2 && !msg.Paste {
-		return m.key(msg)
-	}
-	var cmds []tea.Cmd
-	for _, r := range msg.Runes {
-		if !msg.Paste {
-			cmds = append(cmds, m.keys(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
-		}
-	}
-	return tea.Batch(cmds...)
-}
-
-func (m *Model) key(key tea.KeyMsg) tea.Cmd {
-	switch key.Type {
-	case tea.KeyCtrlC:
+func (m *Model) key(key tea.KeyPressMsg) tea.Cmd {
+	switch key.String() {
+	case "ctrl+c":
 		return tea.Quit
-	case tea.KeyCtrlZ:
+	case "ctrl+z":
 		return tea.Suspend
 	}
 	switch m.mode {
@@ -190,7 +179,7 @@ func (m *Model) key(key tea.KeyMsg) tea.Cmd {
 }
 
 // command is a key in the list of the guests.
-func (m *Model) command(key tea.KeyMsg) tea.Cmd {
+func (m *Model) command(key tea.KeyPressMsg) tea.Cmd {
 	switch key.String() {
 	case "q":
 		return tea.Quit
@@ -233,30 +222,34 @@ func (m *Model) move(by int) {
 }
 
 // scroll moves the text, if that is what the key is for.
-func (m *Model) scroll(key tea.KeyMsg) bool {
-	by, ok := map[string]int{"up": -1, "k": -1, "down": 1, "j": 1, "pgup": -10, "pgdown": 10, " ": 10}[key.String()]
+func (m *Model) scroll(key tea.KeyPressMsg) bool {
+	by, ok := map[string]int{"up": -1, "k": -1, "down": 1, "j": 1, "pgup": -10, "pgdown": 10, "space": 10}[key.String()]
 	m.offset = max(0, m.offset+by) // the view knows where it ends
 	return ok
 }
 
-func (m *Model) typeFilter(key tea.KeyMsg) {
-	switch key.Type {
-	case tea.KeyEnter:
+func (m *Model) typeFilter(key tea.KeyPressMsg) {
+	switch key.String() {
+	case "enter":
 		m.mode = list
-	case tea.KeyEsc:
+	case "esc":
 		m.mode, m.filter = list, ""
-	case tea.KeyBackspace:
+	case "backspace":
 		if runes := []rune(m.filter); len(runes) > 0 {
 			m.filter = string(runes[:len(runes)-1])
 		}
-	case tea.KeyRunes, tea.KeySpace:
-		m.filter += strings.Map(func(r rune) rune {
-			if !unicode.IsPrint(r) {
-				return -1
-			}
-			return r
-		}, string(key.Runes))
+	default:
+		m.addToFilter(key.Text)
 	}
+}
+
+func (m *Model) addToFilter(text string) {
+	m.filter += strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // ask gets the text about the selected guest: of an action what it would do.

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 
 	"vmhuge/picture"
 )
@@ -30,8 +31,15 @@ var help = []string{
 	"RAM; ? where it says nothing, as it does to others than root.",
 }
 
-// View draws the screen: never more lines than it has, nor wider ones.
-func (m *Model) View() string {
+// View draws the screen, on the terminal's second one: the first comes back at the end.
+func (m *Model) View() tea.View {
+	view := tea.NewView(m.screen())
+	view.AltScreen = true
+	return view
+}
+
+// screen is never more lines than the terminal has, nor wider ones.
+func (m *Model) screen() string {
 	defer func() {
 		if r := recover(); r != nil {
 			go m.send(panicked{stumbled(r)}) // the loop that takes it is who called

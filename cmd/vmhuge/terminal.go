@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"vmhuge/picture"
 )
@@ -31,11 +31,7 @@ func (p *program) style(stream any) picture.Style {
 // terminal says whether a stream is one that a person looks at.
 func terminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // screen is the size of a terminal, as far as it knows it; else 0.
@@ -44,9 +40,9 @@ func screen(stream any) (columns, lines int) {
 	if !ok {
 		return 0, 0
 	}
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	columns, lines, err := term.GetSize(int(f.Fd()))
 	if err != nil {
 		return 0, 0
 	}
-	return int(size.Col), int(size.Row)
+	return columns, lines
 }
