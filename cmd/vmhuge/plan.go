@@ -91,8 +91,7 @@ func hostReserve(c *cli.Context) (int64, error) {
 
 func (p *program) showPlan(plan hostprep.Plan) {
 	if p.json {
-		p.printJSON(map[string]any{"fits": plan.Fits, "first_failure": plan.FirstFailure, "guests": plan.Guests, "needs": plan.Needs,
-			"lacks": plan.Lacks, "move": plan.Move, "settings": plan.Settings, "nodes": plan.Nodes, "memory": plan.Memory})
+		p.printJSON(plan)
 		return
 	}
 	for _, g := range plan.Guests {

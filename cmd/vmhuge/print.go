@@ -54,23 +54,35 @@ func harmless(line string) string {
 	}, line)
 }
 
-// printJSON prints the one object of the answer.
-func (p *program) printJSON(fields map[string]any) { p.writeJSON(p.stdout, fields) }
+// printJSON prints the one object of the answer: a map, or a struct, all of
+// whose fields are printed.
+func (p *program) printJSON(answer any) { p.writeJSON(p.stdout, answer) }
 
-func (p *program) writeJSON(w io.Writer, fields map[string]any) {
-	fields["version"] = 1
-	for key, value := range fields {
-		v := reflect.New(reflect.TypeOf(value)).Elem()
-		v.Set(reflect.ValueOf(value))
-		noNulls(v)
-		fields[key] = v.Interface()
-	}
-	text, err := marshal(fields)
+func (p *program) writeJSON(w io.Writer, answer any) {
+	text, err := object(answer)
 	if err != nil {
 		fmt.Fprintln(p.stderr, "vmhuge: writing JSON:", err)
 		return
 	}
 	_, _ = w.Write(text)
+}
+
+// object is an answer as JSON with the version of its shape, sorted by the names
+// of its fields.
+func object(answer any) ([]byte, error) {
+	v := reflect.New(reflect.TypeOf(answer)).Elem()
+	v.Set(reflect.ValueOf(answer))
+	noNulls(v)
+	text, err := marshal(v.Interface())
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, err
+	}
+	fields["version"] = json.RawMessage("1")
+	return marshal(fields)
 }
 
 // marshal leaves < and > legible: diffs of XML are full of them.
@@ -96,6 +108,17 @@ func noNulls(v reflect.Value) {
 	case reflect.Map:
 		if v.IsNil() && v.CanSet() {
 			v.Set(reflect.MakeMap(v.Type()))
+		}
+		if v.Type().Elem().Kind() != reflect.Interface {
+			return
+		}
+		for _, key := range v.MapKeys() {
+			if held := v.MapIndex(key).Elem(); held.IsValid() {
+				settable := reflect.New(held.Type()).Elem()
+				settable.Set(held)
+				noNulls(settable)
+				v.SetMapIndex(key, settable)
+			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
 
 	"vmhuge/hostprep"
@@ -129,5 +131,26 @@ func TestNotATerminal(t *testing.T) {
 	defer f.Close()
 	if terminal(f) || terminal(&bytes.Buffer{}) {
 		t.Error("a terminal")
+	}
+}
+
+// What launcher and hostprep answer is printed as it is: a field that they get
+// shows without a line here.
+func TestAnswersAreWhole(t *testing.T) {
+	for name, row := range map[string]struct {
+		value any
+		print func(p *program)
+	}{
+		"status": {launcher.Status{}, func(p *program) { p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}}}) }},
+		"plan":   {hostprep.Plan{}, func(p *program) { p.showPlan(hostprep.Plan{}) }},
+	} {
+		var out strings.Builder
+		row.print(&program{stdout: &out, json: true})
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(row.value)) {
+			tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !strings.Contains(out.String(), `"`+tag+`":`) {
+				t.Errorf("%s --json lacks %s: %s", name, tag, out.String())
+			}
+		}
 	}
 }

@@ -110,14 +110,15 @@ func (p *program) readStatus(names []string) (s hostStatus) {
 }
 
 func (p *program) printStatus(s hostStatus) {
-	fields := map[string]any{"pools": s.Pools, "mounts": s.Mounts, "domains": s.Domains, "hook": s.Hook, "thp": s.THP, "settled": s.Settled}
-	if len(s.SetAside) > 0 {
-		fields["set_aside"] = s.SetAside
-	}
+	answer := struct {
+		launcher.Status
+		DomainsError *jsonError `json:"domains_error,omitempty"`
+	}{Status: s.Status}
 	if s.unreachable != nil { // that there are no domains is not known
-		fields["domains_error"] = errorOf(s.unreachable)
+		told := errorOf(s.unreachable)
+		answer.DomainsError = &told
 	}
-	p.printJSON(fields)
+	p.printJSON(answer)
 }
 
 // watch draws the status again and again: on a terminal in place, else block
