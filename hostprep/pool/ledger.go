@@ -230,7 +230,8 @@ func (l *Ledger) grow(ctx context.Context, uuid string, needs []Need, effort Eff
 }
 
 // Started writes down that the guest runs and has its pages: the kernel counts
-// them now. Of a guest that has already ended everything is given back.
+// them now. Of a guest that has already ended everything is given back, and
+// Settled says so.
 func (l *Ledger) Started(uuid string) error {
 	i := l.index(uuid)
 	if i < 0 || l.claims[i].Phase != Starting {
@@ -238,7 +239,10 @@ func (l *Ledger) Started(uuid string) error {
 	}
 	c := l.claims[i]
 	if c.PID = l.guests.find(uuid, c.Name); c.PID == 0 {
-		_, _, err := l.Release(uuid)
+		given, _, err := l.Release(uuid)
+		if given > 0 {
+			l.Settled = append(l.Settled, Settlement{uuid, c.Name, given})
+		}
 		return err
 	}
 	return l.use(i, c)

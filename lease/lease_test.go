@@ -1,0 +1,110 @@
+package lease
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+const uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+
+// host is a host of one node with ten free pages of 2 MiB.
+func host(t *testing.T) hostprep.Host {
+	t.Helper()
+	root := t.TempDir()
+	files := map[string]string{
+		"proc/sys/kernel/random/boot_id":                     "11111111-2222-3333-4444-555555555555\n",
+		fmt.Sprintf("proc/%d/stat", os.Getpid()):             fmt.Sprintf("%d (test) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0\n", os.Getpid()),
+		"sys/devices/system/node/online":                     "0\n",
+		"sys/devices/system/node/has_cpu":                    "0\n",
+		"sys/devices/system/node/node0/meminfo":              "Node 0 MemTotal: 1000000 kB\nNode 0 MemFree: 900000 kB\n",
+		"sys/kernel/mm/hugepages/hugepages-2048kB/.keep":     "",
+		"sys/devices/system/node/node0/hugepages/.keep":      "",
+		"sys/kernel/mm/transparent_hugepage/enabled":         "always [madvise] never\n",
+		"sys/kernel/mm/transparent_hugepage/shmem_enabled":   "[never]\n",
+		"sys/kernel/mm/hugepages/hugepages-2048kB/enabled.0": "",
+	}
+	for _, dir := range []string{"sys/kernel/mm/hugepages/hugepages-2048kB", "sys/devices/system/node/node0/hugepages/hugepages-2048kB"} {
+		for name, count := range map[string]int{"nr_hugepages": 10, "free_hugepages": 10, "resv_hugepages": 0, "surplus_hugepages": 0, "nr_overcommit_hugepages": 0} {
+			files[filepath.Join(dir, name)] = fmt.Sprintln(count)
+		}
+	}
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return hostprep.Host{Root: hostfs.Root(root)}
+}
+
+// A process may end between the look at its memory and the record of it: whoever
+// finds that out, GiveBack tells that the pages went back.
+func TestEndedBeforeTheRecord(t *testing.T) {
+	for name, record := range map[string]func(l *Lease, ledger *pool.Ledger) error{
+		"in between":     func(_ *Lease, ledger *pool.Ledger) error { ledger.Close(); return nil },
+		"before Started": func(l *Lease, ledger *pool.Ledger) error { ledger.Close(); return l.Started(context.Background()) },
+		"while it begins": func(l *Lease, ledger *pool.Ledger) error {
+			l.Open = once(l.Open, ledger)
+			return l.Started(context.Background())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := host(t)
+			l := &Lease{Host: host, Claim: pool.Claim{UUID: uuid, Name: "qemu"},
+				Open:     func(ctx context.Context, _ string) (*pool.Ledger, error) { return pool.Open(ctx, host.Root) },
+				Progress: func(string) (func(string, int64, int64), func()) { return func(string, int64, int64) {}, func() {} }}
+			owner, err := pool.FindProcess(host.Root, os.Getpid())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ledger, err := l.Open(t.Context(), uuid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Claim.Owner = owner
+			if err := ledger.Begin(l.Claim); err != nil {
+				t.Fatal(err)
+			}
+			if err := ledger.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: 2}}, pool.Effort{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := record(l, ledger); err != nil {
+				t.Fatal(err)
+			}
+			given, owed, err := l.GiveBack()
+			if given != 4*pages.MiB || owed != 0 || err != nil {
+				t.Errorf("%d given back, %d owed, %v", given, owed, err)
+			}
+		})
+	}
+}
+
+// once makes the first call return a ledger that is open already.
+func once(open func(context.Context, string) (*pool.Ledger, error), ledger *pool.Ledger) func(context.Context, string) (*pool.Ledger, error) {
+	return func(ctx context.Context, uuid string) (*pool.Ledger, error) {
+		if first := ledger; first != nil {
+			ledger = nil
+			return first, nil
+		}
+		return open(ctx, uuid)
+	}
+}
+
+// A new UUID is one of version 4, and another each time.
+func TestNewUUID(t *testing.T) {
+	a, b := NewUUID(), NewUUID()
+	if a == b || len(a) != 36 || a[14] != '4' {
+		t.Errorf("%s, %s", a, b)
+	}
+}
