@@ -68,7 +68,8 @@ func Map(kind Kind, size pages.Size, bytes int64) (*Buffer, error) {
 		}
 	case Hugetlb:
 		// A page that can't be had here is an error; to touch it would be the end.
-		if err = unix.Madvise(used, unix.MADV_POPULATE_WRITE); errors.Is(err, unix.EINVAL) {
+		err = unix.Madvise(used, unix.MADV_POPULATE_WRITE)
+		if errors.Is(err, unix.EINVAL) {
 			err = nil // Linux before 5.14
 		}
 	}

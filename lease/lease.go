@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"vmhuge/hostprep"
@@ -37,6 +38,10 @@ func NewUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
+// ErrTaken is that a process with the lease's UUID runs already: the ledger
+// knows whose pages are whose by it.
+var ErrTaken = errors.New("a process with this UUID runs already")
+
 // Hold gets the pages that a guest lacks, all or nothing, and returns what it
 // changed in the pools. The ledger is locked until then has run: nobody else takes
 // the pages that it maps. then may be nil.
@@ -48,12 +53,33 @@ func (l *Lease) Hold(ctx context.Context, guest hostprep.Guest, then func() erro
 	l.Claim.Owner = owner
 	var changed []hostprep.Change
 	err = l.locked(ctx, func(ledger *pool.Ledger) (err error) {
-		if changed, err = l.hold(ctx, ledger, guest); err != nil || then == nil {
+		if err := l.unique(); err != nil {
+			return err
+		}
+		changed, err = l.hold(ctx, ledger, guest)
+		if err != nil || then == nil {
 			return err
 		}
 		return then()
 	})
 	return changed, err
+}
+
+func (l *Lease) unique() error {
+	claims, err := pool.ReadClaims(l.Host.Root)
+	if err != nil {
+		return err
+	}
+	running, err := pool.FindGuests(l.Host.Root)
+	if err != nil {
+		return err
+	}
+	_, taken := running[l.Claim.UUID]
+	claimed := slices.ContainsFunc(claims, func(c pool.Claim) bool { return c.UUID == l.Claim.UUID && c.Phase != pool.Owed })
+	if taken || claimed {
+		return ErrTaken
+	}
+	return nil
 }
 
 func (l *Lease) hold(ctx context.Context, ledger *pool.Ledger, guest hostprep.Guest) ([]hostprep.Change, error) {
@@ -62,7 +88,7 @@ func (l *Lease) hold(ctx context.Context, ledger *pool.Ledger, guest hostprep.Gu
 	changed, refusal, err := l.Host.Hold(ctx, ledger, l.Claim, guest, hostprep.HoldOptions{Effort: pool.Effort{Progress: report}})
 	switch {
 	case errors.Is(err, context.Canceled):
-		return changed, advice.New("getting huge pages for "+l.Claim.Name, "interrupted", "the pages went back")
+		return changed, advice.New("getting huge pages for "+l.Claim.Name, "interrupted", "the pages were freed")
 	case err == nil && refusal != nil:
 		return changed, &advice.Error{What: "getting huge pages for " + l.Claim.Name, Why: refusal.Have, Do: refusal.Do, Kind: advice.NoMemory}
 	}

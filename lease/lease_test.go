@@ -20,16 +20,11 @@ func host(t *testing.T) hostprep.Host {
 	t.Helper()
 	root := t.TempDir()
 	files := map[string]string{
-		"proc/sys/kernel/random/boot_id":                     "11111111-2222-3333-4444-555555555555\n",
-		fmt.Sprintf("proc/%d/stat", os.Getpid()):             fmt.Sprintf("%d (test) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0\n", os.Getpid()),
-		"sys/devices/system/node/online":                     "0\n",
-		"sys/devices/system/node/has_cpu":                    "0\n",
-		"sys/devices/system/node/node0/meminfo":              "Node 0 MemTotal: 1000000 kB\nNode 0 MemFree: 900000 kB\n",
-		"sys/kernel/mm/hugepages/hugepages-2048kB/.keep":     "",
-		"sys/devices/system/node/node0/hugepages/.keep":      "",
-		"sys/kernel/mm/transparent_hugepage/enabled":         "always [madvise] never\n",
-		"sys/kernel/mm/transparent_hugepage/shmem_enabled":   "[never]\n",
-		"sys/kernel/mm/hugepages/hugepages-2048kB/enabled.0": "",
+		"proc/sys/kernel/random/boot_id":         "11111111-2222-3333-4444-555555555555\n",
+		fmt.Sprintf("proc/%d/stat", os.Getpid()): fmt.Sprintf("%d (test) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0\n", os.Getpid()),
+		"sys/devices/system/node/online":         "0\n",
+		"sys/devices/system/node/has_cpu":        "0\n",
+		"sys/devices/system/node/node0/meminfo":  "Node 0 MemTotal: 1000000 kB\nNode 0 MemFree: 900000 kB\n",
 	}
 	for _, dir := range []string{"sys/kernel/mm/hugepages/hugepages-2048kB", "sys/devices/system/node/node0/hugepages/hugepages-2048kB"} {
 		for name, count := range map[string]int{"nr_hugepages": 10, "free_hugepages": 10, "resv_hugepages": 0, "surplus_hugepages": 0, "nr_overcommit_hugepages": 0} {

@@ -336,7 +336,8 @@ func TestColours(t *testing.T) {
 	plain := newModel(t, source(&[]string{}), picture.Style{UTF8: true}).screen()
 	coloured := newModel(t, source(&[]string{}), picture.Style{UTF8: true, Colours: true}).screen()
 	got := regexp.MustCompile(`\x1b\[[0-9]+m`).ReplaceAllString(coloured, "")
-	if got = regexp.MustCompile(`(?m)(^> .*?) +$`).ReplaceAllString(got, "$1"); got != plain {
+	got = regexp.MustCompile(`(?m)(^> .*?) +$`).ReplaceAllString(got, "$1")
+	if got != plain {
 		t.Errorf("%s\nnot\n%s", got, plain)
 	}
 }

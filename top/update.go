@@ -97,7 +97,8 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.now = time.Time(msg)
 		return m.readHost()
 	case guestsTick:
-		if m.now = msg.Time; msg.read == m.reads {
+		m.now = msg.Time
+		if msg.read == m.reads {
 			return m.readGuests()
 		}
 	case hostRead:
@@ -137,7 +138,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 
 // read takes in a text, unless the user has gone on since.
 func (m *Model) read(msg textRead) {
-	wanted := m.mode == details && msg.action == "" || m.mode == confirming && msg.action == m.action
+	wanted := (m.mode == details && msg.action == "") || (m.mode == confirming && msg.action == m.action)
 	if !wanted || msg.uuid != m.guest.UUID {
 		return
 	}

@@ -115,7 +115,8 @@ func (m *Model) guestLines(s picture.Style, guests []Guest, room int) []string {
 	inner.Width -= 2 // for the mark of the selected one
 	pictures := make([]picture.Guest, len(guests))
 	for i, g := range guests {
-		if pictures[i] = g.Guest; m.busy[g.UUID] != "" {
+		pictures[i] = g.Guest
+		if m.busy[g.UUID] != "" {
 			pictures[i].State += " …"
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestBenchLines(t *testing.T) {
-	m := measurement{Memory: pages.GiB, Results: []measured{
+	m := &bench.Measurement{Memory: pages.GiB, Results: []bench.Result{
 		{Pages: bench.Small, PageSize: 4096, Nanoseconds: 120, Ratio: 1, OnPages: 100},
 		{Pages: bench.THP, PageSize: pages.Size2MiB, Nanoseconds: 100, Ratio: 1.2, OnPages: 99.8},
 		{Pages: bench.Hugetlb, PageSize: pages.Size2MiB, Nanoseconds: 12345.6, Ratio: 12.5, OnPages: 100},
@@ -19,7 +19,7 @@ func TestBenchLines(t *testing.T) {
 	}}
 	var lines []string
 	for i := range m.Results {
-		lines = append(lines, m.line(picture.Style{Width: 80, UTF8: true}, i))
+		lines = append(lines, benchLine(m, picture.Style{Width: 80, UTF8: true}, i))
 	}
 	want := `random reads of a buffer of 1 GiB, each after the last; less is better
 4 KiB    120.0 ns  ` + strings.Repeat("█", 38) + `

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"crypto/rand"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/lease"
 	"vmhuge/qemu"
 )
 
@@ -59,10 +54,11 @@ EXIT STATUS
 			if c.Bool("dry-run") {
 				return p.showExec(e)
 			}
-			if e.path, err = exec.LookPath(e.Args[0]); err != nil {
-				return p.cannotRun(e.Args[0], err)
+			e.path, err = exec.LookPath(e.Args[0])
+			if err != nil {
+				return answered(p.cannotRun(e.Args[0], err))
 			}
-			return p.execute(c.Context, e)
+			return p.supervise(c.Context, e)
 		},
 	}
 }
@@ -70,9 +66,8 @@ EXIT STATUS
 // execution is one run of QEMU.
 type execution struct {
 	qemu.Command
-	path    string
-	guest   hostprep.Guest
-	changed []hostprep.Change // of the pools
+	path  string
+	guest hostprep.Guest
 }
 
 // readExec reads the command line, and what the host has for it.
@@ -90,7 +85,7 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 		return nil, err
 	}
 	command, err := qemu.Read(c.Args().Slice(), qemu.Options{
-		Size: size, DefaultSize: mem.HugePageSize, UUID: newUUID(),
+		Size: size, DefaultSize: mem.HugePageSize, UUID: lease.NewUUID(),
 		PageSizeAt: func(path string) (pages.Size, error) {
 			abs, err := filepath.Abs(path)
 			if err != nil {
@@ -114,78 +109,4 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 	allowance, err := host.Allowance(command.UUID, 0)
 	guest := hostprep.NewGuest(command.Demand, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), allowance)
 	return &execution{Command: command, guest: guest}, err
-}
-
-// newUUID makes a random UUID (RFC 9562, version 4).
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// showExec prints the command line and, as comments, what would be done.
-func (p *program) showExec(e *execution) error {
-	short := p.host().Lacking(e.guest)
-	code := exitDone
-	if short != nil && !short.Fixable {
-		code = exitNoMemory
-	}
-	if p.json {
-		changes := []hostprep.Change{}
-		if short != nil {
-			changes = short.Changes
-		}
-		p.printJSON(map[string]any{"command": e.Args, "uuid": e.UUID, "demand": e.Demand.Items, "totals": e.Demand.Totals(),
-			"edits": e.Changes, "notes": e.Notes, "changes": changes, "fixable": code == exitDone})
-		return answered(code)
-	}
-	p.say("# takes %s", totalsWords(e.Demand.Totals()))
-	if short != nil && !short.Fixable {
-		p.insist("# %s; needed: %s; %s", short.Have, short.Need, short.Do)
-	} else if short != nil {
-		for _, change := range short.Changes {
-			p.say("# would: %s", change)
-		}
-	}
-	for _, line := range e.Changes {
-		p.say("# %s", oneLine(line))
-	}
-	for _, line := range e.Notes {
-		p.say("# note: %s", oneLine(line))
-	}
-	var words []string
-	for _, arg := range e.Args {
-		words = append(words, quote(arg))
-	}
-	p.insist("%s", strings.Join(words, " "))
-	return answered(code)
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./,:=@%+-]+$`)
-
-// quote writes a word for a shell.
-func quote(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// cannotRun tells why a program can't be run, and exits as a shell does.
-func (p *program) cannotRun(program string, err error) error {
-	code, do := 126, "name an executable program"
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		code, do = 127, "install QEMU, or name its path"
-	}
-	for errors.Unwrap(err) != nil {
-		err = errors.Unwrap(err) // without the name, and what was done to it
-	}
-	told := advice.Wrap(err, "running "+oneLine(program), do)
-	if p.json {
-		p.printJSON(map[string]any{"error": errorOf(told)})
-	} else {
-		p.complain(told)
-	}
-	return answered(code)
 }

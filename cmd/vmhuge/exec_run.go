@@ -3,139 +3,35 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
-	"slices"
-	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/supervise"
 )
 
-// passedOn are the signals that QEMU gets when vmhuge gets them. Those of a
-// terminal reach both by themselves, and QEMU does not mind one that comes
-// twice; those that stop a process stop both, since they are of one group.
-var passedOn = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH}
-
-// execute runs QEMU, and exits as it did.
-func (p *program) execute(ctx context.Context, e *execution) error {
-	// One that is ignored, by nohup, stays so.
-	caught := slices.DeleteFunc(slices.Clone(passedOn), signal.Ignored)
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, caught...)
-	defer signal.Stop(signals)
-	if err := p.getPages(ctx, e, signals); err != nil {
-		return err
+// supervise runs QEMU, and exits as it did.
+func (p *program) supervise(ctx context.Context, e *execution) error {
+	q := supervise.QEMU{Command: e.Command, Path: e.path, Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Host: p.host(), Guest: e.guest,
+		Proved: func(proof supervise.Proof) { p.showProof(e, proof) }}
+	if os.Geteuid() == 0 {
+		q.Lease = p.lease(hostprep.NewClaim(e.Demand, e.UUID, e.Name))
+	} else if short := p.host().Lacking(e.guest); short != nil {
+		return p.rootMust(e, short)
 	}
-	qemu := &exec.Cmd{Path: e.path, Args: e.Args, Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr}
-	// If vmhuge is killed QEMU goes on: its guest is worth more. The claim has
-	// its UUID.
-	if err := qemu.Start(); err != nil {
-		return errors.Join(p.cannotRun(e.Args[0], err), p.givePagesBack(e))
+	ended, err := supervise.Run(ctx, q)
+	code := ended.Code
+	if notRun := (*supervise.NotRun)(nil); errors.As(err, &notRun) {
+		code, err = p.cannotRun(e.Args[0], notRun.Err), nil
 	}
-	ended := make(chan struct{})
-	defer close(ended)
-	go passOn(signals, qemu.Process, ended)
-	done := make(chan error, 1)
-	go func() { done <- qemu.Wait() }()
-	proving := newProving(e)
-	for {
-		select {
-		case <-proving.timer.C:
-			if proving.look(p.host(), qemu.Process.Pid) {
-				p.showProof(e, qemu.Process.Pid, proving)
-			}
-		case err := <-done:
-			if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-				return errors.Join(err, p.givePagesBack(e))
-			}
-			if !proving.over && p.json {
-				p.showProof(e, qemu.Process.Pid, proving)
-			}
-			if err := p.givePagesBack(e); err != nil {
-				p.complain(err)
-			}
-			return answered(exitCode(qemu.ProcessState))
-		}
-	}
-}
-
-// passOn gives QEMU the signals that vmhuge gets, until the end.
-func passOn(signals <-chan os.Signal, qemu *os.Process, ended <-chan struct{}) {
-	for {
-		select {
-		case s := <-signals:
-			_ = qemu.Signal(s) // it may have ended
-		case <-ended:
-			return
-		}
-	}
-}
-
-// exitCode is a process's exit code as shells have it.
-func exitCode(state *os.ProcessState) int {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return state.ExitCode()
-}
-
-// getPages sees to it that the pools have what QEMU will take. A signal on the
-// way undoes it.
-func (p *program) getPages(ctx context.Context, e *execution, signals <-chan os.Signal) error {
-	if os.Geteuid() != 0 {
-		if short := p.host().Lacking(e.guest); short != nil {
-			return p.rootMust(e, short)
-		}
-		return nil
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			select {
-			case s := <-signals:
-				if s != unix.SIGWINCH {
-					cancel()
-				}
-			case <-stop:
-				return
-			}
-		}
-	}()
-	defer func() { close(stop); <-watched }()
-	ledger, err := p.openLedger(ctx, e.UUID)
+	p.showGivenBack(e, ended)
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
-	claims, err := pool.ReadClaims(p.host().Root)
-	if err != nil {
-		return err
-	}
-	running, err := pool.FindGuests(p.host().Root)
-	if err != nil {
-		return err
-	}
-	_, taken := running[e.UUID]
-	if taken || slices.ContainsFunc(claims, func(c pool.Claim) bool { return c.UUID == e.UUID && c.Phase != pool.Owed }) {
-		return advice.New("starting "+oneLine(e.Name), "a guest with the UUID "+e.UUID+" is running", "give it another -uuid, or none")
-	}
-	e.changed, err = p.hold(ctx, ledger, hostprep.NewClaim(e.Demand, e.UUID, e.Name), e.guest)
-	if err == nil && ctx.Err() != nil {
-		_, _, err = ledger.Release(e.UUID)
-		err = errors.Join(advice.New("starting "+oneLine(e.Name), "interrupted", "its pages were freed"), err)
-	}
-	return err
+	return answered(code)
 }
 
 // rootMust says what root must do for a user who lacks pages.
@@ -150,124 +46,69 @@ func (p *program) rootMust(e *execution, short *hostprep.Finding) error {
 	return &advice.Error{What: "starting " + oneLine(e.Name), Why: short.Have + ", and it takes " + short.Need, Do: do, Kind: advice.NoMemory}
 }
 
-// givePagesBack returns what was added to the pools for QEMU, which has ended.
-func (p *program) givePagesBack(e *execution) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	// The kernel may need a moment more to take the pages out of a process
-	// that is gone. What is owed after that, the next run gives back.
-	var given, owed int64
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		ledger, err := p.openLedger(context.Background(), e.UUID)
-		if err != nil {
-			return err
-		}
-		var g int64
-		g, owed, err = p.release(ledger, e.UUID, e.Name)
-		given += g
-		for _, s := range ledger.Settled {
-			if s.UUID == e.UUID {
-				given += s.Given
-			}
-		}
-		ledger.Close()
-		if err != nil {
-			return err
-		}
-		if owed == 0 || time.Now().After(deadline) {
-			break
-		}
-	}
-	if p.quiet {
-		return nil
-	}
-	if given > 0 {
-		p.warn("%s: gave back its %s of huge pages", oneLine(e.Name), pages.FormatBytes(given))
-	}
-	if owed > 0 {
-		p.warn("%s: %s of huge pages are still in use by other processes; the next vmhuge command frees them", oneLine(e.Name), pages.FormatBytes(owed))
-	}
-	return nil
-}
-
-// proving waits until QEMU has its pages. How long it takes to fill them
-// depends on how many there are; one that no longer gets on has what it gets.
-type proving struct {
-	timer    *time.Timer
-	wantKiB  int64
-	ramKiB   int64
-	interval time.Duration
-	since    time.Time // when it last got on
-	proof    hostprep.Proof
-	err      error
-	over     bool
-}
-
-// stalled is how long QEMU may take to get on.
-const stalled = 10 * time.Second
-
-func newProving(e *execution) *proving {
-	const first = 20 * time.Millisecond
-	return &proving{timer: time.NewTimer(first), wantKiB: e.FilledKiB, ramKiB: e.RAMKiB, interval: first, since: time.Now()}
-}
-
-// look reads what QEMU has, and says whether that is the last word.
-func (v *proving) look(host hostprep.Host, pid int) (over bool) {
-	had := v.proof.Hugetlb()
-	// An error is no last word: while pages come, two files tell two numbers.
-	proof, err := host.Prove(pid, v.ramKiB)
-	if v.err = err; err == nil {
-		v.proof = proof
-	}
-	if v.proof.Hugetlb() > had {
-		v.since = time.Now()
-	}
-	if v.over = err == nil && v.proof.Hugetlb() >= v.wantKiB && v.wantKiB > 0 || time.Since(v.since) > stalled; v.over {
-		return true
-	}
-	v.interval = min(v.interval*3/2, time.Second)
-	v.timer.Reset(v.interval)
-	return false
-}
-
-// showProof tells how QEMU's memory lies, and writes down that it has its pages.
-func (p *program) showProof(e *execution, pid int, v *proving) {
-	if v.over && v.err == nil && v.proof.Hugetlb() >= v.wantKiB && os.Geteuid() == 0 {
-		if err := p.started(e.UUID); err != nil {
-			p.complain(err)
-		}
+// showProof tells how QEMU's memory lies.
+func (p *program) showProof(e *execution, proof supervise.Proof) {
+	if proof.Unrecorded != nil {
+		p.complain(proof.Unrecorded)
 	}
 	if p.json {
-		fields := map[string]any{"name": e.Name, "uuid": e.UUID, "pid": pid, "command": e.Args,
-			"totals": e.Demand.Totals(), "changed": e.changed}
-		if v.proof.Verdict != "" { // else QEMU ended before
-			fields["proof"] = v.proof
+		fields := map[string]any{"name": e.Name, "uuid": e.UUID, "pid": proof.PID, "command": e.Args,
+			"totals": e.Demand.Totals(), "changed": proof.Changed}
+		if proof.Memory.Verdict != "" {
+			fields["proof"] = proof.Memory
 		}
 		p.writeJSON(p.stderr, fields)
 		return
 	}
-	if v.err != nil {
-		p.complain(v.err)
+	if proof.Early {
+		return // QEMU has said why
+	}
+	if proof.Err != nil {
+		p.complain(proof.Err)
 		return
 	}
-	if p.quiet && v.proof.Verdict == hostprep.AllHuge {
+	if p.quiet && proof.Memory.Verdict == hostprep.AllHuge {
 		return
 	}
-	for _, change := range e.changed {
+	for _, change := range proof.Changed {
 		p.warn("done: %s", change)
 	}
-	p.warn("%s: %s (process %d, UUID %s)", oneLine(e.Name), proofWords(v.proof), pid, e.UUID)
+	p.warn("%s: %s (process %d, UUID %s)", oneLine(e.Name), proofWords(proof.Memory), proof.PID, e.UUID)
 	for _, note := range e.Notes {
 		p.warn("%s: %s", oneLine(e.Name), oneLine(note))
 	}
 }
 
-func (p *program) started(uuid string) error {
-	ledger, err := p.openLedger(context.Background(), uuid)
-	if err != nil {
-		return err
+// showGivenBack tells what became of the pages of QEMU, which has ended.
+func (p *program) showGivenBack(e *execution, ended supervise.Ended) {
+	if ended.GiveBackErr != nil {
+		p.complain(ended.GiveBackErr)
 	}
-	defer ledger.Close()
-	return ledger.Started(uuid)
+	if p.quiet {
+		return
+	}
+	if ended.Given > 0 {
+		p.warn("%s: gave back its %s of huge pages", oneLine(e.Name), pages.FormatBytes(ended.Given))
+	}
+	if ended.Owed > 0 {
+		p.warn("%s: %s of huge pages are still in use by other processes; the next vmhuge command frees them", oneLine(e.Name), pages.FormatBytes(ended.Owed))
+	}
+}
+
+// cannotRun tells why a program can't be run, and returns the exit code that a shell has.
+func (p *program) cannotRun(program string, err error) int {
+	code, do := 126, "name an executable program"
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code, do = 127, "install QEMU, or name its path"
+	}
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err) // without the name, and what was done to it
+	}
+	told := advice.Wrap(err, "running "+oneLine(program), do)
+	if p.json {
+		p.printJSON(map[string]any{"error": errorOf(told)})
+	} else {
+		p.complain(told)
+	}
+	return code
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"vmhuge/lease"
 	"vmhuge/qemu"
 )
 
@@ -18,19 +19,9 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-func TestExitCode(t *testing.T) {
-	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -9 $$": 137, "kill -15 $$": 143} {
-		cmd := exec.Command("sh", "-c", script)
-		_ = cmd.Run()
-		if got := exitCode(cmd.ProcessState); got != want {
-			t.Errorf("%s: %d, not %d", script, got, want)
-		}
-	}
-}
-
 // A new UUID is one that QEMU takes.
-func TestNewUUID(t *testing.T) {
-	a, b := newUUID(), newUUID()
+func TestUUIDForQEMU(t *testing.T) {
+	a, b := lease.NewUUID(), lease.NewUUID()
 	_, err := qemu.Read(strings.Fields("qemu-system-x86_64 -m 2 -uuid "+a), qemu.Options{Size: 2 << 20})
 	if err != nil || a == b || len(a) != 36 || a[14] != '4' {
 		t.Errorf("%s, %s, %v", a, b, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"vmhuge/bench"
 	"vmhuge/docs/schema"
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
@@ -74,7 +75,7 @@ func TestSchemasFit(t *testing.T) {
 		"hookSettings": hostprep.HookSettings{}, "hookEvent": hostprep.HookEvent{}, "hook": hostprep.HookStatus{},
 		"planned": hostprep.PlannedGuest{}, "planNeed": hostprep.PlanNeed{}, "planLack": hostprep.PlanLack{},
 		"planSetting": hostprep.PlanSetting{}, "planNode": hostprep.PlanNode{}, "planMemory": hostprep.PlanMemory{},
-		"cause": cause{}, "measured": measured{},
+		"cause": cause{}, "measured": bench.Result{},
 	} {
 		def, ok := defs.Defs[name]
 		if !ok {
@@ -172,7 +173,8 @@ func TestSchemasKnowAllWords(t *testing.T) {
 // nil.
 func behindPointer(in reflect.Type, index []int) bool {
 	for _, i := range index[:len(index)-1] {
-		if in = in.Field(i).Type; in.Kind() == reflect.Pointer {
+		in = in.Field(i).Type
+		if in.Kind() == reflect.Pointer {
 			return true
 		}
 	}

@@ -24,7 +24,8 @@ type blocks struct {
 }
 
 func (b *blocks) Write(text []byte) (int, error) {
-	if b.left--; b.left == 0 {
+	b.left--
+	if b.left == 0 {
 		b.end()
 	}
 	return b.Builder.Write(text)

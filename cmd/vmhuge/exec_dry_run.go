@@ -1,0 +1,56 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+
+	"vmhuge/hostprep"
+)
+
+// showExec prints the command line and, as comments, what would be done.
+func (p *program) showExec(e *execution) error {
+	short := p.host().Lacking(e.guest)
+	code := exitDone
+	if short != nil && !short.Fixable {
+		code = exitNoMemory
+	}
+	if p.json {
+		changes := []hostprep.Change{}
+		if short != nil {
+			changes = short.Changes
+		}
+		p.printJSON(map[string]any{"command": e.Args, "uuid": e.UUID, "demand": e.Demand.Items, "totals": e.Demand.Totals(),
+			"edits": e.Changes, "notes": e.Notes, "changes": changes, "fixable": code == exitDone})
+		return answered(code)
+	}
+	p.say("# takes %s", totalsWords(e.Demand.Totals()))
+	if short != nil && !short.Fixable {
+		p.insist("# %s; needed: %s; %s", short.Have, short.Need, short.Do)
+	} else if short != nil {
+		for _, change := range short.Changes {
+			p.say("# would: %s", change)
+		}
+	}
+	for _, line := range e.Changes {
+		p.say("# %s", oneLine(line))
+	}
+	for _, line := range e.Notes {
+		p.say("# note: %s", oneLine(line))
+	}
+	var words []string
+	for _, arg := range e.Args {
+		words = append(words, quote(arg))
+	}
+	p.insist("%s", strings.Join(words, " "))
+	return answered(code)
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./,:=@%+-]+$`)
+
+// quote writes a word for a shell.
+func quote(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+	"vmhuge/lease"
+)
+
+// openLedger opens the ledger, and tells what it set right for others.
+func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
+	report, clear := p.progress("the page pools")
+	report("waiting for others who change them", 0, 0)
+	ledger, err := pool.Open(ctx, p.host().Root)
+	clear()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range ledger.Settled {
+		if s.UUID != uuid && !p.quiet {
+			p.warn("%s", oneLine(s.String()))
+		}
+	}
+	for _, sentence := range ledger.SetAside {
+		p.warn("%s", oneLine(sentence))
+	}
+	return ledger, nil
+}
+
+// holdForBench adds the pages that are missing as root. Others use what is free.
+func (p *program) holdForBench(ctx context.Context, item pages.Item, use func() error) (giveBack func() error, err error) {
+	giveBack = func() error { return nil }
+	guest := hostprep.NewGuest(pages.Demand{Items: []pages.Item{item}}, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())
+	if os.Geteuid() != 0 {
+		guest.Pending, err = pool.ReadPending(p.host().Root, "")
+		if err != nil {
+			return giveBack, err
+		}
+		if short := p.host().Lacking(guest); short != nil {
+			return giveBack, errors.New(short.Have + ", and " + short.Need + " are needed; root can add them")
+		}
+		return giveBack, use()
+	}
+	l := p.lease(pool.Claim{UUID: lease.NewUUID(), Name: benchName})
+	_, err = l.Hold(ctx, guest, func() error {
+		giveBack = func() error { _, _, err := l.GiveBack(); return err }
+		return use()
+	})
+	return giveBack, err
+}
+
+// lease is what holds pages for a process of vmhuge's own.
+func (p *program) lease(claim pool.Claim) *lease.Lease {
+	return &lease.Lease{Host: p.host(), Claim: claim, Open: p.openLedger, Progress: p.progress}
+}

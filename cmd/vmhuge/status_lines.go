@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/launcher"
+	"vmhuge/live"
+	"vmhuge/picture"
+)
+
+// lines is what there is to see.
+func (s hostStatus) lines(style picture.Style) []string {
+	lines := style.Pools(live.Pools(s.Pools))
+	lines = append(lines, "")
+	if len(s.Domains) > 0 {
+		header, guests := style.Guests(guestPictures(s.Domains))
+		lines = append(append(append(lines, header), guests...), "")
+	}
+	for _, m := range s.Mounts {
+		lines = append(lines, fmt.Sprintf("mount  %s, pages of %s", m.Point, m.Size))
+	}
+	lines = append(lines, "hook   "+s.Hook.String())
+	for _, settled := range s.Settled {
+		lines = append(lines, oneLine(settled.String()))
+	}
+	return lines
+}
+
+// wrong is what is not as it should be, each in a line.
+func (s hostStatus) wrong(root bool) []string {
+	var lines []string
+	if unknown := func(d launcher.DomainStatus) bool { return d.ProofUnknown != "" }; !root && slices.ContainsFunc(s.Domains, unknown) {
+		lines = append(lines, "only root can see what backs the guests' RAM; run vmhuge as root")
+	}
+	for _, d := range s.Domains {
+		switch {
+		case d.ProofUnknown != "" && root:
+			lines = append(lines, oneLine(d.Name+": "+d.ProofUnknown))
+		case d.Proof != nil && d.Proof.Verdict != hostprep.AllHuge:
+			lines = append(lines, oneLine(d.Name+": "+proofWords(*d.Proof)))
+		}
+	}
+	for _, f := range s.Hook.Findings {
+		lines = append(lines, findingWords(f))
+	}
+	for _, sentence := range s.SetAside {
+		lines = append(lines, oneLine(sentence))
+	}
+	return lines
+}
+
+// guestPictures is what is drawn of guests: no terminal obeys their names.
+func guestPictures(domains []launcher.DomainStatus) []picture.Guest {
+	guests := live.Guests(domains)
+	for i := range guests {
+		guests[i].Name = oneLine(guests[i].Name)
+	}
+	return guests
+}
