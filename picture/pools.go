@@ -100,7 +100,8 @@ func (s Style) Pools(pools []Pool) []string {
 			continue
 		}
 		item, between := s.Mark(l.part)+" "+l.words, "  "
-		if room -= len(l.words) + 4; legend == "" {
+		room -= len(l.words) + 4
+		if legend == "" {
 			between = ""
 		} else if room < -2 {
 			between, room = "\n", s.Width-len(l.words)-4

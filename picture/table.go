@@ -51,7 +51,8 @@ func (s Style) table(rows int, sets ...[]column) (header string, lines []string)
 	var all []int
 	for _, columns = range sets {
 		var missing int
-		if all, missing = widths(columns, s.Width); missing == 0 {
+		all, missing = widths(columns, s.Width)
+		if missing == 0 {
 			break
 		}
 	}
@@ -62,8 +63,11 @@ func (s Style) table(rows int, sets ...[]column) (header string, lines []string)
 			pad := strings.Repeat(" ", max(0, all[i]-lipgloss.Width(text)))
 			if c.right {
 				text = pad + text
-			} else if text = s.Cut(text, all[i]); i < len(columns)-1 {
-				text += strings.Repeat(" ", max(0, all[i]-lipgloss.Width(text)))
+			} else {
+				text = s.Cut(text, all[i])
+				if i < len(columns)-1 {
+					text += strings.Repeat(" ", max(0, all[i]-lipgloss.Width(text)))
+				}
 			}
 			if i > 0 {
 				b.WriteString(strings.Repeat(" ", gap))

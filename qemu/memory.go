@@ -34,7 +34,8 @@ func (r *reader) backend(b *backend) error {
 	hugetlb, said := b.on("hugetlb")
 	switch b.kind {
 	case "file":
-		if size, err = r.PageSizeAt(b.get("mem-path")); err != nil {
+		size, err = r.PageSizeAt(b.get("mem-path"))
+		if err != nil {
 			return err
 		}
 		if size == 0 && ram {
@@ -84,7 +85,8 @@ func (r *reader) backend(b *backend) error {
 	reserve, saidReserve := b.on("reserve")
 	lazy := saidReserve && !reserve
 	if !said && change && !lazy {
-		if prealloc = true; !r.prealloc {
+		prealloc = true
+		if !r.prealloc {
 			b.set("prealloc", true)
 		}
 	}
@@ -99,7 +101,8 @@ func (r *reader) backend(b *backend) error {
 	case dimm:
 		item.Kind = pages.DIMM
 	}
-	if item.HostNodes, err = b.nodes(); err != nil {
+	item.HostNodes, err = b.nodes()
+	if err != nil {
 		return fmt.Errorf("memory backend %q: %w", b.id, err)
 	}
 	switch b.get("policy") {
@@ -156,7 +159,8 @@ func (r *reader) plain() error {
 		if size == 0 {
 			return fmt.Errorf("-mem-path %s is on no hugetlbfs: name a mount of one, or leave it out", r.memPath)
 		}
-		if item.Source = "file"; !r.prealloc {
+		item.Source = "file"
+		if !r.prealloc {
 			r.add("-mem-prealloc")
 		}
 		r.take(item, size, true, false)

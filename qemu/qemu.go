@@ -226,7 +226,7 @@ func (r *reader) readUUID(at int, value string) error {
 	r.cmd.UUID = strings.ToLower(value)
 	for i, c := range []byte(r.cmd.UUID) {
 		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", rune(c)) {
+		if dash != (c == '-') || (!dash && !strings.ContainsRune("0123456789abcdef", rune(c))) {
 			r.cmd.UUID = ""
 		}
 	}

@@ -221,7 +221,7 @@ func FuzzParseOptions(f *testing.F) {
 		if o.json {
 			o, err = parseOptions(o.String(), "qom-type")
 		}
-		if again := o.String(); err != nil || !o.json && again != text {
+		if again := o.String(); err != nil || (!o.json && again != text) {
 			t.Errorf("%q became %q, %v", text, again, err)
 		}
 	})

@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
-	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/launcher"
 )
@@ -39,7 +38,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
 	app := p.app()
 	ordered, path, err := reorder(app, args)
-	if p.path = path; slices.Equal(path, []string{"help"}) {
+	p.path = path
+	if slices.Equal(path, []string{"help"}) {
 		p.path = nil
 	}
 	if err == nil {
@@ -137,59 +137,4 @@ func (p *program) connect() (*launcher.Launcher, error) {
 	defer clear()
 	report("connecting", 0, 0)
 	return launcher.Open(p.uri, p.host())
-}
-
-// names returns the domains that a command was given, at least one.
-func names(c *cli.Context) ([]string, error) {
-	if c.NArg() == 0 {
-		return nil, &advice.Error{What: "command line", Why: "no domain is named", Kind: advice.Usage,
-			Do: "run vmhuge " + c.Command.Name + " NAME; virsh list --all shows the names"}
-	}
-	return anyNames(c)
-}
-
-// anyNames returns the domains that a command was given, or none. An empty name
-// is an unset variable of some script.
-func anyNames(c *cli.Context) ([]string, error) {
-	names := c.Args().Slice()
-	if slices.Contains(names, "") {
-		return nil, usage("a domain name is empty")
-	}
-	return names, nil
-}
-
-// onNamed connects for a command that works on the domains it was given.
-func (p *program) onNamed(c *cli.Context, do func(l *launcher.Launcher, names []string) error) error {
-	names, err := names(c)
-	if err != nil {
-		return err
-	}
-	l, err := p.connect()
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	defer p.notices(l)
-	return do(l, names)
-}
-
-// noNames refuses names for a command that takes none.
-func noNames(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return usage("%s takes no arguments, but %q was given", c.Command.Name, c.Args().First())
-	}
-	return nil
-}
-
-// errAnswered says that the answer was printed and only the exit code is left.
-type errAnswered struct{ code int }
-
-func (e errAnswered) Error() string { return "see above" }
-
-// answered returns the error that makes the program exit with a code.
-func answered(code int) error {
-	if code == exitDone {
-		return nil
-	}
-	return errAnswered{code}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -67,7 +66,8 @@ func readLine(app *cli.App, rest []string) (line, error) {
 		into := &l.own
 		flag := lookup(l.flags, name)
 		if flag == nil {
-			if flag = lookup(app.Flags, name); flag != nil {
+			flag = lookup(app.Flags, name)
+			if flag != nil {
 				into = &l.globals
 			}
 		}
@@ -121,27 +121,6 @@ func readLine(app *cli.App, rest []string) (line, error) {
 	return l, nil
 }
 
-// checkValue refuses what urfave/cli would refuse, in words that name the flag as
-// it was typed.
-func checkValue(flag cli.Flag, typed, value string) error {
-	var err error
-	what := "a number"
-	switch flag.(type) {
-	case *cli.BoolFlag:
-		_, err = strconv.ParseBool(value)
-		what = "true or false"
-	case *cli.IntFlag, *cli.Int64Flag:
-		_, err = strconv.ParseInt(value, 0, 64)
-		what = "a whole number"
-	case *cli.Float64Flag:
-		_, err = strconv.ParseFloat(value, 64)
-	}
-	if err != nil {
-		return usage("%s: %q is not %s", typed, value, what)
-	}
-	return nil
-}
-
 // noCommand is the error of a path to no command, of which the last word is wrong.
 func noCommand(there []*cli.Command, path []string) error {
 	var names []string
@@ -167,24 +146,4 @@ func find(commands []*cli.Command, name string) *cli.Command {
 		return nil
 	}
 	return commands[i]
-}
-
-func lookup(flags []cli.Flag, name string) cli.Flag {
-	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
-	if i < 0 {
-		return nil
-	}
-	return flags[i]
-}
-
-// optionalFlag is a flag whose value may be left out. takes says whether the word
-// behind it is that, and not a name.
-type optionalFlag struct {
-	*cli.StringFlag
-	takes func(word string) bool
-}
-
-func takesValue(flag cli.Flag) bool {
-	_, isBool := flag.(*cli.BoolFlag)
-	return !isBool
 }

@@ -34,7 +34,8 @@ func (p *program) candidates(c *cli.Context, do func(names []string, read func(n
 	}
 	defer l.Close()
 	if len(names) == 0 {
-		if names, err = l.Names(); err != nil {
+		names, err = l.Names()
+		if err != nil {
 			return err
 		}
 		if len(names) == 0 {

@@ -64,7 +64,8 @@ EXIT STATUS
 			}
 			defer l.Close()
 			if c.Bool("all") {
-				if names, err = l.Names(); err != nil {
+				names, err = l.Names()
+				if err != nil {
 					return err
 				}
 				if len(names) == 0 {
@@ -111,67 +112,9 @@ func (p *program) checkHost() error {
 	return answered(codeOfHost(verdict))
 }
 
-// showReport prints what is known of one domain.
-func (p *program) showReport(r launcher.Report) {
-	name, say := oneLine(r.Name), p.say
-	if !r.Ready {
-		say = p.insist
-	}
-	switch {
-	case r.Proof != nil:
-		p.say("%s: %s, %s", name, r.State, proofWords(*r.Proof))
-	case r.Ready:
-		p.say("%s: ready, takes %s", name, takesWords(r.Backing, r.Totals))
-	case r.Fixable:
-		say("%s: not ready (%s), takes %s; vmhuge start would make it so", name, r.Verdict, takesWords(r.Backing, r.Totals))
-	default:
-		say("%s: not ready (%s)", name, r.Verdict)
-	}
-	for _, f := range r.Findings {
-		if f.Severity != hostprep.Note || p.verbose || r.Backing == "none" {
-			say("  %s", findingWords(f))
-		}
-	}
-	for _, change := range r.Changed {
-		p.say("  done: %s", change)
-	}
-}
-
-// showDest prints what a domain would find on another host.
-func (p *program) showDest(r launcher.Report) {
-	say, there := p.say, "would find its pages on "
-	if !r.Ready {
-		say, there = p.insist, "may not find its pages ("+string(r.Verdict)+") on "
-	}
-	say("%s: %s%s, takes %s", oneLine(r.Name), there, oneLine(r.Dest.URI), takesWords(r.Backing, r.Totals))
-	for _, f := range r.Dest.Findings {
-		if f.Severity != hostprep.Note || p.verbose {
-			say("  %s", findingWords(f))
-		}
-	}
-	for _, unseen := range r.Dest.Unseen {
-		p.say("  cannot be checked from here: %s", unseen)
-	}
-}
-
 func orNone(text string) string {
 	if text == "" {
 		return "no huge pages"
 	}
 	return text
-}
-
-// findingWords is a finding in one line: what is there, what is needed, who
-// must do what.
-func findingWords(f hostprep.Finding) string { return oneLine(f.Check + ": " + curedWords(f)) }
-
-func curedWords(f hostprep.Finding) string {
-	text := f.Have
-	if f.Need != "" {
-		text += "; needed: " + f.Need
-	}
-	if f.Do != "" {
-		text += "; " + f.Do
-	}
-	return oneLine(text)
 }

@@ -24,11 +24,13 @@ func (o outcome[T]) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	if string(fields["name"]) == `""` { // not even found
-		if fields["name"], err = marshal(o.name); err != nil {
+		fields["name"], err = marshal(o.name)
+		if err != nil {
 			return nil, err
 		}
 	}
-	if fields["error"], err = marshal(errorOf(o.err)); err != nil {
+	fields["error"], err = marshal(errorOf(o.err))
+	if err != nil {
 		return nil, err
 	}
 	return marshal(fields)

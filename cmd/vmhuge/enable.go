@@ -1,15 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"strconv"
-
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
-	"vmhuge/xml"
 )
 
 func (p *program) enableCommand() *cli.Command {
@@ -99,60 +95,6 @@ func rewriteFlags() []cli.Flag {
 	}
 }
 
-// wanted reads the flags of enable.
-func wanted(c *cli.Context) (launcher.Want, error) {
-	var want launcher.Want
-	switch size := c.String("size"); size {
-	case "":
-		want.Backing = plainBacking()
-	case "auto":
-		want.Auto = true
-	case "default":
-		want.PageSize = 0
-	default:
-		var err error
-		if want.PageSize, err = pages.ParseSize(size); err != nil {
-			return want, usage("--size: %s", err)
-		}
-	}
-	switch want.Source = c.String("source"); want.Source {
-	case "", "file", "memfd":
-	default:
-		return want, usage("--source must be file or memfd, not %q", want.Source)
-	}
-	switch threads := c.String("threads"); threads {
-	case "":
-	case "auto":
-		want.AutoThreads = true
-	case "none":
-		want.Threads = -1
-	default:
-		n, err := strconv.ParseUint(threads, 10, 16)
-		if err != nil || n == 0 {
-			return want, usage("--threads must be a number above 0, auto or none, not %q", threads)
-		}
-		want.Threads = int(n)
-	}
-	want.Round = c.Bool("round")
-	if want.THP = c.IsSet("thp") && c.Bool("thp"); want.THP {
-		for _, name := range []string{"size", "source"} {
-			if c.IsSet(name) {
-				return want, usage("--thp and --%s cannot be combined", name)
-			}
-		}
-	}
-	if c.IsSet("dry-run") {
-		want.DryRun = c.Bool("dry-run")
-	}
-	return want, nil
-}
-
-// smallest is the smallest huge page of x86-64 and of arm64 with 4 KiB pages.
-const smallest = pages.Size2MiB
-
-// plainBacking is what enable asks for without flags.
-func plainBacking() xml.Backing { return xml.Backing{PageSize: smallest, Keep: true} }
-
 func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
 	name := oneLine(e.Name)
 	p.printDiff(e.Diff)
@@ -184,35 +126,4 @@ func backingWords(e launcher.Edit) string {
 		return "on huge pages: " + totalsWords(pages.Demand{Items: e.Demand}.Totals())
 	}
 	return "not on huge pages"
-}
-
-// totalsWords says what a demand takes: 512 pages of 2 MiB, 4 pages of 1 GiB.
-func totalsWords(totals []pages.Total) string {
-	text := ""
-	for i, t := range totals {
-		if i > 0 {
-			text += ", "
-		}
-		if t.Pages < 0 {
-			text += fmt.Sprintf("%s on pages of the host's default size", pages.FormatBytes(t.MemoryKiB*pages.KiB))
-		} else {
-			text += fmt.Sprintf("%d %s of %s", t.Pages, plural(t.Pages, "page"), t.PageSize)
-		}
-	}
-	return text
-}
-
-// takesWords says what a guest of that backing takes.
-func takesWords(backing pages.Backing, totals []pages.Total) string {
-	if backing == pages.THP {
-		return "transparent huge pages"
-	}
-	return orNone(totalsWords(totals))
-}
-
-func plural(n int64, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -85,20 +86,34 @@ func codeOfHost(v hostprep.Verdict) int {
 	return exitNotReady
 }
 
-// jsonError is an error in JSON.
-type jsonError struct {
-	What string `json:"what"`
-	Why  string `json:"why"`
-	Do   string `json:"do"`
+// needRoot refuses who may not write, before half of it is done.
+func needRoot(what string, dryRun bool) error {
+	if dryRun || os.Geteuid() == 0 {
+		return nil
+	}
+	return advice.New(what, "permission denied", "run vmhuge as root")
 }
 
-func errorOf(err error) jsonError {
-	var told *advice.Error
-	switch {
-	case !errors.As(err, &told):
-		return jsonError{Why: err.Error()}
-	case told.Error() != err.Error(): // it is a part of what went wrong
-		return jsonError{What: told.What, Why: err.Error(), Do: told.Do}
+// errAnswered says that the answer was printed and only the exit code is left.
+type errAnswered struct{ code int }
+
+func (e errAnswered) Error() string { return "see above" }
+
+// answered returns the error that makes the program exit with a code.
+func answered(code int) error {
+	if code == exitDone {
+		return nil
 	}
-	return jsonError{told.What, told.Why, told.Do}
+	return errAnswered{code}
+}
+
+// codeOfFinding is the exit code of what the host still lacks.
+func codeOfFinding(f hostprep.Finding, dryRun bool) int {
+	switch {
+	case f.Severity != hostprep.Blocker || (dryRun && f.Fixable):
+		return exitDone
+	case f.Verdict == hostprep.NoMemory:
+		return exitNoMemory
+	}
+	return exitNotReady
 }

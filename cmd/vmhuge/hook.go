@@ -1,19 +1,9 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"strings"
-	"time"
-
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
-	"vmhuge/internal/advice"
-	"vmhuge/internal/pages"
-	"vmhuge/launcher"
 )
 
 func (p *program) hookCommand() *cli.Command {
@@ -110,95 +100,6 @@ EXIT STATUS
 	}
 }
 
-func (p *program) hookInstall(c *cli.Context) error {
-	if err := noNames(c); err != nil {
-		return err
-	}
-	dryRun := c.Bool("dry-run")
-	if err := needRoot("installing the hook", dryRun); err != nil {
-		return err
-	}
-	host := p.host()
-	settings, err := hookSettings(c, host)
-	if err != nil {
-		return err
-	}
-	version := launcher.LibraryVersion()
-	if version == 0 && !p.quiet {
-		p.warn("libvirt's version is unknown; assuming 6.5 or newer")
-	}
-	changes, err := host.HookPlan(hostprep.HookOptions{Settings: settings, Libvirt: version})
-	if err != nil {
-		return err
-	}
-	changed, done := changes, "done"
-	if dryRun {
-		changed, done = nil, "would"
-	} else if err := host.InstallHook(changes); err != nil {
-		return err
-	}
-	// A dry run asks of a daemon that runs now what an installation would.
-	deaf, err := host.HookReload()
-	if err != nil {
-		return advice.About(err, "looking for the running libvirtd")
-	}
-	reload := deaf != nil && c.Bool("reload")
-	if reload && !dryRun {
-		if err := p.reload(host, *deaf); err != nil {
-			return err
-		}
-	}
-	if p.json {
-		p.printJSON(map[string]any{"changed": changed, "changes": changes, "settings": settings,
-			"reload_needed": deaf != nil && (dryRun || !reload), "reloaded": reload && !dryRun})
-		return nil
-	}
-	if len(changes) == 0 && !reload {
-		p.say("hook: nothing to do, it is installed")
-	}
-	for _, change := range changes {
-		p.say("hook: %s: %s", done, change)
-	}
-	switch {
-	case reload:
-		p.say("hook: %s: kill -HUP %d (%s then looks for hooks)", done, deaf.PID, deaf.Name)
-	case deaf != nil:
-		p.warn("the hook is not called yet: %s; run vmhuge hook install --reload, or systemctl reload %s", deaf.LooksNoMore(), deaf.Name)
-	}
-	return nil
-}
-
-// hookSettings returns the settings that stand, with those that flags name.
-func hookSettings(c *cli.Context, host hostprep.Host) (hostprep.HookSettings, error) {
-	settings, err := host.HookSettings()
-	if err != nil {
-		return settings, advice.Wrap(err, "reading the settings of the hook", "fix that file or remove it")
-	}
-	if c.IsSet("drop-if-short") {
-		settings.DropIfShort = c.Bool("drop-if-short")
-	}
-	if c.IsSet("host-reserve") {
-		reserve, err := pages.ParseBytes(c.String("host-reserve"))
-		if err != nil {
-			return settings, usage("--host-reserve: %s", err)
-		}
-		settings.HostReserveKiB = (reserve + pages.KiB - 1) / pages.KiB
-	}
-	return settings, nil
-}
-
-// reload waits for the daemon first: one that is still starting takes no
-// notice of a reload, and answers nobody until it is done.
-func (p *program) reload(host hostprep.Host, d hostprep.Daemon) error {
-	report, clear := p.progress(d.Name)
-	defer clear()
-	report("waiting until it answers, to reload it", 0, 0)
-	if l, err := launcher.Open("", host); err == nil {
-		l.Close()
-	}
-	return host.ReloadDaemon(d)
-}
-
 func (p *program) hookRemove(c *cli.Context) error {
 	if err := noNames(c); err != nil {
 		return err
@@ -230,65 +131,4 @@ func (p *program) hookRemove(c *cli.Context) error {
 		p.say("hook: %s: %s", done, change)
 	}
 	return p.leftAsItIs(left)
-}
-
-func (p *program) hookStatus(c *cli.Context) error {
-	if err := noNames(c); err != nil {
-		return err
-	}
-	s, err := p.host().HookStatus()
-	if errors.Is(err, fs.ErrPermission) {
-		return advice.Wrap(err, "looking at the hook", "run vmhuge as root")
-	}
-	if err != nil {
-		return advice.About(err, "looking at the hook")
-	}
-	say, code := p.say, exitDone
-	if !s.Ready {
-		say, code = p.insist, exitNotReady
-	}
-	if p.json {
-		p.printJSON(map[string]any{"hook": s})
-		return answered(code)
-	}
-	say("hook: %s", s)
-	for _, f := range s.Findings {
-		p.insist("  %s", findingWords(f))
-	}
-	if s.Installed {
-		p.say("  settings: %s", settingsWords(s.Settings))
-		p.say("  last call: %s", callWords(s.LastCall))
-	}
-	return answered(code)
-}
-
-func settingsWords(s hostprep.HookSettings) string {
-	words := []string{"a guest that is restored where there is no room fails"}
-	if s.DropIfShort {
-		words[0] = "a guest that is restored where there is no room loses its huge pages"
-	}
-	if s.HostReserveKiB > 0 {
-		words = append(words, "the host keeps "+pages.FormatBytes(s.HostReserveKiB*pages.KiB))
-	}
-	return strings.Join(words, "; ")
-}
-
-// callWords is a call in one line: when, for what, and what came of it.
-func callWords(e *hostprep.HookEvent) string {
-	if e == nil {
-		return "none since boot"
-	}
-	text := fmt.Sprintf("%s, %s of %s: %s", e.Time.Local().Format(time.DateTime), e.Operation, e.Name, e.Result)
-	if e.Why != "" {
-		text += " (" + e.Why + ")"
-	}
-	return oneLine(text)
-}
-
-// needRoot refuses who may not write, before half of it is done.
-func needRoot(what string, dryRun bool) error {
-	if dryRun || os.Geteuid() == 0 {
-		return nil
-	}
-	return advice.New(what, "permission denied", "run vmhuge as root")
 }

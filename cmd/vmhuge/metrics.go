@@ -91,7 +91,8 @@ func (p *program) exporter() *metrics.Exporter {
 		Claims: func() ([]pool.Claim, error) { return pool.ReadClaims(host.Root) },
 		Guests: p.readGuests,
 		Hook: func() (h metrics.Hook, err error) {
-			if h.Status, err = host.HookStatus(); err == nil {
+			h.Status, err = host.HookStatus()
+			if err == nil {
 				h.Events, err = host.HookEvents()
 			}
 			return h, err

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
-	"reflect"
 	"strings"
 	"unicode"
 
@@ -47,90 +43,11 @@ func oneLine(text string) string {
 // the direction of the text round.
 func harmless(line string) string {
 	return strings.Map(func(r rune) rune {
-		if r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if (r != '\t' && unicode.IsControl(r)) || unicode.Is(unicode.Bidi_Control, r) {
 			return '?'
 		}
 		return r
 	}, line)
-}
-
-// printJSON prints the one object of the answer: a map, or a struct, all of
-// whose fields are printed.
-func (p *program) printJSON(answer any) { p.writeJSON(p.stdout, answer) }
-
-func (p *program) writeJSON(w io.Writer, answer any) {
-	text, err := object(answer)
-	if err != nil {
-		fmt.Fprintln(p.stderr, "vmhuge: writing JSON:", err)
-		return
-	}
-	_, _ = w.Write(text)
-}
-
-// object is an answer as JSON with the version of its shape, sorted by the names
-// of its fields.
-func object(answer any) ([]byte, error) {
-	v := reflect.New(reflect.TypeOf(answer)).Elem()
-	v.Set(reflect.ValueOf(answer))
-	noNulls(v)
-	text, err := marshal(v.Interface())
-	if err != nil {
-		return nil, err
-	}
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return nil, err
-	}
-	fields["version"] = json.RawMessage("1")
-	return marshal(fields)
-}
-
-// marshal leaves < and > legible: diffs of XML are full of them.
-func marshal(value any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(value)
-	return b.Bytes(), err
-}
-
-// noNulls makes every nil slice and map in a settable value an empty one: a list
-// in vmhuge's JSON is never null.
-func noNulls(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Slice:
-		if v.IsNil() && v.CanSet() {
-			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-		}
-		for i := range v.Len() {
-			noNulls(v.Index(i))
-		}
-	case reflect.Map:
-		if v.IsNil() && v.CanSet() {
-			v.Set(reflect.MakeMap(v.Type()))
-		}
-		if v.Type().Elem().Kind() != reflect.Interface {
-			return
-		}
-		for _, key := range v.MapKeys() {
-			if held := v.MapIndex(key).Elem(); held.IsValid() {
-				settable := reflect.New(held.Type()).Elem()
-				settable.Set(held)
-				noNulls(settable)
-				v.SetMapIndex(key, settable)
-			}
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				noNulls(v.Field(i))
-			}
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			noNulls(v.Elem())
-		}
-	}
 }
 
 // printDiff prints a unified diff, in colours on a terminal.

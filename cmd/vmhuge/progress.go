@@ -49,7 +49,8 @@ type progressLine struct {
 func (l *progressLine) report(step string, done, all int64) {
 	l.Lock()
 	defer l.Unlock()
-	if step = oneLine(step); step != l.step {
+	step = oneLine(step)
+	if step != l.step {
 		l.step, l.since = step, time.Now()
 	}
 	l.words = progressWords(done, all)
@@ -83,7 +84,8 @@ func (l *progressLine) draw() {
 func (l *progressLine) clear() {
 	l.Lock()
 	defer l.Unlock()
-	if l.gone = true; l.drawn {
+	l.gone = true
+	if l.drawn {
 		fmt.Fprint(l.to, "\r\x1b[K")
 	}
 }

@@ -21,7 +21,8 @@ func TestProgressLine(t *testing.T) {
 		t.Errorf("before anything is done: %q", got)
 	}
 	line.clear()
-	if line.gone = false; out.Len() > 0 {
+	line.gone = false
+	if out.Len() > 0 {
 		t.Errorf("what was not drawn is taken away: %q", out.String())
 	}
 	const start = "\r\x1b[K"

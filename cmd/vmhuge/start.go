@@ -42,7 +42,8 @@ EXIT STATUS
 		Action: func(c *cli.Context) error {
 			o := launcher.StartOptions{NoPrepare: c.Bool("no-prepare"), Paused: c.Bool("paused"), DryRun: c.Bool("dry-run"), DropCaches: c.Bool("drop-caches")}
 			var err error
-			if o.HostReserve, err = hostReserve(c); err != nil {
+			o.HostReserve, err = hostReserve(c)
+			if err != nil {
 				return err
 			}
 			names, err := anyNames(c)

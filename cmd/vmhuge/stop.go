@@ -1,9 +1,6 @@
 package main
 
 import (
-	"strconv"
-	"time"
-
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/internal/pages"
@@ -47,18 +44,6 @@ EXIT STATUS
 			})
 		},
 	}
-}
-
-// parseTime reads the 90s or 5m of a flag; a mere number is seconds.
-func parseTime(flag, text string) (time.Duration, error) {
-	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return time.Duration(seconds) * time.Second, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, usage("--%s: %q is not a duration: write it as 90s or 5m", flag, text)
-	}
-	return d, nil
 }
 
 func (p *program) showStopped(s launcher.Stopped) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -118,16 +117,4 @@ func (p *program) showVerified(v verified) {
 		p.say("  KVM's pages: %s", v.KVMUnknown)
 	}
 	p.say("  read from %s", strings.Join(v.Evidence, ", "))
-}
-
-// proofWords is a proof in a few words.
-func proofWords(proof hostprep.Proof) string {
-	ram := pages.FormatBytes(proof.RAMKiB * pages.KiB)
-	switch proof.Verdict {
-	case hostprep.AllHuge:
-		return "all " + ram + " of its RAM on huge pages"
-	case hostprep.Partly:
-		return fmt.Sprintf("%.1f %% of its %s of RAM on huge pages", proof.BackedPercent, ram)
-	}
-	return "none of its " + ram + " of RAM on huge pages"
 }

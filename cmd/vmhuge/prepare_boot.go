@@ -1,0 +1,29 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep/pool"
+)
+
+// prepareBoot is what the unit does: what the table of boot has.
+func (p *program) prepareBoot(c *cli.Context) error {
+	ledger, err := p.openLedger(c.Context, pool.PreparedUUID)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	changed, findings, err := p.host().HoldAtBoot(c.Context, ledger)
+	for _, change := range changed {
+		p.say("prepare: done: %s", change)
+	}
+	worst := exitDone
+	for _, f := range findings {
+		p.insist("prepare: %s", findingWords(f))
+		worst = max(worst, codeOfFinding(f, false))
+	}
+	if err != nil {
+		return err
+	}
+	return answered(worst)
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+)
+
+// totalsWords says what a demand takes: 512 pages of 2 MiB, 4 pages of 1 GiB.
+func totalsWords(totals []pages.Total) string {
+	text := ""
+	for i, t := range totals {
+		if i > 0 {
+			text += ", "
+		}
+		if t.Pages < 0 {
+			text += fmt.Sprintf("%s on pages of the host's default size", pages.FormatBytes(t.MemoryKiB*pages.KiB))
+		} else {
+			text += fmt.Sprintf("%d %s of %s", t.Pages, plural(t.Pages, "page"), t.PageSize)
+		}
+	}
+	return text
+}
+
+// takesWords says what a guest of that backing takes.
+func takesWords(backing pages.Backing, totals []pages.Total) string {
+	if backing == pages.THP {
+		return "transparent huge pages"
+	}
+	return orNone(totalsWords(totals))
+}
+
+func plural(n int64, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// findingWords is a finding in one line: what is there, what is needed, who
+// must do what.
+func findingWords(f hostprep.Finding) string { return oneLine(f.Check + ": " + curedWords(f)) }
+
+func curedWords(f hostprep.Finding) string {
+	text := f.Have
+	if f.Need != "" {
+		text += "; needed: " + f.Need
+	}
+	if f.Do != "" {
+		text += "; " + f.Do
+	}
+	return oneLine(text)
+}
+
+// proofWords is a proof in a few words.
+func proofWords(proof hostprep.Proof) string {
+	ram := pages.FormatBytes(proof.RAMKiB * pages.KiB)
+	switch proof.Verdict {
+	case hostprep.AllHuge:
+		return "all " + ram + " of its RAM on huge pages"
+	case hostprep.Partly:
+		return fmt.Sprintf("%.1f %% of its %s of RAM on huge pages", proof.BackedPercent, ram)
+	}
+	return "none of its " + ram + " of RAM on huge pages"
+}
