@@ -23,6 +23,7 @@ type Launcher struct {
 	conn *libvirt.Connect
 	host hostprep.Host
 
+	test    bool // libvirt's test driver, which keeps definitions and runs nothing
 	qemu    bool // the driver is QEMU's: others have no huge pages to prove
 	remote  bool // the daemon runs on another host, whose files can't be seen
 	session bool // qemu:///session: the daemon runs as its user
@@ -75,7 +76,7 @@ func Open(uri string, host hostprep.Host) (*Launcher, error) {
 	}
 	if u, err := url.Parse(l.uri); err == nil {
 		driver, transport, _ := strings.Cut(u.Scheme, "+")
-		l.qemu = driver == "qemu"
+		l.qemu, l.test = driver == "qemu", driver == "test"
 		l.remote = transport != "unix" && (transport != "" || u.Host != "")
 		switch u.Path {
 		case "/session":

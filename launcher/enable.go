@@ -51,13 +51,18 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	if err != nil {
 		return e, err
 	}
+	if !l.test {
+		if err := xml.ForQEMU(d.xml); err != nil {
+			return e, advice.About(err, "enabling %s", d.name)
+		}
+	}
 	former, _ := xml.Demand(d.xml, 0)
 	want.Ours = copies.has(d.uuid) && (former.Backing == pages.Hugetlb || former.Backing == pages.THP)
 	doc, err := l.rewrite(d, want)
 	if err != nil {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
-	e.Warnings = xml.THPCosts(d.xml, doc)
+	e.Warnings = append(xml.Cautions(d.xml), xml.THPCosts(d.xml, doc)...)
 	if !want.DryRun && !bytes.Equal(doc, d.xml) {
 		// The first copy stays: it is the one that no enable has touched.
 		e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours)
@@ -89,6 +94,10 @@ func (l *Launcher) rewrite(d *domain, want Want) ([]byte, error) {
 	}
 	if !l.qemu || l.remote {
 		return want.Rewrite(d.xml)
+	}
+	want.HostArch = runtime.GOARCH
+	if state, err := l.host.Pools(); err == nil {
+		want.Have = state.Sizes()
 	}
 	if want.Auto {
 		gib := want.Backing
@@ -139,8 +148,8 @@ func (l *Launcher) Disable(name string, dryRun bool) (Edit, error) {
 		return e, err
 	}
 	doc := d.xml
-	if copies.has(d.uuid) || xml.Marked(d.xml) {
-		doc, err = xml.Revert(d.xml)
+	if kept := copies.has(d.uuid); kept || xml.Marked(d.xml) {
+		doc, err = xml.Revert(d.xml, kept)
 		if err != nil {
 			return e, advice.About(err, "disabling %s", d.name)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -105,6 +106,9 @@ type backend struct {
 // backends returns the memory objects in the order in which QEMU makes them:
 // the RAM, or the cells by id, then the memory devices.
 func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
+	if err := unknownValue(dom); err != nil {
+		return nil, err
+	}
 	huge, err := readHugepages(dom, defaultSize)
 	if err != nil {
 		return nil, err
@@ -118,6 +122,7 @@ func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 		return nil, err
 	}
 	var found []backend
+	align, _ := dom.alignment()
 	seen := make([]bool, len(dom.Cells))
 	for i, c := range dom.Cells {
 		size, err := kib(uint64(c.Memory), c.Unit)
@@ -129,7 +134,7 @@ func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 			return nil, refusal(dom, cellIDs, "", "the ids of its %d cells are not 0 to %d", len(seen), len(seen)-1)
 		}
 		seen[id] = true
-		found = append(found, backend{kind: pages.Cell, cell: id, kib: ceil(size, 1024)})
+		found = append(found, backend{kind: pages.Cell, cell: id, kib: ceil(size, align)})
 	}
 	if len(seen) == 0 {
 		total, err := int64(0), error(nil)
@@ -142,7 +147,7 @@ func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 		if total <= plugged {
 			return nil, refusal(dom, memoryMissing, "", "<memory> is missing, zero, or less than its memory devices")
 		}
-		found = append(found, backend{kind: pages.RAM, cell: -1, kib: ceil(total-plugged, 1024)})
+		found = append(found, backend{kind: pages.RAM, cell: -1, kib: ceil(total-plugged, align)})
 	}
 	slices.SortFunc(found, func(a, b backend) int { return cmp.Compare(a.cell, b.cell) })
 	// A cell may have no memory, and then no backend.
@@ -162,6 +167,7 @@ func backends(dom *domain, defaultSize pages.Size) ([]backend, error) {
 // deviceBackends returns the memory devices that can be on huge pages, and how
 // many KiB all memory devices are in <memory>.
 func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backend, plugged int64, err error) {
+	_, align := dom.alignment()
 	for i, m := range dom.Memorydevs {
 		b := backend{kind: pages.Kind(m.Model), cell: -1, index: i}
 		if m.Target == nil || m.Target.Size == nil || m.Target.Size.Value == 0 {
@@ -171,7 +177,7 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 		if err != nil {
 			return nil, 0, err
 		}
-		b.kib = ceil(size, 2048)
+		b.kib = ceil(size, align)
 		if plugged += size; plugged > most {
 			return nil, 0, refusal(dom, noCause, "", "it is more than any machine has")
 		}
@@ -199,11 +205,10 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 		if m.Source != nil {
 			nodemask = m.Source.NodeMask
 			if p := m.Source.PageSize; p != nil && p.Value > 0 {
-				own, err := kib(p.Value, p.Unit)
-				if err != nil {
+				if b.page, err = dom.pageSize(p.Value, p.Unit); err != nil {
 					return nil, 0, err
 				}
-				b.page, b.own = pages.SizeOfKiB(own), true
+				b.own = true
 			}
 		}
 		if b.binding, err = tune.of(b.cell, nodemask); err != nil {
@@ -215,17 +220,23 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 }
 
 // refused says why libvirt 9.0 or QEMU 7.2 would not give a backend its pages;
-// strict: or why newer ones would not.
+// strict: or why newer ones would not. Pages of the default size, where that is
+// not known, are judged as usual ones then.
 func (b backend) refused(dom *domain, strict bool) error {
+	if b.kind == pages.DIMM && b.page != smallPage && dom.ACPI == nil && slices.Contains([]string{"x86_64", "i686", "aarch64"}, dom.arch()) {
+		return b.refusal(dom, dimmWithoutACPI, "add <acpi/> to <features>", "memory devices need ACPI")
+	}
+	if b.page == 0 && strict {
+		b.page = dom.usual(nil)
+	}
 	if b.page == smallPage || b.page == 0 {
 		return nil
 	}
 	size := b.kib * pages.KiB
 	switch {
-	case b.kind == pages.DIMM && dom.ACPI == nil && dom.OSType != nil && slices.Contains([]string{"x86_64", "i686", "aarch64"}, dom.OSType.Arch):
-		return b.refusal(dom, dimmWithoutACPI, "add <acpi/> to <features>", "memory devices need ACPI")
-	case b.page < smallPage || b.page&(b.page-1) != 0:
-		return b.refusal(dom, pageSizeMissing, "take 2 MiB or 1 GiB", "no kernel has huge pages of %s", b.page)
+	case !slices.Contains(pages.HugeSizes(dom.hostArch(), dom.kvm()), b.page):
+		why, do := noSize(dom.hostArch(), dom.kvm(), b.page)
+		return b.refusal(dom, pageSizeMissing, do, "%s", why)
 	case b.block > 0 && b.block*pages.KiB < int64(b.page):
 		return b.refusal(dom, virtioMemBlock, "raise <block> to that size", "its blocks of %s are smaller than its pages of %s", pages.FormatBytes(b.block*pages.KiB), b.page)
 	case size%int64(b.page) == 0:
@@ -244,6 +255,32 @@ func (b backend) refused(dom *domain, strict bool) error {
 		return b.refusal(dom, unaligned, do, "its %s are not a multiple of its pages of %s: %d of them are %s", pages.FormatBytes(size), b.page, n, full)
 	}
 	return nil
+}
+
+// noSize says that no kernel of an architecture has huge pages of a size, and
+// what to take instead: what was meant, if only the unit is wrong.
+func noSize(arch string, kvm bool, size pages.Size) (why, do string) {
+	sizes := pages.HugeSizes(arch, kvm)
+	why = "no kernel has huge pages of " + size.String()
+	switch {
+	case slices.Contains(pages.HugeSizes(arch, false), size):
+		why = fmt.Sprintf("KVM on %s takes no pages of %s", arch, size)
+	case arch != "":
+		why = fmt.Sprintf("no %s kernel has huge pages of %s", arch, size)
+	}
+	for _, meant := range []pages.Size{size * 1024, size / 1024, size * pages.Size(pages.MiB)} {
+		if meant > 0 && slices.Contains(sizes, meant) {
+			return why, fmt.Sprintf("%s was probably meant: size='%d' unit='KiB'", meant, meant.KiB())
+		}
+	}
+	if arch == "" {
+		return why, "take 2 MiB or 1 GiB, or what the host has in /sys/kernel/mm/hugepages"
+	}
+	words := make([]string, len(sizes))
+	for i, s := range sizes {
+		words[i] = s.String()
+	}
+	return why, "take " + strings.Join(words, " or ")
 }
 
 // at returns the place in the document that states the size.

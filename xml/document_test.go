@@ -79,7 +79,7 @@ func TestUnreadable(t *testing.T) {
 		if out, err := Rewrite([]byte(doc), Backing{PageSize: pages.Size2MiB}); err == nil || out != nil {
 			t.Errorf("%s: rewriting gives %q, %v", name, out, err)
 		}
-		if out, err := Revert([]byte(doc)); err == nil || out != nil {
+		if out, err := Revert([]byte(doc), true); err == nil || out != nil {
 			t.Errorf("%s: reverting gives %q, %v", name, out, err)
 		}
 		if demand, err := Demand([]byte(doc), 0); err == nil || demand.Items != nil {
@@ -119,7 +119,7 @@ func TestLarge(t *testing.T) {
 	if time.Since(start) > 5*time.Second { // 0.1 s on an idle machine
 		t.Errorf("rewriting %d bytes took %v", len(doc), time.Since(start))
 	}
-	if back, err := Revert(out); err != nil || string(back) != string(doc) {
+	if back, err := Revert(out, true); err != nil || string(back) != string(doc) {
 		t.Errorf("reverting it: %v, %d bytes", err, len(back))
 	}
 }

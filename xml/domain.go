@@ -1,6 +1,12 @@
 package xml
 
-import "libvirt.org/go/libvirtxml"
+import (
+	"strings"
+
+	"libvirt.org/go/libvirtxml"
+
+	"vmhuge/internal/pages"
+)
 
 // domain is what is read of a domain, with libvirtxml's types of the elements
 // that matter. To decode into its Domain, the types of all elements would have
@@ -28,4 +34,56 @@ type domain struct {
 // osType is the machine that QEMU makes.
 type osType struct {
 	Arch string `xml:"arch,attr"`
+}
+
+// arch is the guest's architecture in libvirt's words; "": none is stated.
+func (dom *domain) arch() string {
+	if dom.OSType == nil {
+		return ""
+	}
+	return dom.OSType.Arch
+}
+
+func (dom *domain) kvm() bool { return dom.Type == "kvm" }
+
+// hostArch is the architecture of the kernel that the guest's pages are of; "":
+// any, as QEMU emulates every guest on every host.
+func (dom *domain) hostArch() string {
+	if !dom.kvm() {
+		return ""
+	}
+	return dom.arch()
+}
+
+// alignment returns of how many KiB libvirt makes the RAM or a cell, and a
+// memory device, a multiple: qemuDomainGetMemorySizeAlignment() and
+// qemuDomainGetMemoryModuleSizeAlignment().
+func (dom *domain) alignment() (ram, device int64) {
+	if strings.HasPrefix(dom.arch(), "ppc64") {
+		return 256 * 1024, 256 * 1024
+	}
+	return 1024, 2048
+}
+
+// ForQEMU refuses a domain of another hypervisor than QEMU, which takes memory
+// in ways of its own.
+func ForQEMU(doc []byte) error {
+	d, err := parse(doc)
+	if err != nil {
+		return err
+	}
+	dom := &d.domain
+	switch dom.Type {
+	case "qemu", "kvm", "hvf", "": // "": libvirt refuses it itself
+		return nil
+	}
+	return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type '%s', and vmhuge makes huge pages for QEMU alone", dom.Type)
+}
+
+// usual is the size of huge pages for the guest where nobody names one.
+func (dom *domain) usual(have []pages.Size) pages.Size {
+	if len(have) > 0 {
+		return pages.Usual(dom.hostArch(), have)
+	}
+	return pages.Usual(dom.arch(), nil)
 }

@@ -47,7 +47,7 @@ func FuzzRewrite(f *testing.F) {
 func FuzzRevert(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, doc []byte, b byte) {
-		out, err := Revert(doc)
+		out, err := Revert(doc, true)
 		if err != nil {
 			return
 		}

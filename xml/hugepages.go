@@ -6,8 +6,19 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// A page of this size makes nothing huge, to libvirt too.
+// smallPage stands for the kernel's plain pages, of whatever size: a <page> of
+// that size makes nothing huge, to libvirt too.
 const smallPage = pages.Size(4 * pages.KiB)
+
+// pageSize reads the size of a page that the document states.
+func (dom *domain) pageSize(value uint64, unit string) (pages.Size, error) {
+	n, err := kib(value, unit)
+	size := pages.SizeOfKiB(n)
+	if err == nil && pages.Plain(dom.hostArch(), size) {
+		size = smallPage
+	}
+	return size, err
+}
 
 // A hugepage is a <page> of <hugepages>; the bare <hugepages/> is one too.
 type hugepage struct {
@@ -34,14 +45,14 @@ func readHugepages(dom *domain, defaultSize pages.Size) ([]hugepage, error) {
 	}
 	var huge []hugepage
 	for _, p := range b.MemoryHugePages.Hugepages {
-		size, err := kib(uint64(p.Size), p.Unit)
+		size, err := dom.pageSize(uint64(p.Size), p.Unit)
 		if err != nil {
 			return nil, err
 		}
 		if size == 0 {
 			return nil, refusal(dom, hugepagesAmbiguous, "", "it has a <page> of size 0")
 		}
-		h := hugepage{size: pages.SizeOfKiB(size)}
+		h := hugepage{size: size}
 		if p.Nodeset != "" {
 			if h.nodes, err = parseNodeset(p.Nodeset); err != nil {
 				return nil, err

@@ -9,9 +9,16 @@ import (
 )
 
 // The mark is one element in <metadata>, which libvirt keeps as it is while it
-// rewrites the rest of the document. It holds what Rewrite replaced, so that
-// Revert can put it back. A document without a mark in which huge pages are
-// ours had none before; that is the usual case, and needs no mark.
+// rewrites the rest of the document. For each place that Rewrite changed it has
+// what stood there before, so that Revert puts that back and takes out nothing
+// else, whatever else Rewrite was asked for in between:
+//
+//	<vmhuge:former xmlns:vmhuge='urn:vmhuge:1'>
+//	  <vmhuge:was at='hugepages'/>                     nothing stood there
+//	  <vmhuge:was at='memory' now='65536' unit='MiB'>63</vmhuge:was>
+//	</vmhuge:former>
+//
+// Early versions left out the mark if <hugepages> was all that they had added.
 const (
 	mark      = "metadata/former"
 	backedBy  = "backing" // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
@@ -23,11 +30,13 @@ type former struct {
 	At   string `xml:"at,attr"`
 	Now  string `xml:"now,attr"`  // what Rewrite made of it; if that changed since, it is the user's
 	Unit string `xml:"unit,attr"` // of a number: its unit
-	Text string `xml:",chardata"` // "": nothing stood there
+	// Behind is the attribute that an attribute stood behind; "": behind none.
+	Behind string `xml:"behind,attr"`
+	Text   string `xml:",chardata"` // "": nothing stood there
 }
 
-// formers reads the mark, less what the user changed since. ours: in a document
-// without a mark, the huge pages are of Rewrite's making.
+// formers reads the mark, less what the user changed since. ours: the huge pages
+// of a document without a mark are of Rewrite's making.
 func (d *document) formers(ours bool) []former {
 	el := d.root.child("metadata").child(mark)
 	if el == nil {
@@ -44,18 +53,19 @@ func (d *document) formers(ours bool) []former {
 		return nil // cannot be: it was read once already
 	}
 	for _, was := range all.Was {
-		if was.Now == d.state(was.At) {
+		again := strings.Contains(was.Text, "<access") && d.root.child("memoryBacking").child("memoryBacking/access") != nil
+		if was.Now == d.state(was.At) && !again {
 			kept = append(kept, was)
 		}
 	}
 	return kept
 }
 
-// note keeps the text of a place, unless an earlier one is kept already: the
-// first is the user's.
-func (e *editor) note(at, text, unit string) {
-	if e.former(at) == nil {
-		e.formers = append(e.formers, former{At: at, Text: text, Unit: unit})
+// note keeps what stood at a place, unless an earlier note has it: the first is
+// the user's.
+func (e *editor) note(was former) {
+	if e.former(was.At) == nil {
+		e.formers = append(e.formers, was)
 	}
 }
 
@@ -71,8 +81,7 @@ func (e *editor) former(at string) *former {
 // writeMark writes the mark where one is needed, and takes it out where not.
 func (e *editor) writeMark() {
 	el := e.root.child("metadata").child(mark)
-	needless := !e.thp && (len(e.formers) == 0 || len(e.formers) == 1 && e.formers[0].At == "hugepages" && e.formers[0].Text == "")
-	if needless {
+	if !e.thp && len(e.formers) == 0 {
 		if el != nil {
 			e.fill("metadata", []change{{el: el}})
 		}
@@ -86,14 +95,21 @@ func (e *editor) writeMark() {
 		}
 		b.WriteString(">")
 		for _, was := range e.formers {
-			b.WriteString(e.deeper(lead) + "<vmhuge:was at='" + was.At + "'")
-			if now := e.state(was.At); now != "" {
-				b.WriteString(" now='" + escape(now) + "'")
+			b.WriteString(e.deeper(lead) + "<vmhuge:was")
+			attr := func(name, value string) {
+				if value != "" {
+					b.WriteString(" " + name + "='" + escape(value) + "'")
+				}
 			}
-			if was.Unit != "" {
-				b.WriteString(" unit='" + escape(was.Unit) + "'")
+			attr("at", was.At)
+			attr("now", e.state(was.At))
+			attr("unit", was.Unit)
+			attr("behind", was.Behind)
+			if was.Text == "" {
+				b.WriteString("/>")
+			} else {
+				b.WriteString(">" + escape(was.Text) + "</vmhuge:was>")
 			}
-			b.WriteString(">" + escape(was.Text) + "</vmhuge:was>")
 		}
 		b.WriteString(lead + "</vmhuge:former>")
 		return b.String()

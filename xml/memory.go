@@ -15,7 +15,7 @@ import (
 
 // A quantity is an amount of memory that stands in the document.
 type quantity struct {
-	at     string // its place: memory, currentMemory, cell/0, device/0
+	at     string // its place: memory, currentMemory, maxMemory, cell/0, device/0
 	number [2]int // from and to which offset it stands
 	unit   [2]int // zero: no unit stands there
 	value  *uint
@@ -41,6 +41,9 @@ func (d *document) quantities() []quantity {
 		}
 		found = append(found, q)
 	}
+	if dom.MaximumMemory != nil {
+		add("maxMemory", d.root.child("maxMemory"), &dom.MaximumMemory.Value, &dom.MaximumMemory.Unit)
+	}
 	if dom.Memory != nil {
 		add("memory", d.root.child("memory"), &dom.Memory.Value, &dom.Memory.Unit)
 	}
@@ -60,7 +63,8 @@ func (d *document) quantities() []quantity {
 }
 
 // round raises all memory on huge pages to whole pages. <memory> counts cells
-// and devices in and grows with them, unless it did not agree before.
+// and devices in and grows with them, unless it did not agree before. What would
+// exceed <maxMemory> raises that.
 func (e *editor) round() error {
 	found, err := backends(&e.domain, 0)
 	if err != nil {
@@ -75,10 +79,10 @@ func (e *editor) round() error {
 	}
 	wanted, grown := map[string]int64{}, int64(0)
 	for _, b := range found {
-		if e.thp {
-			b.page = pages.Size2MiB
+		if e.thp || b.page == 0 {
+			b.page = e.domain.usual(e.have)
 		}
-		if b.page == smallPage || b.page == 0 || b.kind == pages.VirtioMem {
+		if b.page == smallPage || b.kind == pages.VirtioMem {
 			continue
 		}
 		to := ceil(b.kib, b.page.KiB())
@@ -98,6 +102,13 @@ func (e *editor) round() error {
 			wanted["currentMemory"] = wanted["memory"]
 		}
 	}
+	total := parts + grown
+	if len(e.domain.Cells) == 0 {
+		total = stated["memory"] + grown
+	}
+	if most, ok := stated["maxMemory"]; ok && grown > 0 && most < total {
+		wanted["maxMemory"] = total
+	}
 	for _, q := range e.quantities() {
 		if size, ok := wanted[q.at]; ok {
 			e.raise(q, size)
@@ -109,7 +120,7 @@ func (e *editor) round() error {
 // raise writes an amount of KiB in the document's own unit where that can say it.
 func (e *editor) raise(q quantity, size int64) {
 	unit := string(e.raw[q.unit[0]:q.unit[1]])
-	e.note(q.at, string(e.raw[q.number[0]:q.number[1]]), unit)
+	e.note(former{At: q.at, Text: string(e.raw[q.number[0]:q.number[1]]), Unit: unit})
 	if by := int64(scale(*q.in)); size*pages.KiB%by == 0 {
 		*q.value = uint(size * pages.KiB / by)
 	} else {
@@ -137,13 +148,20 @@ func (e *editor) restoreMemory() {
 // attr returns where an attribute stands: from the white space before it to its
 // end, and from and to its value; nil: nowhere.
 func (d *document) attr(el *element, name string) []int {
+	at, _ := d.attrAfter(el, name)
+	return at
+}
+
+// attrAfter returns where an attribute stands, and the name of the one before it.
+func (d *document) attrAfter(el *element, name string) (at []int, before string) {
 	tag := string(d.raw[el.start:el.open])
 	for _, m := range attribute().FindAllStringSubmatchIndex(tag, -1) {
 		if tag[m[2]:m[3]] == name {
-			return []int{el.start + m[0], el.start + m[1], el.start + m[4] + 1, el.start + m[5] - 1}
+			return []int{el.start + m[0], el.start + m[1], el.start + m[4] + 1, el.start + m[5] - 1}, before
 		}
+		before = tag[m[2]:m[3]]
 	}
-	return nil
+	return nil, ""
 }
 
 var attribute = sync.OnceValue(func() *regexp.Regexp {
@@ -160,6 +178,11 @@ func (d *document) state(at string) string {
 		return source(&d.domain)
 	case at == "allocation" && b != nil && b.MemoryAllocation != nil:
 		return strings.TrimSpace(b.MemoryAllocation.Mode + strings.TrimSuffix(fmt.Sprintf(" %d", b.MemoryAllocation.Threads), " 0"))
+	}
+	for i, c := range d.domain.Cells {
+		if at == memAccess(c, i) {
+			return c.MemAccess
+		}
 	}
 	for _, q := range d.quantities() {
 		if q.at == at {

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"libvirt.org/go/libvirtxml"
-
-	"vmhuge/internal/pages"
 )
 
 // The children of <memoryBacking> that are ours to write.
@@ -23,7 +21,7 @@ func (e *editor) back(want Backing) {
 	var changes []change
 	put := func(name string, text func(lead string) string) {
 		el := e.root.child("memoryBacking").child("memoryBacking/" + name)
-		e.note(name, e.text(el), "")
+		e.note(former{At: name, Text: e.text(el)})
 		changes = append(changes, change{el, text})
 	}
 	if !e.lies(want) {
@@ -64,8 +62,8 @@ func (e *editor) lies(want Backing) bool {
 	}
 	stated := e.domain.MemoryBacking.MemoryHugePages.Hugepages
 	if want.Keep && slices.ContainsFunc(stated, func(p libvirtxml.DomainMemoryHugepage) bool {
-		size, _ := kib(uint64(p.Size), p.Unit)
-		return pages.SizeOfKiB(size) > smallPage
+		size, _ := e.domain.pageSize(uint64(p.Size), p.Unit)
+		return size > smallPage
 	}) {
 		return true
 	}

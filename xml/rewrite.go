@@ -1,10 +1,16 @@
 package xml
 
-import "vmhuge/internal/pages"
+import (
+	"cmp"
+	"slices"
+
+	"vmhuge/internal/pages"
+)
 
 // Backing is what a guest's memory shall lie on.
 type Backing struct {
 	PageSize pages.Size // 0: the bare <hugepages/>, pages of the host's default size
+	Usual    bool       // pages.Usual instead of PageSize
 	Keep     bool       // leave page sizes that the document states; a bare <hugepages/> gets PageSize
 	Source   string     // file, memfd; "": as it is
 	Threads  int        // of the allocation; 0: as it is, -1: none
@@ -13,6 +19,10 @@ type Backing struct {
 	// Ours says that the <hugepages> that stand there without a mark are of an
 	// earlier Rewrite: Revert then need not bring them back.
 	Ours bool
+	// HostArch and Have are the architecture and the sizes of huge pages of the
+	// kernel that the guest is for; "", nil: not known.
+	HostArch string
+	Have     []pages.Size
 }
 
 // Rewrite puts the guest on huge pages, and takes back what an earlier one has
@@ -25,7 +35,7 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 		return nil, err
 	}
 	if want.THP != d.wantsTHP() && (want.Ours || d.root.child("metadata").child(mark) != nil) {
-		if doc, err = Revert(doc); err == nil {
+		if doc, err = Revert(doc, want.Ours); err == nil {
 			d, err = parse(doc)
 		}
 		if err != nil {
@@ -34,10 +44,13 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 		want.Ours = false
 	}
 	dom := &d.domain
-	if want.PageSize != 0 && want.PageSize <= smallPage {
-		return nil, refusal(dom, noCause, "take 2M or 1G", "pages of %s are not huge", want.PageSize)
+	if want.Usual {
+		want.PageSize = dom.usual(want.Have)
 	}
-	e := &editor{document: d, thp: want.THP, formers: d.formers(want.Ours)}
+	if err := want.exists(dom); err != nil {
+		return nil, err
+	}
+	e := &editor{document: d, thp: want.THP, have: want.Have, formers: d.formers(want.Ours)}
 	if want.THP {
 		if err := e.backTHP(want.Threads); err != nil {
 			return nil, err
@@ -66,16 +79,30 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	return e.bytes(), nil
 }
 
+// exists refuses pages of a size that no kernel of the guest's host has.
+func (want Backing) exists(dom *domain) error {
+	arch := cmp.Or(dom.hostArch(), want.HostArch)
+	switch sizes := pages.HugeSizes(arch, dom.kvm()); {
+	case want.PageSize == 0 || slices.Contains(sizes, want.PageSize) || slices.Contains(want.Have, want.PageSize):
+		return nil
+	case pages.Plain(arch, want.PageSize):
+		return refusal(dom, noCause, "take larger ones, such as --size 2M", "pages of %s are not huge", want.PageSize)
+	}
+	why, do := noSize(arch, dom.kvm(), want.PageSize)
+	return refusal(dom, pageSizeMissing, do, "%s", why)
+}
+
 // Revert takes out what Rewrite put in and brings back what that replaced; what
-// was added or changed since stays. Without a mark it takes <hugepages> for
-// Rewrite's: whether it is, is for the caller to know.
-func Revert(doc []byte) ([]byte, error) {
+// was added or changed since stays. ours: <hugepages> in a document without a
+// mark is Rewrite's, as of a version that wrote none; else it is the user's.
+func Revert(doc []byte, ours bool) ([]byte, error) {
 	d, err := parse(doc)
 	if err != nil {
 		return nil, err
 	}
-	e := &editor{document: d, formers: d.formers(true)}
+	e := &editor{document: d, formers: d.formers(ours)}
 	e.restoreBacking()
+	e.restoreMemAccess()
 	e.restoreMemory()
 	marked := d.root.child("metadata").child(mark)
 	if marked != nil {

@@ -17,38 +17,38 @@ func TestRewrite(t *testing.T) {
 	}{
 		"memoryBacking is made behind currentMemory": {Backing{PageSize: pages.Size2MiB},
 			"<domain>\n  <memory>65536</memory>\n  <currentMemory>65536</currentMemory>\n  <vcpu>1</vcpu>\n</domain>",
-			"<domain>\n  <memory>65536</memory>\n  <currentMemory>65536</currentMemory>\n  <memoryBacking>\n    <hugepages>\n      <page size='2048' unit='KiB'/>\n    </hugepages>\n  </memoryBacking>\n  <vcpu>1</vcpu>\n</domain>"},
+			"<domain>\n  <metadata>\n    <vmhuge:former xmlns:vmhuge='urn:vmhuge:1'>\n      <vmhuge:was at='hugepages'/>\n    </vmhuge:former>\n  </metadata>\n  <memory>65536</memory>\n  <currentMemory>65536</currentMemory>\n  <memoryBacking>\n    <hugepages>\n      <page size='2048' unit='KiB'/>\n    </hugepages>\n  </memoryBacking>\n  <vcpu>1</vcpu>\n</domain>"},
 		"with the document's tabs and CRLF": {Backing{PageSize: pages.Size2MiB},
 			"<domain>\r\n\t<memory>65536</memory>\r\n</domain>",
-			"<domain>\r\n\t<memory>65536</memory>\r\n\t<memoryBacking>\r\n\t\t<hugepages>\r\n\t\t\t<page size='2048' unit='KiB'/>\r\n\t\t</hugepages>\r\n\t</memoryBacking>\r\n</domain>"},
+			"<domain>\r\n\t<metadata>\r\n\t\t<vmhuge:former xmlns:vmhuge='urn:vmhuge:1'>\r\n\t\t\t<vmhuge:was at='hugepages'/>\r\n\t\t</vmhuge:former>\r\n\t</metadata>\r\n\t<memory>65536</memory>\r\n\t<memoryBacking>\r\n\t\t<hugepages>\r\n\t\t\t<page size='2048' unit='KiB'/>\r\n\t\t</hugepages>\r\n\t</memoryBacking>\r\n</domain>"},
 		"and none where it has none": {Backing{PageSize: pages.Size2MiB},
 			"<domain><memory>65536</memory></domain>",
-			"<domain><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>"},
+			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='hugepages'/></vmhuge:former></metadata><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>"},
 		"an indented root": {Backing{},
 			"\n    <domain>\n        <memory>65536</memory>\n    </domain>\n",
-			"\n    <domain>\n        <memory>65536</memory>\n        <memoryBacking>\n            <hugepages/>\n        </memoryBacking>\n    </domain>\n"},
+			"\n    <domain>\n        <metadata>\n            <vmhuge:former xmlns:vmhuge='urn:vmhuge:1'>\n                <vmhuge:was at='hugepages'/>\n            </vmhuge:former>\n        </metadata>\n        <memory>65536</memory>\n        <memoryBacking>\n            <hugepages/>\n        </memoryBacking>\n    </domain>\n"},
 		"hugepages come first": {Backing{PageSize: pages.Size2MiB},
 			"<domain>\n <memory>65536</memory>\n <memoryBacking>\n  <locked/>\n </memoryBacking>\n</domain>",
-			"<domain>\n <memory>65536</memory>\n <memoryBacking>\n  <hugepages>\n   <page size='2048' unit='KiB'/>\n  </hugepages>\n  <locked/>\n </memoryBacking>\n</domain>"},
+			"<domain>\n <metadata>\n  <vmhuge:former xmlns:vmhuge='urn:vmhuge:1'>\n   <vmhuge:was at='hugepages'/>\n  </vmhuge:former>\n </metadata>\n <memory>65536</memory>\n <memoryBacking>\n  <hugepages>\n   <page size='2048' unit='KiB'/>\n  </hugepages>\n  <locked/>\n </memoryBacking>\n</domain>"},
 		"another size is noted": {Backing{PageSize: pages.Size2MiB},
 			"<domain>\n <memory>65536</memory>\n <memoryBacking>\n  <hugepages/>\n </memoryBacking>\n</domain>",
 			"<domain>\n <metadata>\n  <vmhuge:former xmlns:vmhuge='urn:vmhuge:1'>\n   <vmhuge:was at='hugepages'>&lt;hugepages/&gt;</vmhuge:was>\n  </vmhuge:former>\n </metadata>\n <memory>65536</memory>\n <memoryBacking>\n  <hugepages>\n   <page size='2048' unit='KiB'/>\n  </hugepages>\n </memoryBacking>\n</domain>"},
 		"but not our own": {Backing{PageSize: pages.Size2MiB, Ours: true},
 			"<domain><memory>65536</memory><memoryBacking><hugepages/></memoryBacking></domain>",
-			"<domain><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>"},
+			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='hugepages'/></vmhuge:former></metadata><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>"},
 		"the same size in other words": {Backing{PageSize: pages.Size2MiB},
 			"<domain><memory>65536</memory><memoryBacking><hugepages><page unit='M' size='2' nodeset='0'/></hugepages></memoryBacking></domain>", ""},
 		"a stated size is kept": {Backing{PageSize: pages.Size2MiB, Keep: true},
 			"<domain><memory unit='GiB'>1</memory><memoryBacking><hugepages><page unit='G' size='1'/></hugepages></memoryBacking></domain>", ""},
 		"and one of 4 KiB is not": {Backing{PageSize: pages.Size2MiB, Keep: true, Ours: true},
 			"<domain><memory>65536</memory><memoryBacking><hugepages><page size='4'/></hugepages></memoryBacking></domain>",
-			"<domain><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>"},
+			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='hugepages'/></vmhuge:former></metadata><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages></memoryBacking></domain>"},
 		"threads of an allocation": {Backing{Threads: 8, Ours: true},
 			"<domain><metadata><a:a xmlns:a='b'/></metadata><memory>65536</memory><memoryBacking><hugepages/><allocation mode='immediate'/></memoryBacking></domain>",
-			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='hugepages'></vmhuge:was><vmhuge:was at='allocation' now='immediate 8'>&lt;allocation mode=&#39;immediate&#39;/&gt;</vmhuge:was></vmhuge:former><a:a xmlns:a='b'/></metadata><memory>65536</memory><memoryBacking><hugepages/><allocation threads='8' mode='immediate'/></memoryBacking></domain>"},
+			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='hugepages'/><vmhuge:was at='allocation' now='immediate 8'>&lt;allocation mode=&#39;immediate&#39;/&gt;</vmhuge:was></vmhuge:former><a:a xmlns:a='b'/></metadata><memory>65536</memory><memoryBacking><hugepages/><allocation threads='8' mode='immediate'/></memoryBacking></domain>"},
 		"transparent huge pages": {Backing{THP: true},
 			"<domain><memory>65536</memory></domain>",
-			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1' backing='thp'><vmhuge:was at='allocation' now='immediate'></vmhuge:was></vmhuge:former></metadata><memory>65536</memory><memoryBacking><allocation mode='immediate'/></memoryBacking></domain>"},
+			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1' backing='thp'><vmhuge:was at='allocation' now='immediate'/></vmhuge:former></metadata><memory>65536</memory><memoryBacking><allocation mode='immediate'/></memoryBacking></domain>"},
 		"transparent ones where nothing is left to change": {Backing{THP: true},
 			"<domain><memory>65536</memory><memoryBacking><allocation mode='immediate'/></memoryBacking></domain>",
 			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1' backing='thp'></vmhuge:former></metadata><memory>65536</memory><memoryBacking><allocation mode='immediate'/></memoryBacking></domain>"},
@@ -57,7 +57,7 @@ func TestRewrite(t *testing.T) {
 			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1' backing='thp'></vmhuge:former></metadata><memory>65536</memory><memoryBacking><allocation mode='ondemand'/></memoryBacking></domain>"},
 		"reserved ones after transparent ones": {Backing{PageSize: pages.Size2MiB},
 			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1' backing='thp'><vmhuge:was at='source' now='anonymous'>&lt;source type='memfd'/&gt;</vmhuge:was></vmhuge:former></metadata><memory>65536</memory><memoryBacking><source type='anonymous'/></memoryBacking></domain>",
-			"<domain><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages><source type='memfd'/></memoryBacking></domain>"},
+			"<domain><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='hugepages'/></vmhuge:former></metadata><memory>65536</memory><memoryBacking><hugepages><page size='2048' unit='KiB'/></hugepages><source type='memfd'/></memoryBacking></domain>"},
 		"rounding in the unit at hand": {Backing{PageSize: pages.Size2MiB, Round: true},
 			"<domain><name>a</name><memory unit=\"MiB\">65</memory><currentMemory unit='KiB'>66560</currentMemory><memoryBacking><hugepages><page size='2' unit='MiB'/></hugepages></memoryBacking></domain>",
 			"<domain><name>a</name><metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1'><vmhuge:was at='memory' now='67584' unit='MiB'>65</vmhuge:was><vmhuge:was at='currentMemory' now='67584' unit='KiB'>66560</vmhuge:was></vmhuge:former></metadata><memory unit=\"MiB\">66</memory><currentMemory unit='KiB'>67584</currentMemory><memoryBacking><hugepages><page size='2' unit='MiB'/></hugepages></memoryBacking></domain>"},
@@ -115,9 +115,9 @@ func TestRewriteRefuses(t *testing.T) {
 		"less than a page": {Backing{PageSize: pages.Size1GiB}, guest(),
 			"memory of web1: its 64 MiB are less than one page of 1 GiB; take smaller pages (--size), or raise it to 1 GiB, as enable --round does"},
 		"no huge page": {Backing{PageSize: smallPage}, guest(),
-			"memory of web1: pages of 4 KiB are not huge; take 2M or 1G"},
+			"memory of web1: pages of 4 KiB are not huge; take larger ones, such as --size 2M"},
 		"no power of two": {Backing{PageSize: 3 << 20, Round: true}, guest(),
-			"memory of web1: no kernel has huge pages of 3 MiB; take 2 MiB or 1 GiB"},
+			"memory of web1: no kernel has huge pages of 3 MiB; take 2 MiB or 1 GiB, or what the host has in /sys/kernel/mm/hugepages"},
 	} {
 		out, err := Rewrite(test.doc, test.want)
 		var told *advice.Error
@@ -157,9 +157,9 @@ func TestRevertAfterLibvirt(t *testing.T) {
 		_, metadata, _ := strings.Cut(string(out), "<metadata>")
 		metadata, _, _ = strings.Cut(metadata, "</metadata>")
 		// libxml2: other quotes, short empty elements, characters for references.
-		metadata = strings.NewReplacer("'", `"`, "></vmhuge:was>", "/>", "&#39;", "'", "&#34;", `"`, "&#xA;", "\n", "&#xD;", "&#13;").Replace(metadata)
+		metadata = strings.NewReplacer("'", `"`, "&#39;", "'", "&#34;", `"`, "&#xA;", "\n", "&#xD;", "&#13;").Replace(metadata)
 		trip := test.trip("  <metadata>" + metadata + "</metadata>\n")
-		if back, err := Revert([]byte(trip)); err != nil || string(back) != test.back {
+		if back, err := Revert([]byte(trip), true); err != nil || string(back) != test.back {
 			t.Errorf("%s: %v\n%s\nnot\n%s\nfrom\n%s", name, err, back, test.back, trip)
 		}
 	}
@@ -188,7 +188,7 @@ func TestRevertKeepsWhatTheUserDid(t *testing.T) {
 			i := strings.LastIndex(string(enabled), test.old)
 			changed = string(enabled[:i]) + test.new + string(enabled[i+len(test.old):])
 		}
-		back, err := Revert([]byte(changed))
+		back, err := Revert([]byte(changed), true)
 		if err != nil || !strings.Contains(string(back), test.back) || strings.Contains(string(back), "hugepages") || strings.Contains(string(back), namespace) {
 			t.Errorf("%s: %v\n%s\nfrom\n%s", name, err, back, changed)
 		}
@@ -210,12 +210,12 @@ func TestRevertWithoutMark(t *testing.T) {
 		if back == "" {
 			back = from
 		}
-		if got, err := Revert([]byte(from)); err != nil || string(got) != back {
+		if got, err := Revert([]byte(from), true); err != nil || string(got) != back {
 			t.Errorf("%v\n%s\nnot\n%s\nfrom\n%s", err, got, back, from)
 		}
 	}
 	broken := "<domain><memory>1</memory><metadata><former xmlns='urn:vmhuge:1'><was at='memory' now='1'>&lt;</was></former></metadata></domain>"
-	if out, err := Revert([]byte(broken)); err == nil || out != nil {
+	if out, err := Revert([]byte(broken), true); err == nil || out != nil {
 		t.Errorf("a broken mark gives %s", out)
 	}
 }

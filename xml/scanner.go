@@ -31,7 +31,7 @@ const (
 var matters = map[string]bool{
 	"name": once, "uuid": once, "genid": many, "title": many, "description": many,
 	"metadata": once, mark: once,
-	"maxMemory": many, "memory": once, "currentMemory": once,
+	"maxMemory": once, "memory": once, "currentMemory": once,
 	"memoryBacking": once, "memoryBacking/hugepages": once, "memoryBacking/hugepages/page": many,
 	"memoryBacking/source": once, "memoryBacking/allocation": once, "memoryBacking/locked": many, "memoryBacking/access": once,
 	"vcpu": once, "numatune": once, "numatune/memory": once, "numatune/memnode": many,
@@ -45,7 +45,16 @@ var matters = map[string]bool{
 	// For Traits alone:
 	"memtune": many, "memtune/hard_limit": many, "devices/hostdev": many, "devices/interface": many, "devices/disk": many,
 	"devices/filesystem": many, "devices/filesystem/driver": many, "devices/memballoon": many,
+	// For Cautions alone:
+	"hugepages": many, "launchSecurity": many, "commandline": many, "commandline/arg": many,
 }
+
+// foreign lists those that have a namespace of their own; all others have none.
+var foreign = map[string]string{mark: namespace, "commandline": qemuNamespace, "commandline/arg": qemuNamespace}
+
+// qemuNamespace is that of <qemu:commandline>, arguments that libvirt hands to
+// QEMU as they are.
+const qemuNamespace = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 // The depth at which libxml2, and so libvirt, stops too.
 const deepest = 256
@@ -60,6 +69,7 @@ type scanner struct {
 	root  *element
 	open  []frame
 	typed bool              // a DOCTYPE went by
+	space map[string]string // namespaces that <domain> declares, by prefix
 	names map[xml.Name]bool // attributes of the element in hand
 }
 
@@ -117,7 +127,7 @@ func (s *scanner) start(t *xml.StartElement, start int) (*element, error) {
 		parent = s.open[len(s.open)-1]
 		f.namespace = parent.namespace
 	}
-	own, kept := "", t.Attr[:0] // own: the element's namespace, as far as itself declares its prefix
+	own, kept := s.space[t.Name.Space], t.Attr[:0] // own: the element's namespace, as far as itself or <domain> declares its prefix
 	if !s.distinct(t.Attr) {
 		return nil, broken("<%s> has an attribute twice", t.Name.Local)
 	}
@@ -131,6 +141,12 @@ func (s *scanner) start(t *xml.StartElement, start int) (*element, error) {
 		case "xmlns":
 			if attr.Name.Local == t.Name.Space {
 				own = attr.Value
+			}
+			if s.root == nil {
+				if s.space == nil {
+					s.space = map[string]string{}
+				}
+				s.space[attr.Name.Local] = attr.Value
 			}
 		}
 	}
@@ -156,8 +172,8 @@ func (s *scanner) start(t *xml.StartElement, start int) (*element, error) {
 	case parent.element != nil:
 		el.path = strings.TrimPrefix(parent.element.path+"/"+t.Name.Local, "/")
 		single, known := matters[el.path]
-		if el.path == mark {
-			plain = own == namespace
+		if space := foreign[el.path]; space != "" {
+			plain = own == space
 		}
 		if !known || !plain {
 			break

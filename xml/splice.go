@@ -5,13 +5,16 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"vmhuge/internal/pages"
 )
 
 // An editor collects the changes to a document. The document's values are
 // changed along, so that they can be read as they will be.
 type editor struct {
 	*document
-	thp     bool // the guest is put on transparent huge pages
+	thp     bool         // the guest is put on transparent huge pages
+	have    []pages.Size // of huge pages that the host's kernel has; nil: not known
 	formers []former
 	edits   []edit
 }
@@ -98,7 +101,7 @@ func (e *editor) fill(name string, changes []change) {
 		}
 	}
 	if strings.Trim(inner, blank) == "" {
-		e.note(name, e.text(parent), "")
+		e.note(former{At: name, Text: e.text(parent)})
 	}
 	text, outer := e.added(changes, e.childLead(parent)), e.lead(parent.start)
 	switch {

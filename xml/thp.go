@@ -1,9 +1,9 @@
 package xml
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
-	"slices"
 
 	"libvirt.org/go/libvirtxml"
 
@@ -39,11 +39,12 @@ func (e *editor) backTHP(threads int) error {
 	switch {
 	case need.SharedBy > 0 || sharedCell(dom):
 		kind = "memfd"
-	case slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess != "" }):
-		return refusal(dom, noCause, "take it out first (virsh edit)", "a cell has memAccess, for which libvirt puts memory into a file")
-	case b.MemoryAccess != nil:
-		// For <access>, whatever its mode, libvirt puts memory into a file, too.
-		spare, b.MemoryAccess = e.root.child("memoryBacking").child("memoryBacking/access"), nil
+	default:
+		// For <access> and memAccess, whatever they say, libvirt puts memory into a file.
+		e.dropMemAccess()
+		if b.MemoryAccess != nil {
+			spare, b.MemoryAccess = e.root.child("memoryBacking").child("memoryBacking/access"), nil
+		}
 	}
 	var changes []change
 	// put takes the place of the child of that name, else that of <access>: so
@@ -53,7 +54,7 @@ func (e *editor) backTHP(threads int) error {
 		if el == nil {
 			el, spare = spare, nil
 		}
-		e.note(name, e.text(el), "")
+		e.note(former{At: name, Text: e.text(el)})
 		changes = append(changes, change{el, verbatim(text)})
 	}
 	want := libvirtxml.DomainMemoryAllocation{}
@@ -77,7 +78,9 @@ func (e *editor) backTHP(threads int) error {
 		put("source", "<source type='"+kind+"'/>")
 	}
 	if spare != nil {
-		return refusal(dom, noCause, "take it out first (virsh edit)", "for its <access> libvirt puts memory into a file")
+		if changes = e.absorb(changes, spare); changes == nil {
+			return refusal(dom, noCause, "take it out first (virsh edit)", "for its <access> libvirt puts memory into a file")
+		}
 	}
 	if changes != nil {
 		e.fill("memoryBacking", changes)
@@ -89,4 +92,66 @@ func (e *editor) backTHP(threads int) error {
 		}
 	}
 	return err
+}
+
+// absorb takes out <access> together with the <source> or <allocation> beside
+// it: the note of that one then has both, and Revert finds the place again. It
+// returns nil where neither is beside it.
+func (e *editor) absorb(changes []change, access *element) []change {
+	parent := e.root.child("memoryBacking")
+	for _, name := range []string{"source", "allocation"} {
+		el := parent.child("memoryBacking/" + name)
+		if el == nil {
+			continue
+		}
+		both := *el
+		both.start, both.end = min(el.start, access.start), max(el.end, access.end)
+		between := e.raw[min(el.end, access.end):max(el.start, access.start)]
+		if len(bytes.Trim(between, blank)) > 0 {
+			continue
+		}
+		for i := range changes {
+			if was := e.former(name); changes[i].el == el && was.Text == e.text(el) {
+				was.Text, changes[i].el = e.text(&both), &both
+				return changes
+			}
+		}
+		if e.former(name) == nil {
+			e.note(former{At: name, Text: e.text(&both)})
+			return append(changes, change{&both, verbatim(e.text(el))})
+		}
+	}
+	return nil
+}
+
+// dropMemAccess takes the attribute out of the cells.
+func (e *editor) dropMemAccess() {
+	for i, el := range e.root.all("cpu/numa/cell") {
+		at, before := e.attrAfter(el, "memAccess")
+		if c := &e.domain.Cells[i]; at != nil && c.MemAccess != "" {
+			e.note(former{At: memAccess(*c, i), Behind: before, Text: string(e.raw[at[0]:at[1]])})
+			e.replace(at[0], at[1], "")
+			c.MemAccess = ""
+		}
+	}
+}
+
+// restoreMemAccess brings the attribute back.
+func (e *editor) restoreMemAccess() {
+	for i, el := range e.root.all("cpu/numa/cell") {
+		was := e.former(memAccess(e.domain.Cells[i], i))
+		if was == nil {
+			continue
+		}
+		at := el.start + len("<cell")
+		if before := e.attr(el, was.Behind); before != nil {
+			at = before[1]
+		}
+		e.replace(at, at, was.Text)
+	}
+}
+
+// memAccess is the place of the attribute of a cell.
+func memAccess(c libvirtxml.DomainCell, place int) string {
+	return fmt.Sprintf("memAccess/%d", cellID(c, place))
 }

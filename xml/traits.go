@@ -9,12 +9,12 @@ import (
 )
 
 // aside tells which of the elements that matter are not decoded: <metadata>, of
-// which libvirt reads nothing, and those that only Traits looks at, by their
-// attributes. The devices may be of kinds that libvirtxml does not know yet.
+// which libvirt reads nothing, and those that only Traits and Cautions look at, by
+// their attributes. The devices may be of kinds that libvirtxml does not know yet.
 func aside(path string) bool {
 	top, rest, _ := strings.Cut(path, "/")
 	switch top {
-	case "metadata", "memtune":
+	case "metadata", "memtune", "hugepages", "launchSecurity", "commandline":
 		return true
 	case "devices":
 		device, _, _ := strings.Cut(rest, "/")

@@ -10,13 +10,11 @@ type Want struct {
 	CPUs        int // of the host, for AutoThreads; 0: not known
 }
 
-// Rewrite is Rewrite with what is wanted. Pages that are still Auto are of 2 MiB,
+// Rewrite is Rewrite with what is wanted. Pages that are still Auto are of the usual size,
 // and without a number of CPUs the threads are as many as QEMU ever uses.
 func (want Want) Rewrite(doc []byte) ([]byte, error) {
 	backing := want.Backing
-	if want.Auto {
-		backing.PageSize = pages.Size2MiB
-	}
+	backing.Usual = backing.Usual || want.Auto
 	out, err := Rewrite(doc, backing)
 	if err != nil || !want.AutoThreads {
 		return out, err

@@ -15,7 +15,7 @@ func (p *program) enableCommand() *cli.Command {
 		Category:  running,
 		ArgsUsage: "DOMAIN…",
 		UsageText: `  vmhuge enable web1 --dry-run       only show what would change
-  vmhuge enable web1 db1             on pages of 2 MiB
+  vmhuge enable web1 db1             on pages of the usual size, 2 MiB on x86
   vmhuge enable web1 --size 1G --round
   vmhuge enable web1 --thp           on transparent huge pages`,
 		Description: `Adds huge pages to the domain's persistent XML, shows the diff and keeps a copy of
@@ -75,10 +75,12 @@ EXIT STATUS
 	}
 }
 
-const sizeHelp = `Without --size the page size in the XML stays, and is 2 MiB if there is none.
---size auto takes 1 GiB pages if the host has enough of them free and the guest's
-memory is a multiple of 1 GiB, otherwise 2 MiB. --size default writes <hugepages/>
-without a size: libvirt then uses the host's default size.
+const sizeHelp = `Without --size the page size in the XML stays; if there is none, it is the usual one
+of the architecture: 2 MiB on x86, 1 MiB on s390x, 2, 32 or 512 MiB on arm64 with
+4, 16 or 64 KiB pages. --size auto takes 1 GiB pages if the host has enough of them
+free and the guest's memory is a multiple of 1 GiB, otherwise the usual ones.
+--size default writes <hugepages/> without a size: libvirt then uses the host's
+default size.
 
 --thp uses transparent huge pages instead: no pool is needed, and the memory can be
 swapped and ballooned, but the kernel may not find enough free 2 MiB blocks. It makes

@@ -61,8 +61,5 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 	return want, nil
 }
 
-// smallest is the smallest huge page of x86-64 and of arm64 with 4 KiB pages.
-const smallest = pages.Size2MiB
-
 // plainBacking is what enable asks for without flags.
-func plainBacking() xml.Backing { return xml.Backing{PageSize: smallest, Keep: true} }
+func plainBacking() xml.Backing { return xml.Backing{Usual: true, Keep: true} }

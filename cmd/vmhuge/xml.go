@@ -47,17 +47,23 @@ EXIT STATUS
 					return err
 				}
 				return p.filter(c, func(doc []byte) ([]byte, error) {
-					out, err := want.Rewrite(doc)
-					for _, cost := range xml.THPCosts(doc, out) {
-						p.warn("%s", cost)
+					if err := xml.ForQEMU(doc); err != nil {
+						return nil, err
 					}
-					return out, err
+					out, err := want.Rewrite(doc)
+					if err != nil {
+						return nil, err
+					}
+					for _, text := range append(xml.Cautions(doc), xml.THPCosts(doc, out)...) {
+						p.warn("%s", text)
+					}
+					return out, nil
 				})
 			},
 		}, {
-			Name: "disable", Usage: "remove huge pages from a domain XML", ArgsUsage: "[FILE|-]",
-			Description: `Prints the domain XML without huge pages. Unlike vmhuge disable it has no record of
-what enable added, so that it also removes a <hugepages> that you wrote yourself.
+			Name: "disable", Usage: "remove from a domain XML what enable added", ArgsUsage: "[FILE|-]",
+			Description: `Prints the domain XML that enable was given, byte for byte: enable notes in
+<metadata> what it changes. A <hugepages> without such a note is yours and is kept.
 
 FILES
   FILE  a domain XML; without it, or with -, standard input
@@ -66,8 +72,20 @@ EXIT STATUS
   1  the XML is not valid
   2`,
 			UsageText: "  vmhuge xml disable huge.xml > web1.xml",
-			Flags:     []cli.Flag{dryRun},
-			Action:    func(c *cli.Context) error { return p.filter(c, xml.Revert) },
+			Flags:     []cli.Flag{dryRun, &cli.BoolFlag{Name: "unmarked", Usage: "also remove a <hugepages> without a note; early versions of enable wrote none"}},
+			Action: func(c *cli.Context) error {
+				unmarked := c.Bool("unmarked")
+				return p.filter(c, func(doc []byte) ([]byte, error) {
+					out, err := xml.Revert(doc, unmarked)
+					if err != nil || xml.Marked(doc) || unmarked {
+						return out, err
+					}
+					if demand, err := xml.Demand(doc, 0); err == nil && demand.Backing == pages.Hugetlb {
+						p.warn("its <hugepages> has no note of vmhuge: kept; --unmarked takes it out")
+					}
+					return out, nil
+				})
+			},
 		}, {
 			Name: "demand", Usage: "show how many huge pages a domain XML needs", ArgsUsage: "[FILE|-]",
 			Description: `Prints how many huge pages of which size the domain takes when it starts. A
@@ -128,9 +146,15 @@ func (p *program) xmlDemand(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := xml.ForQEMU(doc); err != nil {
+		return aboutFile(err, c)
+	}
 	demand, err := xml.Demand(doc, size)
 	if err != nil {
 		return aboutFile(err, c)
+	}
+	for _, text := range xml.Cautions(doc) {
+		p.warn("%s", text)
 	}
 	totals := demand.Totals()
 	if p.json {

@@ -23,6 +23,7 @@ func kernels() []kernel {
 	const k, m, g = Size(KiB), Size(MiB), Size(GiB)
 	arm := []string{"aarch64", "arm64", "armv7l", "arm"} // 32-bit guests are hosted by 64-bit kernels
 	power := []string{"ppc64", "ppc64le", "ppc"}
+	mips := []string{"mips64", "mips64el", "mips64le"}
 	loong := []string{"loongarch64", "loong64"}
 	return []kernel{
 		{[]string{"x86_64", "amd64", "i686", "386"}, 4 * k, []Size{2 * m, 1 * g}, 2 * m, nil},
@@ -34,6 +35,10 @@ func kernels() []kernel {
 		{power, 4 * k, []Size{2 * m, 16 * m, 1 * g}, 2 * m, nil}, // either, with small pages
 		{[]string{"s390x"}, 4 * k, []Size{1 * m, 2 * g}, 1 * m, []Size{1 * m}},
 		{[]string{"riscv64"}, 4 * k, []Size{64 * k, 2 * m, 1 * g}, 2 * m, nil},
+		{[]string{"sparc64"}, 8 * k, []Size{64 * k, 8 * m, 256 * m, 2 * g, 16 * g}, 8 * m, nil},
+		{mips, 16 * k, []Size{32 * m}, 32 * m, nil},
+		{mips, 4 * k, []Size{2 * m}, 2 * m, nil},
+		{mips, 64 * k, []Size{512 * m}, 512 * m, nil},
 		{loong, 16 * k, []Size{32 * m}, 32 * m, nil},
 		{loong, 4 * k, []Size{2 * m}, 2 * m, nil},
 		{loong, 64 * k, []Size{512 * m}, 512 * m, nil},

@@ -24,7 +24,7 @@ func TestUsual(t *testing.T) {
 		// A TCG guest lies on the host's pages, whatever its own architecture.
 		{"", []Size{m, 2 * g}, m}, {"", []Size{2 * m, 512 * m, 16 * g}, 512 * m}, {"alpha", []Size{2 * m, g}, 2 * m},
 		// Sizes that no row has: the smallest of them.
-		{"x86_64", []Size{4 * m}, 4 * m},
+		{"x86_64", []Size{4 * m}, 4 * m}, {"sparc64", nil, 8 * m}, {"mips64el", nil, 32 * m},
 	} {
 		if got := Usual(test.arch, test.have); got != test.want {
 			t.Errorf("%s with %v: %s, want %s", test.arch, test.have, got, test.want)

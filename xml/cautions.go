@@ -1,0 +1,101 @@
+package xml
+
+import (
+	"fmt"
+	"strings"
+
+	"vmhuge/internal/pages"
+)
+
+// Cautions says, a sentence each, what in a domain XML keeps its memory from
+// being what the XML seems to say, though libvirt takes it.
+func Cautions(doc []byte) []string {
+	d, err := parse(doc)
+	if err != nil {
+		return nil
+	}
+	var said []string
+	for _, caution := range []func(*document) string{misplaced, ownArguments, guestMemfd, unshared, aboveMemory} {
+		if text := caution(d); text != "" {
+			said = append(said, text)
+		}
+	}
+	return said
+}
+
+// misplaced is about <hugepages> where libvirt does not look for it.
+func misplaced(d *document) string {
+	if d.root.child("hugepages") == nil {
+		return ""
+	}
+	return "libvirt does not read the <hugepages> directly below <domain>: it belongs into <memoryBacking>"
+}
+
+// ownArguments is about memory that the user gives QEMU past libvirt.
+func ownArguments(d *document) string {
+	var found []string
+	option := ""
+	for _, el := range d.root.all("commandline/arg") {
+		arg := d.value(el, "value")
+		value, isOption := arg, strings.HasPrefix(arg, "-")
+		if isOption {
+			option, value = "-"+strings.TrimLeft(arg, "-"), "" // QEMU takes --object, too
+		}
+		switch {
+		case isOption && (option == "-mem-prealloc" || option == "-mem-path" || option == "-m"):
+			found = append(found, option)
+		case option == "-object" && strings.Contains(value, "memory-backend-"):
+			kind := value[strings.Index(value, "memory-backend-"):]
+			end := strings.IndexFunc(kind, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') })
+			if end < 0 {
+				end = len(kind)
+			}
+			found = append(found, option+" "+kind[:end])
+		case option == "-numa" && strings.Contains(value, "memdev="):
+			found = append(found, option+" …,memdev=")
+		case (option == "-machine" || option == "-M") && strings.Contains(value, "memory-backend="):
+			found = append(found, option+" …,memory-backend=")
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return fmt.Sprintf("its <qemu:commandline> has memory options of its own (%s): libvirt hands them to QEMU as they are, and vmhuge neither counts nor changes them; take them out and let <memoryBacking> say it", strings.Join(found, ", "))
+}
+
+// guestMemfd is about guests whose memory is private to them. In QEMU
+// (ram_block_convert_range()) hugetlb pages stay allocated when the guest makes
+// them private.
+func guestMemfd(d *document) string {
+	for _, el := range d.root.all("launchSecurity") {
+		if kind := d.value(el, "type"); kind == "sev-snp" || kind == "tdx" {
+			return "with " + kind + " the guest's private memory is a guest_memfd, which has no huge pages: hugetlb pages back only what it shares, and stay allocated beside the private memory"
+		}
+	}
+	return ""
+}
+
+// unshared is about devices whose process must map the guest's memory.
+func unshared(d *document) string {
+	var need pages.Traits
+	d.devices(&need)
+	if need.SharedBy == 0 || shared(&d.domain) {
+		return ""
+	}
+	return "its virtiofs or vhost-user devices need shared memory, and it is private: libvirt refuses the start, or the devices do not work; add <access mode='shared'/> to <memoryBacking>"
+}
+
+// aboveMemory is about a <currentMemory> that libvirt lowers
+// (virDomainDefPostParseMemory()).
+func aboveMemory(d *document) string {
+	dom := &d.domain
+	if dom.Memory == nil || dom.CurrentMemory == nil || len(dom.Cells) > 0 {
+		return ""
+	}
+	all, err := kib(uint64(dom.Memory.Value), dom.Memory.Unit)
+	now, err2 := kib(uint64(dom.CurrentMemory.Value), dom.CurrentMemory.Unit)
+	if err != nil || err2 != nil || now <= all {
+		return ""
+	}
+	return fmt.Sprintf("its <currentMemory> of %s is above its <memory> of %s: libvirt lowers it to that", pages.FormatBytes(now*pages.KiB), pages.FormatBytes(all*pages.KiB))
+}
