@@ -44,6 +44,9 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 		want.Ours = false
 	}
 	dom := &d.domain
+	if err := unknownValue(dom); err != nil {
+		return nil, err
+	}
 	if want.Usual {
 		want.PageSize = dom.usual(want.Have)
 	}
