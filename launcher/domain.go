@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/internal/advice"
+	"vmhuge/internal/nearest"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
 )
@@ -77,10 +79,18 @@ func (l *Launcher) lookup(name string) (*libvirt.Domain, error) {
 		return dom, nil
 	}
 	dom, err := l.conn.LookupDomainByName(name)
-	if err != nil {
-		return nil, refused(err, fmt.Sprintf("domain %q", name))
+	if err == nil {
+		return dom, nil
 	}
-	return dom, nil
+	err = refused(err, fmt.Sprintf("domain %q", name))
+	var told *advice.Error
+	var theirs libvirt.Error
+	if errors.As(err, &theirs) && theirs.Code == libvirt.ERR_NO_DOMAIN && errors.As(err, &told) {
+		if names, err := l.Names(); err == nil {
+			told.Why += nearest.Ask(name, names)
+		}
+	}
+	return nil, err
 }
 
 func (l *Launcher) read(dom *libvirt.Domain) (*domain, error) {

@@ -18,7 +18,10 @@ import (
 
 // program is one run of vmhuge: its streams and its global flags.
 type program struct {
-	stdin          io.Reader
+	stdin io.Reader
+	// uncatch lets Ctrl-C end the program at once, as while it waits for input
+	// and nothing has been done yet.
+	uncatch        func()
 	stdout, stderr io.Writer
 
 	uri     string
@@ -35,7 +38,7 @@ type program struct {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, uncatch: stop}
 	app := p.app()
 	ordered, path, err := reorder(app, args)
 	p.path = path

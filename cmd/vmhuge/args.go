@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"vmhuge/internal/nearest"
 )
 
 // reorder puts flags before names. urfave/cli stops to read flags at the first
@@ -78,6 +80,8 @@ func readLine(app *cli.App, rest []string) (line, error) {
 			continue
 		case name == "version":
 			into = &l.globals
+		case slices.Equal(l.path, []string{"exec"}) && len(l.names) > 0:
+			return l, usage("%s is an option of %s, and -- is missing before that: vmhuge exec -- %s %s …", arg, l.names[0], strings.Join(l.names, " "), arg)
 		default:
 			var names []string
 			for _, flag := range slices.Concat(l.flags, everyFlag(app)) {
@@ -85,7 +89,7 @@ func readLine(app *cli.App, rest []string) (line, error) {
 					names = append(names, "--"+flag.Names()[0])
 				}
 			}
-			return l, usage("there is no flag %s%s", arg, nearest("--"+name, names))
+			return l, usage("there is no flag %s%s", arg, nearest.Ask("--"+name, names))
 		}
 		if optional, ok := flag.(*optionalFlag); ok && !hasValue {
 			if len(rest) > 0 && optional.takes(rest[0]) {
@@ -129,7 +133,7 @@ func noCommand(there []*cli.Command, path []string) error {
 			names = append(names, command.Name)
 		}
 	}
-	return usage("there is no command %q%s", strings.Join(path, " "), nearest(path[len(path)-1], names))
+	return usage("there is no command %q%s", strings.Join(path, " "), nearest.Ask(path[len(path)-1], names))
 }
 
 // asksJSON says whether a command line that could not be read asks for JSON.

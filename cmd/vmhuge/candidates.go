@@ -50,6 +50,9 @@ func (p *program) readXML(path string) (hostprep.Candidate, error) {
 	if err != nil {
 		return hostprep.Candidate{}, err
 	}
+	if err := xml.ForQEMU(doc); err != nil {
+		return hostprep.Candidate{}, advice.About(err, "%s", path)
+	}
 	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return p.host().DefaultPageSize("") })
 	if err != nil {
 		return hostprep.Candidate{}, advice.About(err, "%s", path)

@@ -34,6 +34,7 @@ func (p *program) read(path string) ([]byte, error) {
 	} else if terminal(p.stdin) {
 		p.warn("reading a domain XML from the terminal; Ctrl-D ends it")
 	}
+	p.uncatch()
 	doc, err := io.ReadAll(io.LimitReader(in, largestDocument+1))
 	if err != nil {
 		return nil, unreadable(err, name)

@@ -43,6 +43,30 @@ func (p *program) onNamed(c *cli.Context, do func(l *launcher.Launcher, names []
 	return do(l, names)
 }
 
+// onNamedOrAll is onNamed for a command with the flag --all.
+func (p *program) onNamedOrAll(c *cli.Context, do func(l *launcher.Launcher, names []string) error) error {
+	switch {
+	case !c.Bool("all"):
+		return p.onNamed(c, do)
+	case c.NArg() > 0:
+		return usage("--all is every domain, and %q is named", c.Args().First())
+	}
+	l, err := p.connect()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	defer p.notices(l)
+	names, err := l.Names()
+	if err == nil && len(names) == 0 {
+		p.say("there are no domains")
+	}
+	if err != nil {
+		return err
+	}
+	return do(l, names)
+}
+
 // noNames refuses names for a command that takes none.
 func noNames(c *cli.Context) error {
 	if c.NArg() > 0 {

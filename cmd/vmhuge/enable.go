@@ -15,6 +15,7 @@ func (p *program) enableCommand() *cli.Command {
 		Category:  running,
 		ArgsUsage: "DOMAIN…",
 		UsageText: `  vmhuge enable web1 --dry-run       only show what would change
+  vmhuge enable --all --dry-run      of every domain
   vmhuge enable web1 db1             on pages of the usual size, 2 MiB on x86
   vmhuge enable web1 --size 1G --round
   vmhuge enable web1 --thp           on transparent huge pages`,
@@ -30,13 +31,13 @@ EXIT STATUS
   0  enabled, or it was already
   1
   2`,
-		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "dry-run", Usage: "show the diff, change nothing"}),
+		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "all", Usage: "every domain"}, &cli.BoolFlag{Name: "dry-run", Usage: "show the diff, change nothing"}),
 		Action: func(c *cli.Context) error {
 			want, err := wanted(c)
 			if err != nil {
 				return err
 			}
-			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+			return p.onNamedOrAll(c, func(l *launcher.Launcher, names []string) error {
 				return each(p, names, func(name string) (launcher.Edit, error) { return l.Enable(name, want) },
 					func(e launcher.Edit) { p.showEdit(e, "enabled", want.DryRun) },
 					func(launcher.Edit) int { return exitDone })

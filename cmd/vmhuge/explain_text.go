@@ -45,6 +45,7 @@ func (p *program) failure(c *cli.Context) (text, source string, err error) {
 	} else if terminal(p.stdin) {
 		p.warn("reading an error text from the terminal; Ctrl-D ends it")
 	}
+	p.uncatch()
 	doc, err := io.ReadAll(io.LimitReader(in, largestText+1))
 	switch {
 	case err != nil:

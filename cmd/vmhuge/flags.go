@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -36,9 +37,14 @@ func hostReserve(c *cli.Context) (int64, error) {
 	if !c.IsSet("host-reserve") {
 		return 0, nil
 	}
-	reserve, err := pages.ParseBytes(c.String("host-reserve"))
+	text := strings.TrimSpace(c.String("host-reserve"))
+	reserve, err := pages.ParseBytes(text)
 	if err != nil {
 		return 0, usage("--host-reserve: %s", err)
+	}
+	// Nobody counts in bytes: 8 is 8G, most likely.
+	if reserve > 0 && strings.Trim(text, "0123456789") == "" {
+		return 0, usage("--host-reserve: %s has no unit: write %sG or %sM", text, text, text)
 	}
 	return reserve, nil
 }

@@ -59,6 +59,7 @@ EXIT STATUS
 			},
 			{
 				Name:      "remove",
+				Aliases:   []string{"uninstall"},
 				Usage:     "remove the hook and everything install added",
 				UsageText: "  vmhuge hook remove",
 				Description: `Removes the hook and the folder that install created, unless something else is in

@@ -77,9 +77,9 @@ func hookSettings(c *cli.Context, host hostprep.Host) (hostprep.HookSettings, er
 		settings.DropIfShort = c.Bool("drop-if-short")
 	}
 	if c.IsSet("host-reserve") {
-		reserve, err := pages.ParseBytes(c.String("host-reserve"))
+		reserve, err := hostReserve(c)
 		if err != nil {
-			return settings, usage("--host-reserve: %s", err)
+			return settings, err
 		}
 		settings.HostReserveKiB = (reserve + pages.KiB - 1) / pages.KiB
 	}

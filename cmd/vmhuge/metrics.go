@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -52,6 +53,9 @@ EXIT STATUS
 				return p.serveMetrics(c)
 			case c.IsSet("textfile"):
 				path := c.String("textfile")
+				if filepath.Ext(path) != ".prom" {
+					return usage("--textfile: node_exporter reads only files that end in .prom, and %q does not", path)
+				}
 				if err := p.exporter().WriteFile(path); err != nil {
 					return advice.Wrap(err, "writing the metrics", "name a file in a folder that you can write to")
 				}

@@ -1,4 +1,4 @@
-package main
+package nearest
 
 import "testing"
 
@@ -11,7 +11,7 @@ func TestNearest(t *testing.T) {
 		if want != "" {
 			want = " (did you mean " + want + "?)"
 		}
-		if got := nearest(word, words); got != want {
+		if got := Ask(word, words); got != want {
 			t.Errorf("%q: %q, not %q", word, got, want)
 		}
 	}

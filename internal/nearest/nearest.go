@@ -1,10 +1,11 @@
-package main
+// Package nearest finds the word that was meant by one that there is not.
+package nearest
 
 import "fmt"
 
-// nearest asks whether one of the words that there are was meant, for an error
+// Ask asks whether one of the words that there are was meant, for an error
 // to end with; "" where none comes near.
-func nearest(word string, words []string) string {
+func Ask(word string, words []string) string {
 	best, meant := 1+(len(word)+1)/3, "" // a third of the letters may be wrong
 	for _, w := range words {
 		if d := distance(word, w); d < best {
