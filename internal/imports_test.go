@@ -30,6 +30,7 @@ var forbidden = map[string][]string{
 	"vmhuge/internal/smaps":   {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/advice":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/xmldiff": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org"},
+	"vmhuge/internal/nearest": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/hostfs":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 }
 

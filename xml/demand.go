@@ -273,14 +273,19 @@ func noSize(arch string, kvm bool, size pages.Size) (why, do string) {
 			return why, fmt.Sprintf("%s was probably meant: size='%d' unit='KiB'", meant, meant.KiB())
 		}
 	}
+	return why, takeOne(arch, kvm)
+}
+
+// takeOne names the sizes that there are.
+func takeOne(arch string, kvm bool) string {
 	if arch == "" {
-		return why, "take 2 MiB or 1 GiB, or what the host has in /sys/kernel/mm/hugepages"
+		return "take 2 MiB or 1 GiB, or what the host has in /sys/kernel/mm/hugepages"
 	}
-	words := make([]string, len(sizes))
-	for i, s := range sizes {
-		words[i] = s.String()
+	var words []string
+	for _, s := range pages.HugeSizes(arch, kvm) {
+		words = append(words, s.String())
 	}
-	return why, "take " + strings.Join(words, " or ")
+	return "take " + strings.Join(words, " or ")
 }
 
 // at returns the place in the document that states the size.

@@ -91,8 +91,8 @@ func (want Backing) exists(dom *domain) error {
 	case pages.Plain(arch, want.PageSize):
 		return refusal(dom, noCause, "take larger ones, such as --size 2M", "pages of %s are not huge", want.PageSize)
 	}
-	why, do := noSize(arch, dom.kvm(), want.PageSize)
-	return refusal(dom, pageSizeMissing, do, "%s", why)
+	why, _ := noSize(arch, dom.kvm(), want.PageSize)
+	return refusal(dom, pageSizeMissing, takeOne(arch, dom.kvm()), "%s", why)
 }
 
 // Revert takes out what Rewrite put in and brings back what that replaced; what

@@ -39,7 +39,12 @@ EXIT STATUS
 			}
 			return p.onNamedOrAll(c, func(l *launcher.Launcher, names []string) error {
 				return each(p, names, func(name string) (launcher.Edit, error) { return l.Enable(name, want) },
-					func(e launcher.Edit) { p.showEdit(e, "enabled", want.DryRun) },
+					func(e launcher.Edit) {
+						p.showEdit(e, "enabled", want.DryRun)
+						if e.Diff == "" {
+							p.showRunning(l, e)
+						}
+					},
 					func(launcher.Edit) int { return exitDone })
 			})
 		},
@@ -118,6 +123,17 @@ func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
 		if f.Severity != hostprep.Note {
 			p.say("%s: the host is not ready yet: %s", name, findingWords(f))
 		}
+	}
+}
+
+// showRunning says what the RAM of a guest lies on that runs and needs no
+// change of its XML.
+func (p *program) showRunning(l *launcher.Launcher, e launcher.Edit) {
+	if e.State != launcher.Running && e.State != launcher.Paused {
+		return
+	}
+	if r, err := l.Verify(e.UUID); err == nil && r.Proof != nil {
+		p.say("%s: %s, %s", oneLine(e.Name), e.State, proofWords(*r.Proof))
 	}
 }
 
