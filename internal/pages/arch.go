@@ -27,6 +27,7 @@ func kernels() []kernel {
 	loong := []string{"loongarch64", "loong64"}
 	return []kernel{
 		{[]string{"x86_64", "amd64", "i686", "386"}, 4 * k, []Size{2 * m, 1 * g}, 2 * m, nil},
+		{[]string{"i686", "386"}, 4 * k, []Size{4 * m}, 4 * m, nil}, // a 32-bit kernel without PAE
 		{arm, 4 * k, []Size{64 * k, 2 * m, 32 * m, 1 * g}, 2 * m, nil},
 		{arm, 16 * k, []Size{2 * m, 32 * m, 1 * g}, 32 * m, nil},
 		{arm, 64 * k, []Size{2 * m, 512 * m, 16 * g}, 512 * m, nil},
