@@ -97,7 +97,7 @@ func (h Host) systemdBoot() (bootLoader, error) {
 	}
 	var files []loaderFile
 	for _, dir := range []string{"/efi/loader/entries", "/boot/loader/entries", "/boot/efi/loader/entries"} {
-		entries, err := h.bootEntries(dir)
+		entries, err := h.readEntries(dir)
 		if err != nil {
 			return bootLoader{}, err
 		}
@@ -111,11 +111,7 @@ func (h Host) systemdBoot() (bootLoader, error) {
 // first. What it would change is changed here: the entries, what they refer to
 // in grubenv, and what new ones are made from.
 func (h Host) grubEntries() (bootLoader, error) {
-	defaults, err := h.readIfThere(grubDefaults)
-	if err != nil || grubSettings([]loaderFile{{text: defaults}})["GRUB_ENABLE_BLSCFG"] != "true" {
-		return bootLoader{}, err
-	}
-	files, err := h.bootEntries(grubEntryDir)
+	defaults, files, err := h.entriesOfGrub()
 	if err != nil || len(files) == 0 {
 		return bootLoader{}, err
 	}
@@ -194,22 +190,6 @@ func (h Host) withKernelInstall(files []loaderFile, lines func([]loaderFile) []b
 		files = append(files, loaderFile{path: kernelInstall, text: text, edited: true})
 	}
 	return bootLoader{files: files, lines: lines}, err
-}
-
-// bootEntries reads the entries of a folder that start Linux.
-func (h Host) bootEntries(dir string) ([]loaderFile, error) {
-	names, err := h.namesIn(dir)
-	var files []loaderFile
-	for _, name := range names {
-		text, err := h.readIfThere(path.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		if isEntry(name, text) {
-			files = append(files, loaderFile{path: path.Join(dir, name), text: text, edited: true})
-		}
-	}
-	return files, err
 }
 
 // entryLines returns the command line of each file: an entry's is all of its

@@ -154,7 +154,7 @@ func (k bootKernel) refuse(want []bootPages, defaultSize pages.Size) []Finding {
 // planByHand is the plan where the user must change the command line.
 func (h Host) planByHand(k bootKernel, boot bootLoader, ours string) ([]Finding, error) {
 	lines := []bootLine{{"/proc/cmdline", k.cmdline}}
-	next, err := h.bootEntries(grubEntryDir) // as rpm-ostree has written them
+	next, err := h.readEntries(grubEntryDir) // as rpm-ostree has written them
 	if err != nil || ours == "" {
 		return nil, err
 	}

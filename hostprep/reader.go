@@ -62,7 +62,7 @@ func (h Host) tell(readers []reader) error {
 		if r == toSystemd && !h.bootedWithSystemd() {
 			continue // nobody listens yet; it reads them when it starts
 		}
-		if b, err := h.grubEntries(); r == toGrub && err == nil && len(b.files) > 0 {
+		if _, entries, err := h.entriesOfGrub(); r == toGrub && err == nil && len(entries) > 0 {
 			continue // GRUB reads the entries themselves, and its menu has none
 		}
 		if err := run(r.commands()...); err != nil {
