@@ -34,8 +34,8 @@ func (h Host) bootLoader() (bootLoader, error) {
 	if b := h.bootedByHand(); b.byHand != nil {
 		return b, nil
 	}
-	for _, find := range []func() (bootLoader, error){h.systemdBoot, h.grubEntries, h.grub} {
-		if b, err := find(); err != nil || len(b.files) > 0 {
+	for _, find := range []func(Host) (bootLoader, error){Host.systemdBoot, Host.grubEntries, Host.grub} {
+		if b, err := find(h); err != nil || len(b.files) > 0 {
 			return b, err
 		}
 	}

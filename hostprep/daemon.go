@@ -23,7 +23,9 @@ type Daemon struct {
 
 // Daemon finds the running daemon. nil: none runs, which is no fault: it is
 // started on demand, and on Debian ends after two idle minutes.
-func (h Host) Daemon() (*Daemon, error) { return once(h, "daemon", h.findDaemon) }
+func (h Host) Daemon() (*Daemon, error) {
+	return once(h, "daemon", func() (*Daemon, error) { return h.findDaemon() })
+}
 
 func (h Host) findDaemon() (*Daemon, error) {
 	text, err := h.Root.Read("run", "libvirt", "qemu", "driver.pid")

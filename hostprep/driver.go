@@ -53,7 +53,7 @@ func (h Host) readDriver(g Guest) (driver, error) {
 	}
 	d.hidden = hidden
 	if g.system() {
-		d.daemon = sync.OnceValues(h.Daemon)
+		d.daemon = sync.OnceValues(func() (*Daemon, error) { return h.Daemon() })
 	}
 	for _, m := range used {
 		known, err := h.knows(g, d, m)

@@ -22,7 +22,9 @@ type HookStatus struct {
 }
 
 // HookStatus looks at the hook.
-func (h Host) HookStatus() (HookStatus, error) { return once(h, "hook status", h.hookStatus) }
+func (h Host) HookStatus() (HookStatus, error) {
+	return once(h, "hook status", func() (HookStatus, error) { return h.hookStatus() })
+}
 
 func (h Host) hookStatus() (HookStatus, error) {
 	s := HookStatus{Findings: []Finding{}}

@@ -220,7 +220,7 @@ func (j Journal) Undo() (undone []Change, left []Left, err error) {
 		var foreign *foreignError
 		if r.Boot != boot && !r.onDisk() && !r.EachBoot {
 			l.Reason = "it is gone since the reboot"
-		} else if err := r.Undo(j.Host); err == nil {
+		} else if err := r.Change.Undo(j.Host); err == nil {
 			undone = append(undone, r.Change)
 			continue
 		} else if errors.As(err, &foreign) && foreign.found == r.From {
@@ -301,7 +301,7 @@ func parseJournal(text []byte) ([]record, error) {
 		return nil, errors.New("something follows its end")
 	}
 	for _, r := range file.Changes {
-		if err := r.valid(); err != nil {
+		if err := r.Change.valid(); err != nil {
 			return nil, err
 		}
 	}

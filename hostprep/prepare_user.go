@@ -42,8 +42,8 @@ var userStep = Step{"user", func(h Host, p Preparation) ([]Finding, error) {
 		}
 		findings = append(findings, more...)
 	}
-	for _, plan := range []func(Preparation, User, []Folder) ([]Finding, error){h.userConf, h.userLock} {
-		more, err := plan(p, user, folders)
+	for _, plan := range []func(Host, Preparation, User, []Folder) ([]Finding, error){Host.userConf, Host.userLock} {
+		more, err := plan(h, p, user, folders)
 		if err != nil {
 			return findings, err
 		}
