@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/internal/hostfs"
 )
 
 // hookHost is a host with libvirt, none of whose daemons runs, and with a binary to install.
@@ -179,7 +181,7 @@ func TestHookInstallKilled(t *testing.T) {
 	for made := range len(plan) + 1 {
 		for _, finish := range []bool{false, true} {
 			h := hookHost(t)
-			before := tree(t, h)
+			before := tree(t, h.Root)
 			plan, err := h.HookPlan(o)
 			must(t, err)
 			must(t, h.HookJournal().Adopt(plan))
@@ -190,7 +192,7 @@ func TestHookInstallKilled(t *testing.T) {
 				installHook(t, h, o)
 			}
 			_, left, err := h.RemoveHook()
-			if diff := cmp.Diff(before, tree(t, h)); err != nil || len(left) > 0 || diff != "" {
+			if diff := cmp.Diff(before, tree(t, h.Root)); err != nil || len(left) > 0 || diff != "" {
 				t.Errorf("killed after %d of %d changes, finished: %v: left %v, %v\n%s", made, len(plan), finish, left, err, diff)
 			}
 		}
@@ -198,9 +200,9 @@ func TestHookInstallKilled(t *testing.T) {
 }
 
 // tree lists what a host has, with modes.
-func tree(t *testing.T, h Host) string {
+func tree(t *testing.T, root hostfs.Root) string {
 	t.Helper()
-	out, err := exec.Command("find", h.Root.Path(), "-printf", "%P %m %U:%G %s %y\n").Output()
+	out, err := exec.Command("find", root.Path(), "-printf", "%P %m %U:%G %s %y\n").Output()
 	must(t, err)
 	lines := strings.Split(string(out), "\n")
 	for i, line := range lines {

@@ -153,7 +153,7 @@ left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
 func TestPrepareTwice(t *testing.T) {
 	h := fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")
 	j := Journal{Host: h}
-	before := tree(t, h)
+	before := tree(t, h.Root)
 	apply := func(p Preparation) {
 		t.Helper()
 		findings, _ := h.Prepare(p)
@@ -187,7 +187,7 @@ func TestPrepareTwice(t *testing.T) {
 	if _, left, err := j.Undo(); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
 	}
-	if diff := cmp.Diff(before, tree(t, h)); diff != "" {
+	if diff := cmp.Diff(before, tree(t, h.Root)); diff != "" {
 		t.Errorf("after undo: %s", diff)
 	}
 }
@@ -330,11 +330,11 @@ func TestBootDefaultSize(t *testing.T) {
 	writeFile(t, h.Root.Path("proc/meminfo"), strings.Replace(meminfo, "2048 kB", "1048576 kB", 1))
 	writeFile(t, h.Root.Path("proc/cmdline"), options+"\n")
 	for name, p := range map[string]Preparation{"again": gigantic, "for a guest": {Persist: true, Guests: []Guest{web1}}} {
-		before := tree(t, h)
+		before := tree(t, h.Root)
 		if do := apply(p); do != "" && !strings.Contains(do, "dmesg") { // the pools of the fixture are as they were
 			t.Errorf("%s: to do: %s", name, do)
 		}
-		if diff := cmp.Diff(before, tree(t, h)); diff != "" {
+		if diff := cmp.Diff(before, tree(t, h.Root)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
