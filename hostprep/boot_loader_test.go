@@ -64,7 +64,7 @@ func TestKernelCmdlinePlan(t *testing.T) {
 				}
 			}
 			name, want, defaultSize := parseWant(t, wantText)
-			h := fixture(t, name, string(txtar.Format(&host)))
+			h := Host{Root: fixture(t, name, string(txtar.Format(&host)))}
 			before := snapshot(t, h)
 			plan := func(want []bootPages, defaultSize pages.Size) (text string, changes []Change) {
 				t.Helper()
@@ -164,7 +164,7 @@ func changedLines(from, to string) string {
 func TestUndoAfterANewKernel(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/boot/red-hat-8.txtar")
 	must(t, err)
-	h := fixture(t, "one-node", string(txtar.Format(archive)))
+	h := Host{Root: fixture(t, "one-node", string(txtar.Format(archive)))}
 	entry := h.Root.Path("boot/loader/entries/4.18.conf")
 	writeFile(t, entry, "linux /vmlinuz\noptions root=UUID=1 ro\n")
 	j := Journal{Host: h}
@@ -221,7 +221,7 @@ func TestGrubLineIsTheShells(t *testing.T) {
 	for _, name := range []string{"debian-grub", "foreign-same-size", "ours-changes", "ubuntu-14.04", "overridden"} {
 		archive, err := txtar.ParseFile("testdata/boot/" + name + ".txtar")
 		must(t, err)
-		h := fixture(t, "one-node", string(txtar.Format(&txtar.Archive{Files: archive.Files[1:]})))
+		h := Host{Root: fixture(t, "one-node", string(txtar.Format(&txtar.Archive{Files: archive.Files[1:]})))}
 		boot, err := h.bootLoader()
 		must(t, err)
 		script := ""
@@ -271,7 +271,7 @@ func FuzzBootFiles(f *testing.F) {
 
 // A read-only /etc, on the real kernel.
 func TestReadOnlyEtc(t *testing.T) {
-	h := fixture(t, "one-node", "-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\n")
+	h := Host{Root: fixture(t, "one-node", "-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\n")}
 	inMountNamespace(t, func(t *testing.T) {
 		etc := h.Root.Path("etc")
 		must(t, unix.Mount(etc, etc, "", unix.MS_BIND, ""))

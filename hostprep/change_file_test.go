@@ -14,7 +14,7 @@ import (
 // A file is whole or not there, and until it is whole it lies above its
 // folder. What a kill leaves of it there goes with the next change.
 func TestHalfWrittenFile(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	j := Journal{Host: h}
 	half := h.Root.Path("etc/.x.vmhuge")
 	writeFile(t, h.Root.Path("etc/d/other"), "")
@@ -64,7 +64,7 @@ func TestHalfWrittenFile(t *testing.T) {
 
 // Links, folders, pipes and whatever is too long are not read and not replaced.
 func TestIrregularFile(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	writeFile(t, h.Root.Path("etc/real"), "text")
 	for name, make := range map[string]func(path string) error{
 		"link":   func(path string) error { return os.Symlink("real", path) },
@@ -92,7 +92,7 @@ func TestIrregularFile(t *testing.T) {
 
 // A record does not grow with each upgrade, and takes back the whole way.
 func TestRecordMerges(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	j := Journal{Host: h, Name: "other.json"}
 	dir := Change{Kind: KindMkdir, Path: "/etc/d", To: "0755 0:0"}
 	file := func(from, to string) Change { return Change{Kind: KindFile, Path: "/etc/d/x", From: from, To: to} }
@@ -134,7 +134,7 @@ func TestRecordMerges(t *testing.T) {
 // Killed at any point of an upgrade, nothing of either version stays.
 func TestUpgradeKilled(t *testing.T) {
 	for _, made := range []bool{false, true} {
-		h := fixture(t, "one-node", "")
+		h := Host{Root: fixture(t, "one-node", "")}
 		j := Journal{Host: h}
 		writeFile(t, h.Root.Path("etc/source"), "program\n")
 		newer := programCopy("/etc", "0755 0:0 sha256:old")

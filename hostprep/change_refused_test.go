@@ -58,7 +58,7 @@ func TestRefusedByTheFileSystem(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inMountNamespace(t, func(t *testing.T) {
-				h := fixture(t, "one-node", "")
+				h := Host{Root: fixture(t, "one-node", "")}
 				dir := t.TempDir()
 				if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
 					t.Error(err)
@@ -112,7 +112,7 @@ func immutable(file string, on bool) error {
 // list and what else it is marked with, and a new one has its folder's label.
 func TestFileKeepsItsAttributes(t *testing.T) {
 	needRoot(t)
-	h := fixture(t, "one-node", "-- etc/x --\nold\n")
+	h := Host{Root: fixture(t, "one-node", "-- etc/x --\nold\n")}
 	// user::rw- user:1000:rw- group::r-- mask::rw- other::---, as acl(5) is on disk
 	acl := []byte("\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x06\x00\xe8\x03\x00\x00" +
 		"\x04\x00\x04\x00\xff\xff\xff\xff" + "\x10\x00\x06\x00\xff\xff\xff\xff" + "\x20\x00\x00\x00\xff\xff\xff\xff")

@@ -135,7 +135,7 @@ func TestHostChecks(t *testing.T) {
 			if test.host == "" {
 				test.host = "one-node"
 			}
-			findings, err := test.check.Detect(fixture(t, test.host, test.edit), test.guest)
+			findings, err := test.check.Detect(Host{Root: fixture(t, test.host, test.edit)}, test.guest)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +157,7 @@ const twoMounts = "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepa
 	"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 24 0:42 / /dev/big rw - hugetlbfs none rw,pagesize=1024M\n"
 
 func TestBadCgroupLimit(t *testing.T) {
-	h := fixture(t, "one-node", cgroup2+limitFile("machine", "max", "current", "much", "0"))
+	h := Host{Root: fixture(t, "one-node", cgroup2+limitFile("machine", "max", "current", "much", "0"))}
 	if findings, err := cgroupCheck.Detect(h, takes(1)); err == nil || !strings.Contains(err.Error(), `"much" is no limit`) {
 		t.Errorf("%v, %v", findings, err)
 	}
@@ -167,7 +167,7 @@ func TestBadCgroupLimit(t *testing.T) {
 // start mends it, and the hook, which runs RunMounts alone, never does.
 func TestAppArmorMended(t *testing.T) {
 	const local, was = "etc/apparmor.d/local/abstractions/libvirt-qemu", "# theirs\n/srv/** r,"
-	h, g := fixture(t, "one-node", appArmor), onNode("0", nil)
+	h, g := Host{Root: fixture(t, "one-node", appArmor)}, onNode("0", nil)
 	writeFile(t, h.Root.Path(local), was)
 	if changes := Mending(RunMounts(h, g)); len(changes) > 0 {
 		t.Errorf("the hook makes %v", changes)
@@ -186,7 +186,7 @@ func TestAppArmorMended(t *testing.T) {
 
 // A mount that is younger than the daemon is known if libvirt says so.
 func TestKnownSizes(t *testing.T) {
-	h := fixture(t, "one-node", newMount)
+	h := Host{Root: fixture(t, "one-node", newMount)}
 	must(t, noBase(h.Root.Path()))
 	g := takes(1)
 	g.KnownSizes = []pages.Size{pages.Size2MiB}
@@ -196,7 +196,7 @@ func TestKnownSizes(t *testing.T) {
 }
 
 func TestDomainLog(t *testing.T) {
-	h := fixture(t, "one-node", "-- var/log/libvirt/qemu/web1.log --\none\n")
+	h := Host{Root: fixture(t, "one-node", "-- var/log/libvirt/qemu/web1.log --\none\n")}
 	dir := h.Root.Path(DomainLogDir)
 	text, file, err := h.DomainLog(DomainLogDir, "web1")
 	if err != nil || text != "one\n" || file != DomainLogDir+"/web1.log" {

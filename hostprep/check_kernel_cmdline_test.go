@@ -34,7 +34,7 @@ all 1048576 4 4 0 0 0
 			if test.host == "two-nodes" {
 				edits += two
 			}
-			findings, err := fixture(t, test.host, edits).cmdlinePages()
+			findings, err := Host{Root: fixture(t, test.host, edits)}.cmdlinePages()
 			if got := show(findings); err != nil || got != strings.TrimPrefix(test.want, "\n") {
 				t.Errorf("got:\n%s, %v\nwant:%s", got, err, test.want)
 			}

@@ -22,7 +22,7 @@ func TestCheckTHP(t *testing.T) {
 	ask := func(t *testing.T, edit string, g Guest) (Verdict, string) {
 		t.Helper()
 		g.Demand.Domain, g.Demand.Backing = "web1", pages.THP
-		findings := Run(fixture(t, "one-node", thpHost+edit), g)
+		findings := Run(Host{Root: fixture(t, "one-node", thpHost+edit)}, g)
 		got := ""
 		for _, f := range findings {
 			got += fmt.Sprintf("%s %s %v: %s; %s; %s\n", f.Check, f.Severity, f.Fixable, f.Have, f.Need, f.Do)
@@ -82,7 +82,7 @@ func TestCheckTHP(t *testing.T) {
 
 // What start mends is undone by undo.
 func TestMendTHP(t *testing.T) {
-	h := fixture(t, "one-node", thpHost+"-- "+thpSys+"enabled --\nalways madvise [never]\n")
+	h := Host{Root: fixture(t, "one-node", thpHost+"-- "+thpSys+"enabled --\nalways madvise [never]\n")}
 	g := Guest{Demand: pages.Demand{Backing: pages.THP, Backends: []pages.Backend{{Kind: pages.RAM, MemoryKiB: 1}}}}
 	must(t, Journal{Host: h}.Apply(Mending(Run(h, g))))
 	if thp, err := h.THP(); err != nil || thp.Enabled != "madvise" {

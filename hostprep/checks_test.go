@@ -189,7 +189,7 @@ pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 			if test.host == "" {
 				test.host = "one-node"
 			}
-			h := fixture(t, test.host, test.edit)
+			h := Host{Root: fixture(t, test.host, test.edit)}
 			if test.prepare != nil {
 				must(t, test.prepare(h.Root.Path()))
 			}
@@ -245,7 +245,7 @@ func TestPoolChanges(t *testing.T) {
 		"node 0":   {guest(func(g *Guest) { g.Demand.CPUSetNodes = "0" }), []Change{{Kind: KindPool, Path: fmt.Sprintf(file, 0), From: "1024", To: "1724"}}},
 	} {
 		var got []Change
-		for _, f := range Run(fixture(t, "two-nodes", ""), test.guest) {
+		for _, f := range Run(Host{Root: fixture(t, "two-nodes", "")}, test.guest) {
 			got = append(got, f.Changes...)
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
@@ -377,7 +377,7 @@ func TestBindingsThatContradict(t *testing.T) {
 		g := takes(1)
 		g.Demand.CPUSetNodes = "0"
 		g.Demand.Items[0].HostNodes, g.Demand.Items[0].Mode = "1", mode
-		if got := show(Run(fixture(t, "two-nodes", ""), g)); got != want {
+		if got := show(Run(Host{Root: fixture(t, "two-nodes", "")}, g)); got != want {
 			t.Errorf("%s: got %s, want %s", mode, got, want)
 		}
 	}

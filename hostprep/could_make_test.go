@@ -108,7 +108,7 @@ func TestGrowth(t *testing.T) {
 		{"1 GiB: the pool's own are not made again", "-- pools --\n0 1048576 20 0 0\n", 50 * pages.GiB, pages.Size1GiB, CouldMake{0, 1}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			host := fixture(t, "one-node", "-- proc/buddyinfo --\n"+buddyinfo+"-- proc/zoneinfo --\n"+zoneinfo+row.edit)
+			host := Host{Root: fixture(t, "one-node", "-- proc/buddyinfo --\n"+buddyinfo+"-- proc/zoneinfo --\n"+zoneinfo+row.edit)}
 			growth, err := host.Growth(row.headroom/pages.KiB, 2*pages.GiB)
 			if got := growth.On(row.size, nil); err != nil || got != row.want {
 				t.Errorf("%+v, %v; want %+v", got, err, row.want)

@@ -74,7 +74,7 @@ denials warning no-access: SELinux has denied qemu-system-x86 (process 20266) "r
 denials warning no-access: AppArmor has denied qemu-system-x86 (process 204198) "w" of its memfd, 2021-11-12T06:05:25Z; vmhuge enable --source file, or add the rule "/" rw, to /etc/apparmor.d/local/abstractions/libvirt-qemu`},
 		"the root of another file system": {"-- var/log/audit/audit.log --\n" + strings.ReplaceAll(strings.ReplaceAll(daemon, "hugetlbfs_t", "tmpfs_t"), `"hugetlbfs"`, `"tmpfs"`) + "\n", guestUUID, ""},
 	} {
-		findings, err := fixture(t, "one-node", test.edit).Denied(test.uuid, now)
+		findings, err := Host{Root: fixture(t, "one-node", test.edit)}.Denied(test.uuid, now)
 		var lines []string
 		for _, f := range findings {
 			lines = append(lines, show([]Finding{f})+"; "+f.Do)

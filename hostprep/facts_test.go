@@ -44,7 +44,7 @@ func TestFactsOfFixtures(t *testing.T) {
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := fixture(t, name, "")
+			h := Host{Root: fixture(t, name, "")}
 			var got facts
 			var errs [7]error
 			got.Memory, errs[0] = h.Meminfo()
@@ -214,7 +214,7 @@ func TestQEMUUser(t *testing.T) {
 		{"+77", "", User{"+77", 77, 77, []int{77}}},
 		{"+0", "", User{"root", 0, 0, []int{0}}},
 	} {
-		got, err := fixture(t, "one-node", "").QEMUUser(QEMUConf{User: test.user, Group: test.group})
+		got, err := Host{Root: fixture(t, "one-node", "")}.QEMUUser(QEMUConf{User: test.user, Group: test.group})
 		slices.Sort(got.Groups[1:])
 		slices.Sort(test.want.Groups[1:])
 		if diff := cmp.Diff(test.want, got); err != nil || diff != "" {
@@ -222,7 +222,7 @@ func TestQEMUUser(t *testing.T) {
 		}
 	}
 	for _, bad := range []QEMUConf{{User: "nobody-there"}, {User: "alice", Group: "nothing"}} {
-		if got, err := fixture(t, "one-node", "").QEMUUser(bad); err == nil {
+		if got, err := (Host{Root: fixture(t, "one-node", "")}).QEMUUser(bad); err == nil {
 			t.Errorf("%+v became %+v", bad, got)
 		}
 	}
@@ -235,7 +235,7 @@ func TestDaemonIsNoOtherProcess(t *testing.T) {
 		"empty file":     "-- run/libvirt/qemu/driver.pid --\n\n",
 		"none":           "-- run/libvirt/qemu/driver.pid --\n",
 	} {
-		if d, err := fixture(t, "one-node", edit).Daemon(); d != nil || err != nil {
+		if d, err := (Host{Root: fixture(t, "one-node", edit)}).Daemon(); d != nil || err != nil {
 			t.Errorf("%s: %+v, %v", name, d, err)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // hookHost is a host with libvirt, none of whose daemons runs, and with a binary to install.
 func hookHost(t *testing.T) Host {
-	h := fixture(t, "one-node", "-- modes --\netc/libvirt/hooks/ 0755 0:0\nvar/lib/ 0755 0:0\n")
+	h := Host{Root: fixture(t, "one-node", "-- modes --\netc/libvirt/hooks/ 0755 0:0\nvar/lib/ 0755 0:0\n")}
 	must(t, os.RemoveAll(h.Root.Path("run/libvirt/qemu/driver.pid")))
 	writeFile(t, h.Root.Path("usr/lib/vmhuge/vmhuge-hook"), "program\n")
 	return h

@@ -104,7 +104,7 @@ ok QEMU: /usr/bin/qemu-kvm, whose version libvirt has not told
 ok hook: not installed (vmhuge hook install)`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			facts := fixture(t, name, "").Facts(Libvirt{})
+			facts := Host{Root: fixture(t, name, "")}.Facts(Libvirt{})
 			if diff := cmp.Diff(strings.Split(want, "\n"), factLines(t, facts)); diff != "" || ConcludeHost(facts) != Ready {
 				t.Errorf("%s: -want +got:\n%s", ConcludeHost(facts), diff)
 			}
@@ -124,7 +124,7 @@ const thpFiles = "-- proc/buddyinfo --\nNode 0, zone Normal 0 0 0 0 0 0 0 0 0 0 
 // What an edit of a host on which all is well adds to its lines.
 func TestFactsOff(t *testing.T) {
 	fixtureLines := func(t *testing.T, edit string, told Libvirt, prepare func(root string) error) ([]string, Verdict) {
-		h := fixture(t, "one-node", plainHost+edit)
+		h := Host{Root: fixture(t, "one-node", plainHost+edit)}
 		if prepare != nil {
 			must(t, prepare(h.Root.Path()))
 		}

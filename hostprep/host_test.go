@@ -29,7 +29,7 @@ func needRoot(t *testing.T) {
 // fixture unpacks testdata/hosts/NAME.txtar, and over it edits of the same
 // form; see one-node.txtar for its two special files. A file that is empty in
 // an edit is removed.
-func fixture(t *testing.T, name, edits string) Host {
+func fixture(t *testing.T, name, edits string) hostfs.Root {
 	t.Helper()
 	needRoot(t)
 	root := t.TempDir()
@@ -65,7 +65,7 @@ func fixture(t *testing.T, name, edits string) Host {
 			must(t, unix.Chmod(filepath.Join(root, path), mode))
 		}
 	}
-	return Host{Root: hostfs.Root(root)}
+	return hostfs.Root(root)
 }
 
 func unpackPools(t *testing.T, root, lines string) {

@@ -196,7 +196,7 @@ func testKilledInside(t *testing.T, start func(*testing.T) (string, Change)) {
 func TestJournalKilled(t *testing.T) {
 	for _, undo := range []bool{false, true} {
 		for step, killed := 1, true; killed; step++ {
-			h := fixture(t, "one-node", "-- var/lib/other --\n\n")
+			h := Host{Root: fixture(t, "one-node", "-- var/lib/other --\n\n")}
 			changes := []Change{
 				{Kind: KindMkdir, Path: "/etc/x", To: "0755 1:2"},
 				{Kind: KindFile, Path: "/etc/x/y", To: "0644 0:0\nnew\n"},

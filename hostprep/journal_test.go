@@ -10,7 +10,7 @@ import (
 )
 
 func TestJournalRefuses(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	j := Journal{Host: h}
 	for _, c := range []Change{
 		{Kind: KindPool, Path: "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", From: "1", To: "2"},
@@ -41,7 +41,7 @@ func TestJournalOfAnotherShape(t *testing.T) {
 		`{"version":1,"changes":[]} x`:                                                                 "invalid character",
 		``:                                                                                             "unexpected end",
 	} {
-		h := fixture(t, "one-node", "")
+		h := Host{Root: fixture(t, "one-node", "")}
 		path := h.Root.Path("var/lib/vmhuge/changes.json")
 		writeFile(t, path, text)
 		j := Journal{Host: h}
@@ -62,7 +62,7 @@ func TestJournalOfAnotherShape(t *testing.T) {
 }
 
 func TestJournalOrderAndRights(t *testing.T) {
-	h := fixture(t, "one-node", "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n")
+	h := Host{Root: fixture(t, "one-node", "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n")}
 	j := Journal{Host: h}
 	qemu := "/dev/hugepages/libvirt/qemu"
 	first := []Change{{Kind: KindRmdir, Path: qemu + "/7-web1", From: "0700 0:0"}, {Kind: KindChmod, Path: qemu, From: "0755", To: "0711"}}
@@ -84,7 +84,7 @@ func TestJournalOrderAndRights(t *testing.T) {
 // A kill may leave what was to be the record's next text. Nobody reads it, and it
 // goes with the next change, or undo.
 func TestJournalHalfWritten(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	j := Journal{Host: h}
 	half := h.Root.Path("var/lib/vmhuge/.tmp-1")
 	gone := func(when string) {
@@ -103,7 +103,7 @@ func TestJournalHalfWritten(t *testing.T) {
 
 // What can't be taken back now stays on record for the next time.
 func TestUndoTriesAgain(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	j := Journal{Host: h}
 	c := Change{Kind: KindMkdir, Path: "/dev/hugepages1G", To: "0755 0:0"}
 	must(t, j.Apply([]Change{c}))
@@ -121,7 +121,7 @@ func TestUndoTriesAgain(t *testing.T) {
 
 // A folder on disk in which others keep something is theirs from then on.
 func TestUndoLeavesAFolderInUse(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	j := Journal{Host: h}
 	must(t, j.Apply([]Change{{Kind: KindMkdir, Path: "/etc/d", To: "0755 0:0"}, {Kind: KindFile, Path: "/etc/d/ours", To: "0644 0:0\nx"}}))
 	writeFile(t, h.Root.Path("etc/d/theirs"), "x")
@@ -136,11 +136,11 @@ func TestUndoLeavesAFolderInUse(t *testing.T) {
 
 // Look, fix, look again: what a finding carries does mend it, and is taken back.
 func TestFindingsMend(t *testing.T) {
-	h := fixture(t, "one-node", `-- modes --
+	h := Host{Root: fixture(t, "one-node", `-- modes --
 dev/hugepages/libvirt 0700 0:0
 dev/hugepages/libvirt/qemu 0700 0:0
 dev/hugepages/libvirt/qemu/7-web1/ 0700 0:0
-`)
+`)}
 	findings := Run(h, takes(1))
 	var changes []Change
 	for _, f := range findings {
@@ -161,7 +161,7 @@ dev/hugepages/libvirt/qemu/7-web1/ 0700 0:0
 // Several processes may write the record at once; here each is a goroutine
 // with a file of its own to lock.
 func TestJournalKeepsOthersOut(t *testing.T) {
-	h := fixture(t, "one-node", "")
+	h := Host{Root: fixture(t, "one-node", "")}
 	var group sync.WaitGroup
 	for _, name := range strings.Split("abcdefghijkl", "") {
 		group.Add(1)

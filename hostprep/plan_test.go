@@ -78,7 +78,7 @@ func TestPlan(t *testing.T) {
 		"ballooned":    {"one-node", []Candidate{balloon}, 0, "", nil, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := fixture(t, test.host, "").Plan(test.guests, test.reserve)
+			plan, err := Host{Root: fixture(t, test.host, "")}.Plan(test.guests, test.reserve)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestPlanMemory(t *testing.T) {
 	plain, huge := onMemory("a", 1024), onPages("b", 512, pages.Size2MiB, -1)
 	plain.Traits.Balloon, plain.Traits.CurrentKiB = true, 768<<10
 	huge.Traits.Balloon, huge.Traits.CurrentKiB = true, 512<<10
-	plan, err := fixture(t, "one-node", swaps).Plan([]Candidate{plain, huge, onMemory("c", 20000)}, 0)
+	plan, err := Host{Root: fixture(t, "one-node", swaps)}.Plan([]Candidate{plain, huge, onMemory("c", 20000)}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestPlanSmallPages(t *testing.T) {
 		{"arm64-64k", pmd + "536870912\n", 64},
 		{"one-node", pmd + "2097152\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 12288000 kB\nHugepagesize: 1048576 kB\n", 4},
 	} {
-		h := fixture(t, test.host, ksm+test.edits)
+		h := Host{Root: fixture(t, test.host, ksm+test.edits)}
 		kvm := onMemory("a", 1024)
 		kvm.Demand.Type, kvm.Traits.VCPUs = "kvm", 1
 		plan, err := h.Plan([]Candidate{kvm}, 0)
@@ -163,8 +163,8 @@ func TestPlanSmallPages(t *testing.T) {
 func TestPlanNumbers(t *testing.T) {
 	const none = "-- pools --\nall 2048 0 0 0 0 0\n0 2048 0 0 0\n"
 	for gib, want := range map[int64]int64{32: 30, 256: 252} {
-		host := fixture(t, "one-node", fmt.Sprintf("%s-- proc/meminfo --\nMemTotal: %d kB\nMemAvailable: %[2]d kB\nHugepagesize: 2048 kB\n"+
-			"-- sys/devices/system/node/node0/meminfo --\nNode 0 MemTotal: %[2]d kB\nNode 0 MemFree: %[2]d kB\n", none, gib<<20))
+		host := Host{Root: fixture(t, "one-node", fmt.Sprintf("%s-- proc/meminfo --\nMemTotal: %d kB\nMemAvailable: %[2]d kB\nHugepagesize: 2048 kB\n"+
+			"-- sys/devices/system/node/node0/meminfo --\nNode 0 MemTotal: %[2]d kB\nNode 0 MemFree: %[2]d kB\n", none, gib<<20))}
 		for pages2M, mib := range map[int64]string{256: "512", 1024: "2048"} {
 			demand := onXML(t, "<memory unit='MiB'>"+mib+"</memory>")
 			plan, err := host.Plan([]Candidate{demand}, 0)
@@ -191,7 +191,7 @@ func onXML(t *testing.T, memory string) Candidate {
 func TestPlanProperty(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
-	hosts := []Host{fixture(t, "one-node", ""), fixture(t, "two-nodes", ""), fixture(t, "node0-full", "")}
+	hosts := []Host{Host{Root: fixture(t, "one-node", "")}, Host{Root: fixture(t, "two-nodes", "")}, Host{Root: fixture(t, "node0-full", "")}}
 	for n := range 200 {
 		host := hosts[n%len(hosts)]
 		nodes, err := host.Nodes()

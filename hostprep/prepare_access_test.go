@@ -143,7 +143,7 @@ user warning bad-host: web1 has <locked/>, and a limit of locked memory that the
 			if test.host == "" {
 				test.host = "one-node"
 			}
-			h := fixture(t, test.host, test.edit)
+			h := Host{Root: fixture(t, test.host, test.edit)}
 			if test.prepare != nil {
 				must(t, test.prepare(h.Root.Path()))
 			}
@@ -225,7 +225,7 @@ func treeOf(t *testing.T, h Host) map[string]string {
 }
 
 func TestUserFolders(t *testing.T) {
-	h := fixture(t, "two-nodes", "")
+	h := Host{Root: fixture(t, "two-nodes", "")}
 	for _, test := range []struct {
 		p    Preparation
 		want []Folder

@@ -140,7 +140,7 @@ left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := fixture(t, test.host, test.edits)
+			h := Host{Root: fixture(t, test.host, test.edits)}
 			if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), strings.TrimPrefix(planned(h, test.p), "\n")); diff != "" {
 				t.Error(diff)
 			}
@@ -151,7 +151,7 @@ left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
 // What is written is found again, and nothing is left to do; one more guest adds
 // to it; and undo leaves every file as it was.
 func TestPrepareTwice(t *testing.T) {
-	h := fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")
+	h := Host{Root: fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")}
 	j := Journal{Host: h}
 	before := tree(t, h.Root)
 	apply := func(p Preparation) {
@@ -247,7 +247,7 @@ func TestEditFstab(t *testing.T) {
 
 // The last setting of the last file counts, and our own never.
 func TestBootSysctl(t *testing.T) {
-	h := fixture(t, "two-nodes", `
+	h := Host{Root: fixture(t, "two-nodes", `
 -- etc/sysctl.d/50-a.conf --
 vm.nr_hugepages=1
 -- usr/lib/sysctl.d/60-b.conf --
@@ -257,7 +257,7 @@ vm.nr_hugepages=1
 vm.nr_hugepages = 3
 -- etc/sysctl.d/99-vmhuge.conf --
 vm.nr_hugepages = 4
-`)
+`)}
 	if value, file, err := h.bootSysctl("vm.nr_hugepages"); value != "2" || file != "/usr/lib/sysctl.d/60-b.conf" || err != nil {
 		t.Errorf("%q of %s, %v", value, file, err)
 	}
@@ -269,7 +269,7 @@ vm.nr_hugepages = 4
 
 // An interruption says so, and what was done before is known.
 func TestPrepareInterrupted(t *testing.T) {
-	h := fixture(t, "one-node", "-- modes --\nvar/lib/ 0755 0:0\n-- proc/sys/kernel/random/boot_id --\n4f0\n-- proc/sys/vm/hugetlb_shm_group --\n0\n")
+	h := Host{Root: fixture(t, "one-node", "-- modes --\nvar/lib/ 0755 0:0\n-- proc/sys/kernel/random/boot_id --\n4f0\n-- proc/sys/vm/hugetlb_shm_group --\n0\n")}
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	done, err := h.DoPrepare(ctx, Preparation{ShmGroup: "kvm", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 3000}}}, pool.Effort{})
@@ -299,7 +299,7 @@ func TestBootKeepsOvercommit(t *testing.T) {
 // guests that come later, it stays, and no setting that goes by the default size
 // speaks of pages of another.
 func TestBootDefaultSize(t *testing.T) {
-	h := fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")
+	h := Host{Root: fixture(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")}
 	apply := func(p Preparation) (do string) {
 		t.Helper()
 		findings, _ := h.Prepare(p)

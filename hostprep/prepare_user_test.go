@@ -37,7 +37,7 @@ func TestSessionDaemon(t *testing.T) {
 		"nothing":         {func(root string) error { return os.RemoveAll(root + "/run/user") }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := fixture(t, "one-node", "-- proc/900/comm --\nlibvirtd\n-- proc/812/comm --\nlibvirtd\n-- "+file[1:]+" --\n900\n-- modes --\nproc/900 0755 1000:1000\n")
+			h := Host{Root: fixture(t, "one-node", "-- proc/900/comm --\nlibvirtd\n-- proc/812/comm --\nlibvirtd\n-- "+file[1:]+" --\n900\n-- modes --\nproc/900 0755 1000:1000\n")}
 			must(t, test.edit(h.Root.Path()))
 			if got := h.sessionDaemon(User{Name: "alice", UID: 1000}); got != test.want {
 				t.Errorf("%d, not %d", got, test.want)

@@ -118,7 +118,7 @@ func TestProve(t *testing.T) {
 			Proof{HugetlbKiB: nothing, ByNode: nothing, SmallKiB: 65536, Verdict: NoHuge}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := fixture(t, "one-node", test.files).Prove(42, test.ram, test.backends...)
+			got, err := Host{Root: fixture(t, "one-node", test.files)}.Prove(42, test.ram, test.backends...)
 			test.want.RAMKiB, test.want.Evidence = test.ram, got.Evidence
 			if diff := cmp.Diff(test.want, got); err != nil || diff != "" || len(got.Evidence) < 2 {
 				t.Errorf("%v, from %v: -want +got:\n%s", err, got.Evidence, diff)
@@ -130,7 +130,7 @@ func TestProve(t *testing.T) {
 		"no hugetlb at all":      "-- proc/42/status --\nName:\tqemu\n",
 		"the files do not agree": "-- proc/42/status --\nHugetlbPages:\t4096 kB\n-- proc/42/numa_maps --\n" + provenMaps,
 	} {
-		if proof, err := fixture(t, "one-node", files).Prove(42, 65536); err == nil {
+		if proof, err := (Host{Root: fixture(t, "one-node", files)}).Prove(42, 65536); err == nil {
 			t.Errorf("%s: %+v", name, proof)
 		}
 	}
@@ -153,25 +153,25 @@ func TestProveKVM(t *testing.T) {
 		"not counted": {some + mounted, nil, "no such file or directory"},
 		"no number":   {some + strings.Replace(counters, "512", "many", 1) + mounted, nil, "is no number"},
 	} {
-		host := fixture(t, "one-node", test.files)
+		host := Host{Root: fixture(t, "one-node", test.files)}
 		must(t, os.Symlink("anon_inode:kvm-vm", host.Root.Path("proc/42/fd/12")))
 		got, err := host.Prove(42, 65536)
 		if diff := cmp.Diff(test.want, got.KVM); err != nil || diff != "" || !strings.Contains(got.KVMUnknown, test.unknown) || (test.unknown == "") != (got.KVMUnknown == "") {
 			t.Errorf("%s: %v, %q: %s", name, err, got.KVMUnknown, diff)
 		}
 	}
-	if got, err := fixture(t, "one-node", some).Prove(42, 65536); err != nil || got.KVM != nil || got.KVMUnknown != "" {
+	if got, err := (Host{Root: fixture(t, "one-node", some)}).Prove(42, 65536); err != nil || got.KVM != nil || got.KVMUnknown != "" {
 		t.Errorf("without KVM: %+v, %v", got, err)
 	}
 }
 
 func TestTHP(t *testing.T) {
 	const dir = "sys/kernel/mm/transparent_hugepage/"
-	got, err := fixture(t, "one-node", "-- "+dir+"enabled --\nalways [madvise] never\n-- "+dir+"defrag --\nalways defer defer+madvise [madvise] never\n").THP()
+	got, err := Host{Root: fixture(t, "one-node", "-- "+dir+"enabled --\nalways [madvise] never\n-- "+dir+"defrag --\nalways defer defer+madvise [madvise] never\n")}.THP()
 	if err != nil || got != (THP{Enabled: "madvise", Defrag: "madvise"}) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := fixture(t, "no-libvirt", "").THP(); err != nil || got != (THP{}) {
+	if got, err := (Host{Root: fixture(t, "no-libvirt", "")}).THP(); err != nil || got != (THP{}) {
 		t.Errorf("a kernel without: %+v, %v", got, err)
 	}
 }
