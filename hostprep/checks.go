@@ -26,9 +26,7 @@ func RunMounts(h Host, g Guest) []Finding { return ask(h, g, []Check{mountCheck,
 
 func ask(h Host, g Guest, checks []Check) []Finding {
 	all := []Finding{}
-	if h.seen == nil {
-		h = h.Remember() // one run is about one moment
-	}
+	h = h.remembering()
 	for _, check := range checks {
 		findings, err := check.Detect(h, g)
 		if err != nil {

@@ -10,6 +10,14 @@ func (h Host) Remember() Host {
 	return h
 }
 
+// remembering returns the host itself if it remembers already.
+func (h Host) remembering() Host {
+	if h.seen != nil {
+		return h
+	}
+	return h.Remember()
+}
+
 // once reads what a run needs for each domain, the first time if the host
 // remembers.
 func once[T any](h Host, what string, read func() (T, error)) (T, error) {
