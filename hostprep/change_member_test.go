@@ -19,7 +19,8 @@ func TestChangeOfMembersFails(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", "")
-	if err := memberChange("nobody", "daemon").Apply(h); err == nil || !strings.Contains(err.Error(), "there is no gpasswd, nor what could stand for it; edit the members of daemon in /etc/group for nobody") {
+	nobody := memberChange("nobody", "daemon")
+	if err := nobody.Apply(h); err == nil || !strings.Contains(err.Error(), "there is no gpasswd, nor what could stand for it; edit the members of daemon in /etc/group for nobody") {
 		t.Errorf("without tools: %v", err)
 	}
 }

@@ -151,7 +151,8 @@ func TestFileKeepsItsAttributes(t *testing.T) {
 	}
 
 	must(t, unix.Setxattr(h.Root.Path("etc"), "security.selinux", label, 0))
-	must(t, Change{Kind: KindFile, Path: "/etc/y", To: "0644 0:0\n"}.Apply(h))
+	y := Change{Kind: KindFile, Path: "/etc/y", To: "0644 0:0\n"}
+	must(t, y.Apply(h))
 	got := make([]byte, 256)
 	if n, err := unix.Getxattr(h.Root.Path("etc/y"), "security.selinux", got); err != nil || !bytes.Equal(got[:n], label) {
 		t.Errorf("a new file's label is %q, %v", got[:max(n, 0)], err)
