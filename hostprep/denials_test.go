@@ -87,7 +87,7 @@ denials warning no-access: AppArmor has denied qemu-system-x86 (process 204198) 
 
 // A record that is pasted is of no known time, and may be of another host.
 func TestDeniedIn(t *testing.T) {
-	findings, err := fixture(t, "one-node", "").DeniedIn("x\n" + memfdRecord + "\n" + noise)
+	findings, err := Host{Root: fixture(t, "one-node", "")}.DeniedIn("x\n" + memfdRecord + "\n" + noise)
 	if err != nil || len(findings) != 1 || findings[0].Severity != Warning || strings.Contains(findings[0].Have, "2024") {
 		t.Errorf("%+v %v", findings, err)
 	}
