@@ -15,8 +15,8 @@ import (
 
 const uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 
-// host is a host of one node with ten free pages of 2 MiB.
-func host(t *testing.T) hostprep.Host {
+// fixtureHost is a host of one node with ten free pages of 2 MiB.
+func fixtureHost(t *testing.T) hostprep.Host {
 	t.Helper()
 	root := t.TempDir()
 	files := map[string]string{
@@ -55,7 +55,7 @@ func TestEndedBeforeTheRecord(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			host := host(t)
+			host := fixtureHost(t)
 			l := &Lease{Host: host, Claim: pool.Claim{UUID: uuid, Name: "qemu"},
 				Open:     func(ctx context.Context, _ string) (*pool.Ledger, error) { return pool.Open(ctx, host.Root) },
 				Progress: func(string) (func(string, int64, int64), func()) { return func(string, int64, int64) {}, func() {} }}
