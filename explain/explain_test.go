@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 )
 
 func ids(matches []Match) string {
@@ -132,7 +132,7 @@ func TestLastStart(t *testing.T) {
 // The rows are whole, and the checks and the table name each other.
 func TestRows(t *testing.T) {
 	checks := map[string]bool{"domain": true} // the launcher's
-	for _, c := range hostprep.Checks() {
+	for _, c := range check.Checks() {
 		checks[c.Name] = true
 	}
 	seen := map[string]bool{}

@@ -1,6 +1,8 @@
 package hostprep
 
-import "vmhuge/internal/pages"
+import (
+	"vmhuge/internal/pages"
+)
 
 // Candidate is a guest that may come to run on the host.
 type Candidate struct {
@@ -27,8 +29,8 @@ const (
 	tableRow = 8 // of a page table, for each small page
 )
 
-// plain is the RAM in bytes that does not come from the pools.
-func (c Candidate) plain() int64 {
+// Plain is the RAM in bytes that does not come from the pools.
+func (c Candidate) Plain() int64 {
 	plain := c.Traits.MemoryKiB
 	for _, item := range c.Demand.Items {
 		if item.Kind != pages.VirtioMem {
@@ -38,11 +40,11 @@ func (c Candidate) plain() int64 {
 	return max(0, plain) * pages.KiB
 }
 
-// overhead is the ordinary memory in bytes that QEMU needs for itself, on a host
+// Overhead is the ordinary memory in bytes that QEMU needs for itself, on a host
 // with small pages of a size.
-func (c Candidate) overhead(small pages.Size) int64 {
+func (c Candidate) Overhead(small pages.Size) int64 {
 	if c.Demand.Type != "kvm" {
 		return qemuTCG
 	}
-	return qemuKVM + int64(c.Traits.VCPUs)*qemuVCPU + c.plain()/int64(small)*tableRow
+	return qemuKVM + int64(c.Traits.VCPUs)*qemuVCPU + c.Plain()/int64(small)*tableRow
 }

@@ -1,6 +1,8 @@
 package hostprep
 
-import "vmhuge/internal/advice"
+import (
+	"vmhuge/internal/advice"
+)
 
 // Cause names a row of the table in package explain.
 type Cause = advice.Cause

@@ -116,7 +116,7 @@ func stale(ids ...int) func(t *testing.T) {
 }
 
 // hook writes a hook, and has libvirtd look for one.
-func hook(text string, mode os.FileMode) func(t *testing.T) {
+func withHook(text string, mode os.FileMode) func(t *testing.T) {
 	return func(t *testing.T) {
 		file(oneHook, text, mode)(t)
 		if err := libvirtd.libvirtd.Process.Signal(unix.SIGHUP); err != nil {

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/host"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -65,12 +67,12 @@ func TestCouldMake(t *testing.T) {
 // which keeps little.
 func couldMake(t *testing.T) (could hostprep.CouldMake, allowed int64) {
 	t.Helper()
-	host := hostprep.Host{Root: "/"}
-	headroom, reserve, err := host.Headroom(400 * pages.MiB)
+	host := host.Host{Root: "/"}
+	headroom, reserve, err := capacity.Headroom(host, 400*pages.MiB)
 	if err != nil {
 		t.Fatal(err)
 	}
-	growth, err := host.Growth(headroom, reserve)
+	growth, err := capacity.ReadGrowth(host, headroom, reserve)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/docs/schema"
-	"vmhuge/hostprep"
 	ledger "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/hostfs"
 )
 
@@ -38,8 +38,8 @@ type execRun struct {
 
 // execProof is what vmhuge exec --json says.
 type execProof struct {
-	PID   int            `json:"pid"`
-	Proof hostprep.Proof `json:"proof"`
+	PID   int         `json:"pid"`
+	Proof proof.Proof `json:"proof"`
 }
 
 // startExec runs vmhuge exec until the end of the test.
@@ -144,7 +144,7 @@ func TestExec(t *testing.T) {
 			if diff := cmp.Diff(row.want, taken); diff != "" {
 				t.Errorf("pages gone from the pools (-want +got):\n%s", diff)
 			}
-			if told.Proof.Verdict != hostprep.AllHuge || told.Proof.RAMKiB != row.kib || told.Proof.Hugetlb() != row.kib {
+			if told.Proof.Verdict != proof.AllHuge || told.Proof.RAMKiB != row.kib || told.Proof.Hugetlb() != row.kib {
 				t.Errorf("the proof: %+v", told)
 			}
 			if told.PID > 0 {
@@ -280,7 +280,7 @@ func TestExecAsUser(t *testing.T) {
 	}
 	setPages(t, 0, size2M, 32)
 	r = startExec(t, nobody, append(waitingQEMU, "-m", "64")...)
-	if told := <-r.proof; told.Proof.Verdict != hostprep.AllHuge {
+	if told := <-r.proof; told.Proof.Verdict != proof.AllHuge {
 		t.Errorf("the proof: %+v", told)
 	}
 	r.listens(t)

@@ -25,10 +25,10 @@ var accessFaults = []fault{
 	{name: "folder-stale-of-another-id", setup: restarted(stale(999)), verdict: hostprep.Ready},
 
 	// What a hook of somebody else says nobody knows before; check says that.
-	{name: "hook-lets", setup: hook("#!/bin/sh\nexit 0\n", 0o755), verdict: hostprep.Ready},
-	{name: "hook-not-executable", setup: hook("#!/bin/sh\nexit 1\n", 0o644), verdict: hostprep.Ready},
-	{name: "hook-refuses", setup: hook("#!/bin/sh\necho no >&2\nexit 1\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-refused"},
-	{name: "hook-without-interpreter", setup: hook("#!/nonexistent\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-cannot-run"},
-	{name: "hook-killed", setup: hook("#!/bin/sh\nkill -9 $$\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-killed"},
+	{name: "hook-lets", setup: withHook("#!/bin/sh\nexit 0\n", 0o755), verdict: hostprep.Ready},
+	{name: "hook-not-executable", setup: withHook("#!/bin/sh\nexit 1\n", 0o644), verdict: hostprep.Ready},
+	{name: "hook-refuses", setup: withHook("#!/bin/sh\necho no >&2\nexit 1\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-refused"},
+	{name: "hook-without-interpreter", setup: withHook("#!/nonexistent\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-cannot-run"},
+	{name: "hook-killed", setup: withHook("#!/bin/sh\nkill -9 $$\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-killed"},
 	{name: "hook-of-vmhuge", pages: -1, setup: installHook, before: onceStarted, verdict: hostprep.Ready},
 }

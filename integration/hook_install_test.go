@@ -6,14 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
 )
 
 // hookStatus is what vmhuge says of the hook.
-func hookStatus(t *testing.T, wantCode int) hostprep.HookStatus {
+func hookStatus(t *testing.T, wantCode int) hook.Status {
 	t.Helper()
 	r := vmhuge(t, "hook", "status", "--json")
-	var answer struct{ Hook hostprep.HookStatus }
+	var answer struct{ Hook hook.Status }
 	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil || r.Code != wantCode {
 		t.Errorf("hook status: exit code %d, want %d; %v\n%s%s", r.Code, wantCode, err, r.Stdout, r.Stderr)
 	}
@@ -31,13 +32,13 @@ func TestHookInstall(t *testing.T) {
 	defer func() { _ = vmhuge(t, "hook", "remove") }()
 	// calls says how often a start and an end of the guest called the hook.
 	calls := func() (n int) {
-		before, err := hostprep.Host{Root: "/"}.HookEvents()
+		before, err := hook.Events(host.Host{Root: "/"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		startPaused(t, dom)
 		destroy(t, dom)
-		after, err := hostprep.Host{Root: "/"}.HookEvents()
+		after, err := hook.Events(host.Host{Root: "/"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,7 @@ func TestHookInstall(t *testing.T) {
 		t.Errorf("after the reload: %+v", s)
 	}
 	waitUntil(t, "libvirtd calls the hook", func() bool { return calls() > 0 })
-	if e := lastCall(t, name); e.Operation == "" || e.Result == hostprep.HookFailed {
+	if e := lastCall(t, name); e.Operation == "" || e.Result == hook.Failed {
 		t.Errorf("the last call: %+v", e)
 	}
 	if s := hookStatus(t, 0); s.LastCall == nil || s.LastCall.Name != name {

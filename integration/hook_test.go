@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -50,7 +51,7 @@ func installHook(t *testing.T) {
 }
 
 // hookSettings are the hook's until the end of the test.
-func hookSettings(t *testing.T, s hostprep.HookSettings) {
+func hookSettings(t *testing.T, s hook.Settings) {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -67,16 +68,16 @@ func hookSettings(t *testing.T, s hostprep.HookSettings) {
 }
 
 // noRoom are settings with which the pools can't grow by a single page.
-var noRoom = hostprep.HookSettings{HostReserveKiB: 1 << 40, DropIfShort: true}
+var noRoom = hook.Settings{HostReserveKiB: 1 << 40, DropIfShort: true}
 
 // lastCall is what the hook logged last for a guest.
-func lastCall(t *testing.T, name string) hostprep.HookEvent {
+func lastCall(t *testing.T, name string) hook.Event {
 	t.Helper()
-	events, err := hostprep.Host{Root: "/"}.HookEvents()
+	events, err := hook.Events(host.Host{Root: "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var last hostprep.HookEvent
+	var last hook.Event
 	for _, e := range events {
 		if e.Name == name {
 			last = e
@@ -112,7 +113,7 @@ func TestHookGetsPages(t *testing.T) {
 		t.Errorf("it runs on %v", got)
 	}
 	wantClaims(t, name+" in-use")
-	if e := lastCall(t, name); e.Operation != "prepare" || e.Result != hostprep.HookHeld || len(e.Changed) != 1 || e.Why != "" {
+	if e := lastCall(t, name); e.Operation != "prepare" || e.Result != hook.Held || len(e.Changed) != 1 || e.Why != "" {
 		t.Errorf("the log says %+v", e)
 	}
 	restartLibvirtd(t) // calls it for the running guest, too
@@ -123,7 +124,7 @@ func TestHookGetsPages(t *testing.T) {
 	}
 	destroy(t, dom)
 	wantClaims(t)
-	if e := lastCall(t, name); e.Operation != "release" || e.Result != hostprep.HookReleased || e.Owed != 0 || e.Why != "" {
+	if e := lastCall(t, name); e.Operation != "release" || e.Result != hook.Released || e.Owed != 0 || e.Why != "" {
 		t.Errorf("the log says %+v", e)
 	}
 	startPaused(t, dom) // again, over another libvirtd
@@ -144,12 +145,12 @@ func TestHookFailedStart(t *testing.T) {
 		devices: "<disk type='file'><source file='/var/lib/libvirt/nothing'/><target dev='vda' bus='virtio'/></disk>"})
 	startFails(t, dom, "/var/lib/libvirt/nothing")
 	wantClaims(t)
-	if e := lastCall(t, nameOf(t, dom)); e.Result != hostprep.HookReleased || e.Given != 64*pages.MiB {
+	if e := lastCall(t, nameOf(t, dom)); e.Result != hook.Released || e.Given != 64*pages.MiB {
 		t.Errorf("the log says %+v", e)
 	}
 	plain := define(t, guest{name: guestPrefix + "plain"})
 	startPaused(t, plain)
-	if e := lastCall(t, nameOf(t, plain)); e.Result != hostprep.HookPassed {
+	if e := lastCall(t, nameOf(t, plain)); e.Result != hook.Passed {
 		t.Errorf("without huge pages the log says %+v", e)
 	}
 }
@@ -246,7 +247,7 @@ func TestHookAndVmhuge(t *testing.T) {
 	before := persistent(t)
 	done(t, "start", "--paused", name)
 	wantClaims(t, name+" in-use")
-	if e := lastCall(t, name); e.Result != hostprep.HookHeld || len(e.Changed) > 0 {
+	if e := lastCall(t, name); e.Result != hook.Held || len(e.Changed) > 0 {
 		t.Errorf("the log says %+v", e)
 	}
 	done(t, "stop", "--force", "--timeout", "0s", name)
@@ -290,7 +291,7 @@ func TestCrowd(t *testing.T) {
 				setPages(t, 0, size2M, 0)
 				installHook(t)
 				reserveKiB := reserveFor(t, crowd*32-lacking)
-				hookSettings(t, hostprep.HookSettings{HostReserveKiB: reserveKiB})
+				hookSettings(t, hook.Settings{HostReserveKiB: reserveKiB})
 				var names []string
 				for i := range crowd {
 					names = append(names, nameOf(t, define(t, guest{name: fmt.Sprintf("%scrowd-%d", guestPrefix, i), backing: pages2M})))
@@ -341,7 +342,7 @@ func TestCrowd(t *testing.T) {
 // of 2 MiB.
 func reserveFor(t *testing.T, count int64) (kib int64) {
 	t.Helper()
-	mem, err := hostprep.Host{Root: "/"}.Meminfo()
+	mem, err := host.Host{Root: "/"}.Meminfo()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 )
 
@@ -47,7 +49,7 @@ func wantByNode(t *testing.T, domain string, count map[string]int64) {
 	for node := range count {
 		count[node] *= size2M
 	}
-	var answer struct{ Domains []hostprep.Proof }
+	var answer struct{ Domains []proof.Proof }
 	r := done(t, "verify", domain, "--json")
 	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil || len(answer.Domains) != 1 {
 		t.Fatalf("verify: %v\n%s", err, r.Stdout)
@@ -177,12 +179,12 @@ func TestNodeTooSmall(t *testing.T) {
 		return
 	}
 	t.Run("by-the-numbers", func(t *testing.T) {
-		refusedOnNode1(t, pages2M, "are free on node 1", func(n hostprep.Node) int64 { return n.Total + 64*pages.MiB })
+		refusedOnNode1(t, pages2M, "are free on node 1", func(n host.Node) int64 { return n.Total + 64*pages.MiB })
 	})
 	// There is room, but no GiB of it in one piece: mostly only the try tells, and at
 	// times it is seen before.
 	t.Run("by-the-kernel", func(t *testing.T) {
-		refusedOnNode1(t, pages1G, "the kernel (can make 0|could make no more)", func(hostprep.Node) int64 { return pages.GiB })
+		refusedOnNode1(t, pages1G, "the kernel (can make 0|could make no more)", func(host.Node) int64 { return pages.GiB })
 	})
 }
 
@@ -193,18 +195,18 @@ func TestNodeKeepsMemory(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
-	refusedOnNode1(t, pages2M, "node 1", func(n hostprep.Node) int64 { return n.Free + n.Cache - 32*pages.MiB })
+	refusedOnNode1(t, pages2M, "node 1", func(n host.Node) int64 { return n.Free + n.Cache - 32*pages.MiB })
 }
 
 // refusedOnNode1 starts a guest with so much memory on node 1 and wants vmhuge
 // to refuse it for want of memory, in such words, and to leave nothing.
-func refusedOnNode1(t *testing.T, backing, words string, bytes func(hostprep.Node) int64) {
+func refusedOnNode1(t *testing.T, backing, words string, bytes func(host.Node) int64) {
 	t.Helper()
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 4)
 	setPages(t, 1, size2M, 4)
 	before := nodePool{Total: 4, Free: 4}
-	nodes, err := hostprep.Host{Root: "/"}.Nodes()
+	nodes, err := host.Host{Root: "/"}.Nodes()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/plan"
 	"vmhuge/internal/pages"
 )
 
@@ -44,7 +45,7 @@ func againstReality(t *testing.T, sets int, bind func(*rand.Rand, guest) guest) 
 	for set := range sets {
 		t.Run(fmt.Sprint(set), func(t *testing.T) {
 			hostAsBefore(t)
-			nodes, err := hostprep.Host{Root: "/"}.Nodes()
+			nodes, err := host.Host{Root: "/"}.Nodes()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +96,7 @@ func againstReality(t *testing.T, sets int, bind func(*rand.Rand, guest) guest) 
 // reserveLeaving is the reserve that leaves the pools so many bytes to grow.
 func reserveLeaving(t *testing.T, headroom int64) int64 {
 	t.Helper()
-	mem, err := hostprep.Host{Root: "/"}.Meminfo()
+	mem, err := host.Host{Root: "/"}.Meminfo()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,10 +109,10 @@ func reserveLeaving(t *testing.T, headroom int64) int64 {
 	return mem.Total - pooled - headroom
 }
 
-func planned(t *testing.T, args ...string) hostprep.Plan {
+func planned(t *testing.T, args ...string) plan.Plan {
 	t.Helper()
 	r := vmhuge(t, append(args, "--json")...)
-	var plan hostprep.Plan
+	var plan plan.Plan
 	if err := json.Unmarshal([]byte(r.Stdout), &plan); err != nil || r.Code != map[bool]int{true: 0, false: 4}[plan.Fits] {
 		t.Fatalf("vmhuge %q: exit code %d, %v\n%s%s", args, r.Code, err, r.Stdout, r.Stderr)
 	}

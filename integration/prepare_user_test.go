@@ -13,7 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/journal"
 	ledger "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/prepare"
 	"vmhuge/internal/hostfs"
 )
 
@@ -50,10 +53,10 @@ func TestPrepareUser(t *testing.T) {
 	setPages(t, 0, size2M, 32)
 	const name, folder = "dora", mount2M + "/dora"
 	u := newAccount(t, name, 4711)
-	host := hostprep.Host{Root: hostfs.Root("/")}
-	prepare := func() hostprep.PreparedHost {
+	host := host.Host{Root: hostfs.Root("/")}
+	prepare := func() prepare.Result {
 		t.Helper()
-		done, err := host.DoPrepare(t.Context(), hostprep.Preparation{User: name}, ledger.Effort{})
+		done, err := prepare.Do(t.Context(), host, prepare.Options{User: name}, ledger.Effort{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +105,7 @@ func TestPrepareUser(t *testing.T) {
 	_ = qemu.Wait()
 	newNobody(t).run(2, "ls", folder+"/libvirt")
 
-	undone, left, err := (hostprep.Journal{Host: host}).Undo()
+	undone, left, err := (journal.Journal{Host: host}).Undo()
 	if err != nil || len(undone) == 0 {
 		t.Errorf("undone %v, %v", undone, err)
 	}

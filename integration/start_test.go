@@ -15,7 +15,10 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
 	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/launcher"
 )
 
@@ -102,7 +105,7 @@ func TestEnableStartVerifyStop(t *testing.T) {
 			if diff := cmp.Diff(row.want, taken); diff != "" {
 				t.Errorf("pages gone from the pools (-want +got):\n%s", diff)
 			}
-			if started.Verdict != hostprep.Running || started.Proof == nil || started.Proof.Verdict != hostprep.AllHuge {
+			if started.Verdict != hostprep.Running || started.Proof == nil || started.Proof.Verdict != proof.AllHuge {
 				t.Errorf("start: %+v", started)
 			}
 			demanded := pageCount{}
@@ -211,7 +214,7 @@ func TestTooLittleMemory(t *testing.T) {
 // TestHostReserve asks for a little more than the host gives by the rule.
 func TestHostReserve(t *testing.T) {
 	hostAsBefore(t)
-	mem, err := hostprep.Host{Root: "/"}.Meminfo()
+	mem, err := host.Host{Root: "/"}.Meminfo()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +244,7 @@ func TestMendsFolders(t *testing.T) {
 		t.Errorf("check: %+v", r)
 	}
 	startFails(t, dom, "Permission denied")
-	if r := report(t, 0, "start", "--paused", domain); len(r.Changed) != 1 || r.Changed[0].Kind != hostprep.KindChmod {
+	if r := report(t, 0, "start", "--paused", domain); len(r.Changed) != 1 || r.Changed[0].Kind != change.KindChmod {
 		t.Errorf("start: %+v", r)
 	}
 	done(t, "stop", "--force", "--timeout", "0s", domain)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 )
 
 const thpDir = "/sys/kernel/mm/transparent_hugepage/"
@@ -44,10 +44,10 @@ func readTHP(t *testing.T, name string) string {
 }
 
 // verified is what vmhuge verify says of a guest, and its exit code.
-func verified(t *testing.T, domain string, flags ...string) (hostprep.Proof, int) {
+func verified(t *testing.T, domain string, flags ...string) (proof.Proof, int) {
 	t.Helper()
 	r := vmhuge(t, append([]string{"verify", domain, "--json"}, flags...)...)
-	var answer struct{ Domains []hostprep.Proof }
+	var answer struct{ Domains []proof.Proof }
 	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil || len(answer.Domains) != 1 {
 		t.Fatalf("verify: %v\n%s%s", err, r.Stdout, r.Stderr)
 	}
@@ -67,7 +67,7 @@ func TestTHP(t *testing.T) {
 	}
 	setTHP(t, "enabled", "never")
 	startPaused(t, dom)
-	if p, code := verified(t, domain); p.THPKiB != 0 || p.SmallKiB != 256<<10 || p.Verdict != hostprep.NoHuge || !p.Preallocated || !p.Aligned || code != 1 {
+	if p, code := verified(t, domain); p.THPKiB != 0 || p.SmallKiB != 256<<10 || p.Verdict != proof.NoHuge || !p.Preallocated || !p.Aligned || code != 1 {
 		t.Errorf("enabled is never: exit code %d, %+v", code, p)
 	}
 	destroy(t, dom)
@@ -79,8 +79,8 @@ func TestTHP(t *testing.T) {
 	if !strings.Contains(out.Stdout, "all 256 MiB of its RAM on huge pages") || !strings.Contains(out.Stdout, "done: echo madvise > "+thpDir+"enabled (was never)") {
 		t.Errorf("start: %s", out.Stdout)
 	}
-	want := hostprep.Proof{RAMKiB: 256 << 10, HugetlbKiB: map[string]int64{}, THPKiB: 256 << 10, ByNode: map[string]int64{},
-		BackedPercent: 100, Verdict: hostprep.AllHuge, Preallocated: true, Aligned: true}
+	want := proof.Proof{RAMKiB: 256 << 10, HugetlbKiB: map[string]int64{}, THPKiB: 256 << 10, ByNode: map[string]int64{},
+		BackedPercent: 100, Verdict: proof.AllHuge, Preallocated: true, Aligned: true}
 	got, code := verified(t, domain)
 	want.Evidence, want.Parts = got.Evidence, got.Parts
 	if diff := cmp.Diff(want, got); diff != "" || code != 0 || len(got.Parts) != 1 {
@@ -172,7 +172,7 @@ func TestVerifyWait(t *testing.T) {
 
 // collapse has the kernel do with a guest's memory what khugepaged does, which
 // does not know a guest that was started with never: half of it, and half.
-func collapse(pid int, part hostprep.RAMPart) {
+func collapse(pid int, part proof.RAMPart) {
 	start, _ := strconv.ParseUint(part.Address, 16, 64)
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {

@@ -2,6 +2,9 @@
 package internal_test
 
 import (
+	"flag"
+	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,8 +17,13 @@ var forbidden = map[string][]string{
 	"vmhuge/cmd/vmhuge":       {"vmhuge/docs", "github.com/santhosh-tekuri"}, // tests' alone
 	"vmhuge/cmd/vmhuge-hook":  {"vmhuge/launcher", "libvirt.org/go/libvirt", "github.com"},
 	"vmhuge/launcher":         {"vmhuge/cmd", "github.com/urfave/cli"},
-	"vmhuge/hostprep":         {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"},
-	"vmhuge/hostprep/pool":    {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"},
+	"vmhuge/hostprep/prepare": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"}, // imports most rooms below hostprep
+	"vmhuge/hostprep/advise":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com", "vmhuge/hostprep/journal"},
+	"vmhuge/hostprep/check":   {"vmhuge/hostprep/prepare", "vmhuge/hostprep/hold", "vmhuge/hostprep/plan"},
+	"vmhuge/hostprep/plan":    {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com", "vmhuge/hostprep/journal"},
+	"vmhuge/hostprep/proof":   {"vmhuge/hostprep/journal", "vmhuge/hostprep/capacity"},
+	"vmhuge/hostprep/host":    {"vmhuge/hostprep/change", "vmhuge/hostprep/libvirtd"},
+	"vmhuge/hostprep/pool":    {"vmhuge/hostprep/host"},
 	"vmhuge/xml":              {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "libvirt.org/go/libvirt", "golang.org", "github.com"},
 	"vmhuge/qemu":             {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/bench":            {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "github.com"},
@@ -32,6 +40,73 @@ var forbidden = map[string][]string{
 	"vmhuge/internal/xmldiff": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org"},
 	"vmhuge/internal/nearest": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/hostfs":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
+}
+
+// writers are the rooms that may import the journal themselves: whatever else
+// imports it could change the host.
+var writers = []string{"cmd/vmhuge", "cmd/vmhuge-hook", "hostprep/hook", "hostprep/prepare", "launcher"}
+
+var update = flag.Bool("update", false, "write the table of rooms in ARCHITECTURE.md anew")
+
+// Each room has a line in ARCHITECTURE.md, with the rooms that it imports.
+func TestRooms(t *testing.T) {
+	const page = "../ARCHITECTURE.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "list", "-f", `{{if .GoFiles}}{{.ImportPath}} {{join .Imports " "}}{{end}}`, "vmhuge/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	imports := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		room := strings.TrimPrefix(words[0], "vmhuge/")
+		imports[room] = []string{}
+		for _, path := range words[1:] {
+			if other, ours := strings.CutPrefix(path, "vmhuge/"); ours {
+				imports[room] = append(imports[room], other)
+				if other == "hostprep/journal" && !slices.Contains(writers, room) {
+					t.Errorf("%s imports %s, and so could change the host", room, other)
+				}
+			}
+		}
+	}
+	lines := strings.Split(string(text), "\n")
+	listed := map[string]bool{}
+	for i, line := range lines {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || !strings.HasPrefix(cells[1], " `") {
+			continue
+		}
+		room := strings.Trim(cells[1], " `")
+		listed[room] = true
+		talksTo := slices.DeleteFunc(slices.Clone(imports[room]), func(other string) bool { return strings.HasPrefix(other, "internal/") })
+		want := " – "
+		if len(talksTo) > 0 {
+			want = " " + strings.Join(talksTo, ", ") + " "
+		}
+		if _, isPackage := imports[room]; isPackage && cells[3] != want {
+			lines[i] = fmt.Sprintf("|%s|%s|%s|", cells[1], cells[2], want)
+			if !*update {
+				t.Errorf("%s talks to%s, and ARCHITECTURE.md has%s; go test ./internal -run TestRooms -update", room, want, cells[3])
+			}
+		}
+	}
+	for room := range imports {
+		if !listed[room] {
+			t.Errorf("ARCHITECTURE.md has no line for %s", room)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestImports(t *testing.T) {

@@ -6,18 +6,20 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 )
 
 // AskLibvirt asks the host's running daemon for its versions, without a right to
 // change anything. It wakes none that sleeps: the host is looked at as it is. For
 // QEMU's version a daemon that has just started looks at QEMU first, which takes
 // it a second or two, and is not waited for.
-func AskLibvirt(host hostprep.Host) (told hostprep.Libvirt) {
-	if d, err := host.Daemon(); err != nil || d == nil || host.Root.Path() != "/" {
+func AskLibvirt(host host.Host) (told check.Libvirt) {
+	if d, err := libvirtd.ReadDaemon(host); err != nil || d == nil || host.Root.Path() != "/" {
 		return told
 	}
-	answers := make(chan hostprep.Libvirt, 2) // first its own version, then with QEMU's
+	answers := make(chan check.Libvirt, 2) // first its own version, then with QEMU's
 	go askVersions("qemu:///system", answers)
 	for _, patience := range []time.Duration{time.Second, 200 * time.Millisecond} {
 		select {
@@ -34,15 +36,15 @@ func AskLibvirt(host hostprep.Host) (told hostprep.Libvirt) {
 	return told
 }
 
-func askVersions(uri string, answers chan<- hostprep.Libvirt) {
-	var told hostprep.Libvirt
+func askVersions(uri string, answers chan<- check.Libvirt) {
+	var told check.Libvirt
 	conn, err := libvirt.NewConnectReadOnly(uri)
 	if err == nil {
 		defer conn.Close()
 		told.Version, err = conn.GetLibVersion()
 	}
 	if err != nil {
-		answers <- hostprep.Libvirt{Err: refused(err, "connecting to "+uri)}
+		answers <- check.Libvirt{Err: refused(err, "connecting to "+uri)}
 		return
 	}
 	answers <- told

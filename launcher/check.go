@@ -8,6 +8,10 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -67,15 +71,15 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 		r.Findings = []hostprep.Finding{{Check: "host", Severity: hostprep.Warning, Have: err.Error()}}
 		return r, s
 	}
-	r.Findings = hostprep.Run(l.host, guest)
+	r.Findings = check.Run(l.host, guest)
 	if l.knowsMount(doc, r.Findings) {
 		for _, total := range r.Totals {
 			guest.KnownSizes = append(guest.KnownSizes, total.PageSize)
 		}
-		r.Findings = hostprep.Run(l.host, guest)
+		r.Findings = check.Run(l.host, guest)
 	}
 	if l.Probe && !d.state.active() {
-		r.Findings = append(r.Findings, l.host.Probe(guest, r.Findings)...)
+		r.Findings = append(r.Findings, check.Probes(l.host, guest, r.Findings)...)
 	}
 	if len(guest.Pending) > 0 {
 		l.racing(r.Findings, guest)
@@ -133,7 +137,7 @@ func (l *Launcher) knowsMount(doc []byte, findings []hostprep.Finding) bool {
 // take pages: who comes first gets them.
 func (l *Launcher) racing(findings []hostprep.Finding, guest hostprep.Guest) {
 	guest.Pending = nil
-	if l.host.Short(guest) != nil {
+	if check.Short(l.host, guest) != nil {
 		return
 	}
 	for i := range findings {
@@ -152,7 +156,7 @@ func (l *Launcher) leaveToHook(findings []hostprep.Finding) {
 	if l.session || l.baseDir != "libvirt/qemu" || !slices.ContainsFunc(findings, mends) {
 		return
 	}
-	if hook, err := l.host.HookStatus(); err != nil || !hook.Ready {
+	if hook, err := hook.ReadStatus(l.host); err != nil || !hook.Ready {
 		return
 	}
 	for i := range findings {
@@ -187,7 +191,7 @@ func forRoot(findings []hostprep.Finding) {
 			continue
 		}
 		f.Fixable = false
-		f.Do = "as root: " + hostprep.JoinChanges(f.Changes)
+		f.Do = "as root: " + change.Join(f.Changes)
 	}
 }
 
@@ -203,7 +207,7 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, reserve int64) (guest h
 		v := l.versions()
 		by.Libvirt, by.QEMU = v.libvirt, v.qemu
 	}
-	allowance, err := l.host.Allowance(d.uuid, reserve)
+	allowance, err := capacity.Allowance(l.host, d.uuid, reserve)
 	if err != nil {
 		return guest, err
 	}

@@ -14,14 +14,14 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/advice"
 )
 
 // Launcher is a connection to a libvirt daemon and the host it runs on.
 type Launcher struct {
 	conn *libvirt.Connect
-	host hostprep.Host
+	host host.Host
 
 	test    bool // libvirt's test driver, which keeps definitions and runs nothing
 	qemu    bool // the driver is QEMU's: others have no huge pages to prove
@@ -46,7 +46,7 @@ type Launcher struct {
 type versions struct{ libvirt, qemu uint32 }
 
 // Open connects to a libvirt URI; "" is libvirt's own default for a user.
-func Open(uri string, host hostprep.Host) (*Launcher, error) {
+func Open(uri string, host host.Host) (*Launcher, error) {
 	if uri == "" {
 		uri = "qemu:///system"
 	}

@@ -10,6 +10,9 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -32,7 +35,7 @@ type Dest struct {
 	Unseen []string `json:"unseen"`
 
 	conn  *libvirt.Connect
-	nodes []hostprep.Node
+	nodes []host.Node
 	state pool.State
 }
 
@@ -84,7 +87,7 @@ func (d *Dest) read() error {
 		return err
 	}
 	for _, cell := range cells {
-		node := hostprep.Node{ID: cell.ID}
+		node := host.Node{ID: cell.ID}
 		if m, err := d.conn.GetMemoryStats(cell.ID, 0); err == nil {
 			node.Total, node.Free = int64(m.Total)*pages.KiB, int64(m.Free)*pages.KiB
 			d.Memory = append(d.Memory, DestMemory{cell.ID, int64(m.Total), int64(m.Free)})
@@ -152,7 +155,7 @@ func (l *Launcher) CheckDest(name string, d *Dest) (Report, error) {
 	}
 	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
 	there := *d
-	there.Findings, err = hostprep.Elsewhere(d.nodes, d.state, demand)
+	there.Findings, err = check.OnDest(d.nodes, d.state, demand)
 	if err != nil {
 		return r, err
 	}
@@ -164,7 +167,7 @@ func (l *Launcher) CheckDest(name string, d *Dest) (Report, error) {
 		if f := &there.Findings[i]; f.Check == "" {
 			f.Check = "dest"
 		}
-		there.Findings[i].Changes = []hostprep.Change{}
+		there.Findings[i].Changes = []change.Change{}
 	}
 	there.Verdict, there.Ready, _ = hostprep.Conclude(there.Findings)
 	r.Verdict, r.Ready, r.Dest = there.Verdict, there.Ready, &there

@@ -9,6 +9,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/nearest"
 	"vmhuge/internal/pages"
@@ -157,7 +158,7 @@ func (l *Launcher) demand(doc []byte) (pages.Demand, error) {
 	if !l.qemu || l.remote {
 		return xml.Demand(doc, 0)
 	}
-	return xml.DemandOn(doc, func() (pages.Size, error) { return l.host.DefaultPageSize(l.conf) })
+	return xml.DemandOn(doc, func() (pages.Size, error) { return libvirtd.DefaultPageSize(l.host, l.conf) })
 }
 
 // Names returns the names of all domains, sorted.

@@ -14,7 +14,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -29,7 +29,7 @@ func open(t *testing.T) *Launcher {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	node := filepath.Join(t.TempDir(), "node.xml")
 	must(t, os.WriteFile(node, []byte("<node>"+document("test", "7e577e57-f6a4-8304-79aa-97f2502e193f", "")+"</node>"), 0o600))
-	l, err := Open("test://"+node, hostprep.Host{Root: hostfs.Root(t.TempDir())})
+	l, err := Open("test://"+node, host.Host{Root: hostfs.Root(t.TempDir())})
 	must(t, err)
 	t.Cleanup(l.Close)
 	return l

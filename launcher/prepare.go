@@ -8,6 +8,9 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
@@ -70,11 +73,11 @@ func (l *Launcher) Mend(name string, reserve int64) (Report, error) {
 	if d.state.active() {
 		return l.running(d, r)
 	}
-	changes := hostprep.Mending(r.Findings)
+	changes := hostprep.Fixes(r.Findings)
 	if len(changes) == 0 {
 		return r, nil
 	}
-	if err := (hostprep.Journal{Host: l.host}).Apply(changes); err != nil {
+	if err := (journal.Journal{Host: l.host}).Apply(changes); err != nil {
 		return r, advice.About(err, "preparing the host for %s", d.name)
 	}
 	r, _ = l.inspect(d, reserve)
@@ -87,7 +90,7 @@ func (l *Launcher) Mend(name string, reserve int64) (Report, error) {
 // reads them anyway. Guests go on: since libvirt 8.8 a restart keeps the paths
 // that a guest was started with (its NEWS).
 func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
-	daemon, err := l.host.Daemon()
+	daemon, err := libvirtd.ReadDaemon(l.host)
 	if err != nil || daemon == nil {
 		return "", err
 	}
@@ -101,7 +104,7 @@ func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 		return "", advice.New(what, fmt.Sprintf("libvirt %d.%d may lose the guests that run, of which there are %d", version/1000000, version/1000%1000, len(running)),
 			"shut them down first")
 	}
-	if err := daemon.Restart(); err != nil {
+	if err := hook.RestartDaemon(*daemon); err != nil {
 		return "", err
 	}
 	return daemon.Name, l.reconnect(ctx, what)

@@ -2,6 +2,8 @@ package launcher
 
 import (
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 )
 
@@ -18,8 +20,8 @@ type Report struct {
 	Demand   []pages.Item       `json:"demand"`
 	Totals   []pages.Total      `json:"totals"`
 	Findings []hostprep.Finding `json:"findings"`
-	Changed  []hostprep.Change  `json:"changed"`
-	Proof    *hostprep.Proof    `json:"proof,omitempty"`
+	Changed  []change.Change    `json:"changed"`
+	Proof    *proof.Proof       `json:"proof,omitempty"`
 	// Dest is the host to which the domain may be moved, if it was asked about:
 	// then the verdict is that host's.
 	Dest *Dest `json:"dest,omitempty"`

@@ -10,6 +10,8 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/hold"
+	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -122,11 +124,11 @@ func (r Report) shortOfDemand() error {
 
 // mend applies the changes that the findings carry; pages are held after.
 func (l *Launcher) mend(r *Report) error {
-	changes := hostprep.Mending(r.Findings)
+	changes := hostprep.Fixes(r.Findings)
 	if len(changes) == 0 {
 		return nil
 	}
-	if err := (hostprep.Journal{Host: l.host}).Apply(changes); err != nil {
+	if err := (journal.Journal{Host: l.host}).Apply(changes); err != nil {
 		return err
 	}
 	r.Changed = append(r.Changed, changes...)
@@ -153,9 +155,9 @@ func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r 
 	if o.NoPrepare {
 		return false, ledger.Begin(claim)
 	}
-	hold := hostprep.HoldOptions{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{DropCaches: o.DropCaches}}
-	hold.Effort.Progress = o.Progress
-	changed, refusal, err := l.host.Hold(ctx, ledger, claim, guest, hold)
+	held := hold.Options{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{DropCaches: o.DropCaches}}
+	held.Effort.Progress = o.Progress
+	changed, refusal, err := hold.Pages(ctx, l.host, ledger, claim, guest, held)
 	r.Changed = append(r.Changed, changed...)
 	known := func(f hostprep.Finding) bool {
 		return f.Severity == hostprep.Blocker && f.Check == refusal.Check && !f.Fixable

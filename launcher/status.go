@@ -9,18 +9,23 @@ import (
 	"time"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
 )
 
 // Status is the host's pools and who holds what.
 type Status struct {
-	Pools   []PoolStatus        `json:"pools"`
-	Mounts  []hostprep.Mount    `json:"mounts"`
-	Domains []DomainStatus      `json:"domains"`
-	Hook    hostprep.HookStatus `json:"hook"`
-	THP     hostprep.THP        `json:"thp"`
+	Pools   []PoolStatus   `json:"pools"`
+	Mounts  []host.Mount   `json:"mounts"`
+	Domains []DomainStatus `json:"domains"`
+	Hook    hook.Status    `json:"hook"`
+	THP     host.THP       `json:"thp"`
 	// Settled is what was given back just now for guests that are gone, SetAside
 	// are sentences about claims that could not be read.
 	Settled  []pool.Settlement `json:"settled"`
@@ -48,9 +53,9 @@ type DomainStatus struct {
 	Totals  []pages.Total `json:"totals"`
 	// Proof is how the memory lies of one that runs and asks for huge pages or
 	// holds some; ProofUnknown is why that can't be told.
-	Proof        *hostprep.Proof `json:"proof,omitempty"`
-	ProofUnknown string          `json:"proof_unknown,omitempty"`
-	Phase        pool.Phase      `json:"claim,omitempty"` // of its claim in the ledger
+	Proof        *proof.Proof `json:"proof,omitempty"`
+	ProofUnknown string       `json:"proof_unknown,omitempty"`
+	Phase        pool.Phase   `json:"claim,omitempty"` // of its claim in the ledger
 	// GivenBackBy says who gives back what was added for it: kernel, where the
 	// pages leave with QEMU, hook, or vmhuge, whose next run does.
 	GivenBackBy string `json:"given_back_by,omitempty"`
@@ -61,7 +66,7 @@ const busy = time.Second
 
 // ReadHostStatus reads what needs no libvirt. As root it first gives back what
 // guests hold that are gone.
-func ReadHostStatus(host hostprep.Host) (Status, error) {
+func ReadHostStatus(host host.Host) (Status, error) {
 	s := Status{Settled: []pool.Settlement{}}
 	if os.Geteuid() == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), busy)
@@ -71,7 +76,7 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 			s.Settled, s.SetAside = append(s.Settled, settled...), setAside
 		}
 	}
-	host = host.Remember()
+	host = host.Snapshot()
 	state, err := host.Pools()
 	if err != nil {
 		return s, err
@@ -80,11 +85,11 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	headroom, reserve, err := host.Headroom(0)
+	headroom, reserve, err := capacity.Headroom(host, 0)
 	if err != nil {
 		return s, err
 	}
-	growth, growthErr := host.Growth(headroom, reserve)
+	growth, growthErr := capacity.ReadGrowth(host, headroom, reserve)
 	could := func(size pages.Size, nodes ...int) *hostprep.CouldMake {
 		if growthErr != nil {
 			return nil
@@ -113,7 +118,7 @@ func ReadHostStatus(host hostprep.Host) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Hook, err = host.HookStatus(); err != nil { // the pools are still shown
+	if s.Hook, err = hook.ReadStatus(host); err != nil { // the pools are still shown
 		s.Hook.Findings = append(s.Hook.Findings, hostprep.Finding{Check: "hook", Severity: hostprep.Warning,
 			Have: "could not tell: " + err.Error(), Need: "to be able to look"})
 	}
@@ -149,7 +154,7 @@ func (l *Launcher) Status(names []string) (Status, error) {
 
 // Guests reads the domains of libvirt: those named, or all by name. The error
 // names those that are unknown; the others are still there.
-func (l *Launcher) Guests(names []string, hook hostprep.HookStatus) ([]DomainStatus, error) {
+func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, error) {
 	if err := l.needHost("looking at the guests"); err != nil {
 		return nil, err
 	}
@@ -166,7 +171,7 @@ func (l *Launcher) Guests(names []string, hook hostprep.HookStatus) ([]DomainSta
 	if err != nil {
 		return nil, err
 	}
-	size, err := l.host.DefaultPageSize(l.conf)
+	size, err := libvirtd.DefaultPageSize(l.host, l.conf)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +234,7 @@ func (l *Launcher) domains(names []string) (domains []*domain, unknown error) {
 	return domains, nil
 }
 
-func givenBackBy(c pool.Claim, hook hostprep.HookStatus) string {
+func givenBackBy(c pool.Claim, hook hook.Status) string {
 	switch {
 	case len(c.Grants) > 0 && hook.Ready:
 		return "hook"

@@ -49,7 +49,7 @@ func (l *Launcher) Survey() error {
 			return err
 		}
 	}
-	l.survey, l.host = s, l.host.Remember()
+	l.survey, l.host = s, l.host.Snapshot()
 	return nil
 }
 

@@ -4,8 +4,9 @@ import (
 	"context"
 	"time"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -39,7 +40,7 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 	huge := int64(-1)
 	for {
 		r, err := l.Verify(name)
-		if err != nil || r.Proof.Verdict == hostprep.AllHuge {
+		if err != nil || r.Proof.Verdict == proof.AllHuge {
 			return r, err
 		}
 		if now := r.Proof.RAMKiB - r.Proof.SmallKiB; now != huge {
@@ -55,28 +56,28 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 }
 
 // prove reads the memory of a running domain's QEMU, which is one of these.
-func (l *Launcher) prove(d *domain, running map[string]pool.Process) (hostprep.Proof, error) {
+func (l *Launcher) prove(d *domain, running map[string]pool.Process) (proof.Proof, error) {
 	what := "verifying " + d.name
 	live, err := d.GetXMLDesc(0)
 	if err != nil {
-		return hostprep.Proof{}, refused(err, what)
+		return proof.Proof{}, refused(err, what)
 	}
-	size, err := l.host.DefaultPageSize(l.conf)
+	size, err := libvirtd.DefaultPageSize(l.host, l.conf)
 	if err != nil {
-		return hostprep.Proof{}, err
+		return proof.Proof{}, err
 	}
 	demand, err := xml.Demand([]byte(live), size)
 	if err != nil {
-		return hostprep.Proof{}, advice.About(err, "verifying %s", d.name)
+		return proof.Proof{}, advice.About(err, "verifying %s", d.name)
 	}
 	var info *libvirt.DomainInfo
 	info, err = d.GetInfo()
 	if err != nil {
-		return hostprep.Proof{}, refused(err, what)
+		return proof.Proof{}, refused(err, what)
 	}
 	qemu, ok := running[d.uuid]
 	if !ok {
-		return hostprep.Proof{}, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
+		return proof.Proof{}, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
 	}
 	ram := int64(info.MaxMem)
 	for _, backend := range demand.Backends {
@@ -84,5 +85,5 @@ func (l *Launcher) prove(d *domain, running map[string]pool.Process) (hostprep.P
 			ram -= backend.MemoryKiB // not plugged yet
 		}
 	}
-	return l.host.Prove(qemu.PID, ram, demand.Backends...)
+	return proof.Read(l.host, qemu.PID, ram, demand.Backends...)
 }

@@ -14,13 +14,16 @@ import (
 	"time"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/hold"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 )
 
 // Lease is the pages of one process. Only root can take one.
 type Lease struct {
-	Host  hostprep.Host
+	Host  host.Host
 	Claim pool.Claim // its UUID, its name, and what it takes; the owner is this process
 	// Open opens the ledger, and tells the user what that has set right for others.
 	Open func(ctx context.Context, uuid string) (*pool.Ledger, error)
@@ -45,13 +48,13 @@ var ErrTaken = errors.New("a process with this UUID runs already")
 // Hold gets the pages that a guest lacks, all or nothing, and returns what it
 // changed in the pools. The ledger is locked until then has run: nobody else takes
 // the pages that it maps. then may be nil.
-func (l *Lease) Hold(ctx context.Context, guest hostprep.Guest, then func() error) ([]hostprep.Change, error) {
+func (l *Lease) Hold(ctx context.Context, guest hostprep.Guest, then func() error) ([]change.Change, error) {
 	owner, err := pool.FindProcess(l.Host.Root, os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	l.Claim.Owner = owner
-	var changed []hostprep.Change
+	var changed []change.Change
 	err = l.locked(ctx, func(ledger *pool.Ledger) (err error) {
 		if err := l.unique(); err != nil {
 			return err
@@ -82,10 +85,10 @@ func (l *Lease) unique() error {
 	return nil
 }
 
-func (l *Lease) hold(ctx context.Context, ledger *pool.Ledger, guest hostprep.Guest) ([]hostprep.Change, error) {
+func (l *Lease) hold(ctx context.Context, ledger *pool.Ledger, guest hostprep.Guest) ([]change.Change, error) {
 	report, clear := l.Progress(l.Claim.Name)
 	defer clear()
-	changed, refusal, err := l.Host.Hold(ctx, ledger, l.Claim, guest, hostprep.HoldOptions{Effort: pool.Effort{Progress: report}})
+	changed, refusal, err := hold.Pages(ctx, l.Host, ledger, l.Claim, guest, hold.Options{Effort: pool.Effort{Progress: report}})
 	switch {
 	case errors.Is(err, context.Canceled):
 		return changed, advice.New("getting huge pages for "+l.Claim.Name, "interrupted", "the pages were freed")

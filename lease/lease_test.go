@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -16,7 +16,7 @@ import (
 const uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 
 // fixtureHost is a host of one node with ten free pages of 2 MiB.
-func fixtureHost(t *testing.T) hostprep.Host {
+func fixtureHost(t *testing.T) host.Host {
 	t.Helper()
 	root := t.TempDir()
 	files := map[string]string{
@@ -40,7 +40,7 @@ func fixtureHost(t *testing.T) hostprep.Host {
 			t.Fatal(err)
 		}
 	}
-	return hostprep.Host{Root: hostfs.Root(root)}
+	return host.Host{Root: hostfs.Root(root)}
 }
 
 // A process may end between the look at its memory and the record of it: whoever

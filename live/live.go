@@ -10,7 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
 	"vmhuge/launcher"
 	"vmhuge/top"
 )
@@ -19,7 +20,7 @@ import (
 type Words struct {
 	Line     func(text string) string // of names, and of errors
 	Wrong    func(launcher.Status) []string
-	Call     func(hostprep.HookEvent) string
+	Call     func(hook.Event) string
 	Details  func(launcher.Report) []string
 	Start    func(launcher.Report) []string // what a start would do
 	Enable   func(launcher.Edit) []string   // what enable would do
@@ -31,7 +32,7 @@ type Words struct {
 
 // Source reads a host and its libvirt for the view.
 type Source struct {
-	Host  hostprep.Host
+	Host  host.Host
 	URI   string
 	Want  launcher.Want // what enable asks for
 	Words Words
@@ -42,7 +43,7 @@ type Source struct {
 
 	reading sync.Mutex         // held while the guests are read
 	guests  *launcher.Launcher // the connection for that, while it works
-	hook    atomic.Pointer[hostprep.HookStatus]
+	hook    atomic.Pointer[hook.Status]
 
 	begun      sync.WaitGroup // actions
 	unfinished atomic.Int64
@@ -96,7 +97,7 @@ func (s *Source) readHost() (top.Host, error) {
 	}
 	s.hook.Store(&status.Hook)
 	host := top.Host{Pools: Pools(status.Pools), Wrong: s.Words.Wrong(status)}
-	events, err := s.Host.HookEvents()
+	events, err := hook.Events(s.Host)
 	if err != nil {
 		host.Wrong = append(host.Wrong, s.Words.Line(err.Error()))
 	}
@@ -117,7 +118,7 @@ func (s *Source) readGuests() ([]top.Guest, error) {
 		}
 		s.guests = l
 	}
-	var hook hostprep.HookStatus
+	var hook hook.Status
 	if known := s.hook.Load(); known != nil {
 		hook = *known
 	}

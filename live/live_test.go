@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/hostfs"
 	"vmhuge/launcher"
 	"vmhuge/picture"
@@ -16,7 +17,7 @@ import (
 // domain, and a host without anything.
 func source(t *testing.T) *Source {
 	t.Helper()
-	return &Source{Host: hostprep.Host{Root: hostfs.Root(t.TempDir())}, URI: "test:///default", Words: Words{
+	return &Source{Host: host.Host{Root: hostfs.Root(t.TempDir())}, URI: "test:///default", Words: Words{
 		Line:    func(text string) string { return strings.ReplaceAll(text, "\n", " ") },
 		Stopped: func(s launcher.Stopped) string { return s.Name + " stopped" },
 	}}
@@ -61,7 +62,7 @@ func TestPictures(t *testing.T) {
 		t.Errorf("what is reserved the kernel counts over both nodes: %+v", pools)
 	}
 	guests := Guests([]launcher.DomainStatus{{Name: "idle"}, {Name: "lost", ProofUnknown: "run as root"},
-		{Name: "web1", Proof: &hostprep.Proof{BackedPercent: 62.5, ByNode: map[string]int64{"1": 1, "0": 1}}}})
+		{Name: "web1", Proof: &proof.Proof{BackedPercent: 62.5, ByNode: map[string]int64{"1": 1, "0": 1}}}})
 	if guests[0].Percent != -1 || guests[1].Percent != -2 || guests[2].Percent != 62.5 || guests[2].Nodes != "0-1" {
 		t.Errorf("%+v", guests)
 	}

@@ -3,7 +3,7 @@ package metrics
 import (
 	"strconv"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 )
 
@@ -13,7 +13,7 @@ type Guest struct {
 	Running    bool
 	Backing    pages.Backing // that its XML asks for
 	Demand     []pages.Total // what its next start takes
-	Proof      *hostprep.Proof
+	Proof      *proof.Proof
 }
 
 var (
@@ -41,7 +41,7 @@ func showGuests(o out, guests []Guest, _ error) {
 	}
 }
 
-func showRAM(o out, guest string, p hostprep.Proof) {
+func showRAM(o out, guest string, p proof.Proof) {
 	for size, kib := range p.HugetlbKiB {
 		n, _ := strconv.ParseInt(size, 10, 64)
 		o.gauge(guestRAM, float64(kib*pages.KiB), guest, string(pages.Hugetlb), sizeLabel(pages.SizeOfKiB(n)))

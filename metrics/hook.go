@@ -7,13 +7,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 )
 
 // Hook is how the hook is, and the calls on record.
 type Hook struct {
-	Status hostprep.HookStatus
-	Events []hostprep.HookEvent // oldest first
+	Status hook.Status
+	Events []hook.Event // oldest first
 }
 
 var (
@@ -24,17 +24,17 @@ var (
 
 // hookResults are the results that each operation may have. All are counted
 // from 0: of the first failure, increase() sees nothing where no series was.
-var hookResults = map[string][]hostprep.HookResult{
-	"prepare": {hostprep.HookPassed, hostprep.HookHeld, hostprep.HookRefused, hostprep.HookFailed},
-	"release": {hostprep.HookReleased, hostprep.HookFailed},
-	"restore": {hostprep.HookHeld, hostprep.HookDropped, hostprep.HookFailed},
+var hookResults = map[string][]hook.Result{
+	"prepare": {hook.Passed, hook.Held, hook.Refused, hook.Failed},
+	"release": {hook.Released, hook.Failed},
+	"restore": {hook.Held, hook.Dropped, hook.Failed},
 }
 
 // hookCalls counts what the hook's log tells. The log forgets its oldest lines,
 // and a counter must not fall: each event is counted when it is first seen.
 type hookCalls struct {
 	mu    sync.Mutex
-	last  hostprep.HookEvent // the newest that is counted
+	last  hook.Event // the newest that is counted
 	count *prometheus.CounterVec
 	took  *prometheus.HistogramVec
 }
@@ -73,10 +73,10 @@ func (c *hookCalls) show(o out, h Hook, err error) {
 
 // add counts the events behind the last one that was counted. Where the log has
 // lost that, the time tells.
-func (c *hookCalls) add(events []hostprep.HookEvent) {
+func (c *hookCalls) add(events []hook.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := slices.IndexFunc(events, func(e hostprep.HookEvent) bool {
+	first := slices.IndexFunc(events, func(e hook.Event) bool {
 		return e.Time.Equal(c.last.Time) && e.UUID == c.last.UUID && e.Operation == c.last.Operation
 	}) + 1
 	for _, e := range events[first:] {

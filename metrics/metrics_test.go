@@ -19,8 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 )
 
@@ -43,14 +44,14 @@ func host(t *testing.T) Sources {
 		Guests: func() ([]Guest, error) {
 			return []Guest{
 				{Name: "web1", UUID: "6695eb01-f6a4-8304-79aa-97f2502e193f", Running: true, Backing: pages.Hugetlb, Demand: []pages.Total{{PageSize: pages.Size2MiB, Pages: 60}},
-					Proof: &hostprep.Proof{RAMKiB: 200 * 1024, HugetlbKiB: map[string]int64{"2048": 120 * 1024}, THPKiB: 20 * 1024, ReservedKiB: 10 * 1024, SmallKiB: 50 * 1024, UntouchedKiB: 15 * 1024}},
+					Proof: &proof.Proof{RAMKiB: 200 * 1024, HugetlbKiB: map[string]int64{"2048": 120 * 1024}, THPKiB: 20 * 1024, ReservedKiB: 10 * 1024, SmallKiB: 50 * 1024, UntouchedKiB: 15 * 1024}},
 				{Name: "odd\xff\"\n", Backing: pages.None},
 			}, errors.New("mail1 could not be read")
 		},
 		Hook: func() (Hook, error) {
-			return Hook{hostprep.HookStatus{Installed: true}, []hostprep.HookEvent{
-				{Time: time.Unix(1700000000, 5e8), Operation: "prepare", Result: hostprep.HookHeld, Microseconds: 3000},
-				{Time: time.Unix(1700000001, 5e8), Operation: "prepare", Result: hostprep.HookRefused, Microseconds: 40000},
+			return Hook{hook.Status{Installed: true}, []hook.Event{
+				{Time: time.Unix(1700000000, 5e8), Operation: "prepare", Result: hook.Held, Microseconds: 3000},
+				{Time: time.Unix(1700000001, 5e8), Operation: "prepare", Result: hook.Refused, Microseconds: 40000},
 			}}, nil
 		},
 		Failed: func(collector string, err error) {
@@ -166,11 +167,11 @@ func TestScrapesDoNotPileUp(t *testing.T) {
 
 // TestHookCalls counts each call once while the log grows, turns, and is lost.
 func TestHookCalls(t *testing.T) {
-	at := func(seconds int64) hostprep.HookEvent {
-		return hostprep.HookEvent{Time: time.Unix(seconds, 0), UUID: "u", Operation: "prepare", Result: hostprep.HookHeld}
+	at := func(seconds int64) hook.Event {
+		return hook.Event{Time: time.Unix(seconds, 0), UUID: "u", Operation: "prepare", Result: hook.Held}
 	}
 	late := at(2) // it began before the one that is logged before it
-	for name, logs := range map[string][][]hostprep.HookEvent{
+	for name, logs := range map[string][][]hook.Event{
 		"grows":   {{at(1)}, {at(1), at(3), late}, {at(1), at(3), late}, {at(1), at(3), late, at(5)}},
 		"turns":   {{at(1), at(2), at(3)}, {at(3), at(4)}},
 		"is lost": {{at(1), at(2), at(3)}, {}, {at(4)}},

@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/lease"
 	"vmhuge/qemu"
@@ -28,7 +31,7 @@ type QEMU struct {
 	Path           string // of the program
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Host           hostprep.Host
+	Host           host.Host
 	Guest          hostprep.Guest // what it lacks is counted as for a guest of libvirt
 	Lease          *lease.Lease   // nil where the user may not change the pools
 	// Proved hears once of QEMU's memory: when it has its pages or gets no more
@@ -39,10 +42,10 @@ type QEMU struct {
 // Proof is where QEMU's memory is.
 type Proof struct {
 	PID     int
-	Changed []hostprep.Change // of the pools
-	Memory  hostprep.Proof    // its Verdict is empty where QEMU ended before it could be read
-	Err     error             // why Memory could not be read the last time
-	Early   bool              // QEMU ended before it had its pages
+	Changed []change.Change // of the pools
+	Memory  proof.Proof     // its Verdict is empty where QEMU ended before it could be read
+	Err     error           // why Memory could not be read the last time
+	Early   bool            // QEMU ended before it had its pages
 	// Unrecorded is why the ledger does not say that QEMU has its pages.
 	Unrecorded error
 }
@@ -75,7 +78,7 @@ func Run(ctx context.Context, q QEMU) (Ended, error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, caught...)
 	defer signal.Stop(signals)
-	var changed []hostprep.Change
+	var changed []change.Change
 	if q.Lease != nil {
 		var err error
 		changed, err = q.hold(ctx, signals)
@@ -108,24 +111,24 @@ func Run(ctx context.Context, q QEMU) (Ended, error) {
 
 // watch looks at QEMU's memory until it has its pages or has ended, and reports
 // that once.
-func (q QEMU) watch(pid int, changed []hostprep.Change, over <-chan struct{}) {
+func (q QEMU) watch(pid int, changed []change.Change, over <-chan struct{}) {
 	f := newFilling(q.FilledKiB)
 	defer f.timer.Stop()
-	proof := Proof{PID: pid, Changed: changed}
+	p := Proof{PID: pid, Changed: changed}
 	for {
 		select {
 		case <-over:
-			proof.Memory, proof.Err, proof.Early = f.proof, f.err, true
+			p.Memory, p.Err, p.Early = f.proof, f.err, true
 		case <-f.timer.C:
-			if !f.look(func() (hostprep.Proof, error) { return q.Host.Prove(pid, q.RAMKiB) }) {
+			if !f.look(func() (proof.Proof, error) { return proof.Read(q.Host, pid, q.RAMKiB) }) {
 				continue
 			}
-			proof.Memory, proof.Err = f.proof, f.err
+			p.Memory, p.Err = f.proof, f.err
 			if f.filled() && q.Lease != nil {
-				proof.Unrecorded = q.record(over)
+				p.Unrecorded = q.record(over)
 			}
 		}
-		q.Proved(proof)
+		q.Proved(p)
 		return
 	}
 }
@@ -155,7 +158,7 @@ func passOn(signals <-chan os.Signal, qemu *os.Process, over <-chan struct{}) {
 }
 
 // hold gets what the pools lack. A signal on the way undoes it.
-func (q QEMU) hold(ctx context.Context, signals <-chan os.Signal) ([]hostprep.Change, error) {
+func (q QEMU) hold(ctx context.Context, signals <-chan os.Signal) ([]change.Change, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop, watched := make(chan struct{}), make(chan struct{})
@@ -206,7 +209,7 @@ type filling struct {
 	wantKiB  int64
 	interval time.Duration
 	since    time.Time // when it last got on
-	proof    hostprep.Proof
+	proof    proof.Proof
 	err      error
 }
 
@@ -219,7 +222,7 @@ func newFilling(wantKiB int64) *filling {
 }
 
 // look reads what QEMU has, and says whether that is the last word.
-func (f *filling) look(prove func() (hostprep.Proof, error)) (over bool) {
+func (f *filling) look(prove func() (proof.Proof, error)) (over bool) {
 	had := f.proof.Hugetlb()
 	// An error is no last word: while pages come, two files tell two numbers.
 	proof, err := prove()

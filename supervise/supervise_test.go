@@ -11,7 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/proof"
 	"vmhuge/qemu"
 )
 
@@ -27,7 +28,7 @@ func TestExitCode(t *testing.T) {
 
 // shell is QEMU's stand-in: what is supervised is any process.
 func shell(script string, proved func(Proof)) QEMU {
-	return QEMU{Command: qemu.Command{Args: []string{"sh", "-c", script}}, Path: "/bin/sh", Host: hostprep.Host{Root: "/"}, Proved: proved}
+	return QEMU{Command: qemu.Command{Args: []string{"sh", "-c", script}}, Path: "/bin/sh", Host: host.Host{Root: "/"}, Proved: proved}
 }
 
 func TestRun(t *testing.T) {
@@ -67,20 +68,20 @@ func TestPassedOn(t *testing.T) {
 // QEMU is looked at until it has what it preallocates, and an error is no last
 // word.
 func TestFilling(t *testing.T) {
-	has := func(kib int64) hostprep.Proof { return hostprep.Proof{HugetlbKiB: map[string]int64{"2048": kib}} }
+	has := func(kib int64) proof.Proof { return proof.Proof{HugetlbKiB: map[string]int64{"2048": kib}} }
 	f := newFilling(4096)
 	for i, row := range []struct {
-		proof hostprep.Proof
+		proof proof.Proof
 		err   error
 		over  bool
-	}{{has(0), nil, false}, {has(2048), nil, false}, {hostprep.Proof{}, fs.ErrNotExist, false}, {has(4096), nil, true}} {
-		if over := f.look(func() (hostprep.Proof, error) { return row.proof, row.err }); over != row.over {
+	}{{has(0), nil, false}, {has(2048), nil, false}, {proof.Proof{}, fs.ErrNotExist, false}, {has(4096), nil, true}} {
+		if over := f.look(func() (proof.Proof, error) { return row.proof, row.err }); over != row.over {
 			t.Errorf("look %d: %v", i, over)
 		}
 	}
 	f = newFilling(4096)
 	f.since = time.Now().Add(-stalled)
-	if !f.look(func() (hostprep.Proof, error) { return has(0), nil }) || f.filled() {
+	if !f.look(func() (proof.Proof, error) { return has(0), nil }) || f.filled() {
 		t.Error("one that gets no more is waited for")
 	}
 }

@@ -10,17 +10,19 @@ import (
 	"time"
 	"unicode"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
 )
 
 // call is one call by libvirt.
 type call struct {
-	host   hostprep.Host
+	host   host.Host
 	owner  int    // the process that answers for the start: libvirtd
 	name   string // of the guest
 	stdin  io.Reader
 	wait   time.Duration // for the ledger's lock
-	event  hostprep.HookEvent
+	event  hook.Event
 	stdout []byte // the XML with which libvirt shall go on; nil: as it is
 }
 
@@ -31,9 +33,9 @@ func (r *refusal) Error() string { return r.why + "; " + r.do }
 
 // run serves one call and returns the exit code. The log comes first: whoever
 // reads the rest may be gone.
-func run(host hostprep.Host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 3 && args[1] == hostprep.ProbeCommand { // it is vmhuge check that calls; libvirt has more to say
-		if err := hostprep.RunProbe(args[2], stdout); err != nil {
+func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 3 && args[1] == check.ProbeCommand { // it is vmhuge check that calls; libvirt has more to say
+		if err := check.RunProbe(args[2], stdout); err != nil {
 			fmt.Fprintln(stderr, "vmhuge:", err)
 			return 1
 		}
@@ -48,14 +50,14 @@ func run(host hostprep.Host, args []string, stdin io.Reader, stdout, stderr io.W
 	no := (*refusal)(nil)
 	switch {
 	case errors.As(err, &no):
-		c.event.Result = hostprep.HookRefused
+		c.event.Result = hook.Refused
 	case err != nil:
-		c.event.Result = hostprep.HookFailed
+		c.event.Result = hook.Failed
 	}
 	c.note(err)
 	if c.event.Result != "" {
 		c.event.Microseconds = time.Since(c.event.Time).Microseconds()
-		_ = host.LogHook(c.event) // no guest hangs on it
+		_ = hook.Log(host, c.event) // no guest hangs on it
 	}
 	if no != nil {
 		fmt.Fprintln(stderr, oneLine(fmt.Sprintf("vmhuge: starting %s: %v", c.name, no)))
@@ -67,9 +69,9 @@ func run(host hostprep.Host, args []string, stdin io.Reader, stdout, stderr io.W
 	return 0
 }
 
-func newCall(host hostprep.Host, args []string, stdin io.Reader) *call {
+func newCall(host host.Host, args []string, stdin io.Reader) *call {
 	c := &call{host: host, owner: os.Getppid(), name: args[1], stdin: stdin, wait: lockDeadline}
-	c.event = hostprep.HookEvent{Time: time.Now(), Operation: args[2], Name: c.name}
+	c.event = hook.Event{Time: time.Now(), Operation: args[2], Name: c.name}
 	return c
 }
 

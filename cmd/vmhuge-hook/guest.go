@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
 )
@@ -13,7 +14,7 @@ func (c *call) guest() (doc []byte, guest hostprep.Guest, huge bool, err error) 
 	if doc, err = c.document(); err != nil || !mayDemand(doc) {
 		return doc, guest, false, err
 	}
-	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return c.host.DefaultPageSize("") })
+	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return libvirtd.DefaultPageSize(c.host, "") })
 	c.event.UUID = demand.UUID
 	guest = hostprep.NewGuest(demand, pages.Traits{}, hostprep.SystemStarter(hostprep.UnknownVersion, hostprep.UnknownVersion),
 		hostprep.IDs{ID: demand.ID, RunningIDs: nil}, hostprep.Unasked())

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hold"
+	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 )
@@ -24,7 +27,7 @@ const (
 // A refusal says that the guest would start without its pages, in vain. Any
 // other error is of our own making, and the pages are there all the same.
 func (c *call) hold(guest hostprep.Guest, until time.Time) error {
-	settings, err := c.host.HookSettings()
+	settings, err := hook.ReadSettings(c.host)
 	c.note(err)
 	finding, err := c.claim(guest, until, settings.HostReserveKiB)
 	if finding != nil {
@@ -35,7 +38,7 @@ func (c *call) hold(guest hostprep.Guest, until time.Time) error {
 	}
 	// Without the ledger: is there enough beside what others are promised?
 	guest.Pending, _ = pool.ReadPending(c.host.Root, guest.Demand.UUID)
-	if short := c.host.Short(guest); short != nil {
+	if short := check.Short(c.host, guest); short != nil {
 		why, do := cause(err)
 		return &refusal{fmt.Sprintf("%s, %s are needed, and none can be added: %s", short.Have, short.Need, why), do}
 	}
@@ -58,7 +61,7 @@ func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (r
 	claim.Owner, claim.Until = owner, until.Unix()
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
 	defer cancel()
-	changed, refused, err := c.host.Hold(ctx, ledger, claim, guest, hostprep.HoldOptions{Reserve: reserveKiB * 1024})
+	changed, refused, err := hold.Pages(ctx, c.host, ledger, claim, guest, hold.Options{Reserve: reserveKiB * 1024})
 	c.event.Changed = append(c.event.Changed, changed...)
 	return refused, err
 }

@@ -10,14 +10,15 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/hostfs"
 )
 
 const uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 
 // fixture unpacks testdata/host.txtar. The hook serves nobody but root.
-func fixture(t *testing.T) hostprep.Host {
+func fixture(t *testing.T) host.Host {
 	t.Helper()
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") != "" {
@@ -25,7 +26,7 @@ func fixture(t *testing.T) hostprep.Host {
 		}
 		t.Skip("needs root; run: sudo ./just test")
 	}
-	host := hostprep.Host{Root: hostfs.Root(t.TempDir())}
+	host := host.Host{Root: hostfs.Root(t.TempDir())}
 	archive, err := txtar.ParseFile(filepath.Join("testdata", "host.txtar"))
 	must(t, err)
 	for _, f := range archive.Files {
@@ -36,14 +37,14 @@ func fixture(t *testing.T) hostprep.Host {
 	return host
 }
 
-func write(t *testing.T, host hostprep.Host, path, text string) {
+func write(t *testing.T, host host.Host, path, text string) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(host.Root.Path(path)), 0o755))
 	must(t, os.WriteFile(host.Root.Path(path), []byte(text), 0o644))
 }
 
 // traces lists what the hook wrote below /run/vmhuge and /var, but the log.
-func traces(t *testing.T, host hostprep.Host) string {
+func traces(t *testing.T, host host.Host) string {
 	t.Helper()
 	var paths []string
 	for _, dir := range []string{"run/vmhuge", "var"} {
@@ -62,12 +63,12 @@ func traces(t *testing.T, host hostprep.Host) string {
 }
 
 // lastEvent is the last line of the hook's log; a zero one for none.
-func lastEvent(t *testing.T, host hostprep.Host) hostprep.HookEvent {
+func lastEvent(t *testing.T, host host.Host) hook.Event {
 	t.Helper()
-	events, err := host.HookEvents()
+	events, err := hook.Events(host)
 	must(t, err)
 	if len(events) == 0 {
-		return hostprep.HookEvent{}
+		return hook.Event{}
 	}
 	return events[len(events)-1]
 }
@@ -85,8 +86,8 @@ type answer struct {
 	stdout, stderr string
 }
 
-// hook calls the hook as libvirtd does: hook(t, host, xml, "web1", "prepare", "begin").
-func hook(host hostprep.Host, document string, args ...string) answer {
+// hook calls the hook as libvirtd does: runHook(t, host, xml, "web1", "prepare", "begin").
+func runHook(host host.Host, document string, args ...string) answer {
 	var stdout, stderr strings.Builder
 	args = append(append([]string{"/etc/libvirt/hooks/qemu.d/90-vmhuge"}, args...), "-")
 	code := run(host, args, strings.NewReader(document), &stdout, &stderr)

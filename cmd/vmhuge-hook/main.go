@@ -13,7 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
 )
 
@@ -21,5 +21,5 @@ func main() {
 	// A run is over before collecting garbage pays, but for a document of many MiB.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(256 * pages.MiB)
-	os.Exit(run(hostprep.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(host.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

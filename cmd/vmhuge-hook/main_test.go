@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/pool"
 )
 
@@ -50,56 +52,56 @@ func TestCalls(t *testing.T) {
 	const drop = `{"drop_if_short":true,"host_reserve_kib":16384000}`
 	const small = "<domain type='qemu'><name>web1</name><uuid>" + uuid + "</uuid><memory>65536</memory></domain>"
 	const short = "vmhuge: starting web1: 1 more page of 2 MiB is needed: 1 is missing, as the host can spare 0 "
-	unreadable := hostprep.HookEvent{Result: hostprep.HookFailed}
+	unreadable := hook.Event{Result: hook.Failed}
 	for name, test := range map[string]struct {
-		setUp    func(t *testing.T, host hostprep.Host)
+		setUp    func(t *testing.T, host host.Host)
 		op       string // prepare
 		name     string // web1
 		document string
 		want     answer
-		event    hostprep.HookEvent // Result, and words of Why
+		event    hook.Event // Result, and words of Why
 		left     string
 	}{
-		"ready":              {document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookHeld}, left: claim + " run/vmhuge/lock"},
-		"no huge pages":      {document: small, event: hostprep.HookEvent{Result: hostprep.HookPassed}},
-		"small pages":        {document: strings.ReplaceAll(domain(32), "2048", "4"), event: hostprep.HookEvent{Result: hostprep.HookPassed}},
-		"one page short":     {document: domain(41), want: answer{1, "", short}, event: hostprep.HookEvent{Result: hostprep.HookRefused, Why: "1 is missing"}, left: "run/vmhuge/lock"},
-		"of 4 MiB":           {document: strings.Replace(domain(40), "<devices/>", "<devices>"+strings.Repeat("<disk type='file'/>\n", 4<<20/20)+"</devices>", 1), event: hostprep.HookEvent{Result: hostprep.HookHeld}, left: claim + " run/vmhuge/lock"},
-		"of 9 MiB":           {document: domain(41) + strings.Repeat(" ", 9<<20), event: hostprep.HookEvent{Result: hostprep.HookFailed, Why: "longer than 8 MiB"}},
-		"empty":              {event: hostprep.HookEvent{Result: hostprep.HookPassed}},
+		"ready":              {document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
+		"no huge pages":      {document: small, event: hook.Event{Result: hook.Passed}},
+		"small pages":        {document: strings.ReplaceAll(domain(32), "2048", "4"), event: hook.Event{Result: hook.Passed}},
+		"one page short":     {document: domain(41), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused, Why: "1 is missing"}, left: "run/vmhuge/lock"},
+		"of 4 MiB":           {document: strings.Replace(domain(40), "<devices/>", "<devices>"+strings.Repeat("<disk type='file'/>\n", 4<<20/20)+"</devices>", 1), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
+		"of 9 MiB":           {document: domain(41) + strings.Repeat(" ", 9<<20), event: hook.Event{Result: hook.Failed, Why: "longer than 8 MiB"}},
+		"empty":              {event: hook.Event{Result: hook.Passed}},
 		"cut off":            {document: domain(41)[:200], event: unreadable},
 		"entities":           {document: "<!DOCTYPE domain [<!ENTITY a '&b;&b;'><!ENTITY b 'x'>]>" + domain(41), event: unreadable},
 		"not UTF-8":          {document: strings.Replace(domain(41), "web1", "web\xff", 1), event: unreadable},
 		"a huge number":      {document: strings.Replace(domain(41), "82", "99999999999999999999999", 1), event: unreadable},
-		"more than there is": {document: strings.Replace(domain(41), "82", "8796093022207", 1), event: hostprep.HookEvent{Result: hostprep.HookFailed, Why: "more memory than there is"}},
+		"more than there is": {document: strings.Replace(domain(41), "82", "8796093022207", 1), event: hook.Event{Result: hook.Failed, Why: "more memory than there is"}},
 		"not a domain":       {document: "<network><hugepages/></network>", event: unreadable},
-		"no UUID":            {document: strings.Replace(domain(40), uuid, "../../../etc/passwd", 1), event: hostprep.HookEvent{Result: hostprep.HookFailed, Why: "is no UUID"}, left: "run/vmhuge/lock"},
-		"no UUID, short":     {document: strings.Replace(domain(41), uuid, "\n", 1), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hostprep.HookEvent{Result: hostprep.HookRefused}, left: "run/vmhuge/lock"},
-		"an odd name":        {name: "../a\nb\x1b[31m", document: strings.Replace(domain(41), "web1", "../a\nb", 1), want: answer{1, "", "vmhuge: starting ../a b [31m: 1 more page"}, event: hostprep.HookEvent{Result: hostprep.HookRefused}, left: "run/vmhuge/lock"},
-		"held by a start":    {setUp: begin(uuid, 40), document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookHeld}, left: claim + " run/vmhuge/lock"},
-		"promised to another": {setUp: begin("00000000-f6a4-8304-79aa-97f2502e193f", 10), document: domain(31), want: answer{1, "", short}, event: hostprep.HookEvent{Result: hostprep.HookRefused},
+		"no UUID":            {document: strings.Replace(domain(40), uuid, "../../../etc/passwd", 1), event: hook.Event{Result: hook.Failed, Why: "is no UUID"}, left: "run/vmhuge/lock"},
+		"no UUID, short":     {document: strings.Replace(domain(41), uuid, "\n", 1), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hook.Event{Result: hook.Refused}, left: "run/vmhuge/lock"},
+		"an odd name":        {name: "../a\nb\x1b[31m", document: strings.Replace(domain(41), "web1", "../a\nb", 1), want: answer{1, "", "vmhuge: starting ../a b [31m: 1 more page"}, event: hook.Event{Result: hook.Refused}, left: "run/vmhuge/lock"},
+		"held by a start":    {setUp: begin(uuid, 40), document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
+		"promised to another": {setUp: begin("00000000-f6a4-8304-79aa-97f2502e193f", 10), document: domain(31), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused},
 			left: "run/vmhuge/claims/00000000-f6a4-8304-79aa-97f2502e193f.starting run/vmhuge/lock"},
-		"bad settings": {setUp: file("etc/vmhuge/hook.json", "{"), document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookHeld, Why: "hook.json"}, left: claim + " run/vmhuge/lock"},
-		"a bad ledger": {setUp: file(claim, "{"), document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookHeld, Why: "is set aside"},
+		"bad settings": {setUp: file("etc/vmhuge/hook.json", "{"), document: domain(40), event: hook.Event{Result: hook.Held, Why: "hook.json"}, left: claim + " run/vmhuge/lock"},
+		"a bad ledger": {setUp: file(claim, "{"), document: domain(40), event: hook.Event{Result: hook.Held, Why: "is set aside"},
 			left: claim + " run/vmhuge/lock run/vmhuge/set-aside/" + uuid + ".starting"},
-		"no ledger":        {setUp: file("run/vmhuge/claims", ""), document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookFailed, Why: "not a directory"}, left: "run/vmhuge/lock"},
-		"no ledger, short": {setUp: file("run/vmhuge/claims", ""), document: domain(41), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hostprep.HookEvent{Result: hostprep.HookRefused, Why: "not a directory"}, left: "run/vmhuge/lock"},
-		"no mount":         {setUp: file("proc/self/mountinfo", "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"), document: strings.Replace(domain(40), "2048", "4096", 1), event: hostprep.HookEvent{Result: hostprep.HookHeld, Why: "no hugetlbfs with pages of 4 MiB is mounted"}, left: claim + " run/vmhuge/lock"},
+		"no ledger":        {setUp: file("run/vmhuge/claims", ""), document: domain(40), event: hook.Event{Result: hook.Failed, Why: "not a directory"}, left: "run/vmhuge/lock"},
+		"no ledger, short": {setUp: file("run/vmhuge/claims", ""), document: domain(41), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hook.Event{Result: hook.Refused, Why: "not a directory"}, left: "run/vmhuge/lock"},
+		"no mount":         {setUp: file("proc/self/mountinfo", "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"), document: strings.Replace(domain(40), "2048", "4096", 1), event: hook.Event{Result: hook.Held, Why: "no hugetlbfs with pages of 4 MiB is mounted"}, left: claim + " run/vmhuge/lock"},
 
-		"release of nothing":  {op: "release", document: "<", event: hostprep.HookEvent{}},
-		"release":             {op: "release", setUp: begin(uuid, 40), document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookReleased}, left: "run/vmhuge/lock"},
-		"release of no huge":  {op: "release", setUp: begin(uuid, 40), document: small, event: hostprep.HookEvent{Result: hostprep.HookReleased}, left: "run/vmhuge/lock"},
-		"release of another":  {op: "release", setUp: begin(uuid, 40), document: strings.Replace(small, "6695", "0000", 1), event: hostprep.HookEvent{}, left: claim + " run/vmhuge/lock"},
+		"release of nothing":  {op: "release", document: "<", event: hook.Event{}},
+		"release":             {op: "release", setUp: begin(uuid, 40), document: domain(40), event: hook.Event{Result: hook.Released}, left: "run/vmhuge/lock"},
+		"release of no huge":  {op: "release", setUp: begin(uuid, 40), document: small, event: hook.Event{Result: hook.Released}, left: "run/vmhuge/lock"},
+		"release of another":  {op: "release", setUp: begin(uuid, 40), document: strings.Replace(small, "6695", "0000", 1), event: hook.Event{}, left: claim + " run/vmhuge/lock"},
 		"release, unreadable": {op: "release", setUp: begin(uuid, 40), document: domain(40)[:80], event: unreadable, left: claim + " run/vmhuge/lock"},
-		"release, no ledger": {op: "release", setUp: func(t *testing.T, host hostprep.Host) {
+		"release, no ledger": {op: "release", setUp: func(t *testing.T, host host.Host) {
 			begin(uuid, 40)(t, host)
 			must(t, os.Remove(host.Root.Path("run/vmhuge/lock")))
 			must(t, os.Mkdir(host.Root.Path("run/vmhuge/lock"), 0o755))
-		}, document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookFailed, Why: "is a directory"}, left: claim},
+		}, document: domain(40), event: hook.Event{Result: hook.Failed, Why: "is a directory"}, left: claim},
 
-		"restore":             {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: domain(40), event: hostprep.HookEvent{Result: hostprep.HookHeld}, left: claim + " run/vmhuge/lock"},
-		"restore, short":      {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: domain(41), want: answer{0, "<domain type='qemu' id='7'>\n  <name>web1</name>\n  <uuid>" + uuid + "</uuid>\n  <memory unit='MiB'>82</memory>\n  <devices/>\n</domain>\n", ""}, event: hostprep.HookEvent{Result: hostprep.HookDropped, Why: "1 is missing"}, left: "run/vmhuge/lock"},
-		"restore, no huge":    {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: small, event: hostprep.HookEvent{}},
+		"restore":             {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
+		"restore, short":      {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: domain(41), want: answer{0, "<domain type='qemu' id='7'>\n  <name>web1</name>\n  <uuid>" + uuid + "</uuid>\n  <memory unit='MiB'>82</memory>\n  <devices/>\n</domain>\n", ""}, event: hook.Event{Result: hook.Dropped, Why: "1 is missing"}, left: "run/vmhuge/lock"},
+		"restore, no huge":    {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: small, event: hook.Event{}},
 		"restore, unreadable": {op: "restore", setUp: file("etc/vmhuge/hook.json", drop), document: domain(41)[:200], event: unreadable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +119,7 @@ func TestCalls(t *testing.T) {
 			if test.op == "release" {
 				subop = "end"
 			}
-			got := hook(host, test.document, test.name, test.op, subop)
+			got := runHook(host, test.document, test.name, test.op, subop)
 			if got.code != test.want.code || got.stdout != test.want.stdout || !strings.HasPrefix(got.stderr, test.want.stderr) || test.want.stderr == "" && got.stderr != "" {
 				t.Errorf("got  %+v\nwant %+v", got, test.want)
 			}
@@ -125,7 +127,7 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%d lines: %q", lines, got.stderr)
 			}
 			event := lastEvent(t, host)
-			if event.Result != test.event.Result || !strings.Contains(event.Why, test.event.Why) || event.Result == hostprep.HookHeld && test.event.Why == "" && event.Why != "" {
+			if event.Result != test.event.Result || !strings.Contains(event.Why, test.event.Why) || event.Result == hook.Held && test.event.Why == "" && event.Why != "" {
 				t.Errorf("logged %+v", event)
 			}
 			if event.Result != "" && (event.Operation != test.op || event.Name != test.name) {
@@ -139,8 +141,8 @@ func TestCalls(t *testing.T) {
 }
 
 // begin makes a claim that this process answers for.
-func begin(uuid string, pages int64) func(*testing.T, hostprep.Host) {
-	return func(t *testing.T, host hostprep.Host) {
+func begin(uuid string, pages int64) func(*testing.T, host.Host) {
+	return func(t *testing.T, host host.Host) {
 		t.Helper()
 		owner, err := pool.FindProcess(host.Root, os.Getppid())
 		must(t, err)
@@ -151,8 +153,8 @@ func begin(uuid string, pages int64) func(*testing.T, hostprep.Host) {
 	}
 }
 
-func file(path, text string) func(*testing.T, hostprep.Host) {
-	return func(t *testing.T, host hostprep.Host) { t.Helper(); write(t, host, path, text) }
+func file(path, text string) func(*testing.T, host.Host) {
+	return func(t *testing.T, host host.Host) { t.Helper(); write(t, host, path, text) }
 }
 
 // TestLockedByAnother lets another process hold the ledger's lock for longer
@@ -184,7 +186,7 @@ func TestMends(t *testing.T) {
 	must(t, os.Mkdir(dir+"/7-web1", 0o700)) // left by an earlier start with this id
 	must(t, os.Mkdir(dir+"/6-web1", 0o700))
 	must(t, os.Chmod(dir, 0o700))
-	if got := hook(host, domain(40), "web1", "prepare", "begin"); got != (answer{}) {
+	if got := runHook(host, domain(40), "web1", "prepare", "begin"); got != (answer{}) {
 		t.Errorf("%+v", got)
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o701 {
@@ -196,10 +198,10 @@ func TestMends(t *testing.T) {
 	if _, err := os.Stat(dir + "/6-web1"); err != nil {
 		t.Errorf("the folder of another id: %v", err)
 	}
-	if e := lastEvent(t, host); e.Result != hostprep.HookHeld || len(e.Changed) != 2 || e.Why != "" {
+	if e := lastEvent(t, host); e.Result != hook.Held || len(e.Changed) != 2 || e.Why != "" {
 		t.Errorf("logged %+v", e)
 	}
-	changes, err := hostprep.Journal{Host: host}.Changes()
+	changes, err := journal.Journal{Host: host}.Changes()
 	if err != nil || len(changes) != 2 {
 		t.Errorf("on record: %v, %v", changes, err)
 	}
@@ -215,7 +217,7 @@ func TestBug(t *testing.T) {
 		if code := run(host, args, nil, &stdout, &stderr); code != 0 || stdout.Len()+stderr.Len() > 0 {
 			t.Errorf("%s: exit code %d, %s%s", op, code, &stdout, &stderr)
 		}
-		if e := lastEvent(t, host); e.Result != hostprep.HookFailed || !strings.Contains(e.Why, "a bug of vmhuge-hook") {
+		if e := lastEvent(t, host); e.Result != hook.Failed || !strings.Contains(e.Why, "a bug of vmhuge-hook") {
 			t.Errorf("%s: logged %+v", op, e)
 		}
 	}

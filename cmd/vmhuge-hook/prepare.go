@@ -5,6 +5,10 @@ import (
 	"time"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/journal"
 )
 
 // startWithin is how long a guest may take from prepare until QEMU runs. After
@@ -20,14 +24,14 @@ func (c *call) prepare() error {
 		return err // libvirt has read it, and may start it without us
 	}
 	if !huge {
-		c.event.Result = hostprep.HookPassed
+		c.event.Result = hook.Passed
 		return nil
 	}
 	c.mend(guest)
 	if err := c.hold(guest, time.Now().Add(startWithin)); err != nil {
 		return err
 	}
-	c.event.Result = hostprep.HookHeld
+	c.event.Result = hook.Held
 	return nil
 }
 
@@ -38,18 +42,18 @@ const mendDeadline = 10 * time.Second
 // restarted for it. What is in the way still is noted: libvirt will say so
 // itself when it fails the start.
 func (c *call) mend(guest hostprep.Guest) {
-	findings := hostprep.RunMounts(c.host, guest)
+	findings := check.RunMounts(c.host, guest)
 	for _, f := range findings {
 		if f.Severity == hostprep.Blocker && !f.Fixable {
 			c.note(fmt.Errorf("%s; %s", f.Have, f.Do))
 		}
 	}
-	changes := hostprep.Mending(findings)
+	changes := hostprep.Fixes(findings)
 	if len(changes) == 0 {
 		return
 	}
 	done := make(chan error, 1)
-	go func() { done <- hostprep.Journal{Host: c.host}.Apply(changes) }()
+	go func() { done <- journal.Journal{Host: c.host}.Apply(changes) }()
 	select {
 	case err := <-done:
 		if err == nil {
@@ -57,6 +61,6 @@ func (c *call) mend(guest hostprep.Guest) {
 		}
 		c.note(err)
 	case <-time.After(mendDeadline):
-		c.note(fmt.Errorf("not done within %s: %s", mendDeadline, hostprep.JoinChanges(changes)))
+		c.note(fmt.Errorf("not done within %s: %s", mendDeadline, change.Join(changes)))
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
 	"vmhuge/xml"
 )
@@ -37,6 +37,6 @@ func (c *call) release() error {
 	}
 	given, owed, err := ledger.Release(c.event.UUID)
 	c.event.Given, c.event.Owed = c.event.Given+given, owed
-	c.event.Result = hostprep.HookReleased
+	c.event.Result = hook.Released
 	return err
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 	"vmhuge/xml"
 )
 
@@ -15,7 +15,7 @@ const prepareWithin = 30 * time.Second
 // there is no room for them, if that was asked for. libvirt goes on with what
 // is printed. prepare comes next, and finds what was got here.
 func (c *call) restore() error {
-	settings, err := c.host.HookSettings()
+	settings, err := hook.ReadSettings(c.host)
 	if err != nil || !settings.DropIfShort {
 		return err
 	}
@@ -26,14 +26,14 @@ func (c *call) restore() error {
 	err = c.hold(guest, time.Now().Add(prepareWithin))
 	no := (*refusal)(nil)
 	if !errors.As(err, &no) {
-		c.event.Result = hostprep.HookHeld // unless there is an error
+		c.event.Result = hook.Held // unless there is an error
 		return err
 	}
 	// What can't be taken out stays, and prepare will say why the start fails.
 	if c.stdout, err = xml.Drop(doc); err != nil {
 		return err
 	}
-	c.event.Result = hostprep.HookDropped
+	c.event.Result = hook.Dropped
 	c.note(no)
 	return nil
 }

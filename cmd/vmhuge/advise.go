@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/advise"
 )
 
 func (p *program) adviseCommand() *cli.Command {
@@ -35,26 +36,26 @@ EXIT STATUS
 		Flags: []cli.Flag{fileFlag()},
 		Action: func(c *cli.Context) error {
 			return p.candidates(c, func(names []string, read func(string) (hostprep.Candidate, error)) error {
-				return each(p, names, func(name string) (hostprep.Advice, error) {
+				return each(p, names, func(name string) (advise.Advice, error) {
 					guest, err := read(name)
 					if err != nil {
-						return hostprep.Advice{}, err
+						return advise.Advice{}, err
 					}
-					return p.host().Advise(guest)
-				}, p.showAdvice, func(hostprep.Advice) int { return exitDone })
+					return advise.Weigh(p.host(), guest)
+				}, p.showAdvice, func(advise.Advice) int { return exitDone })
 			})
 		},
 	}
 }
 
-var choiceWords = map[hostprep.Choice]string{
-	hostprep.ChooseTHP:  "transparent huge pages",
-	hostprep.Choose2MiB: "reserved pages of 2 MiB",
-	hostprep.Choose1GiB: "reserved pages of 1 GiB",
-	hostprep.ChooseNone: "small pages",
+var choiceWords = map[advise.Choice]string{
+	advise.ChooseTHP:  "transparent huge pages",
+	advise.Choose2MiB: "reserved pages of 2 MiB",
+	advise.Choose1GiB: "reserved pages of 1 GiB",
+	advise.ChooseNone: "small pages",
 }
 
-func (p *program) showAdvice(a hostprep.Advice) {
+func (p *program) showAdvice(a advise.Advice) {
 	p.say("%s: %s", oneLine(a.Name), choiceWords[a.Choice])
 	p.say("   THP 2MiB 1GiB none")
 	for _, r := range a.Reasons {
@@ -84,9 +85,9 @@ func wrap(text string, width int) []string {
 }
 
 // weightWords is a row of weights in the order of the choices.
-func weightWords(weights map[hostprep.Choice]int, out []hostprep.Choice) string {
+func weightWords(weights map[advise.Choice]int, out []advise.Choice) string {
 	var row strings.Builder
-	for _, choice := range hostprep.Choices() {
+	for _, choice := range advise.Choices() {
 		switch n := weights[choice]; {
 		case slices.Contains(out, choice):
 			row.WriteString("  out")

@@ -11,7 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/hostfs"
 	"vmhuge/launcher"
 )
@@ -132,7 +132,7 @@ func version() string {
 	return "unknown"
 }
 
-func (p *program) host() hostprep.Host { return hostprep.Host{Root: hostfs.Root(p.root)} }
+func (p *program) host() host.Host { return host.Host{Root: hostfs.Root(p.root)} }
 
 // connect opens the libvirt that the user named.
 func (p *program) connect() (*launcher.Launcher, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/bench"
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
 )
 
@@ -66,16 +66,16 @@ const benchName = "vmhuge bench" // of its claims
 // readBench decides what is measured, and binds it to the node with most memory
 // free.
 func (p *program) readBench(c *cli.Context) (*bench.Measurement, error) {
-	host := p.host()
-	state, err := host.Pools()
+	h := p.host()
+	state, err := h.Pools()
 	if err != nil {
 		return nil, err
 	}
-	mem, err := host.Meminfo()
+	mem, err := h.Meminfo()
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := host.Nodes()
+	nodes, err := h.Nodes()
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func (p *program) readBench(c *cli.Context) (*bench.Measurement, error) {
 	}
 	o.Time = time.Duration(seconds * float64(time.Second))
 	if len(nodes) > 1 {
-		o.Node = slices.MaxFunc(nodes, func(a, b hostprep.Node) int { return cmp.Compare(a.Free, b.Free) }).ID
-		if bench.StayOn(host.Root, o.Node) != nil { // no CPU of it is ours
+		o.Node = slices.MaxFunc(nodes, func(a, b host.Node) int { return cmp.Compare(a.Free, b.Free) }).ID
+		if bench.StayOn(h.Root, o.Node) != nil { // no CPU of it is ours
 			o.Node = -1
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -53,7 +54,7 @@ func (p *program) readXML(path string) (hostprep.Candidate, error) {
 	if err := xml.ForQEMU(doc); err != nil {
 		return hostprep.Candidate{}, advice.About(err, "%s", path)
 	}
-	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return p.host().DefaultPageSize("") })
+	demand, err := xml.DemandOn(doc, func() (pages.Size, error) { return libvirtd.DefaultPageSize(p.host(), "") })
 	if err != nil {
 		return hostprep.Candidate{}, advice.About(err, "%s", path)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/launcher"
 	"vmhuge/picture"
 )
@@ -94,8 +95,8 @@ EXIT STATUS
 // checkHost shows what the host has for guests on huge pages, and what is off.
 func (p *program) checkHost() error {
 	host := p.host()
-	facts := host.Facts(launcher.AskLibvirt(host))
-	verdict := hostprep.ConcludeHost(facts)
+	facts := check.Facts(host, launcher.AskLibvirt(host))
+	verdict := check.ConcludeHost(facts)
 	if p.json {
 		p.printJSON(map[string]any{"domains": []string{}, "host": facts, "verdict": verdict})
 		return answered(codeOfHost(verdict))

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/lease"
@@ -106,7 +107,7 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 			return nil, advice.New("starting "+oneLine(command.Name), "the kernel has no pages of "+total.PageSize.String(), "vmhuge check shows which it has")
 		}
 	}
-	allowance, err := host.Allowance(command.UUID, 0)
+	allowance, err := capacity.Allowance(host, command.UUID, 0)
 	guest := hostprep.NewGuest(command.Demand, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), allowance)
 	return &execution{Command: command, guest: guest}, err
 }

@@ -4,18 +4,19 @@ import (
 	"regexp"
 	"strings"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
 )
 
 // showExec prints the command line and, as comments, what would be done.
 func (p *program) showExec(e *execution) error {
-	short := p.host().Lacking(e.guest)
+	short := check.Lacking(p.host(), e.guest)
 	code := exitDone
 	if short != nil && !short.Fixable {
 		code = exitNoMemory
 	}
 	if p.json {
-		changes := []hostprep.Change{}
+		changes := []change.Change{}
 		if short != nil {
 			changes = short.Changes
 		}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/supervise"
@@ -19,7 +21,7 @@ func (p *program) supervise(ctx context.Context, e *execution) error {
 		Proved: func(proof supervise.Proof) { p.showProof(e, proof) }}
 	if os.Geteuid() == 0 {
 		q.Lease = p.lease(hostprep.NewClaim(e.Demand, e.UUID, e.Name))
-	} else if short := p.host().Lacking(e.guest); short != nil {
+	} else if short := check.Lacking(p.host(), e.guest); short != nil {
 		return p.rootMust(e, short)
 	}
 	ended, err := supervise.Run(ctx, q)
@@ -47,33 +49,33 @@ func (p *program) rootMust(e *execution, short *hostprep.Finding) error {
 }
 
 // showProof tells how QEMU's memory lies.
-func (p *program) showProof(e *execution, proof supervise.Proof) {
-	if proof.Unrecorded != nil {
-		p.complain(proof.Unrecorded)
+func (p *program) showProof(e *execution, got supervise.Proof) {
+	if got.Unrecorded != nil {
+		p.complain(got.Unrecorded)
 	}
 	if p.json {
-		fields := map[string]any{"name": e.Name, "uuid": e.UUID, "pid": proof.PID, "command": e.Args,
-			"totals": e.Demand.Totals(), "changed": proof.Changed}
-		if proof.Memory.Verdict != "" {
-			fields["proof"] = proof.Memory
+		fields := map[string]any{"name": e.Name, "uuid": e.UUID, "pid": got.PID, "command": e.Args,
+			"totals": e.Demand.Totals(), "changed": got.Changed}
+		if got.Memory.Verdict != "" {
+			fields["proof"] = got.Memory
 		}
 		p.writeJSON(p.stderr, fields)
 		return
 	}
-	if proof.Early {
+	if got.Early {
 		return // QEMU has said why
 	}
-	if proof.Err != nil {
-		p.complain(proof.Err)
+	if got.Err != nil {
+		p.complain(got.Err)
 		return
 	}
-	if p.quiet && proof.Memory.Verdict == hostprep.AllHuge {
+	if p.quiet && got.Memory.Verdict == proof.AllHuge {
 		return
 	}
-	for _, change := range proof.Changed {
+	for _, change := range got.Changed {
 		p.warn("done: %s", change)
 	}
-	p.warn("%s: %s (process %d, UUID %s)", oneLine(e.Name), proofWords(proof.Memory), proof.PID, e.UUID)
+	p.warn("%s: %s (process %d, UUID %s)", oneLine(e.Name), proofWords(got.Memory), got.PID, e.UUID)
 	for _, note := range e.Notes {
 		p.warn("%s: %s", oneLine(e.Name), oneLine(note))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/launcher"
 )
 
@@ -96,9 +97,9 @@ func (p *program) evidence(matches []explain.Match, text, domain string) (report
 	if slices.ContainsFunc(matches, func(m explain.Match) bool {
 		return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA)
 	}) {
-		denied, err := p.host().DeniedIn(explain.Clean(text))
+		denied, err := check.DeniedIn(p.host(), explain.Clean(text))
 		if len(denied) == 0 {
-			denied, err = p.host().Denied(report.UUID, time.Now())
+			denied, err = check.Denied(p.host(), report.UUID, time.Now())
 		}
 		report.Findings = append(report.Findings, denied...)
 		if why == nil {
@@ -129,7 +130,7 @@ type fact struct {
 func (p *program) factsFor(matches []explain.Match) []fact {
 	about := explain.Facts(matches)
 	var facts []fact
-	for _, f := range p.host().Facts(hostprep.Libvirt{}) {
+	for _, f := range check.Facts(p.host(), check.Libvirt{}) {
 		if slices.ContainsFunc(about, func(prefix string) bool { return strings.HasPrefix(f.Name, prefix) }) {
 			facts = append(facts, fact{f.Name, f.Value})
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 )
 
@@ -21,7 +21,7 @@ func (p *program) failure(c *cli.Context) (text, source string, err error) {
 	case c.IsSet("domain") && c.String("domain") == "":
 		return "", "", usage("a domain name is empty")
 	case len(args) == 0 && c.IsSet("domain"):
-		text, source, err = p.host().DomainLog(p.domainLogs(), c.String("domain"))
+		text, source, err = libvirtd.DomainLog(p.host(), p.domainLogs(), c.String("domain"))
 		if err != nil {
 			do := "give the text itself: virsh start DOMAIN 2>&1 | vmhuge explain"
 			if errors.Is(err, fs.ErrPermission) {
@@ -81,5 +81,5 @@ func (p *program) domainLogs() string {
 			return filepath.Join(dir, "libvirt", "qemu", "log")
 		}
 	}
-	return hostprep.DomainLogDir
+	return libvirtd.DomainLogDir
 }

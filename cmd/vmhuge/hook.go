@@ -3,7 +3,9 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/journal"
 )
 
 func (p *program) hookCommand() *cli.Command {
@@ -109,14 +111,14 @@ func (p *program) hookRemove(c *cli.Context) error {
 		return err
 	}
 	host, done := p.host(), "done"
-	var changes, changed []hostprep.Change
-	var left []hostprep.Left
+	var changes, changed []change.Change
+	var left []journal.Left
 	var err error
 	if c.Bool("dry-run") {
 		done = "would"
-		changes, err = host.HookRemoval()
+		changes, err = hook.Removal(host)
 	} else {
-		changed, left, err = host.RemoveHook()
+		changed, left, err = hook.Remove(host)
 		changes = changed
 	}
 	if err != nil {

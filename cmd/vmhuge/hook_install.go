@@ -3,7 +3,9 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
@@ -26,18 +28,18 @@ func (p *program) hookInstall(c *cli.Context) error {
 	if version == 0 && !p.quiet {
 		p.warn("libvirt's version is unknown; assuming 6.5 or newer")
 	}
-	changes, err := host.HookPlan(hostprep.HookOptions{Settings: settings, Libvirt: version})
+	changes, err := hook.Plan(host, hook.Options{Settings: settings, Libvirt: version})
 	if err != nil {
 		return err
 	}
 	changed, done := changes, "done"
 	if dryRun {
 		changed, done = nil, "would"
-	} else if err := host.InstallHook(changes); err != nil {
+	} else if err := hook.Install(host, changes); err != nil {
 		return err
 	}
 	// A dry run asks of a daemon that runs now what an installation would.
-	deaf, err := host.HookReload()
+	deaf, err := hook.ReloadPlan(host)
 	if err != nil {
 		return advice.About(err, "looking for the running libvirtd")
 	}
@@ -68,8 +70,8 @@ func (p *program) hookInstall(c *cli.Context) error {
 }
 
 // hookSettings returns the settings that stand, with those that flags name.
-func hookSettings(c *cli.Context, host hostprep.Host) (hostprep.HookSettings, error) {
-	settings, err := host.HookSettings()
+func hookSettings(c *cli.Context, host host.Host) (hook.Settings, error) {
+	settings, err := hook.ReadSettings(host)
 	if err != nil {
 		return settings, advice.Wrap(err, "reading the settings of the hook", "fix that file or remove it")
 	}
@@ -88,12 +90,12 @@ func hookSettings(c *cli.Context, host hostprep.Host) (hostprep.HookSettings, er
 
 // reload waits for the daemon first: one that is still starting takes no
 // notice of a reload, and answers nobody until it is done.
-func (p *program) reload(host hostprep.Host, d hostprep.Daemon) error {
+func (p *program) reload(host host.Host, d libvirtd.Daemon) error {
 	report, clear := p.progress(d.Name)
 	defer clear()
 	report("waiting until it answers, to reload it", 0, 0)
 	if l, err := launcher.Open("", host); err == nil {
 		l.Close()
 	}
-	return host.ReloadDaemon(d)
+	return hook.Reload(host, d)
 }

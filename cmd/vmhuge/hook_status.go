@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
@@ -18,7 +18,7 @@ func (p *program) hookStatus(c *cli.Context) error {
 	if err := noNames(c); err != nil {
 		return err
 	}
-	s, err := p.host().HookStatus()
+	s, err := hook.ReadStatus(p.host())
 	if errors.Is(err, fs.ErrPermission) {
 		return advice.Wrap(err, "looking at the hook", "run vmhuge as root")
 	}
@@ -44,7 +44,7 @@ func (p *program) hookStatus(c *cli.Context) error {
 	return answered(code)
 }
 
-func settingsWords(s hostprep.HookSettings) string {
+func settingsWords(s hook.Settings) string {
 	words := []string{"a guest that is restored where there is no room fails"}
 	if s.DropIfShort {
 		words[0] = "a guest that is restored where there is no room loses its huge pages"
@@ -56,7 +56,7 @@ func settingsWords(s hostprep.HookSettings) string {
 }
 
 // callWords is a call in one line: when, for what, and what came of it.
-func callWords(e *hostprep.HookEvent) string {
+func callWords(e *hook.Event) string {
 	if e == nil {
 		return "none since boot"
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/metrics"
@@ -95,9 +96,9 @@ func (p *program) exporter() *metrics.Exporter {
 		Claims: func() ([]pool.Claim, error) { return pool.ReadClaims(host.Root) },
 		Guests: p.readGuests,
 		Hook: func() (h metrics.Hook, err error) {
-			h.Status, err = host.HookStatus()
+			h.Status, err = hook.ReadStatus(host)
 			if err == nil {
-				h.Events, err = host.HookEvents()
+				h.Events, err = hook.Events(host)
 			}
 			return h, err
 		},

@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/plan"
 )
 
 func (p *program) planCommand() *cli.Command {
@@ -51,7 +52,7 @@ EXIT STATUS
 					}
 					guests = append(guests, guest)
 				}
-				plan, err := p.host().Plan(guests, reserve)
+				plan, err := plan.Make(p.host(), guests, reserve)
 				if err != nil {
 					return err
 				}

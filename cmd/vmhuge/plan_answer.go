@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/plan"
 	"vmhuge/picture"
 )
 
-func (p *program) showPlan(plan hostprep.Plan) {
+func (p *program) showPlan(plan plan.Plan) {
 	if p.json {
 		p.printJSON(plan)
 		return
@@ -44,7 +44,7 @@ func (p *program) showPlan(plan hostprep.Plan) {
 
 var settingWords = map[string]string{"kernel": "kernel command line", "sysctl": "sysctl", "command": "at boot"}
 
-func (p *program) showPlanned(g hostprep.PlannedGuest) {
+func (p *program) showPlanned(g plan.Guest) {
 	takes := totalsWords(g.Totals)
 	if g.PlainKiB > 0 {
 		takes = strings.TrimPrefix(takes+", "+picture.Size(g.PlainKiB)+" on small pages", ", ")
@@ -64,7 +64,7 @@ func (p *program) showPlanned(g hostprep.PlannedGuest) {
 	}
 }
 
-func placeWords(n hostprep.PlanNeed) string {
+func placeWords(n plan.Need) string {
 	switch n.Binding {
 	case "strict":
 		return " bound to node " + n.HostNodes
@@ -75,7 +75,7 @@ func placeWords(n hostprep.PlanNeed) string {
 }
 
 // showOvercommit says what may be promised twice, and what not.
-func (p *program) showOvercommit(m hostprep.PlanMemory) {
+func (p *program) showOvercommit(m plan.Memory) {
 	p.say("guests' memory: %s of the host's %s, %d %%, and %s for QEMU", picture.Size(m.GuestsKiB), picture.Size(m.TotalKiB), percent(m.GuestsKiB, m.TotalKiB), picture.Size(m.OverheadKiB))
 	if m.ReservedKiB > 0 {
 		p.say("  %s on reserved pages: neither swap nor KSM gets at it, and what a balloon gives back%s stays in the pool", picture.Size(m.ReservedKiB), lostWords(m.BalloonLostKiB))
@@ -102,7 +102,7 @@ func percent(part, whole int64) int64 {
 
 // drawNodes draws what the memory of each node is used for once all that fit
 // have started: a bar as long as the node is large.
-func (p *program) drawNodes(nodes []hostprep.PlanNode) {
+func (p *program) drawNodes(nodes []plan.Node) {
 	style := p.style(p.stdout)
 	largest := int64(1)
 	for _, n := range nodes {

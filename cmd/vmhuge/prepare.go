@@ -5,8 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/prepare"
 	"vmhuge/launcher"
 )
 
@@ -103,7 +103,7 @@ func (p *program) prepare(c *cli.Context) error {
 		}
 		domains = append(domains, outcome[launcher.Report]{name: name, err: err})
 	}
-	var host hostprep.PreparedHost
+	var host prepare.Result
 	if len(names) == 0 || len(want.Guests)+len(want.Running) > 0 { // else for none of them
 		host, err = p.prepareHost(c, want)
 		if err != nil {
@@ -115,13 +115,13 @@ func (p *program) prepare(c *cli.Context) error {
 }
 
 // prepareHost makes what the host lacks, or says what it would make.
-func (p *program) prepareHost(c *cli.Context, want hostprep.Preparation) (hostprep.PreparedHost, error) {
+func (p *program) prepareHost(c *cli.Context, want prepare.Options) (prepare.Result, error) {
 	if c.Bool("dry-run") {
-		return p.host().WouldPrepare(want)
+		return prepare.Would(p.host(), want)
 	}
 	report, clear := p.progress("prepare")
 	defer clear()
-	return p.host().DoPrepare(c.Context, want, pool.Effort{DropCaches: c.Bool("drop-caches"), Progress: report})
+	return prepare.Do(c.Context, p.host(), want, pool.Effort{DropCaches: c.Bool("drop-caches"), Progress: report})
 }
 
 // mountGroupFlag may stand with or without a group.

@@ -7,12 +7,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/prepare"
 	"vmhuge/launcher"
 )
 
 // prepared tells what was done, restarts libvirt's daemon where that was asked for
 // and is needed, and looks at the domains again.
-func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outcome[launcher.Report], host hostprep.PreparedHost, reserve int64) error {
+func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outcome[launcher.Report], host prepare.Result, reserve int64) error {
 	dryRun := c.Bool("dry-run")
 	look := func() {
 		for i := range domains {
@@ -73,21 +75,21 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 	return answered(worst)
 }
 
-func (p *program) showDone(host hostprep.PreparedHost) {
+func (p *program) showDone(host prepare.Result) {
 	for _, change := range host.Changed {
 		p.say("prepare: done: %s", change)
 	}
 }
 
-func (p *program) showPrepared(host hostprep.PreparedHost, domains []outcome[launcher.Report], dryRun bool) {
+func (p *program) showPrepared(host prepare.Result, domains []outcome[launcher.Report], dryRun bool) {
 	p.showDone(host)
 	done := slices.Clone(host.Changed)
 	would := func(f hostprep.Finding) {
-		for _, change := range f.Changes {
-			same := func(c hostprep.Change) bool { return c.Kind == change.Kind && c.Path == change.Path }
+		for _, ch := range f.Changes {
+			same := func(c change.Change) bool { return c.Kind == ch.Kind && c.Path == ch.Path }
 			if !slices.ContainsFunc(done, same) {
-				p.say("prepare: would: %s", change)
-				done = append(done, change)
+				p.say("prepare: would: %s", ch)
+				done = append(done, ch)
 			}
 		}
 	}

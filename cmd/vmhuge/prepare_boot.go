@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/prepare"
 )
 
 // prepareBoot is what the unit does: what the table of boot has.
@@ -13,7 +14,7 @@ func (p *program) prepareBoot(c *cli.Context) error {
 		return err
 	}
 	defer ledger.Close()
-	changed, findings, err := p.host().HoldAtBoot(c.Context, ledger)
+	changed, findings, err := prepare.AtBoot(c.Context, p.host(), ledger)
 	for _, change := range changed {
 		p.say("prepare: done: %s", change)
 	}

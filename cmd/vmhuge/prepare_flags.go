@@ -3,14 +3,15 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/prepare"
 	"vmhuge/internal/pages"
 )
 
 // preparation reads the flags.
-func (p *program) preparation(c *cli.Context) (hostprep.Preparation, error) {
-	want := hostprep.Preparation{Persist: c.Bool("persist"), Overcommit: c.Bool("overcommit"), User: c.String("user"),
+func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
+	want := prepare.Options{Persist: c.Bool("persist"), Overcommit: c.Bool("overcommit"), User: c.String("user"),
 		ShmGroup: c.String("shm-group"), DefaultHugepagesz: c.Bool("default-hugepagesz")}
 	var err error
 	want.Reserve, err = hostReserve(c)
@@ -20,7 +21,7 @@ func (p *program) preparation(c *cli.Context) (hostprep.Preparation, error) {
 	if c.IsSet("mount-group") {
 		want.MountGroup = c.String("mount-group")
 		if want.MountGroup == "" {
-			want.MountGroup, err = p.host().MountGroup()
+			want.MountGroup, err = libvirtd.MountGroup(p.host())
 			if err != nil {
 				return want, err
 			}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/plan"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/launcher"
 )
@@ -51,11 +53,11 @@ func TestQuiet(t *testing.T) {
 	var out bytes.Buffer
 	p := &program{stdout: &out, quiet: true}
 	p.showReport(launcher.Report{Name: "fine", Ready: true, Fixable: true})
-	p.showVerified(verified{Name: "fine", Proof: hostprep.Proof{Verdict: hostprep.AllHuge}})
+	p.showVerified(verified{Name: "fine", Proof: proof.Proof{Verdict: proof.AllHuge}})
 	p.showReport(launcher.Report{Name: "web1", Verdict: hostprep.NoMemory, Findings: []hostprep.Finding{
 		{Check: "pool", Severity: hostprep.Blocker, Have: "10 free pages", Need: "20", Do: "stop a guest"},
 		{Check: "thp", Severity: hostprep.Note, Have: "never"}}})
-	p.showVerified(verified{Name: "web1", Proof: hostprep.Proof{Verdict: hostprep.Partly, RAMKiB: 2048, BackedPercent: 50}})
+	p.showVerified(verified{Name: "web1", Proof: proof.Proof{Verdict: proof.Partly, RAMKiB: 2048, BackedPercent: 50}})
 	if want := "web1: not ready (no-memory)\n  pool: 10 free pages; needed: 20; stop a guest\nweb1: 50.0 % of its 2 MiB of RAM on huge pages\n"; out.String() != want {
 		t.Errorf("%s\nnot\n%s", out.String(), want)
 	}
@@ -142,7 +144,7 @@ func TestAnswersAreWhole(t *testing.T) {
 		print func(p *program)
 	}{
 		"status": {launcher.Status{}, func(p *program) { p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}}}) }},
-		"plan":   {hostprep.Plan{}, func(p *program) { p.showPlan(hostprep.Plan{}) }},
+		"plan":   {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{}) }},
 	} {
 		var out strings.Builder
 		row.print(&program{stdout: &out, json: true})

@@ -16,7 +16,16 @@ import (
 	"vmhuge/bench"
 	"vmhuge/docs/schema"
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/advise"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/prepare"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
@@ -67,14 +76,14 @@ func TestSchemasFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]any{
-		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": hostprep.Change{}, "left": hostprep.Left{},
-		"finding": hostprep.Finding{}, "fact": hostprep.Fact{}, "prepared": hostprep.PreparedHost{}, "proof": hostprep.Proof{}, "ramPart": hostprep.RAMPart{}, "kvmPages": hostprep.KVMPages{},
+		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": change.Change{}, "left": journal.Left{},
+		"finding": hostprep.Finding{}, "fact": check.Fact{}, "prepared": prepare.Result{}, "proof": proof.Proof{}, "ramPart": proof.RAMPart{}, "kvmPages": proof.KVMPages{},
 		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "verified": verified{},
-		"reason": hostprep.Reason{}, "advice": hostprep.Advice{}, "pool": launcher.PoolStatus{}, "mount": hostprep.Mount{},
-		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": hostprep.THP{},
-		"hookSettings": hostprep.HookSettings{}, "hookEvent": hostprep.HookEvent{}, "hook": hostprep.HookStatus{},
-		"planned": hostprep.PlannedGuest{}, "planNeed": hostprep.PlanNeed{}, "planLack": hostprep.PlanLack{},
-		"planSetting": hostprep.PlanSetting{}, "planNode": hostprep.PlanNode{}, "planMemory": hostprep.PlanMemory{},
+		"reason": advise.Reason{}, "advice": advise.Advice{}, "pool": launcher.PoolStatus{}, "mount": host.Mount{},
+		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": host.THP{},
+		"hookSettings": hook.Settings{}, "hookEvent": hook.Event{}, "hook": hook.Status{},
+		"planned": plan.Guest{}, "planNeed": plan.Need{}, "planLack": plan.Lack{},
+		"planSetting": plan.Setting{}, "planNode": plan.Node{}, "planMemory": plan.Memory{},
 		"cause": cause{}, "measured": bench.Result{},
 	} {
 		def, ok := defs.Defs[name]
@@ -130,7 +139,7 @@ func TestSchemasKnowAllWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	lists := map[string][]string{}
-	for _, dir := range []string{"launcher", "hostprep", "hostprep/pool", "internal/pages", "bench"} {
+	for _, dir := range []string{"launcher", "hostprep", "hostprep/advise", "hostprep/change", "hostprep/hook", "hostprep/pool", "hostprep/proof", "internal/pages", "bench"} {
 		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		for _, file := range files {
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -152,9 +161,9 @@ func TestSchemasKnowAllWords(t *testing.T) {
 	}
 	for kind, known := range map[string][]string{
 		"launcher.State": defs.Defs["state"].Enum, "internal/pages.Backing": defs.Defs["backing"].Enum, "hostprep.Verdict": defs.Defs["verdict"].Enum,
-		"hostprep.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["fact"].Properties["severity"].Enum,
-		"hostprep.ChangeKind": defs.Defs["change"].Properties["kind"].Enum, "hostprep.ProofVerdict": defs.Defs["proof"].Properties["verdict"].Enum,
-		"hostprep.HookResult": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/pool.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
+		"hostprep/advise.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["fact"].Properties["severity"].Enum,
+		"hostprep/change.Kind": defs.Defs["change"].Properties["kind"].Enum, "hostprep/proof.Verdict": defs.Defs["proof"].Properties["verdict"].Enum,
+		"hostprep/hook.Result": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/pool.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
 		"internal/pages.Kind": defs.Defs["item"].Properties["kind"].Enum, "internal/pages.Mode": defs.Defs["item"].Properties["mode"].Enum,
 		"bench.Kind": defs.Defs["measured"].Properties["pages"].Enum,
 	} {

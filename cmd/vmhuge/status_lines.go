@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 	"vmhuge/launcher"
 	"vmhuge/live"
 	"vmhuge/picture"
@@ -38,7 +38,7 @@ func (s hostStatus) wrong(root bool) []string {
 		switch {
 		case d.ProofUnknown != "" && root:
 			lines = append(lines, oneLine(d.Name+": "+d.ProofUnknown))
-		case d.Proof != nil && d.Proof.Verdict != hostprep.AllHuge:
+		case d.Proof != nil && d.Proof.Verdict != proof.AllHuge:
 			lines = append(lines, oneLine(d.Name+": "+proofWords(*d.Proof)))
 		}
 	}

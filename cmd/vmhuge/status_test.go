@@ -10,7 +10,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 	"vmhuge/picture"
@@ -56,8 +58,8 @@ func TestWatchOnAPipe(t *testing.T) {
 
 // What is shown of guests, and what is called wrong.
 func TestHostStatus(t *testing.T) {
-	huge := func(percent float64, verdict hostprep.ProofVerdict) *hostprep.Proof {
-		return &hostprep.Proof{RAMKiB: 1 << 20, BackedPercent: percent, Verdict: verdict, ByNode: map[string]int64{"0": 1, "1": 1}}
+	huge := func(percent float64, verdict proof.Verdict) *proof.Proof {
+		return &proof.Proof{RAMKiB: 1 << 20, BackedPercent: percent, Verdict: verdict, ByNode: map[string]int64{"0": 1, "1": 1}}
 	}
 	two := []pages.Total{{PageSize: pages.Size2MiB, Pages: 512}}
 	s := hostStatus{Status: launcher.Status{
@@ -67,12 +69,12 @@ func TestHostStatus(t *testing.T) {
 			{Pool: pool.Pool{Node: -1, Size: pages.Size2MiB, Total: 900, Free: 400}, Reserved: 40, HeldByUs: 500},
 		},
 		Domains: []launcher.DomainStatus{
-			{Name: "web1", State: launcher.Running, RAMKiB: 1 << 20, Backing: pages.Hugetlb, Totals: two, Proof: huge(100, hostprep.AllHuge), GivenBackBy: "hook"},
-			{Name: "db1", State: launcher.Paused, RAMKiB: 3 << 19, Backing: pages.THP, Proof: huge(62.5, hostprep.Partly)},
+			{Name: "web1", State: launcher.Running, RAMKiB: 1 << 20, Backing: pages.Hugetlb, Totals: two, Proof: huge(100, proof.AllHuge), GivenBackBy: "hook"},
+			{Name: "db1", State: launcher.Paused, RAMKiB: 3 << 19, Backing: pages.THP, Proof: huge(62.5, proof.Partly)},
 			{Name: "esc\x1b[31m", State: launcher.Running, RAMKiB: 1 << 20, Backing: pages.Hugetlb, Totals: two, ProofUnknown: "run vmhuge as root"},
 			{Name: "old1", State: launcher.ShutOff, RAMKiB: 65 << 10, Backing: pages.None},
 		},
-		Hook:     hostprep.HookStatus{Findings: []hostprep.Finding{{Check: "hook", Have: "it is old", Do: "run vmhuge hook install"}}},
+		Hook:     hook.Status{Findings: []hostprep.Finding{{Check: "hook", Have: "it is old", Do: "run vmhuge hook install"}}},
 		SetAside: []string{"a claim is set aside"},
 	}}
 	want := `NODE  PAGES                                  TOTAL  USED  RESERVED  FREE  VMHUGE

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 	"vmhuge/internal/advice"
 	"vmhuge/launcher"
 	"vmhuge/live"
@@ -97,7 +98,7 @@ func (p *program) topWords() live.Words {
 	return live.Words{
 		Line:  oneLine,
 		Wrong: func(s launcher.Status) []string { return hostStatus{Status: s}.wrong(true) },
-		Call:  func(e hostprep.HookEvent) string { return callWords(&e) },
+		Call:  func(e hook.Event) string { return callWords(&e) },
 		Details: func(r launcher.Report) []string {
 			return printed(func(p *program) {
 				if r.Proof != nil {

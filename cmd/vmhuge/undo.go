@@ -5,7 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -35,8 +36,8 @@ EXIT STATUS
 			if err := noNames(c); err != nil {
 				return err
 			}
-			journal := hostprep.Journal{Host: p.host()}
-			undone, left := []hostprep.Change(nil), []hostprep.Left(nil)
+			record := journal.Journal{Host: p.host()}
+			undone, left := []change.Change(nil), []journal.Left(nil)
 			// The pages first: files on record may say how many there were.
 			given, owed, err := p.undoPages(c)
 			if err != nil {
@@ -45,10 +46,10 @@ EXIT STATUS
 			would := ""
 			if c.Bool("dry-run") {
 				would = "would "
-				undone, err = journal.Changes()
+				undone, err = record.Changes()
 				slices.Reverse(undone) // the order in which they are taken back
 			} else {
-				undone, left, err = journal.Undo()
+				undone, left, err = record.Undo()
 			}
 			if err != nil {
 				return err
@@ -96,7 +97,7 @@ func (p *program) undoPages(c *cli.Context) (given, owed int64, err error) {
 }
 
 // leftAsItIs tells what was not taken back.
-func (p *program) leftAsItIs(left []hostprep.Left) error {
+func (p *program) leftAsItIs(left []journal.Left) error {
 	code := exitDone
 	for _, l := range left {
 		p.warn("left as it is: %s: %s", l.Change, l.Reason)

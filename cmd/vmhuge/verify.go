@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
@@ -72,11 +72,11 @@ type verified struct {
 	Name  string         `json:"name"`
 	UUID  string         `json:"uuid"`
 	State launcher.State `json:"state"`
-	hostprep.Proof
+	proof.Proof
 }
 
 func codeOfProof(v verified) int {
-	if v.Verdict == hostprep.AllHuge {
+	if v.Verdict == proof.AllHuge {
 		return exitDone
 	}
 	return exitFailed
@@ -84,7 +84,7 @@ func codeOfProof(v verified) int {
 
 func (p *program) showVerified(v verified) {
 	say := p.say
-	if v.Verdict != hostprep.AllHuge {
+	if v.Verdict != proof.AllHuge {
 		say = p.insist
 	}
 	say("%s: %s", oneLine(v.Name), proofWords(v.Proof))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 )
 
@@ -54,13 +55,13 @@ func curedWords(f hostprep.Finding) string {
 }
 
 // proofWords is a proof in a few words.
-func proofWords(proof hostprep.Proof) string {
-	ram := pages.FormatBytes(proof.RAMKiB * pages.KiB)
-	switch proof.Verdict {
-	case hostprep.AllHuge:
+func proofWords(p proof.Proof) string {
+	ram := pages.FormatBytes(p.RAMKiB * pages.KiB)
+	switch p.Verdict {
+	case proof.AllHuge:
 		return "all " + ram + " of its RAM on huge pages"
-	case hostprep.Partly:
-		return fmt.Sprintf("%.1f %% of its %s of RAM on huge pages", proof.BackedPercent, ram)
+	case proof.Partly:
+		return fmt.Sprintf("%.1f %% of its %s of RAM on huge pages", p.BackedPercent, ram)
 	}
 	return "none of its " + ram + " of RAM on huge pages"
 }

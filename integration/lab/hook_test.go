@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
 )
 
 // putHook builds the hook and puts it beside vmhuge.
@@ -31,7 +31,7 @@ func (l *lab) calls() []string {
 	l.t.Helper()
 	var calls []string
 	for line := range strings.Lines(l.Must("cat /run/vmhuge/hook.log")) {
-		var e hostprep.HookEvent
+		var e hook.Event
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			l.t.Fatalf("%s: %v", line, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 )
 
 // TestLab does vmhuge's main job on a Debian as it comes, with AppArmor, and
@@ -19,7 +20,7 @@ func TestLab(t *testing.T) {
 	l.Must("vmhuge enable tiny")
 	startAndStop := func(when string) {
 		r := l.report("vmhuge start tiny")
-		if r.Verdict != hostprep.Running || r.Proof == nil || r.Proof.Verdict != hostprep.AllHuge {
+		if r.Verdict != hostprep.Running || r.Proof == nil || r.Proof.Verdict != proof.AllHuge {
 			t.Errorf("%s: start: %+v", when, r)
 		}
 		for _, profile := range []string{"libvirtd", "libvirt-" + r.UUID} {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 )
 
 // everything lists what prepare may touch: all of /etc but what libvirt writes of
@@ -59,7 +60,7 @@ func TestPrepare(t *testing.T) {
 	if out.Code != 0 && out.Code != 4 {
 		t.Errorf("prepare: %+v", out)
 	}
-	if r := l.report("vmhuge start tiny"); r.Verdict != hostprep.Running || r.Proof == nil || r.Proof.Verdict != hostprep.AllHuge {
+	if r := l.report("vmhuge start tiny"); r.Verdict != hostprep.Running || r.Proof == nil || r.Proof.Verdict != proof.AllHuge {
 		t.Errorf("after prepare: %+v", r)
 	}
 	prepared := l.Must(everything)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"vmhuge/hostprep"
+	"vmhuge/hostprep/proof"
 )
 
 // TestTHPUnderKVM reads from KVM by which pages the processor maps a guest: the
@@ -25,27 +25,27 @@ func TestTHPUnderKVM(t *testing.T) {
 		t.Errorf("enabled is never: %+v, KVM %+v", off, off.KVM)
 	}
 	on := l.proofOf("vmhuge start tiny")
-	if on.Verdict != hostprep.AllHuge || on.THPKiB != 96<<10 || on.KVM == nil || on.KVM.Huge == 0 || !on.Aligned {
+	if on.Verdict != proof.AllHuge || on.THPKiB != 96<<10 || on.KVM == nil || on.KVM.Huge == 0 || !on.Aligned {
 		t.Errorf("enabled is madvise: %+v, KVM %+v", on, on.KVM)
 	}
 	l.Must("vmhuge undo && grep -F '[never]' /sys/kernel/mm/transparent_hugepage/enabled")
 	l.Must("vmhuge enable --size 2M tiny")
 	reserved := l.proofOf("vmhuge start tiny")
-	if reserved.Verdict != hostprep.AllHuge || reserved.KVM == nil || reserved.KVM.Huge == 0 {
+	if reserved.Verdict != proof.AllHuge || reserved.KVM == nil || reserved.KVM.Huge == 0 {
 		t.Errorf("reserved: %+v, KVM %+v", reserved, reserved.KVM)
 	}
 	t.Logf("KVM has mapped: small pages %+v, transparent huge pages %+v, reserved ones %+v", off.KVM, on.KVM, reserved.KVM)
 
 	// A guest without a debugfs to count in is verified all the same.
 	l.Must("umount /sys/kernel/debug")
-	if blind := l.proofOf("vmhuge start tiny"); blind.KVM != nil || !strings.HasPrefix(blind.KVMUnknown, "no debugfs is mounted") || blind.Verdict != hostprep.AllHuge {
+	if blind := l.proofOf("vmhuge start tiny"); blind.KVM != nil || !strings.HasPrefix(blind.KVMUnknown, "no debugfs is mounted") || blind.Verdict != proof.AllHuge {
 		t.Errorf("without debugfs: %+v", blind)
 	}
 }
 
 // proofOf starts the guest tiny by a line, verifies it when it has booted, and
 // ends it.
-func (l *lab) proofOf(line string) hostprep.Proof {
+func (l *lab) proofOf(line string) proof.Proof {
 	l.t.Helper()
 	const console = "/var/log/libvirt/tiny.console"
 	l.Must("rm -f " + console + "; " + line)
@@ -54,7 +54,7 @@ func (l *lab) proofOf(line string) hostprep.Proof {
 		time.Sleep(time.Second)
 	}
 	out := l.Run("vmhuge verify tiny --json")
-	var answer struct{ Domains []hostprep.Proof }
+	var answer struct{ Domains []proof.Proof }
 	if err := json.Unmarshal([]byte(out.Stdout), &answer); err != nil || len(answer.Domains) != 1 {
 		l.t.Fatalf("verify: %v\n%+v\n%s", err, out, l.Run("cat "+console).Stdout)
 	}

@@ -1,0 +1,156 @@
+// Package advise weighs which pages suit a guest.
+package advise
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// Choice is what a guest's RAM may lie on.
+type Choice string
+
+// The choices, those first that win where the rules weigh the same: the one
+// that takes the least from the host.
+const (
+	ChooseTHP  Choice = "thp"
+	Choose2MiB Choice = "reserved-2m"
+	Choose1GiB Choice = "reserved-1g"
+	ChooseNone Choice = "none"
+)
+
+// Choices lists every choice.
+func Choices() []Choice { return []Choice{ChooseTHP, Choose2MiB, Choose1GiB, ChooseNone} }
+
+// Advice is which pages suit a guest on this host, and why.
+type Advice struct {
+	Name    string         `json:"name"`
+	UUID    string         `json:"uuid"`
+	Choice  Choice         `json:"choice"`
+	Sums    map[Choice]int `json:"sums"`
+	Out     []Choice       `json:"ruled_out"`
+	Reasons []Reason       `json:"reasons"`
+}
+
+// Reason is a rule that applies, with the numbers that make it.
+type Reason struct {
+	Rule    string         `json:"rule"`
+	Says    string         `json:"says"`
+	Weights map[Choice]int `json:"weights"` // for a choice, or against
+	Out     []Choice       `json:"rules_out"`
+}
+
+// view is what the rules look at: a guest, and the host that it may come to.
+type view struct {
+	hostprep.Candidate
+	mem      host.Meminfo
+	cpu      host.CPU
+	state    pool.State
+	headroom int64 // bytes that the pools may grow
+	thp      host.THP
+	ksm      host.KSM
+	small    pages.Size // of the host's pages
+	swap     host.Swap
+	zones    []host.Zone
+	uptime   time.Duration
+}
+
+// Weigh says which pages suit a guest. What the host can't tell is an error.
+func Weigh(h host.Host, c hostprep.Candidate) (Advice, error) {
+	v, err := newView(h, c)
+	if err != nil {
+		return Advice{}, err
+	}
+	a := Advice{Name: c.Name, UUID: c.UUID, Sums: map[Choice]int{}}
+	for _, r := range rules {
+		says := r.says(v)
+		if says == "" {
+			continue
+		}
+		reason := Reason{Rule: r.name, Says: says, Weights: map[Choice]int{}, Out: r.out}
+		for i, choice := range Choices() {
+			if r.weights[i] != 0 {
+				reason.Weights[choice] = r.weights[i]
+			}
+			a.Sums[choice] += r.weights[i]
+		}
+		a.Reasons = append(a.Reasons, reason)
+		for _, choice := range r.out {
+			if !slices.Contains(a.Out, choice) {
+				a.Out = append(a.Out, choice)
+			}
+		}
+	}
+	left := slices.DeleteFunc(Choices(), func(c Choice) bool { return slices.Contains(a.Out, c) })
+	a.Choice = slices.MaxFunc(left, func(x, y Choice) int { return cmp.Compare(a.Sums[x], a.Sums[y]) })
+	return a, nil
+}
+
+func newView(h host.Host, c hostprep.Candidate) (view, error) {
+	v := view{Candidate: c}
+	var err error
+	for _, read := range []func() error{
+		func() error { v.mem, err = h.Meminfo(); return err },
+		func() error { v.cpu, err = h.CPU(); return err },
+		func() error { v.state, err = pool.Read(h.Root); return err },
+		func() error { v.thp, err = h.THP(); return err },
+		func() error { v.ksm, err = h.KSM(); return err },
+		func() error { v.swap, err = h.Swap(); return err },
+		func() error { v.zones, err = h.Buddyinfo(); return err },
+		func() error { v.small, err = h.SmallPage(); return err },
+		func() error { v.uptime, err = h.Uptime(); return err },
+	} {
+		if err := read(); err != nil {
+			return v, err
+		}
+	}
+	v.headroom = pool.Headroom(v.state, v.mem.Total, v.mem.Available, pool.Reserve(v.mem.Total))
+	return v, nil
+}
+
+// ram is the guest's RAM in bytes.
+func (v view) ram() int64 { return v.Traits.MemoryKiB * pages.KiB }
+
+// free is how many pages of a size a new guest gets without growth.
+func (v view) free(size pages.Size) int64 {
+	g, _ := v.state.Global(size)
+	return max(0, g.Free-g.Reserved)
+}
+
+func (v view) has(size pages.Size) bool {
+	_, ok := v.state.Global(size)
+	return ok
+}
+
+// fits says whether the host can give the RAM in pages of a size: by those
+// that are free and by growth.
+func (v view) fits(size pages.Size) bool {
+	return v.Runs || (size.Ceil(v.ram())-v.free(size))*int64(size) <= v.headroom
+}
+
+// nodes are those on which the guest's memory must lie; nil: any.
+func (v view) nodes() []int {
+	nodes, _ := pages.ParseNodesOrNone(v.Demand.CPUSetNodes)
+	return nodes
+}
+
+// thpSize is the size of a transparent huge page.
+func (v view) thpSize() pages.Size { return v.small * v.small / 8 }
+
+// blocks is how many transparent huge pages free memory has in one piece where
+// the guest may lie.
+func (v view) blocks() int64 { return host.Blocks(v.zones, v.nodes(), v.thpSize(), v.small) }
+
+// days writes how long the host is up.
+func days(up time.Duration) string {
+	if hours := int(up.Hours()); hours < 48 {
+		return fmt.Sprintf("%d %s", hours, pages.Plural(hours, "hour"))
+	}
+	return fmt.Sprintf("%d days", int(up.Hours()/24))
+}

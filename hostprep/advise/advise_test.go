@@ -1,0 +1,201 @@
+package advise
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
+)
+
+var Update = flag.Bool("update", false, "write docs/advice.md anew")
+
+// described is a host and a guest of testdata.
+type described struct {
+	name, about string
+	host        host.Host
+	guest       hostprep.Candidate
+}
+
+func describedHosts(t *testing.T) []described {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	hosttest.Must(t, err)
+	var all []described
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		hosttest.Must(t, err)
+		root := t.TempDir()
+		d := described{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), about: strings.TrimSpace(string(archive.Comment)), host: host.Host{Root: hostfs.Root(root)}}
+		autostart := false
+		for _, f := range archive.Files {
+			switch f.Name {
+			case "pools":
+				hosttest.UnpackPools(t, root, string(f.Data))
+			case "autostart":
+				autostart = true
+			case "guest.xml":
+				d.guest.Name = d.name
+				d.guest.Demand, err = xml.Demand(f.Data, 0)
+				hosttest.Must(t, err)
+				d.guest.Traits, err = xml.Traits(f.Data)
+				hosttest.Must(t, err)
+			default:
+				hosttest.WriteFile(t, filepath.Join(root, f.Name), string(f.Data))
+			}
+		}
+		d.guest.Traits.Autostart = autostart
+		all = append(all, d)
+	}
+	return all
+}
+
+// TestAdvice holds the answers for the described hosts to docs/advice.md.
+func TestAdvice(t *testing.T) {
+	var short, long strings.Builder
+	chosen := map[Choice]int{}
+	for _, d := range describedHosts(t) {
+		a, err := Weigh(d.host, d.guest)
+		if err != nil {
+			t.Errorf("%s: %v", d.name, err)
+			continue
+		}
+		chosen[a.Choice]++
+		row := func(weights map[Choice]int, out []Choice) string {
+			text := ""
+			for _, choice := range Choices() {
+				switch n := weights[choice]; {
+				case slices.Contains(out, choice):
+					text += " out |"
+				case n == 0:
+					text += " · |"
+				default:
+					text += fmt.Sprintf(" %+d |", n)
+				}
+			}
+			return text
+		}
+		fmt.Fprintf(&short, "| [%s](#%s) | %s | **%s** |%s\n", d.name, d.name, d.about, a.Choice, row(a.Sums, a.Out))
+		fmt.Fprintf(&long, "\n## %s\n\n%s Answer: **%s**.\n\n| THP | 2 MiB | 1 GiB | none | rule | numbers |\n|---|---|---|---|---|---|\n", d.name, d.about, a.Choice)
+		for _, r := range a.Reasons {
+			fmt.Fprintf(&long, "|%s %s | %s |\n", row(r.Weights, r.Out), r.Rule, strings.ReplaceAll(r.Says, "<", "&lt;"))
+			if !strings.ContainsFunc(r.Says, unicode.IsDigit) {
+				t.Errorf("%s: %s shows no number: %s", d.name, r.Rule, r.Says)
+			}
+		}
+		fmt.Fprintf(&long, "|%s **sum** | |\n", row(a.Sums, a.Out))
+	}
+	for _, choice := range Choices() {
+		if chosen[choice] == 0 {
+			t.Errorf("%s is never the answer", choice)
+		}
+	}
+	const path = "../../docs/advice.md"
+	got := adviceHead + short.String() + long.String()
+	if *Update {
+		hosttest.Must(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	hosttest.Must(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s is not what the rules say; if they are right: go test ./hostprep/advise -run TestAdvice -update\n%s", path, diff)
+	}
+}
+
+const adviceHead = `# What vmhuge advise says
+
+Which pages suit a guest follows from the rules in hostprep/advise/rules.go.
+Each that applies is shown with the numbers that make it, and its weight for or
+against each choice. Choices that are ruled out aside, the largest sum wins; of
+equal ones the first, which takes the least from the host.
+
+The tables are written by a test, from the hosts and guests described in
+hostprep/advise/testdata.
+
+| host and guest | | answer | THP | 2 MiB | 1 GiB | none |
+|---|---|---|---|---|---|---|
+`
+
+// Every rule is one that a described host shows, so that its words and numbers
+// are looked at, or one of these.
+func TestRules(t *testing.T) {
+	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "no THP": true, "no 2 MiB": true}
+	for _, d := range describedHosts(t) {
+		a, err := Weigh(d.host, d.guest)
+		hosttest.Must(t, err)
+		for _, r := range a.Reasons {
+			shown[r.Rule] = true
+		}
+	}
+	for _, r := range rules {
+		if !shown[r.name] {
+			t.Errorf("no described host shows the rule %q", r.name)
+		}
+	}
+	// What is done with the guest's memory besides.
+	laptop := describedHosts(t)[0]
+	for name, test := range map[string]struct {
+		change func(*hostprep.Candidate)
+		rules  []string
+		not    []string
+	}{
+		"locked":    {func(c *hostprep.Candidate) { c.Traits.Locked = true }, []string{"locked"}, []string{"swap"}},
+		"limited":   {func(c *hostprep.Candidate) { c.Traits.LimitKiB = 1 << 20 }, []string{"memory limit"}, nil},
+		"reporting": {func(c *hostprep.Candidate) { c.Traits.Reporting = true }, []string{"free page reporting"}, nil},
+		"unshared":  {func(c *hostprep.Candidate) { c.Traits.SharedBy = 1 }, []string{"shared memory", "shared access"}, nil},
+		"shared":    {func(c *hostprep.Candidate) { c.Traits.SharedBy, c.Traits.Shared = 1, true }, []string{"shared memory"}, []string{"shared access"}},
+		"pinned":    {func(c *hostprep.Candidate) { c.Traits.VFIO = 1 }, []string{"VFIO"}, []string{"swap", "migration"}},
+	} {
+		guest := laptop.guest
+		test.change(&guest)
+		a, err := Weigh(laptop.host, guest)
+		hosttest.Must(t, err)
+		has := func(rule string) bool {
+			return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Rule == rule })
+		}
+		for _, rule := range test.rules {
+			if !has(rule) {
+				t.Errorf("%s: nothing of %s", name, rule)
+			}
+		}
+		for _, rule := range test.not {
+			if has(rule) {
+				t.Errorf("%s: %s applies", name, rule)
+			}
+		}
+	}
+}
+
+// Nothing overflows, and something is always left to choose.
+func TestAdviceOfAnySize(t *testing.T) {
+	for _, d := range describedHosts(t) {
+		for kib := int64(1); kib <= 1<<50; kib *= 2 {
+			d.guest.Traits.MemoryKiB, d.guest.Traits.CurrentKiB = kib, kib/2
+			a, err := Weigh(d.host, d.guest)
+			if err != nil || !slices.Contains(Choices(), a.Choice) {
+				t.Errorf("%s: %d KiB: %v, %v", d.name, kib, a.Choice, err)
+			}
+			for _, r := range a.Reasons {
+				if strings.Contains(r.Says, "-") && !strings.Contains(r.Says, "second-level") && !strings.Contains(r.Says, "vhost-user") {
+					t.Errorf("%s: %d KiB: %s", d.name, kib, r.Says)
+				}
+			}
+			if kib*pages.KiB > 1<<50 && (a.Choice == Choose2MiB || a.Choice == Choose1GiB) {
+				t.Errorf("%s: %d KiB: %s", d.name, kib, a.Choice)
+			}
+		}
+	}
+}

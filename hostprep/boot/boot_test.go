@@ -1,0 +1,87 @@
+package boot
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// The table's pages are counted against the pools, those of single nodes first.
+func TestBootLacks(t *testing.T) {
+	state := pool.State{Pools: []pool.Pool{
+		{Node: 0, Size: pages.Size2MiB, Total: 30, Free: 30}, {Node: 1, Size: pages.Size2MiB, Total: 12, Free: 12, Surplus: 2},
+	}}
+	table := Table{Pages: []Row{
+		{Name: "any", Size: pages.Size2MiB, Pages: 25},
+		{Name: "one", Nodes: []int{1}, Size: pages.Size2MiB, Pages: 12},
+		{Name: "huge", Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1},
+	}}
+	needs, there := table.Lacks(state, pages.Size2MiB, 8)
+	if diff := cmp.Diff([]pool.Need{
+		{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 2}, {Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1}, {Size: pages.Size2MiB, Pages: 3},
+	}, needs); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]pool.Grant{
+		{Node: 1, Size: pages.Size2MiB, Pages: 10}, {Node: 0, Size: pages.Size2MiB, Pages: 25},
+	}, there); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnitName(t *testing.T) {
+	for point, want := range map[string]string{
+		"/dev/hugepages": "dev-hugepages.mount", "/dev/hugepages1G/": "dev-hugepages1G.mount",
+		"/mnt/huge pages": `mnt-huge\x20pages.mount`, "/srv/a-b": `srv-a\x2db.mount`, "/.x": `\x2ex.mount`,
+	} {
+		if got := unitName(point); got != want {
+			t.Errorf("%s: %s", point, got)
+		}
+	}
+}
+
+func TestEditFstab(t *testing.T) {
+	// Of the line that counts there is one that is commented out as well.
+	const before = "# none\n#huge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n/dev/vda / ext4 defaults 0 1\n"
+	const text = before + "huge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n"
+	for _, test := range []struct{ point, group, want string }{
+		{"/dev/hugepages", "", text},
+		{"/dev/hugepages", "kvm", before + "huge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
+		{"/mnt/a b", "", text + "hugetlbfs /mnt/a\\040b hugetlbfs nosuid,nodev,pagesize=1G 0 0\n"},
+	} {
+		got := editFstab(text, test.point, "nosuid,nodev,pagesize=1G", test.group)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Error(diff)
+		}
+		if again := editFstab(got, test.point, "nosuid,nodev,pagesize=1G", test.group); again != got {
+			t.Errorf("a second time: %s", again)
+		}
+	}
+}
+
+// The last setting of the last file counts, and our own never.
+func TestBootSysctl(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "two-nodes", `
+-- etc/sysctl.d/50-a.conf --
+vm.nr_hugepages=1
+-- usr/lib/sysctl.d/60-b.conf --
+# vm.nr_hugepages = 9
+-vm/nr_hugepages = 2
+-- usr/lib/sysctl.d/50-a.conf --
+vm.nr_hugepages = 3
+-- etc/sysctl.d/99-vmhuge.conf --
+vm.nr_hugepages = 4
+`)}
+	if value, file, err := readSysctl(h, "vm.nr_hugepages"); value != "2" || file != "/usr/lib/sysctl.d/60-b.conf" || err != nil {
+		t.Errorf("%q of %s, %v", value, file, err)
+	}
+	hosttest.WriteFile(t, h.Root.Path("etc/sysctl.conf"), "vm.nr_hugepages = 5\n")
+	if n, err := Hugepages(h, "vm.nr_hugepages"); n != 5 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}

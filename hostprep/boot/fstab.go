@@ -1,0 +1,31 @@
+package boot
+
+import (
+	"strings"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/hostfs"
+)
+
+const fstabFile = "/etc/fstab"
+
+// editFstab returns fstab with a hugetlbfs on a point. What stands there of it
+// keeps its other options and its place.
+//
+//	hugetlbfs /dev/hugepages hugetlbfs mode=1770,gid=kvm 0 0
+func editFstab(text, point, options, group string) string {
+	at := 0
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) >= 4 && !strings.HasPrefix(f[0], "#") && host.Unescape(f[1]) == point && f[2] == "hugetlbfs" {
+			if group == "" {
+				return text
+			}
+			f[3] = ownedBy(f[3], group)
+			return text[:at] + strings.Join(f, " ") + "\n" + text[at+len(line):]
+		}
+		at += len(line)
+	}
+	escaped := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`).Replace(point)
+	return hostfs.AddLine(text, "hugetlbfs "+escaped+" hugetlbfs "+ownedBy(options, group)+" 0 0")
+}

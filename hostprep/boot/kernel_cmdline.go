@@ -1,0 +1,212 @@
+package boot
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/pages"
+)
+
+// PoolPages are huge pages that the kernel is asked for on its command line.
+type PoolPages struct {
+	Size  pages.Size
+	Pages int64
+	Node  int // -1: any
+}
+
+// Request is what the kernel makes of a command line.
+type Request struct {
+	Default pages.Size     // default_hugepagesz=; 0: the architecture's own
+	Pages   map[Pool]int64 // none is 0
+}
+
+// Pool is the pool of one page size on one node; -1: on any.
+type Pool struct {
+	Size pages.Size
+	Node int
+}
+
+// Of returns how many pages of a size are asked for, wherever.
+func (r Request) Of(size pages.Size) (n int64) {
+	for pool, count := range r.Pages {
+		if pool.Size == size {
+			n += count
+		}
+	}
+	return n
+}
+
+// move gives the pages of one size to another, in place of what that had.
+func (r Request) move(from, to pages.Size) {
+	if from == to || r.Of(from) == 0 {
+		return
+	}
+	maps.DeleteFunc(r.Pages, func(p Pool, _ int64) bool { return p.Size == to })
+	for pool, n := range maps.Clone(r.Pages) {
+		if pool.Size == from {
+			delete(r.Pages, pool)
+			r.Pages[Pool{to, pool.Node}] = n
+		}
+	}
+}
+
+// ParseCmdline reads the options for huge pages as the kernel does since
+// 5.8. standard is the size that it takes where none is named, and has tells the
+// sizes that it takes.
+//
+//	BOOT_IMAGE=/vmlinuz ro hugepages=64 hugepagesz=1G hugepages=0:2,1:2 default_hugepagesz=1G -- single
+//
+// A hugepages= is for the size named before it. Only the first one for a size
+// counts, and only the first hugepagesz= of a size, but after default_hugepagesz=
+// it may be said again. A hugepages= before any size is for the default, which
+// may follow. hugepages=NODE:N,… is known since 5.16 (b5389086ad7b); an older
+// kernel reads its first number alone.
+//
+// Source: Documentation/admin-guide/mm/hugetlbpage.rst and hugepages_setup,
+// hugepagesz_setup, default_hugepagesz_setup in mm/hugetlb.c of the kernel.
+func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) Request {
+	const unnamed = pages.Size(0) // the default, while it is not known
+	r := Request{Pages: map[Pool]int64{}}
+	named := map[pages.Size]bool{}
+	current, last := unnamed, pages.Size(-1)
+	valid := true
+	for _, word := range KernelWords(line) {
+		name, value, _ := strings.Cut(word, "=")
+		value = strings.Trim(value, `"`)
+		size := memparse(value)
+		switch strings.ReplaceAll(name, "-", "_") {
+		case "default_hugepagesz":
+			if valid = r.Default == 0 && has(size); !valid {
+				continue
+			}
+			r.Default = size
+			if !named[size] { // else the one that was named last stays current
+				named[size], current = true, size
+			}
+			r.move(unnamed, size)
+
+		case "hugepagesz":
+			again := named[size] && (size != r.Default || r.Of(size) > 0)
+			if valid = has(size) && !again; valid {
+				named[size], current = true, size
+			}
+
+		case "hugepages":
+			if !valid || current == last {
+				valid = true
+				continue
+			}
+			for node, n := range parseHugepages(value) {
+				if n > 0 {
+					r.Pages[Pool{current, node}] = n
+				}
+			}
+			last = current
+		}
+	}
+	r.move(unnamed, cmp.Or(r.Default, standard))
+	return r
+}
+
+// KernelWords splits a command line as the kernel does (next_arg in
+// lib/cmdline.c), up to what is for init.
+func KernelWords(line string) []string {
+	quoted := false
+	words := strings.FieldsFunc(line, func(c rune) bool {
+		quoted = quoted != (c == '"')
+		return !quoted && strings.ContainsRune(" \t\n\r\v\f", c)
+	})
+	if end := slices.Index(words, "--"); end >= 0 {
+		words = words[:end]
+	}
+	for i, word := range words {
+		if strings.HasPrefix(word, `"`) {
+			words[i] = strings.Trim(word, `"`)
+		}
+	}
+	return words
+}
+
+var leadingSize = regexp.MustCompile(`^(0[xX][0-9a-fA-F]+|[0-9]+)`)
+
+var leadingNumber = regexp.MustCompile(`^[0-9]+`)
+
+// memparse reads a size as the kernel's function of this name: 2M, 0x200000,
+// 1g; what follows is ignored. 0: it is none.
+func memparse(text string) pages.Size {
+	digits := leadingSize.FindString(text)
+	n, err := strconv.ParseInt(digits, 0, 64)
+	shift := 0
+	if rest := text[len(digits):]; rest != "" {
+		shift = 10 * (strings.IndexByte("KMGTPE", rest[0]&^0x20) + 1)
+	}
+	if err != nil || n<<shift>>shift != n {
+		return 0
+	}
+	return pages.Size(n << shift)
+}
+
+// parseHugepages reads the value of hugepages=: so many pages on any node, -1,
+// or on each one that is named.
+func parseHugepages(value string) map[int]int64 {
+	counts := map[int]int64{}
+	for _, part := range strings.Split(value, ",") {
+		node, after, named := strings.Cut(part, ":")
+		if !named && len(counts) > 0 {
+			break // the kernel gives up here, and keeps what it has read
+		}
+		if !named {
+			node, after = "-1", part
+		}
+		n, err := strconv.ParseInt(leadingNumber.FindString(after), 10, 62)
+		id, nerr := strconv.Atoi(node)
+		if err != nil || nerr != nil || named && id < 0 {
+			break
+		}
+		counts[id] += n
+		if !named {
+			break
+		}
+	}
+	return counts
+}
+
+// bootOptions writes the options that ask for pages. Where some of a size shall
+// lie on nodes, the others are spread over nodes as the kernel would do it: it
+// takes one form or the other.
+func bootOptions(want []PoolPages, nodes []int, defaultSize pages.Size) string {
+	counts := map[pages.Size]map[int]int64{}
+	for _, w := range want {
+		if counts[w.Size] == nil {
+			counts[w.Size] = map[int]int64{}
+		}
+		counts[w.Size][w.Node] += w.Pages
+	}
+	var words []string
+	if defaultSize != 0 {
+		words = append(words, "default_hugepagesz="+pages.SizeWord(defaultSize))
+	}
+	for _, size := range slices.Sorted(maps.Keys(counts)) {
+		on := counts[size]
+		if any := on[-1]; any > 0 && len(on) > 1 {
+			for i, node := range nodes {
+				on[node] += (any + int64(len(nodes)-1-i)) / int64(len(nodes))
+			}
+		}
+		value := strconv.FormatInt(on[-1], 10)
+		if delete(on, -1); len(on) > 0 {
+			var parts []string
+			for _, node := range slices.Sorted(maps.Keys(on)) {
+				parts = append(parts, fmt.Sprintf("%d:%d", node, on[node]))
+			}
+			value = strings.Join(parts, ",")
+		}
+		words = append(words, "hugepagesz="+pages.SizeWord(size), "hugepages="+value)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,366 @@
+package boot
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/cmdline"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// Kernel is what must be known of the kernel to read its command line.
+type Kernel struct {
+	sizes    []pages.Size // that it can have, smallest first
+	Standard pages.Size   // that it takes where none is named
+	nodes    []int        // that are online
+	release  string       // of the one that runs; "": not known
+	Cmdline  string       // of the one that runs
+	cpu      host.CPU
+}
+
+func ReadKernel(h host.Host) (k Kernel, err error) {
+	state, err := h.Pools()
+	if err != nil {
+		return k, err
+	}
+	k.sizes = state.Sizes()
+	if k.cpu, err = h.CPU(); err != nil {
+		return k, err
+	}
+	// Kernels that cannot make pages of 1 GiB while they run do not list them
+	// unless they were asked for.
+	if k.cpu.PDPE1GB && !slices.Contains(k.sizes, pages.Size1GiB) {
+		k.sizes = append(k.sizes, pages.Size1GiB)
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return k, err
+	}
+	for _, n := range nodes {
+		k.nodes = append(k.nodes, n.ID)
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return k, err
+	}
+	if k.release, err = h.ReadIfThere("/proc/sys/kernel/osrelease"); err != nil {
+		return k, err
+	}
+	if k.Cmdline, err = h.ReadIfThere("/proc/cmdline"); err != nil {
+		return k, err
+	}
+	k.Cmdline = strings.TrimSpace(k.Cmdline)
+	k.Standard = mem.HugePageSize
+	if k.takes(k.Cmdline).Default != 0 { // then it is not what meminfo says
+		k.Standard, err = h.THPSize()
+	}
+	return k, err
+}
+
+func (k Kernel) takes(line string) Request {
+	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) })
+}
+
+// CmdlinePlan returns what makes exactly these pages ours on the kernel's
+// command line from the next boot on, and this its default size; none and 0: what
+// is ours is taken out. There are no findings where it is so already. What others
+// have put there stays as it is, and where ours would change what it means, or the
+// kernel would not heed ours, that is a blocker without changes.
+func CmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostprep.Finding, error) {
+	want = slices.DeleteFunc(slices.Clone(want), func(w PoolPages) bool { return w.Pages <= 0 })
+	k, err := ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	if refused := k.refuse(want, defaultSize); len(refused) > 0 {
+		return refused, nil
+	}
+	boot, err := findLoader(h)
+	if err != nil {
+		return nil, err
+	}
+	if boot.byHand != nil {
+		return planByHand(h, k, boot, bootOptions(want, k.nodes, defaultSize))
+	}
+	before, err := boot.with("")
+	if err != nil {
+		return nil, err
+	}
+	sameDefault := func(l line) bool { return k.takes(l.line).Default == defaultSize }
+	if !slices.ContainsFunc(before.lines(before.files), func(l line) bool { return !sameDefault(l) }) {
+		defaultSize = 0 // somebody else has seen to it
+	}
+	ours := bootOptions(want, k.nodes, defaultSize)
+	after, err := boot.with(ours)
+	if err != nil {
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: err.Error(), Need: pages.OrNothing(ours),
+			Do: "mend that, or put it on the command line yourself, and reboot"}}, nil
+	}
+	if conflicts := k.conflicts(before, after, ours); len(conflicts) > 0 {
+		return conflicts, nil
+	}
+	changes, err := loaderChanges(h, boot, ours)
+	if err != nil || len(changes) == 0 {
+		return nil, err
+	}
+	next := boot.lines(boot.files)
+	line := next[max(0, slices.IndexFunc(next, func(l line) bool { return cmdline.Ours(l.line) != ours }))].line
+	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
+		Have: "at the next boot the kernel's command line has " + hugeWords(line),
+		Need: ours, Do: "vmhuge prepare --persist puts it there; then reboot"}
+	if ours == "" {
+		f.Need, f.Do = "none of vmhuge's", "vmhuge undo takes them out"
+	}
+	return []hostprep.Finding{f}, nil
+}
+
+// refuse says what a kernel like the one that runs can not be asked for.
+func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Finding {
+	var findings []hostprep.Finding
+	refuse := func(have, need, do string) {
+		f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: have, Need: need, Do: do}
+		if !slices.ContainsFunc(findings, func(other hostprep.Finding) bool { return other.Need == need }) {
+			findings = append(findings, f)
+		}
+	}
+	named := false
+	for _, w := range append(want, PoolPages{Size: defaultSize, Node: -1}) {
+		named = named || w.Node >= 0
+		if w.Size != 0 && !slices.Contains(k.sizes, w.Size) {
+			have := "the kernel has no huge pages"
+			do := "boot a kernel with CONFIG_HUGETLBFS"
+			if len(k.sizes) > 0 {
+				have, do = "the kernel has pages of "+pages.JoinSizes(k.sizes), "take pages of one of these sizes"
+			}
+			if k.cpu.Known && w.Size == pages.Size1GiB {
+				have += ", and the processor cannot map 1 GiB"
+			}
+			refuse(have, "pages of "+w.Size.String(), do)
+		}
+		if w.Node >= 0 && !slices.Contains(k.nodes, w.Node) {
+			refuse("the host has node "+pages.FormatNodes(k.nodes), fmt.Sprintf("node %d", w.Node), "name a node that is there, or none")
+		}
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(k.release, "%d.%d", &major, &minor); named && err == nil && (major < 5 || major == 5 && minor < 16) {
+		refuse("Linux "+strings.TrimSpace(k.release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or leave the node open")
+	}
+	return findings
+}
+
+// planByHand is the plan where the user must change the command line.
+func planByHand(h host.Host, k Kernel, boot loader, ours string) ([]hostprep.Finding, error) {
+	lines := []line{{"/proc/cmdline", k.Cmdline}}
+	next, err := cmdline.ReadEntries(h, cmdline.GrubEntryDir) // as rpm-ostree has written them
+	if err != nil || ours == "" {
+		return nil, err
+	}
+	lines = append(lines, entryLines(next)...)
+	wanted := k.takes(ours)
+	for _, l := range lines {
+		there := k.takes(l.line)
+		missing := func(p Pool) bool {
+			return there.Pages[p] < wanted.Pages[p] && (p.Node >= 0 || there.Of(p.Size) < wanted.Pages[p])
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(wanted.Pages)), missing) && (wanted.Default == 0 || there.Default == wanted.Default) {
+			return nil, nil
+		}
+	}
+	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand(ours),
+		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and is not vmhuge's to change"}
+	return []hostprep.Finding{f}, nil
+}
+
+// conflicts says where ours and what others have put on the command line would
+// not both be heeded.
+func (k Kernel) conflicts(before, after loader, ours string) []hostprep.Finding {
+	wanted := k.takes(ours)
+	var findings []hostprep.Finding
+	conflict := func(file, have, need, do string) {
+		i := slices.IndexFunc(findings, func(f hostprep.Finding) bool { return f.Need == need })
+		if i < 0 {
+			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: file + have, Need: need, Do: do})
+		} else if !strings.Contains(findings[i].Have, file) {
+			findings[i].Have = file + ", " + findings[i].Have
+		}
+	}
+	// sum says what must stand in one place where the kernel heeds one alone.
+	sum := func(file string, there Request, size pages.Size, do string) {
+		total := bootOptions(append(bootPagesOf(there, size), bootPagesOf(wanted, size)...), k.nodes, 0)
+		conflict(file, fmt.Sprintf(" asks for %s", pages.Count(there.Of(size), size)),
+			fmt.Sprintf("%s in one place, %d of them there and %d of vmhuge's: the kernel heeds the first hugepages= of a size alone",
+				total, there.Of(size), wanted.Of(size)),
+			fmt.Sprintf("%s, and ask for all of them: vmhuge prepare --persist --pages %d --size %s", do, there.Of(size)+wanted.Of(size), pages.SizeWord(size)))
+	}
+	news := after.lines(after.files)
+	foreign := map[pages.Size]bool{}
+	for i, old := range before.lines(before.files) {
+		was, is := k.takes(old.line), k.takes(news[i].line)
+		file := before.whoAsks(old.file)
+		for _, size := range k.sizes {
+			foreign[size] = foreign[size] || was.Of(size) > 0
+			switch want, of := bootPagesOf(wanted, size), bootPagesOf(is, size); {
+			case cmdline.Ours(news[i].line) != ours: // below
+			case len(want) > 0 && was.Of(size) > 0:
+				sum(file, was, size, "take them out there")
+			case len(want) > 0 && !slices.Equal(of, want), len(want) == 0 && !slices.Equal(of, bootPagesOf(was, size)):
+				conflict(file, " has "+hugeWords(old.line), "what stays the same beside "+ours+": a hugepages= without a size is for the default",
+					"write hugepagesz= before each hugepages= there")
+			}
+		}
+		if cmdline.Ours(news[i].line) != ours {
+			conflict(before.lastToSet(old.file), " sets the kernel's command line anew", "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT …\" there, which keeps "+ours,
+				"change it there")
+			continue
+		}
+		if wanted.Default != 0 && is.Default != wanted.Default {
+			conflict(file, " has default_hugepagesz="+pages.SizeWord(is.Default), "default_hugepagesz="+pages.SizeWord(wanted.Default)+": the kernel heeds the first alone",
+				"change it there")
+		}
+	}
+	booted := k.takes(cmdline.With(k.Cmdline, ""))
+	for _, size := range k.sizes {
+		if wanted.Of(size) > 0 && booted.Of(size) > 0 && !foreign[size] {
+			sum("/proc/cmdline", booted, size, "reboot, if you have taken them out, or take them out where this boot got them from, which is no file that vmhuge reads")
+		}
+	}
+	return findings
+}
+
+// bootPagesOf lists what is asked for of a size, by node.
+func bootPagesOf(r Request, size pages.Size) []PoolPages {
+	var list []PoolPages
+	for pool, n := range r.Pages {
+		if pool.Size == size {
+			list = append(list, PoolPages{size, n, pool.Node})
+		}
+	}
+	slices.SortFunc(list, func(a, b PoolPages) int { return a.Node - b.Node })
+	return list
+}
+
+var hugeWord = regexp.MustCompile(`(?:^|[\s"'])((?:default_)?hugepages[z]?=[^\s"']*)`)
+
+// hugeWords returns the words for huge pages on a command line.
+func hugeWords(line string) string {
+	var words []string
+	for _, m := range hugeWord.FindAllStringSubmatch(line, -1) {
+		words = append(words, m[1])
+	}
+	if len(words) == 0 {
+		return "no huge pages"
+	}
+	return strings.Join(words, " ")
+}
+
+// whoAsks returns the file that has the options of a line: that of the line, or
+// one that it is made from.
+func (b loader) whoAsks(file string) string {
+	asks := func(f cmdline.File) bool {
+		for line := range strings.Lines(f.Text) {
+			if !f.Own && !strings.HasPrefix(strings.TrimSpace(line), "#") && hugeWord.MatchString(line) {
+				return true
+			}
+		}
+		return false
+	}
+	i := slices.IndexFunc(b.files, func(f cmdline.File) bool { return f.Path == file && asks(f) })
+	if i < 0 {
+		i = slices.IndexFunc(b.files, asks)
+	}
+	if i < 0 {
+		return file
+	}
+	return b.files[i].Path
+}
+
+// lastToSet returns the last of the files that sets GRUB's variable.
+func (b loader) lastToSet(file string) string {
+	for _, f := range b.files {
+		if !f.Own && strings.Contains(f.Text, "GRUB_CMDLINE_LINUX_DEFAULT=") {
+			file = f.Path
+		}
+	}
+	return file
+}
+
+// with returns the boot loader's files with ours on the command line.
+func (b loader) with(ours string) (loader, error) {
+	b.files = slices.Clone(b.files)
+	for i, f := range b.files {
+		var err error
+		switch {
+		case f.Own && ours == "":
+			b.files[i].Text = ""
+		case f.Own:
+			b.files[i].Text = grubOwn(ours)
+		case f.Edited:
+			b.files[i].Text, err = cmdline.PutIn(f.Path, f.Text, ours)
+		}
+		if err != nil && ours != "" {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// loaderChanges are the changes that put ours on the command line.
+func loaderChanges(h host.Host, boot loader, ours string) ([]change.Change, error) {
+	var changes []change.Change
+	for _, f := range boot.files {
+		if f.Own {
+			own, err := ownBootFile(h, f, ours)
+			if err != nil {
+				return nil, err
+			}
+			changes = append(changes, own...)
+			continue
+		}
+		has, err := cmdline.OursIn(f.Path, f.Text)
+		if !f.Edited || err != nil || has == ours {
+			continue
+		}
+		c := change.Change{Kind: change.KindKernelArgs, Path: f.Path, From: has, To: ours}
+		if strings.HasSuffix(f.Path, ".conf") {
+			c.Path = path.Dir(f.Path)
+		}
+		if !slices.Contains(changes, c) {
+			changes = append(changes, c)
+		}
+	}
+	return changes, nil
+}
+
+// ownBootFile makes our file, and its folder, or removes it.
+func ownBootFile(h host.Host, f cmdline.File, ours string) ([]change.Change, error) {
+	var changes []change.Change
+	dir, err := h.Lstat(path.Dir(f.Path))
+	if err != nil {
+		return nil, err
+	}
+	c := change.Change{Kind: change.KindFile, Path: f.Path}
+	if dir == nil && ours != "" {
+		changes = append(changes, change.Change{Kind: change.KindMkdir, Path: path.Dir(f.Path), To: "0755 0:0"})
+	} else if dir != nil {
+		if c.From, err = change.Look(h, change.KindFile, f.Path); err != nil {
+			return nil, err
+		}
+	}
+	if ours != "" {
+		c.To = "0644 0:0\n" + grubOwn(ours)
+		if head, _, ok := strings.Cut(c.From, "\n"); ok {
+			c.To = head + "\n" + grubOwn(ours)
+		}
+	}
+	if c.From == c.To {
+		return nil, nil
+	}
+	return append(changes, c), nil
+}

@@ -1,0 +1,165 @@
+package boot
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// unitDirs are where systemd's units lie; of two of one name the first counts
+// (systemd.unit(5)). fstab's come last, in /run/systemd/generator.
+var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// unitDir is where ours go.
+const unitDir = "/etc/systemd/system"
+
+// unitName is the name of the unit that mounts a point, as systemd-escape
+// --path --suffix=mount writes it: dev-hugepages1G.mount.
+func unitName(point string) string {
+	var b strings.Builder
+	for i, c := range []byte(strings.Trim(path.Clean(point), "/")) {
+		switch {
+		case c == '/':
+			b.WriteByte('-')
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == ':', c == '_', c == '.' && i > 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		}
+	}
+	return b.String() + ".mount"
+}
+
+// mountUnit returns the texts of the unit that mounts a point, and of its drop-ins
+// but for ours, in systemd's order. There is none: no texts.
+func mountUnit(h host.Host, point string) (texts []string, err error) {
+	name := unitName(point)
+	for _, dir := range unitDirs {
+		text, err := h.ReadIfThere(path.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			texts = append(texts, text)
+			break
+		}
+	}
+	if texts == nil {
+		return nil, nil
+	}
+	var dirs []string
+	for _, dir := range unitDirs {
+		dirs = append(dirs, path.Join(dir, name+".d"))
+	}
+	files, err := h.DropIns(dirs)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if file == dropIn(point) {
+			continue
+		}
+		text, err := h.ReadIfThere(file)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return texts, nil
+}
+
+// dropIn is our file beside the unit of a mount that is not ours.
+func dropIn(point string) string { return path.Join(unitDir, unitName(point)+".d", "vmhuge.conf") }
+
+// unitOptions returns the last Options= of a unit and its drop-ins: one takes the
+// place of those before it.
+func unitOptions(texts []string) (options string) {
+	for _, text := range texts {
+		for line := range strings.Lines(text) {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), "Options="); ok {
+				options = value
+			}
+		}
+	}
+	return options
+}
+
+// ownedBy returns mount options with the group that may make files, and with all
+// others as they were. The 0 tells an octal number from a decimal one.
+func ownedBy(options, group string) string {
+	var list []string
+	for _, option := range strings.Split(options, ",") {
+		key, _, _ := strings.Cut(option, "=")
+		if option != "" && !slices.Contains([]string{"mode", "gid", "defaults"}, key) {
+			list = append(list, option)
+		}
+	}
+	if group != "" {
+		list = append(list, "mode=01770", "gid="+group)
+	}
+	return strings.Join(list, ",")
+}
+
+// mountUnitText is a unit of ours. Like systemd's own it comes before all that
+// might use it.
+func mountUnitText(point, size, options string) string {
+	return fmt.Sprintf(Kept+`[Unit]
+Description=Huge Pages File System (%s)
+Documentation=https://docs.kernel.org/admin-guide/mm/hugetlbpage.html
+DefaultDependencies=no
+Before=sysinit.target libvirtd.service virtqemud.service
+ConditionPathExists=/sys/kernel/mm/hugepages
+ConditionCapability=CAP_SYS_ADMIN
+ConditionVirtualization=!private-users
+
+[Mount]
+What=hugetlbfs
+Where=%s
+Type=hugetlbfs
+Options=%s
+
+[Install]
+WantedBy=sysinit.target
+`, size, point, options)
+}
+
+// MountPlan writes down a mount for the next boot: for systemd as a unit, or as
+// a drop-in of the unit that is there, else in fstab.
+func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]change.Change, error) {
+	options := "nosuid,nodev,pagesize=" + pages.SizeWord(size)
+	if !h.BootedWithSystemd() {
+		text, err := h.ReadIfThere(fstabFile)
+		if err != nil {
+			return nil, err
+		}
+		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group))
+	}
+	ours := path.Join(unitDir, unitName(m.Point))
+	texts, err := mountUnit(h, m.Point)
+	if err != nil {
+		return nil, err
+	}
+	now, err := h.ReadIfThere(ours)
+	switch {
+	case err != nil:
+		return nil, err
+	case texts == nil || now == texts[0] && strings.HasPrefix(now, Kept):
+		if group == "" && now != "" {
+			return nil, nil // with whatever group it has
+		}
+		file, err := change.FilePlan(h, ours, mountUnitText(m.Point, size.String(), ownedBy(options, group)))
+		if err != nil {
+			return nil, err
+		}
+		link, err := change.LinkPlan(h, path.Join(unitDir, "sysinit.target.wants", unitName(m.Point)), "../"+unitName(m.Point))
+		return append(file, link...), err
+	case group == "":
+		return nil, nil
+	}
+	return change.FilePlan(h, dropIn(m.Point), Kept+"[Mount]\nOptions="+ownedBy(unitOptions(texts), group)+"\n")
+}

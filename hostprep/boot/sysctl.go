@@ -1,0 +1,96 @@
+package boot
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep/host"
+)
+
+// SysctlFile is ours. It comes after /etc/sysctl.conf, which Debian reads as
+// 99-sysctl.conf.
+const SysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
+
+// sysctlDirs are where the settings of boot lie. Of two files of one name the
+// first folder's counts (sysctl.d(5)).
+var sysctlDirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
+
+// readSysctl returns what a setting is at boot but for our own file, and the file
+// that says so; "": none does.
+func readSysctl(h host.Host, name string) (value, file string, err error) {
+	order, err := h.DropIns(sysctlDirs)
+	if err != nil {
+		return "", "", err
+	}
+	if !slices.ContainsFunc(order, func(file string) bool { return path.Base(file) == "99-sysctl.conf" }) { // procps reads it last
+		order = append(order, "/etc/sysctl.conf")
+	}
+	for _, at := range order {
+		if at == SysctlFile {
+			continue
+		}
+		text, err := h.ReadIfThere(at)
+		if err != nil {
+			return "", "", err
+		}
+		if v, ok := parseSysctl(text)[name]; ok {
+			value, file = v, at
+		}
+	}
+	return value, file, nil
+}
+
+// parseSysctl reads settings, of which the last counts:
+//
+//	# comment
+//	vm.nr_hugepages = 512
+//	-vm/nr_overcommit_hugepages=16
+//
+// A - says that a failure does not matter; / may stand for the dots.
+func parseSysctl(text string) map[string]string {
+	settings := map[string]string{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", ".")
+		settings[name] = strings.TrimSpace(value)
+	}
+	return settings
+}
+
+// Hugepages is the count that a setting of pages has at boot without us.
+func Hugepages(h host.Host, name string) (int64, error) {
+	value, _, err := readSysctl(h, name)
+	if err != nil || value == "" {
+		return 0, err
+	}
+	return strconv.ParseInt(value, 10, 64)
+}
+
+// Kept stands at the head of each file of ours.
+const Kept = "# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n"
+
+// SysctlText is our file; "": it has nothing to say.
+func SysctlText(settings []string) string {
+	if len(settings) == 0 {
+		return ""
+	}
+	return Kept + strings.Join(settings, "\n") + "\n"
+}
+
+// SysctlPages is the setting that reserves so many pages of the default size, or
+// lets the kernel make as many. What another file asks for is on top of it.
+func SysctlPages(h host.Host, n int64, overcommit bool) (string, error) {
+	name := "vm.nr_hugepages"
+	if overcommit {
+		name = "vm.nr_overcommit_hugepages"
+	}
+	others, err := Hugepages(h, name)
+	return fmt.Sprintf("%s = %d", name, others+n), err
+}

@@ -1,0 +1,230 @@
+// Package boot plans what a host has from boot on: the table of it, and what follows
+// for sysctl, systemd and the boot loader.
+package boot
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// TableFile is the table of what the host has from boot on. What else is written
+// to make it so, for sysctl, systemd and the kernel's command line, follows from
+// it.
+const TableFile = "/etc/vmhuge/boot.json"
+
+// Table is that table.
+type Table struct {
+	Version int      `json:"version"`
+	Pages   []Row    `json:"pages"`
+	Folders []Folder `json:"folders,omitempty"`
+	// Overcommit says that the kernel makes the pages when they are wanted.
+	Overcommit bool `json:"overcommit,omitempty"`
+	// DefaultSize is what the kernel's command line makes the default; 0: it is left
+	// as it is. Settings that go by the default size are not used then: they would
+	// mean one size before that boot, and another after it.
+	DefaultSize pages.Size `json:"default_page_size_kib,omitempty"`
+	// ShmGroup is the number of the group that may map pages by shmget; 0: none's.
+	ShmGroup int `json:"hugetlb_shm_group,omitempty"`
+}
+
+// Row are pages that the pools have from boot on.
+type Row struct {
+	UUID  string     `json:"uuid,omitempty"` // of the guest that they are for; "": no one's
+	Name  string     `json:"name,omitempty"`
+	Nodes []int      `json:"nodes,omitempty"` // on these nodes alone; none named: on any
+	Size  pages.Size `json:"page_size_kib"`
+	Pages int64      `json:"pages"`
+}
+
+// Folder is one that a hugetlbfs lacks after each boot: 0700 1000:1000.
+type Folder struct {
+	Path  string `json:"path"`
+	State string `json:"state"`
+}
+
+const tableVersion = 1
+
+// Read reads the table; without the file it is empty.
+func Read(h host.Host) (Table, error) {
+	text, err := h.Root.Read(TableFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Table{Version: tableVersion}, nil
+	}
+	if err != nil {
+		return Table{}, err
+	}
+	b, err := parseTable([]byte(text))
+	if err != nil {
+		return Table{}, fmt.Errorf("%s: %w", TableFile, err)
+	}
+	return b, nil
+}
+
+// parseTable reads the table:
+//
+//	{"version":1,"pages":[
+//	 {"uuid":"6695eb01-…","name":"web1","page_size_kib":2048,"pages":512},
+//	 {"nodes":[1],"page_size_kib":1048576,"pages":2}]}
+func parseTable(text []byte) (Table, error) {
+	var b Table
+	if err := json.Unmarshal(text, &struct{ Version *int }{&b.Version}); err != nil {
+		return Table{}, err
+	}
+	if b.Version != tableVersion {
+		return Table{}, fmt.Errorf("it has version %d, and this vmhuge knows version %d", b.Version, tableVersion)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&b); err != nil {
+		return Table{}, err
+	}
+	if b.DefaultSize < 0 {
+		return Table{}, fmt.Errorf("a default of %d bytes", b.DefaultSize)
+	}
+	for _, p := range b.Pages {
+		if p.Pages <= 0 || p.Size <= 0 || slices.ContainsFunc(p.Nodes, func(n int) bool { return n < 0 }) {
+			return Table{}, fmt.Errorf("%d pages of %d bytes on the nodes %v", p.Pages, p.Size, p.Nodes)
+		}
+	}
+	return b, nil
+}
+
+// Text is the table as its file has it; "": nothing is in it.
+func (b Table) Text() string {
+	if len(b.Pages)+len(b.Folders) == 0 && b.ShmGroup == 0 {
+		return ""
+	}
+	b.Version = tableVersion
+	if b.Pages == nil {
+		b.Pages = []Row{}
+	}
+	text, _ := json.MarshalIndent(b, "", " ") // numbers and strings: it can't fail
+	return string(text) + "\n"
+}
+
+// At says whether two rows are of the same pools.
+func (p Row) At(q Row) bool { return p.Size == q.Size && slices.Equal(p.Nodes, q.Nodes) }
+
+// Sums adds up the rows of the same pools.
+func (b Table) Sums() []Row {
+	var sums []Row
+	for _, row := range b.Pages {
+		row.UUID, row.Name = "", ""
+		if i := slices.IndexFunc(sums, row.At); i >= 0 {
+			sums[i].Pages += row.Pages
+		} else {
+			sums = append(sums, row)
+		}
+	}
+	return sums
+}
+
+// Lacks returns what the pools lack of the table, and which of the pages that
+// they have are the table's, for the ledger to know them. others is how many
+// pages of the default size another file reserves on any node.
+func (b Table) Lacks(state pool.State, defaultSize pages.Size, others int64) (needs []pool.Need, there []pool.Grant) {
+	used := map[[2]int64]int64{} // by node and size
+	sums := b.Sums()
+	if b.Overcommit {
+		sums = slices.DeleteFunc(sums, func(p Row) bool { return p.Nodes == nil && p.Size == defaultSize })
+	}
+	const foreign = "another file"
+	sums = append(sums, Row{Name: foreign, Size: defaultSize, Pages: others})
+	// Those with the least choice of nodes come first: the others take what is left.
+	choice := func(p Row) int {
+		if p.Nodes == nil {
+			return math.MaxInt
+		}
+		return len(p.Nodes)
+	}
+	slices.SortStableFunc(sums, func(p, q Row) int { return cmp.Compare(choice(p), choice(q)) })
+	for _, row := range sums {
+		missing := row.Pages
+		for _, p := range state.Pools {
+			if p.Size != row.Size || row.Nodes != nil && !slices.Contains(row.Nodes, p.Node) {
+				continue
+			}
+			key := [2]int64{int64(p.Node), int64(p.Size)}
+			n := min(missing, max(0, p.Persistent()-used[key]))
+			if n > 0 {
+				used[key] += n
+				missing -= n
+				if row.Name != foreign {
+					there = append(there, pool.Grant{Node: p.Node, Size: p.Size, Pages: n})
+				}
+			}
+		}
+		if missing > 0 {
+			needs = append(needs, pool.Need{Nodes: row.Nodes, Size: row.Size, Pages: missing})
+		}
+	}
+	return needs, there
+}
+
+// OnCmdline is a row as the kernel's command line has it. It can't say "one of
+// these nodes": then any may give the pages.
+func (p Row) OnCmdline() PoolPages {
+	b := PoolPages{Size: p.Size, Pages: p.Pages, Node: -1}
+	if len(p.Nodes) == 1 {
+		b.Node = p.Nodes[0]
+	}
+	return b
+}
+
+// Gigantic says whether pages are larger than what the kernel keeps together, so
+// that they are seldom to be had once it runs.
+func Gigantic(h host.Host, size pages.Size) (bool, error) {
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return false, err
+	}
+	orders := 0
+	for _, zone := range zones {
+		orders = max(orders, len(zone.Blocks))
+	}
+	small, err := h.SmallPage()
+	return size > small<<(orders-1), err
+}
+
+// Words is the table in one line.
+func (b Table) Words() string {
+	var words []string
+	for _, row := range b.Pages {
+		words = append(words, row.Words())
+	}
+	if b.DefaultSize != 0 {
+		words = append(words, b.DefaultSize.String()+" as the default size")
+	}
+	if b.ShmGroup != 0 {
+		words = append(words, fmt.Sprintf("hugetlb_shm_group %d", b.ShmGroup))
+	}
+	for _, folder := range b.Folders {
+		words = append(words, "the folder "+folder.Path)
+	}
+	if len(words) == 0 {
+		return "no pages of its own accord"
+	}
+	return strings.Join(words, ", ")
+}
+
+func (p Row) Words() string {
+	text := pages.Count(p.Pages, p.Size)
+	if p.Nodes != nil {
+		text += " on node " + pages.FormatNodes(p.Nodes)
+	}
+	if p.Name != "" {
+		text += " for " + p.Name
+	}
+	return text
+}

@@ -1,0 +1,39 @@
+package change
+
+import (
+	"path"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/advice"
+)
+
+// RootFolders returns what makes the folders down to dir. One that others may
+// write to is refused: root runs, or is ruled by, what lies in it.
+func RootFolders(h host.Host, dir string) ([]Change, error) {
+	var changes []Change
+	if dir != "/" {
+		above, err := RootFolders(h, path.Dir(dir))
+		if err != nil {
+			return nil, err
+		}
+		changes = above
+	}
+	st, err := h.Lstat(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case st == nil:
+		return append(changes, Change{Kind: KindMkdir, Path: dir, To: "0755 0:0"}), nil
+	case !host.IsDir(st):
+		return nil, advice.New(dir, "it is no folder", "move it away")
+	case dir != "/" && ForeignHands(st.Mode, st.Uid, st.Gid):
+		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": others than root could change what root runs",
+			"chown root:root "+dir+" && chmod go-w "+dir)
+	}
+	return changes, nil
+}
+
+// ForeignHands says whether others than root may write to a file or folder.
+func ForeignHands(mode, uid, gid uint32) bool {
+	return uid != 0 || mode&0o002 != 0 || mode&0o020 != 0 && gid != 0
+}

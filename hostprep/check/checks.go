@@ -1,0 +1,53 @@
+// Package check finds what keeps a guest from starting on huge pages, and tells how a
+// host is without one. It never writes.
+package check
+
+import (
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+)
+
+// Checks lists every check, in the order of their findings.
+func Checks() []Check {
+	return []Check{
+		PageSize, KVM, Locked, Numad, EmulatorPin, AppArmor, QEMUConf,
+		Mount, Path, Cgroup, Pool, THP, Hooks,
+	}
+}
+
+// Run asks every check. One that could not tell is a finding of its own,
+// never silence. The findings are empty, not nil, where all is well.
+func Run(h host.Host, g hostprep.Guest) []hostprep.Finding { return ask(h, g, Checks()) }
+
+// RunMounts asks the checks of the way from QEMU to its pages, the mounts and
+// the folders on them: what can be mended in a guest's start, but for the pages.
+func RunMounts(h host.Host, g hostprep.Guest) []hostprep.Finding {
+	return ask(h, g, []Check{Mount, Path})
+}
+
+func ask(h host.Host, g hostprep.Guest, checks []Check) []hostprep.Finding {
+	all := []hostprep.Finding{}
+	h = h.EnsureSnapshot()
+	for _, check := range checks {
+		findings, err := check.Detect(h, g)
+		if err != nil {
+			findings = append(findings, hostprep.CouldNotTell(err))
+		}
+		for _, f := range findings {
+			f.Check = check.Name
+			if f.Changes == nil {
+				f.Changes = []change.Change{}
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Check is one question about the host. Detect never writes. A bad host is a
+// finding; an error means that the check could not tell.
+type Check struct {
+	Name   string
+	Detect func(host.Host, hostprep.Guest) ([]hostprep.Finding, error)
+}

@@ -1,0 +1,66 @@
+package check
+
+import (
+	"fmt"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// OnDest asks of a host that is known by its nodes and pools alone, as another
+// libvirt shows them, whether a guest would find its pages there: by the rules for
+// this host. What is not to be seen from here is for the caller to say.
+func OnDest(nodes []host.Node, state pool.State, d pages.Demand) ([]hostprep.Finding, error) {
+	findings, err := capacity.BadNodes(nodes, d)
+	if err != nil || len(findings) > 0 {
+		return findings, err
+	}
+	for _, total := range d.Totals() {
+		if _, ok := state.Global(total.PageSize); !ok && total.PageSize != 0 {
+			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.PageSizeMissing,
+				Have: "the kernel has pages of " + pages.OrNone(sizeWords(state)), Need: "pages of " + total.PageSize.String(),
+				Do: "vmhuge enable --size with one of these, and start it anew"})
+		}
+	}
+	for _, l := range capacity.Limits(state, hostprep.NewGuest(d, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())) {
+		f := l.Judge()
+		if f.Severity == "" {
+			continue
+		}
+		if f.Severity == hostprep.Blocker {
+			f.Have += freeWords(nodes, l.Nodes)
+			f.Do = "make them there before, or let vmhuge's hook do it (vmhuge hook install)"
+		}
+		findings = append(findings, f)
+	}
+	if d.Auto {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
+			Have: "numad chooses the guest's nodes when it comes", Need: "a placement that is known before", Do: "name the nodes in <numatune>"})
+	}
+	return findings, nil
+}
+
+func sizeWords(state pool.State) []string {
+	var words []string
+	for _, size := range state.Sizes() {
+		words = append(words, size.String())
+	}
+	return words
+}
+
+// freeWords says how much memory is free of which pages could be made.
+func freeWords(nodes []host.Node, of []int) string {
+	var free int64
+	for _, n := range nodes {
+		if of == nil || len(pages.Intersect([]int{n.ID}, of)) > 0 {
+			free += n.Free
+		}
+	}
+	if free == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of memory are free there", pages.FormatMiB(free))
+}

@@ -1,0 +1,66 @@
+package check
+
+import (
+	"strconv"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// EmulatorPin asks whether QEMU may run on a processor of the nodes that
+// the guest's memory is bound to. Since 7.2 it preallocates there (-object
+// thread-context), and sched_setaffinity() gives EINVAL if the cpuset has none.
+var EmulatorPin = Check{"emulatorpin", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	pin, err := pages.ParseNodesOrNone(g.Demand.EmulatorCPUs)
+	if err != nil || g.Demand.Auto || !g.ThreadContext() {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	for _, list := range hostprep.BoundNodes(g.Demand) {
+		nodes, err := pages.ParseNodesOrNone(list)
+		if err != nil {
+			return findings, err
+		}
+		var cpus []int
+		there := true
+		for _, node := range nodes {
+			st, err := h.Lstat("/sys/devices/system/node/node" + strconv.Itoa(node))
+			if err != nil {
+				return findings, err
+			}
+			if there = st != nil; !there {
+				break // for the pool check to say
+			}
+			text, err := h.Root.Read("sys", "devices", "system", "node", "node"+strconv.Itoa(node), "cpulist")
+			if err != nil {
+				return findings, err
+			}
+			if text == "" || text == "\n" { // memory without processors
+				continue
+			}
+			of, err := pages.ParseNodes(text)
+			if err != nil {
+				return findings, err
+			}
+			cpus = append(cpus, of...)
+		}
+		switch {
+		case !there:
+		case len(cpus) == 0:
+			findings = append(findings, hostprep.Finding{
+				Severity: hostprep.Warning, Verdict: hostprep.Unknown, Cause: hostprep.NodeWithoutCPUs,
+				Have: "node " + list + " has no processors, and QEMU may not preallocate there",
+				Need: "a node with processors, to be sure", Do: "name another in <numatune>, or start it and see",
+			})
+		case len(pin) > 0 && len(pages.Intersect(pin, cpus)) == 0 && g.Libvirt < 9002000: // since then it leaves such nodes out
+			findings = append(findings, hostprep.Finding{
+				Severity: hostprep.Blocker, Verdict: hostprep.BadDomain, Cause: hostprep.EmulatorPin,
+				Have: "<emulatorpin> or <vcpu cpuset> keeps QEMU to processor " + g.Demand.EmulatorCPUs,
+				Need: "a processor of node " + list + ", to which memory is bound, that is of " + pages.FormatNodes(cpus),
+				Do:   "add one to <emulatorpin>",
+			})
+		}
+	}
+	return findings, nil
+}}

@@ -1,0 +1,40 @@
+package check
+
+import (
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+)
+
+// Hooks tells of hooks that are not vmhuge's. libvirt runs them before each
+// start, and any may refuse it, which nobody can know before.
+var Hooks = Check{"hook", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if !g.System() {
+		return nil, nil
+	}
+	files, err := hook.Files(h)
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	ours, err := hook.Find(h, 0)
+	if err != nil {
+		return nil, err
+	}
+	var others []string
+	for _, f := range files {
+		if f.Runs && (!ours.Ours || f.Path != ours.Path) {
+			others = append(others, f.Path)
+		}
+	}
+	if len(others) == 0 {
+		return nil, nil
+	}
+	return []hostprep.Finding{{
+		Severity: hostprep.Note, Cause: hostprep.ForeignHook,
+		Have: "libvirt runs " + strings.Join(others, " and ") + " before the start",
+		Need: "that it lets the guest start, which only the start itself can tell",
+		Do:   "nothing; should the start fail, libvirt shows what the hook has said",
+	}}, nil
+}}

@@ -1,0 +1,118 @@
+package check
+
+import (
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// hostCheck is one question about the host alone, without a domain. Look never
+// writes. An error means that the check could not tell.
+type hostCheck struct {
+	Name string
+	Look func(host.Host, anyGuest) ([]Fact, error)
+}
+
+// hostChecks lists every check of a host alone, in the order of their lines.
+func hostChecks() []hostCheck {
+	return []hostCheck{
+		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck,
+		pageSizesCheck, memoryCheck, poolsCheck, hugetlbfsCheck,
+		qemuUserCheck, devKVMCheck, hugetlbCgroupCheck, securityCheck,
+		hostTHPCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck,
+	}
+}
+
+// Fact is one line about a host: a finding, or what is as it should be.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // is Have
+	hostprep.Finding
+}
+
+// Libvirt is what the running libvirt says of itself, each version as 9001000 is
+// 9.1.0. Err says why it does not; all zero: it was not asked.
+type Libvirt struct {
+	Version, QEMU uint32
+	Err           error
+}
+
+// anyGuest is the smallest guest, with which the checks of domains are asked
+// about the host: one page of the default size, bound to a node.
+type anyGuest struct {
+	hostprep.Guest
+	size pages.Size // the host's default; 0: not known
+	told Libvirt
+}
+
+// Facts asks every check of the host alone. What it takes more than vmhuge
+// start to mend is a blocker.
+func Facts(h host.Host, told Libvirt) []Fact {
+	h = h.Snapshot()
+	mem, _ := h.Meminfo() // memoryCheck says what is wrong with it
+	size := mem.HugePageSize
+	demand := pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,
+		PageSize: size, Pages: 1, MemoryKiB: size.KiB(), Source: "file", HostNodes: "0", Mode: pages.Strict}}}
+	by := hostprep.SystemStarter(told.Version, told.QEMU)
+	if told.QEMU == hostprep.UnknownVersion { // of those that are about, Debian 12's have the most to look at
+		by = hostprep.SystemStarter(9000000, 7002000)
+	}
+	g := anyGuest{hostprep.NewGuest(demand, pages.Traits{}, by, hostprep.UnknownIDs(), hostprep.Unasked()), size, told}
+	all := []Fact{}
+	for _, check := range hostChecks() {
+		facts, err := check.Look(h, g)
+		if err != nil {
+			facts = append(facts, Fact{Name: check.Name, Finding: hostprep.CouldNotTell(err)})
+		}
+		for _, f := range facts {
+			f.Check, f.Value = check.Name, f.Have
+			if f.Changes == nil {
+				f.Changes = []change.Change{}
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// ConcludeHost is Conclude for a host alone.
+func ConcludeHost(facts []Fact) hostprep.Verdict {
+	var findings []hostprep.Finding
+	for _, f := range facts {
+		findings = append(findings, f.Finding)
+	}
+	verdict, _, _ := hostprep.Conclude(findings)
+	return verdict
+}
+
+func fine(name, have string) Fact {
+	return Fact{Name: name, Finding: hostprep.Finding{Severity: hostprep.OK, Have: have}}
+}
+
+func off(severity hostprep.Severity, name, have, need, do string) Fact {
+	return Fact{Name: name, Finding: hostprep.Finding{Severity: severity, Have: have, Need: need, Do: do}}
+}
+
+// block is off for what keeps guests from starting.
+func block(verdict hostprep.Verdict, name, have, need, do string) Fact {
+	f := off(hostprep.Blocker, name, have, need, do)
+	f.Verdict = verdict
+	return f
+}
+
+// of makes lines of what the check of a domain has found. worst is the most that
+// it weighs where no domain is known.
+func of(name string, findings []hostprep.Finding, worst hostprep.Severity) []Fact {
+	var facts []Fact
+	for _, f := range findings {
+		if f.Severity == hostprep.Blocker && (f.Fixable || worst != hostprep.Blocker) {
+			f.Severity = hostprep.Warning
+		}
+		if f.Severity != hostprep.Blocker {
+			f.Verdict = ""
+		}
+		facts = append(facts, Fact{Name: name, Finding: f})
+	}
+	return facts
+}

@@ -1,0 +1,99 @@
+package check
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+)
+
+// processorCheck says which huge pages the processor can map.
+var processorCheck = hostCheck{"processor", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	const name = "processor"
+	cpu, err := h.CPU()
+	switch {
+	case err != nil:
+		return nil, err
+	case !cpu.Known:
+		return []Fact{fine(name, "does not say which huge pages it maps: the kernel's page sizes are what there is")}, nil
+	case !cpu.PSE:
+		return []Fact{off(hostprep.Warning, name, "maps no huge pages: it lacks the flag pse", "pse", "give the virtual machine that this is its host's processor model")}, nil
+	case !cpu.PDPE1GB:
+		return []Fact{off(hostprep.Note, name, "maps pages of 2 MiB (pse), none of 1 GiB", "the flag pdpe1gb, for those",
+			"take pages of 2 MiB; where this is a virtual machine, give it its host's processor model")}, nil
+	}
+	return []Fact{fine(name, "maps pages of 2 MiB (pse) and 1 GiB (pdpe1gb)")}, nil
+}}
+
+// virtualizationCheck asks whether the processor walks a guest's page tables and
+// the host's by itself, and tells the two apart in its TLB. Where not, KVM keeps
+// page tables of its own for each guest, and of huge pages little is left.
+var virtualizationCheck = hostCheck{"virtualization", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	cpu, err := h.CPU()
+	if err != nil || !cpu.Known {
+		return nil, err
+	}
+	type feature struct {
+		name    string
+		has     bool
+		lack    hostprep.Severity
+		without string
+	}
+	const ownTables = "KVM keeps page tables of its own for each guest, and huge pages gain less"
+	var module string
+	var features []feature
+	switch {
+	case cpu.VMX:
+		module, features = "kvm_intel", []feature{{"EPT", cpu.EPT, hostprep.Warning, ownTables}, {"VPID", cpu.VPID, hostprep.Note, "each exit from a guest empties the TLB"}}
+	case cpu.SVM:
+		module, features = "kvm_amd", []feature{{"NPT", cpu.NPT, hostprep.Warning, ownTables}}
+	default:
+		return []Fact{off(hostprep.Warning, "KVM", "the processor has neither vmx nor svm", "one of them, for <domain type='kvm'>",
+			"switch on virtualization in the firmware; where this is a virtual machine, nested virtualization on its host")}, nil
+	}
+	dir := "/sys/module/" + module
+	loaded, err := h.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if loaded == nil {
+		return []Fact{off(hostprep.Warning, "KVM", module+" is not loaded", "it, for <domain type='kvm'>", "modprobe "+module)}, nil
+	}
+	var facts []Fact
+	for _, f := range features {
+		param := strings.ToLower(f.name)
+		set, err := h.ReadIfThere(path.Join(dir, "parameters", param))
+		if err != nil {
+			return facts, err
+		}
+		set = strings.TrimSpace(set)
+		switch {
+		case !f.has:
+			facts = append(facts, off(f.lack, f.name, "the processor lacks it", f.name+": without, "+f.without,
+				"where this is a virtual machine, give it its host's processor model"))
+		case set == "N" || set == "0":
+			do, err := moduleOption(h, module, param)
+			if err != nil {
+				return facts, err
+			}
+			facts = append(facts, off(hostprep.Warning, f.name, fmt.Sprintf("%s is loaded with %s=%s, though the processor has it", module, param, set),
+				param+"=1: without, "+f.without, do))
+		default:
+			facts = append(facts, fine(f.name, "on ("+module+")"))
+		}
+	}
+	return facts, nil
+}}
+
+// moduleOption is how a parameter of a kernel module is set that can only be
+// set when it is loaded. One that is built in has no initstate.
+func moduleOption(h host.Host, module, param string) (string, error) {
+	loadable, err := h.Lstat("/sys/module/" + module + "/initstate")
+	if err != nil || loadable == nil {
+		return fmt.Sprintf("boot with %s.%s=1 on the kernel command line", module, param), err
+	}
+	return fmt.Sprintf("stop all guests, then: echo 'options %s %s=1' >> /etc/modprobe.d/zz-vmhuge.conf && modprobe -r %s && modprobe %s",
+		module, param, module, module), nil
+}

@@ -1,0 +1,70 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// kernelCheck asks whether the kernel was built with hugetlbfs.
+var kernelCheck = hostCheck{"kernel", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	text, err := h.Root.Read("proc", "filesystems")
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(strings.Fields(text), "hugetlbfs") {
+		return []Fact{block(hostprep.BadHost, "kernel", "has no hugetlbfs", "CONFIG_HUGETLBFS", "boot a kernel that has it")}, nil
+	}
+	return []Fact{fine("kernel", "has hugetlbfs")}, nil
+}}
+
+// cmdlineCheck compares what the kernel was asked for when it booted with what
+// there is.
+var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fact, error) {
+	const name = "command line"
+	findings, err := KernelCmdline(h)
+	if err != nil {
+		return nil, err
+	}
+	facts := of(name, findings, hostprep.Warning)
+	k, err := boot.ReadKernel(h)
+	if err != nil {
+		return facts, err
+	}
+	state, err := h.Pools()
+	if err != nil {
+		return facts, err
+	}
+	asked := boot.ParseCmdline(k.Cmdline, k.Standard, func(size pages.Size) bool { return size > 0 })
+	if asked.Default != 0 && asked.Default != g.size {
+		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("default_hugepagesz=%s, but the default is %s", pages.SizeWord(asked.Default), g.size),
+			"a size that the kernel has: "+pages.JoinSizes(state.Sizes()), "correct it and boot"))
+	}
+	for _, size := range state.Sizes() {
+		if n := asked.Of(size); n > 0 && len(findings) == 0 {
+			facts = append(facts, fine(name, fmt.Sprintf("asks for %s, and they are there", pages.Count(n, size))))
+		}
+	}
+	thp, err := h.THP()
+	if err != nil {
+		return facts, err
+	}
+	for _, word := range boot.KernelWords(k.Cmdline) {
+		set, ok := strings.CutPrefix(word, "transparent_hugepage=")
+		switch {
+		case ok && set != thp.Enabled:
+			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but it is %s now", word, pages.OrNothing(thp.Enabled)), "the same after the next boot", "correct it"))
+		case ok:
+			facts = append(facts, fine(name, word))
+		}
+	}
+	if len(facts) == 0 {
+		facts = append(facts, fine(name, "asks for no huge pages"))
+	}
+	return facts, nil
+}}

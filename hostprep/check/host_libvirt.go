@@ -1,0 +1,103 @@
+package check
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+// libvirtCheck says which daemon has the QEMU driver, whether it runs or is
+// started when it is asked, and the versions, where it told them. To be without
+// is no fault: vmhuge exec needs none.
+var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, error) {
+	qemu, err := qemuFact(h, g.told)
+	if err != nil {
+		return nil, err
+	}
+	installed, err := libvirtd.Installed(h)
+	if err != nil {
+		return []Fact{qemu}, err
+	}
+	if !installed {
+		return []Fact{off(hostprep.Note, "libvirt", "not installed", "it, for guests of its own", "apt-get install libvirt-daemon-system, or take vmhuge exec"), qemu}, nil
+	}
+	daemon, err := libvirtd.ReadDaemon(h)
+	if err != nil {
+		return []Fact{qemu}, err
+	}
+	if daemon != nil {
+		have := fmt.Sprintf("%s (process %d) runs since %s", daemon.Name, daemon.PID, daemon.Started.UTC().Format(time.DateTime+" MST"))
+		switch {
+		case g.told.Err != nil:
+			return []Fact{off(hostprep.Warning, "libvirt", have+", and does not answer: "+g.told.Err.Error(), "its answer", "journalctl -u "+daemon.Name), qemu}, nil
+		case g.told.Version != 0:
+			have = versionText(g.told.Version) + ", " + have
+		}
+		return []Fact{fine("libvirt", have), qemu}, nil
+	}
+	// 0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/libvirt/libvirt-sock
+	sockets, err := h.ReadIfThere("/proc/net/unix")
+	if err != nil {
+		return []Fact{qemu}, err
+	}
+	for _, socket := range []struct{ path, name string }{{"/run/libvirt/libvirt-sock", "libvirtd"}, {"/run/libvirt/virtqemud-sock", "virtqemud"}} {
+		st, err := h.Lstat(socket.path) // the list has those of other mount namespaces, too
+		if err != nil {
+			return []Fact{qemu}, err
+		}
+		if st != nil && slices.Contains(strings.Fields(sockets), socket.path) {
+			return []Fact{fine("libvirt", socket.name+" is started when somebody asks (its socket listens)"), qemu}, nil
+		}
+	}
+	return []Fact{off(hostprep.Warning, "libvirt", "installed, but neither libvirtd nor virtqemud runs", "one of them, or its socket",
+		"systemctl start libvirtd (or virtqemud.socket)"), qemu}, nil
+}}
+
+// qemuFact is the version that libvirt told, or where a QEMU lies.
+func qemuFact(h host.Host, told Libvirt) (Fact, error) {
+	if told.QEMU != 0 {
+		return fine("QEMU", versionText(told.QEMU)), nil
+	}
+	for _, dir := range []string{"/usr/bin", "/usr/libexec", "/usr/local/bin"} {
+		for _, name := range []string{"qemu-system-" + machine(), "qemu-kvm"} {
+			file := path.Join(dir, name)
+			if st, err := h.Lstat(file); err != nil || st != nil {
+				return fine("QEMU", file+", whose version libvirt has not told"), err
+			}
+		}
+	}
+	return off(hostprep.Note, "QEMU", "none is found", "qemu-system-"+machine(), "apt-get install qemu-system"), nil
+}
+
+// machine is the kernel's name of the processor, as in qemu-system-x86_64.
+func machine() string {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return unix.ByteSliceToString(u.Machine[:])
+}
+
+// versionText writes 7002022 as 7.2.22.
+func versionText(v uint32) string {
+	return fmt.Sprintf("%d.%d.%d", v/1000000, v/1000%1000, v%1000)
+}
+
+// hookCheck says whether the starts of other programs come to vmhuge.
+var hookCheck = hostCheck{"hook", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	if libvirt, err := libvirtd.Installed(h); err != nil || !libvirt {
+		return nil, err
+	}
+	s, err := hook.ReadStatus(h)
+	if err != nil {
+		return nil, err
+	}
+	return append([]Fact{fine("hook", s.String())}, of("hook", s.Findings, hostprep.Warning)...), nil
+}}

@@ -1,0 +1,92 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// hostTHPCheck shows the kernel's settings of transparent huge pages, and what
+// they keep from guests that are meant for them.
+var hostTHPCheck = hostCheck{"THP", func(h host.Host, g anyGuest) ([]Fact, error) {
+	thp, err := h.THP()
+	if err != nil {
+		return nil, err
+	}
+	if thp.Enabled == "" {
+		return []Fact{fine("THP", "none: the kernel has no transparent huge pages")}, nil
+	}
+	facts := []Fact{fine("THP", fmt.Sprintf("%s, defrag %s, shmem %s", thp.Enabled, cmp.Or(thp.Defrag, "none"), cmp.Or(thp.Shmem, "none")))}
+	guest := g.Guest
+	guest.Demand = pages.Demand{Backing: pages.THP}
+	findings, err := THP.Detect(h, guest)
+	for i, f := range findings {
+		if len(f.Changes) > 0 { // there is no guest here whose start would make them
+			findings[i].Do, findings[i].Fixable = change.Join(f.Changes), false
+		}
+	}
+	return append(facts, of("THP", findings, hostprep.Warning)...), err
+}}
+
+// ksmCheck says what the merging of equal pages does.
+var ksmCheck = hostCheck{"KSM", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	ksm, err := h.KSM()
+	if err != nil {
+		return nil, err
+	}
+	var counts []string // pages_sharing is how many small pages are saved
+	for _, name := range []string{"pages_sharing", "pages_shared", "pages_unshared", "pages_volatile", "full_scans"} {
+		n, err := h.ReadIfThere("/sys/kernel/mm/ksm/" + name)
+		if err != nil {
+			return nil, err
+		}
+		if n != "" {
+			counts = append(counts, name+" "+strings.TrimSpace(n))
+		}
+	}
+	have := strings.Join(counts, ", ")
+	switch {
+	case ksm.Run:
+		return []Fact{off(hostprep.Note, "KSM", "runs: "+have, "nothing that splits a guest's transparent huge pages; reserved pages are never merged",
+			"give such guests <nosharepages/>, or: echo 2 > /sys/kernel/mm/ksm/run")}, nil
+	case ksm.Sharing > 0:
+		return []Fact{fine("KSM", "stopped: "+have)}, nil
+	}
+	return []Fact{fine("KSM", "off")}, nil
+}}
+
+// swapCheck shows where the host's ordinary memory goes when it runs short:
+// huge pages of the pools never go there, but make it run short.
+var swapCheck = hostCheck{"swap", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	swap, err := h.Swap()
+	if err != nil {
+		return nil, err
+	}
+	var facts []Fact
+	switch {
+	case swap.Total == 0:
+		facts = append(facts, fine("swap", "none"))
+	case swap.Used*10 > swap.Total:
+		facts = append(facts, off(hostprep.Note, "swap", fmt.Sprintf("%s of %s are in use", pages.Amount(swap.Used), pages.Amount(swap.Total)),
+			"ordinary memory enough for what runs beside the pools", "vmhuge status shows whether they hold more than guests use"))
+	default:
+		facts = append(facts, fine("swap", fmt.Sprintf("%s of %s are in use", pages.Amount(swap.Used), pages.Amount(swap.Total))))
+	}
+	zswap, err := h.ReadIfThere("/sys/module/zswap/parameters/enabled")
+	if err != nil || zswap == "" {
+		return facts, err
+	}
+	if strings.TrimSpace(zswap) != "Y" {
+		return append(facts, fine("zswap", "off")), nil
+	}
+	most, err := h.Root.ReadInt("sys", "module", "zswap", "parameters", "max_pool_percent")
+	if err != nil {
+		return facts, err
+	}
+	return append(facts, fine("zswap", fmt.Sprintf("on: it may take %d %% of the memory that the pools leave", most))), nil
+}}

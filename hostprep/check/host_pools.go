@@ -1,0 +1,133 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// pageSizesCheck lists the sizes that the kernel has, against those that the
+// processor could have.
+var pageSizesCheck = hostCheck{"page sizes", func(h host.Host, g anyGuest) ([]Fact, error) {
+	const name = "page sizes"
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	sizes := state.Sizes()
+	if len(sizes) == 0 {
+		return []Fact{block(hostprep.BadHost, name, "none", "huge pages", "boot a kernel with CONFIG_HUGETLBFS, or without hugepages=off")}, nil
+	}
+	have := pages.JoinSizes(sizes)
+	if len(sizes) > 1 {
+		have += fmt.Sprintf("; the default is %s", g.size)
+	}
+	cpu, err := h.CPU()
+	if err == nil && cpu.PDPE1GB && !slices.Contains(sizes, pages.Size1GiB) {
+		return []Fact{off(hostprep.Note, name, have, "1 GiB, which the processor could have", "boot with hugepagesz=1G")}, nil
+	}
+	return []Fact{fine(name, have)}, err
+}}
+
+// memoryCheck asks whether the pools leave the host what it needs for itself,
+// and whether there is a page to be had at all.
+var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	facts := []Fact{fine("memory", fmt.Sprintf("%d MiB, of which %d MiB are available", mem.Total/pages.MiB, mem.Available/pages.MiB))}
+	state, err := h.Pools()
+	if err != nil {
+		return facts, nil // pageSizesCheck says why
+	}
+	reserve := pool.Reserve(mem.Total)
+	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve)
+	line := fine("headroom", fmt.Sprintf("the pools may grow by %d MiB", headroom/pages.MiB))
+	var pooled int64
+	for _, global := range state.Globals {
+		pooled += global.Total * int64(global.Size)
+	}
+	free := func(p pool.Global) bool { return p.Available() > 0 }
+	short := max(reserve-(mem.Total-pooled), reserve/4-mem.Available)
+	switch {
+	case len(state.Globals) > 0 && !slices.ContainsFunc(state.Globals, free) && headroom < int64(g.size):
+		line = block(hostprep.NoMemory, "headroom", "no huge page is free, and the pools may not grow",
+			fmt.Sprintf("a page, and %s of ordinary memory for the host", pages.Amount(reserve)), "stop a guest")
+	case pooled > 0 && short > 0:
+		line = off(hostprep.Warning, "headroom", fmt.Sprintf("the pools hold %s of %s, and %s of the rest are available", pages.Amount(pooled), pages.Amount(mem.Total), pages.Amount(mem.Available)),
+			fmt.Sprintf("%s of ordinary memory for the host, %s of it available", pages.Amount(reserve), pages.Amount(reserve/4)), giveBack(h, state, short))
+	}
+	return append(facts, line), nil
+}}
+
+// giveBack is how the pools are lowered by so many bytes, as far as pages are
+// free on the node with most of them.
+func giveBack(h host.Host, state pool.State, bytes int64) string {
+	var from pool.Pool
+	var n int64
+	for _, p := range state.Pools {
+		global, _ := state.Global(p.Size)
+		if may := min(p.Free-p.Surplus, global.Free-global.Reserved, p.Size.Ceil(bytes)); may*int64(p.Size) > n*int64(from.Size) {
+			from, n = p, may
+		}
+	}
+	if n == 0 {
+		return "stop a guest"
+	}
+	return fmt.Sprintf("echo %d > %s", from.Total-n, pool.File(h.Root, from.Node, from.Size))
+}
+
+// poolsCheck shows the pools by size and by node, and what is odd about where
+// their pages lie.
+var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	state, err := h.Pools()
+	if err != nil {
+		return nil, nil // pageSizesCheck says why
+	}
+	withCPUs := map[int]bool{}
+	for _, p := range state.Pools {
+		text, err := h.ReadIfThere("/sys/devices/system/node/node" + strconv.Itoa(p.Node) + "/cpulist")
+		if err != nil {
+			return nil, err
+		}
+		withCPUs[p.Node] = text == "" || strings.TrimSpace(text) != "" // no file: a kernel without NUMA
+	}
+	var facts []Fact
+	for _, g := range state.Globals {
+		f := fine("pool "+g.Size.String(), fmt.Sprintf("%d pages, %d free, %d of them reserved, %d surplus, overcommit %d",
+			g.Total, g.Free, g.Reserved, g.Surplus, g.Overcommit))
+		var counts []int64
+		for _, node := range state.Nodes(g.Size) {
+			if p, _ := state.Pool(node, g.Size); withCPUs[node] {
+				counts = append(counts, p.Persistent())
+			}
+		}
+		if len(counts) > 1 && slices.Max(counts)-slices.Min(counts) > 1 {
+			f.Severity, f.Need, f.Do = hostprep.Note, "as many on each node, unless guests are bound to one", "vmhuge plan names what each node needs"
+		}
+		facts = append(facts, f)
+	}
+	for _, p := range state.Pools {
+		file := pool.File(h.Root, p.Node, p.Size)
+		f := fine(fmt.Sprintf("node %d", p.Node), fmt.Sprintf("%d of %d pages of %s are free", p.Free, p.Total, p.Size))
+		switch {
+		case p.Total > 0 && !withCPUs[p.Node]:
+			f.Severity, f.Cause = hostprep.Warning, hostprep.NodeWithoutCPUs
+			f.Have += ", and it has no processors"
+			f.Need, f.Do = "pages where guests run", fmt.Sprintf("echo 0 > %s, and take them on another node", file)
+		case p.Surplus > 0 && p.Free == p.Total:
+			f.Severity = hostprep.Note
+			f.Have += fmt.Sprintf(", %d of them surplus that nobody uses", p.Surplus)
+			f.Need, f.Do = "none left behind by a guest that has ended", fmt.Sprintf("echo %d > %s; echo %d > %s", p.Total, file, p.Persistent(), file)
+		}
+		facts = append(facts, f)
+	}
+	return facts, nil
+}}

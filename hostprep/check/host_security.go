@@ -1,0 +1,69 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+// securityCheck says which security modules watch libvirt and QEMU, and whether
+// AppArmor lets QEMU look at a node's processors.
+var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact, error) {
+	conf, err := libvirtd.ReadQEMUConf(h, "")
+	if err != nil {
+		return nil, err
+	}
+	apart := func(driver string) string {
+		if conf.SecurityDrivers != nil && !slices.Contains(conf.SecurityDrivers, driver) {
+			return "; " + libvirtd.QEMUConfPath + " keeps it from guests"
+		}
+		return ""
+	}
+	var facts []Fact
+	enabled, err := h.ReadIfThere("/sys/module/apparmor/parameters/enabled")
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(enabled) == "Y" {
+		// Who is not root may not read it.
+		profiles, _ := h.ReadIfThere(appArmorProfiles)
+		facts = append(facts, fine("AppArmor", "on"+daemonProfile(profiles)+apart("apparmor")))
+		findings, err := AppArmor.Detect(h, g.Guest)
+		if err != nil {
+			return facts, err
+		}
+		facts = append(facts, of("AppArmor", findings, hostprep.Warning)...)
+	}
+	enforce, err := h.ReadIfThere("/sys/fs/selinux/enforce")
+	if err != nil {
+		return facts, err
+	}
+	switch strings.TrimSpace(enforce) {
+	case "1":
+		facts = append(facts, fine("SELinux", "enforcing"+apart("selinux")))
+	case "0":
+		facts = append(facts, fine("SELinux", "permissive: it refuses nothing"+apart("selinux")))
+	}
+	if len(facts) == 0 {
+		facts = append(facts, fine("security", "neither AppArmor nor SELinux is on"))
+	}
+	return facts, nil
+}}
+
+// daemonProfile finds libvirt's daemons among AppArmor's profiles:
+//
+//	libvirtd (enforce)
+//	libvirtd//qemu_bridge_helper (enforce)
+func daemonProfile(profiles string) string {
+	var found string
+	for line := range strings.Lines(profiles) {
+		name, mode, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if slices.Contains(libvirtd.DaemonNames, name) {
+			found += ", " + name + " " + mode
+		}
+	}
+	return found
+}

@@ -1,0 +1,45 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+// qemuUserCheck says whom libvirt runs QEMU as, and whether there is such a user.
+var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact, error) {
+	const name = "QEMU user"
+	if libvirt, err := libvirtd.Installed(h); err != nil || !libvirt {
+		return nil, err
+	}
+	u, err := RunsAs(h, g.Starter)
+	switch {
+	case isNoAccount(err):
+		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or add them, and restart libvirtd")}, nil
+	case err != nil:
+		return nil, err
+	case u.UID == 0:
+		return []Fact{off(hostprep.Note, name, "root", "a user of its own", "adduser --system --group libvirt-qemu, and name it in "+libvirtd.QEMUConfPath)}, nil
+	}
+	return []Fact{fine(name, fmt.Sprintf("%s, %d:%d, groups %v", u.Name, u.UID, u.GID, u.Groups))}, nil
+}}
+
+// devKVMCheck asks whether QEMU may open /dev/kvm, which only some guests need.
+var devKVMCheck = hostCheck{"/dev/kvm", func(h host.Host, g anyGuest) ([]Fact, error) {
+	findings, err := KVM.Detect(h, g.Guest)
+	if err == nil && len(findings) == 0 {
+		return []Fact{fine("/dev/kvm", "QEMU may open it")}, nil
+	}
+	if isNoAccount(err) {
+		return nil, nil // qemuUserCheck says so
+	}
+	return of("/dev/kvm", findings, hostprep.Warning), err
+}}
+
+// isNoAccount says whether an error is one that qemuUserCheck tells of.
+func isNoAccount(err error) bool {
+	return errors.Is(err, host.ErrNoUser) || errors.Is(err, host.ErrNoGroup)
+}

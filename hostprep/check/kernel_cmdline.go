@@ -1,0 +1,62 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// KernelCmdline asks whether the pages that the kernel was asked for when it
+// booted are there, and on the nodes that were named. A kernel that lacks memory
+// on a node says nothing: 6.1 and 6.12 take the pages from another one.
+func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
+	k, err := boot.ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	// Also sizes that the kernel then did not have.
+	asked := boot.ParseCmdline(k.Cmdline, k.Standard, func(size pages.Size) bool { return size > 0 })
+	var findings []hostprep.Finding
+	for _, p := range slices.SortedFunc(maps.Keys(asked.Pages), func(a, b boot.Pool) int {
+		return cmp.Or(cmp.Compare(a.Size, b.Size), a.Node-b.Node)
+	}) {
+		all, _ := state.Global(p.Size)
+		there, where := all.Total, ""
+		if p.Node >= 0 {
+			on, _ := state.Pool(p.Node, p.Size)
+			there, where = on.Total, fmt.Sprintf(" on node %d", p.Node)
+		}
+		want := asked.Pages[p]
+		if there >= want {
+			continue
+		}
+		f := hostprep.Finding{Severity: hostprep.Warning,
+			Have: fmt.Sprintf("the kernel's command line asks for %s%s, and there are %d", pages.Count(want, p.Size), where, there),
+			Need: fmt.Sprintf("all of them: %d more%s", want-there, where),
+			Do:   "dmesg | grep -i hugetlb tells what the kernel lacked at boot; ask for fewer, or vmhuge prepare to add them now"}
+		for _, n := range nodes {
+			if on, _ := state.Pool(n.ID, p.Size); p.Node >= 0 && on.Total > asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}] {
+				f.Have += fmt.Sprintf("; node %d has %d more than were asked for", n.ID, on.Total-asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}])
+			}
+			if n.ID == p.Node || p.Node < 0 && len(nodes) == 1 {
+				f.Have += fmt.Sprintf("; node %d has %s of memory in all", n.ID, pages.Amount(n.Total))
+			}
+		}
+		findings = append(findings, f)
+	}
+	return findings, nil
+}

@@ -1,0 +1,52 @@
+package check
+
+import (
+	"strings"
+	"testing"
+
+	"vmhuge/hostprep/guesttest"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+)
+
+func TestKernelCmdlineCheck(t *testing.T) {
+	const two = `-- pools --
+all 2048 1024 300 0 0 0
+all 1048576 4 4 0 0 0
+0 2048 1024 300 0
+0 1048576 1 1 0
+1 2048 0 0 0
+1 1048576 3 3 0
+`
+	for _, test := range []struct{ name, host, cmdline, want string }{
+		{"nothing asked for", "two-nodes", "quiet", ""},
+		{"all there", "two-nodes", "hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=1024", ""},
+		{"more than asked for", "two-nodes", "hugepagesz=1G hugepages=0:1,1:2", ""},
+		{"on another node", "two-nodes", "hugepagesz=1G hugepages=0:2,1:2", `
+ warning : the kernel's command line asks for 2 pages of 1 GiB on node 0, and there are 1; node 0 has 7.8 GiB of memory in all; node 1 has 1 more than were asked for`},
+		{"too few", "two-nodes", "default_hugepagesz=1G hugepages=5", `
+ warning : the kernel's command line asks for 5 pages of 1 GiB, and there are 4`},
+		{"too few on the only node", "one-node", "hugepages=9000", `
+ warning : the kernel's command line asks for 9000 pages of 2 MiB, and there are 2048; node 0 has 15.6 GiB of memory in all`},
+		{"a node that is not there", "two-nodes", "hugepages=7:9", `
+ warning : the kernel's command line asks for 9 pages of 2 MiB on node 7, and there are 0; node 0 has 1024 more than were asked for`},
+		{"a size that the kernel lacks", "no-1g", "hugepagesz=1G hugepages=2", `
+ warning : the kernel's command line asks for 2 pages of 1 GiB, and there are 0; node 0 has 15.6 GiB of memory in all`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			edits := "-- proc/cmdline --\n" + test.cmdline + "\n"
+			if test.host == "two-nodes" {
+				edits += two
+			}
+			findings, err := KernelCmdline(host.Host{Root: hosttest.Unpack(t, test.host, edits)})
+			if got := guesttest.Show(findings); err != nil || got != strings.TrimPrefix(test.want, "\n") {
+				t.Errorf("got:\n%s, %v\nwant:%s", got, err, test.want)
+			}
+			for _, f := range findings {
+				if f.Need == "" || f.Do == "" {
+					t.Errorf("%+v", f)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,69 @@
+package check
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+// KVM asks whether QEMU may open /dev/kvm, for a domain that needs it.
+var KVM = Check{"kvm", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if g.Demand.Type != "kvm" {
+		return nil, nil
+	}
+	st, err := h.Lstat("/dev/kvm")
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return []hostprep.Finding{{
+			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMMissing, Have: "there is no /dev/kvm", Need: "/dev/kvm, for <domain type='kvm'>",
+			Do: "switch on virtualization in the firmware and load kvm_intel or kvm_amd",
+		}}, nil
+	}
+	user, err := RunsAs(h, g.Starter)
+	if err != nil {
+		return nil, err
+	}
+	return KVMAccess(h, user, st), nil
+}}
+
+// KVMAccess says what keeps a user from /dev/kvm. vmhuge prepare makes the user
+// a member of the device's group, where that is enough; start does not.
+func KVMAccess(h host.Host, user host.User, st *unix.Stat_t) []hostprep.Finding {
+	lacks := host.Missing(user, st, host.MayRead|host.MayWrite) != 0
+	if h.Real() && user.UID == unix.Getuid() { // the kernel knows of access lists too
+		lacks = unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil
+	}
+	if !lacks {
+		return nil
+	}
+	f := hostprep.Finding{
+		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMPermission,
+		Have: fmt.Sprintf("/dev/kvm is %s, and %s may not open it", host.OwnerText(st), user.Name),
+		Need: "/dev/kvm, for <domain type='kvm'>, that " + user.Name + " may read and write",
+		Do:   "chgrp kvm /dev/kvm && chmod 0660 /dev/kvm",
+	}
+	if gid := int(st.Gid); gid != 0 && st.Mode&0o060 == 0o060 && !user.In(gid) {
+		f = f.With(change.NewMember(user.Name, h.GroupName(gid)))
+	}
+	return []hostprep.Finding{f}
+}
+
+// RunsAs returns whom QEMU will run as.
+func RunsAs(h host.Host, by hostprep.Starter) (host.User, error) {
+	if by.Session {
+		return h.User("+"+strconv.Itoa(by.UID), "")
+	}
+	conf, err := libvirtd.ReadQEMUConf(h, by.Conf)
+	if err != nil {
+		return host.User{}, err
+	}
+	return libvirtd.QEMUUser(h, conf)
+}

@@ -1,0 +1,65 @@
+package check
+
+import (
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+const capSysResource = 1 << 24 // of linux/capability.h
+
+// Locked asks whether libvirtd may lift the limit of locked memory, for a
+// domain with <locked/>. In a container it often may not.
+var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if !g.Demand.Locked || !g.System() {
+		return nil, nil
+	}
+	daemon, err := libvirtd.ReadDaemon(h)
+	if err != nil || daemon == nil { // it will be started with what its unit gives it
+		return nil, err
+	}
+	pid := strconv.Itoa(daemon.PID)
+	limits, err := h.Root.Read("proc", pid, "limits")
+	if err != nil {
+		return nil, err
+	}
+	status, err := h.Root.Read("proc", pid, "status")
+	if err != nil || unlimitedLock(limits) || capabilities(status)&capSysResource != 0 {
+		return nil, err
+	}
+	return []hostprep.Finding{{
+		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.LockedMemory,
+		Have: daemon.Name + " may not lift the limit of locked memory: it lacks CAP_SYS_RESOURCE",
+		Need: "no limit, for <locked/>",
+		Do:   "take <locked/> out of <memoryBacking>: huge pages are never swapped out",
+	}}, nil
+}}
+
+// unlimitedLock reads /proc/PID/limits: soft limit, then the hard one.
+//
+//	Max locked memory         unlimited            unlimited            bytes
+func unlimitedLock(limits string) bool {
+	for line := range strings.Lines(limits) {
+		if rest, ok := strings.CutPrefix(line, "Max locked memory"); ok {
+			f := strings.Fields(rest)
+			return len(f) > 1 && f[1] == "unlimited"
+		}
+	}
+	return false
+}
+
+// capabilities reads those that count of /proc/PID/status:
+//
+//	CapEff:	000001ffffffffff
+func capabilities(status string) uint64 {
+	for line := range strings.Lines(status) {
+		if rest, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(rest), 16, 64)
+			return n
+		}
+	}
+	return 0
+}

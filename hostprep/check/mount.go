@@ -1,0 +1,252 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/pages"
+)
+
+// Mount asks whether libvirt has a hugetlbfs of each size that the guest
+// maps files of, and whether the guest's files fit in.
+//
+// What is mounted after libvirt has started does not exist for it: see driver.
+var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if len(g.Demand.Items) == 0 {
+		return nil, nil
+	}
+	d, err := driver(h, g)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(d.Conf.HugetlbfsMounts, "") {
+		conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath)
+		return []hostprep.Finding{{
+			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.ConfEmptyMount,
+			Have: fmt.Sprintf(`hugetlbfs_mount = "" in %s keeps libvirt 9.0 from starting its QEMU driver`, conf),
+			Need: "a mount, or [] for none",
+			Do:   "change it in " + conf + " and restart libvirtd",
+		}}, nil
+	}
+	var findings []hostprep.Finding
+	for _, size := range hostprep.FileSizes(g) {
+		if d.MountFor(size) == nil {
+			f, err := noMount(h, g, d, size)
+			if err != nil {
+				return findings, err
+			}
+			findings = append(findings, f)
+		}
+	}
+	if g.Demand.DefaultSize && len(d.Known) == 0 && len(findings) == 0 {
+		findings = append(findings, hostprep.Finding{
+			Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
+			Have: "libvirt knows no hugetlbfs, and the domain names no page size",
+			Need: "a mounted hugetlbfs, from which libvirt takes the size",
+			Do:   "vmhuge enable --size " + pages.SizeWord(g.Demand.Items[0].PageSize),
+		})
+	}
+	if g.Session {
+		return findings, nil
+	}
+	for _, m := range d.Hidden {
+		findings = append(findings, hostprep.Finding{
+			Severity: hostprep.Warning, Cause: hostprep.OverMounted,
+			Have: fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point),
+			Need: "nothing over it: libvirtd does not start its QEMU driver like that",
+			Do:   "umount " + m.Point,
+		})
+	}
+	if len(hostprep.FileSizes(g)) == 0 {
+		return findings, nil
+	}
+	// libvirt makes a folder for the guest on every mount that it knows, also
+	// on those that the guest has no files on.
+	for _, m := range d.Known {
+		used := d.MountFor(m.Size)
+		limits, err := limits(h, g, m, used.Point == m.Point)
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, limits...)
+	}
+	return findings, nil
+}}
+
+const orMemfd = "vmhuge enable --source memfd, which needs no mount"
+
+// noMount says why libvirt has no mount of a size, and what makes one.
+func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) (hostprep.Finding, error) {
+	f := hostprep.Finding{
+		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
+		Have: fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size),
+		Need: fmt.Sprintf("a hugetlbfs with pages of %s that libvirt knows", size),
+		Do:   orMemfd,
+	}
+	if g.Session {
+		f.Cause = hostprep.SessionMount
+		f.Have = "the user's qemu.conf names no hugetlbfs_mount of this size that the user can write"
+		return f, nil
+	}
+	for _, m := range d.Unknown {
+		if m.Size == size {
+			f.Cause = hostprep.MountLate
+			f.Have = m.Point + " was mounted after libvirtd started"
+			if daemon, err := d.Daemon(); err == nil && daemon != nil {
+				f.Have = fmt.Sprintf("%s was mounted after libvirtd (process %d) started", m.Point, daemon.PID)
+			}
+			f.Do = "systemctl restart libvirtd, or " + orMemfd
+			f.Restart = true
+			return f, nil
+		}
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return f, err
+	}
+	point, err := h.NewPoint(size)
+	if err != nil {
+		return f, err
+	}
+	listed := d.Conf.HugetlbfsMounts
+	if listed != nil {
+		f.Have += " on a hugetlbfs_mount of qemu.conf"
+		// Which size an entry had that is not mounted now, nobody can tell; the
+		// default is what a mount without options has.
+		point = ""
+		for _, entry := range listed {
+			_, ok, err := h.MountOf(entry)
+			if err != nil {
+				return f, err
+			}
+			if !ok && filepath.IsAbs(entry) && size == mem.HugePageSize {
+				point = filepath.Clean(entry)
+				break
+			}
+		}
+		if point == "" {
+			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart libvirtd, or %s",
+				cmp.Or(g.Conf, libvirtd.QEMUConfPath), orMemfd)
+			return f, nil
+		}
+	}
+	st, err := h.Lstat(point)
+	if err != nil || st != nil && !host.IsDir(st) {
+		return f, err
+	}
+	var changes []change.Change
+	if st == nil {
+		changes = append(changes, change.Change{Kind: change.KindMkdir, Path: point, To: "0755 0:0"})
+	}
+	changes = append(changes, change.Change{Kind: change.KindMount, Path: point, To: host.Mount{Size: size, Mode: 0o755}.Options()})
+	// A folder of libvirt's where no hugetlbfs is shows that it knows the place.
+	base, err := h.Lstat(path.Join(point, g.BaseDir))
+	if err != nil {
+		return f, err
+	}
+	known := base != nil || slices.Contains(g.KnownSizes, size)
+	if known || slices.ContainsFunc(d.Hidden, func(m host.Mount) bool { return m.Size == size }) {
+		f.Cause = hostprep.MountVanished
+	}
+	daemon, err := d.Daemon()
+	if err != nil {
+		return f, err
+	}
+	if daemon == nil || listed != nil || known {
+		f.Fix(changes...)
+		return f, nil
+	}
+	f.Changes, f.Restart = changes, true
+	f.Do = change.Join(changes) + " && systemctl restart libvirtd, or " + orMemfd
+	return f, nil
+}
+
+// limits finds what a mount refuses. used says that the guest's files of the
+// mount's size will lie on it.
+func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.Finding, error) {
+	var findings []hostprep.Finding
+	add := func(cause hostprep.Cause, have, need, do string) {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: cause, Have: have, Need: need, Do: do})
+	}
+	if m.ReadOnly {
+		add(hostprep.MountReadOnly, m.Point+" is mounted read-only", "to make a folder there: libvirt makes one on every hugetlbfs",
+			"mount -o remount,rw "+m.Point)
+	}
+	var files, bytes int64
+	for _, item := range g.Demand.Items {
+		if used && item.Source != "memfd" && item.PageSize == m.Size && item.Pages > 0 {
+			files++
+			bytes += item.Pages * int64(m.Size)
+		}
+	}
+	if free, limited := freeOn(h, m); limited && free < bytes {
+		add(hostprep.MountFull, fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", pages.Count(free/int64(m.Size), m.Size),
+			pages.FormatBytes(m.SizeLimit), m.Point, m.SizeLimit),
+			pages.Count(bytes/int64(m.Size), m.Size), "mount it again with a larger size=, or without")
+	}
+	if m.NrInodes > 0 {
+		inodes, missing, err := inodesOn(h, m, g.BaseDir)
+		if err != nil {
+			return findings, err
+		}
+		if need := missing + 1 + files; m.NrInodes-inodes < need {
+			add(hostprep.MountInodes, fmt.Sprintf("%d files more may be made on %s, which is mounted with nr_inodes=%d", max(0, m.NrInodes-inodes), m.Point, m.NrInodes),
+				fmt.Sprintf("%d files and folders", need), "mount it again with a larger nr_inodes=, or without")
+		}
+	}
+	return findings, nil
+}
+
+// freeOn returns the bytes that a mount with size= still gives. The counters
+// of statfs are in pages; f_blocks is 0 without a limit and all ones with
+// min_size= alone (hugetlbfs_statfs).
+func freeOn(h host.Host, m host.Mount) (free int64, limited bool) {
+	if m.SizeLimit == 0 {
+		return 0, false
+	}
+	var s unix.Statfs_t
+	if h.Real() && unix.Statfs(m.Point, &s) == nil && int64(s.Blocks) > 0 {
+		return int64(s.Bavail) * int64(m.Size), true
+	}
+	return m.SizeLimit, true
+}
+
+// inodesOn counts what is on a mount, its root included, and which of
+// libvirt's folders are yet to be made. statfs tells inodes only with size=.
+func inodesOn(h host.Host, m host.Mount, baseDir string) (inodes, missing int64, err error) {
+	err = filepath.WalkDir(h.Root.Path(m.Point), func(string, fs.DirEntry, error) error {
+		inodes++
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	use, err := h.UseOf(m)
+	if err != nil {
+		return 0, 0, err
+	}
+	inodes += use.Files
+	dir := m.Point
+	for _, name := range strings.Split(baseDir, "/") {
+		dir = path.Join(dir, name)
+		st, err := h.Lstat(dir)
+		if err != nil {
+			return 0, 0, err
+		}
+		if st == nil {
+			missing++
+		}
+	}
+	return inodes, missing, nil
+}

@@ -1,0 +1,27 @@
+package check
+
+import (
+	"path"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+)
+
+// Numad asks whether there is a numad, for a guest whose nodes it is to
+// choose. libvirt runs it at every start, and fails where it can't.
+var Numad = Check{"numad", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if !g.Demand.Auto {
+		return nil, nil
+	}
+	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"} {
+		if st, err := h.Lstat(path.Join(dir, "numad")); err != nil || st != nil {
+			return nil, err
+		}
+	}
+	return []hostprep.Finding{{
+		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing,
+		Have: "there is no numad, which is to choose the guest's nodes",
+		Need: "numad, for placement='auto'",
+		Do:   "apt-get install numad, or name the nodes in <numatune>",
+	}}, nil
+}}

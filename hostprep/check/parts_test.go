@@ -1,0 +1,179 @@
+package check
+
+import (
+	"strings"
+	"testing"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/guesttest"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/journal"
+	"vmhuge/internal/pages"
+)
+
+const cpuLists = "-- sys/devices/system/node/node0/cpulist --\n0-3\n-- sys/devices/system/node/node1/cpulist --\n4-7\n"
+
+const (
+	lockLimits = "-- proc/500/limits --\nLimit Soft Hard Units\nMax locked memory  8388608    8388608    bytes\n"
+	noCaps     = "-- proc/500/status --\nName:\tlibvirtd\nCapEff:\t00000000feffffff\n"
+)
+
+const cgroup2 = "-- proc/self/mountinfo --\n" + hosttest.RootMounts +
+	"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+
+// limitFile is a limit in bytes of a cgroup, and how much is in use.
+func limitFile(dir, file, usage string, max, used string) string {
+	return "-- sys/fs/cgroup/" + dir + "/hugetlb.2MB." + file + " --\n" + max + "\n-- sys/fs/cgroup/" + dir + "/hugetlb.2MB." + usage + " --\n" + used + "\n"
+}
+
+// Each check on hosts with and without what it looks for.
+func TestHostChecks(t *testing.T) {
+	const twoGiB, oneGiB = "2147483648", "1073741824" // 1024 and 512 pages
+	for _, test := range []struct {
+		name  string
+		check Check
+		host  string
+		edit  string
+		guest hostprep.Guest
+		want  string
+		cause hostprep.Cause
+	}{
+		{name: "nothing locked", check: Locked, guest: guesttest.Takes(1)},
+		{name: "locked, and libvirtd may", check: Locked, edit: lockLimits + "-- proc/500/status --\nCapEff:\t000001ffffffffff\n", guest: guesttest.Guest(guesttest.Locked)},
+		{name: "locked, without a limit", check: Locked, edit: strings.Replace(lockLimits, "8388608    bytes", "unlimited  bytes", 1) + noCaps, guest: guesttest.Guest(guesttest.Locked)},
+		{name: "locked, and libvirtd may not", check: Locked, edit: lockLimits + noCaps, guest: guesttest.Guest(guesttest.Locked), cause: hostprep.LockedMemory, want: `
+ blocker bad-host: libvirtd may not lift the limit of locked memory: it lacks CAP_SYS_RESOURCE`},
+
+		{name: "numad is not asked for", check: Numad, guest: guesttest.Takes(1)},
+		{name: "numad", check: Numad, edit: "-- usr/bin/numad --\nELF\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true })},
+		{name: "no numad", check: Numad, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), cause: hostprep.NumadMissing, want: `
+ blocker bad-host: there is no numad, which is to choose the guest's nodes`},
+
+		{name: "not pinned", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", nil)},
+		{name: "pinned there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", guesttest.Pinned("0-4"))},
+		{name: "pinned to one of several nodes", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("0-1", guesttest.Pinned("7"))},
+		{name: "pinned elsewhere", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", guesttest.Pinned("0-3")), cause: hostprep.EmulatorPin, want: `
+ blocker bad-domain: <emulatorpin> or <vcpu cpuset> keeps QEMU to processor 0-3`},
+		{name: "preferred is bound, too", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) {
+			g.Demand.EmulatorCPUs, g.Demand.Items[0].Mode = "0", pages.Preferred
+		}), cause: hostprep.EmulatorPin, want: `
+ blocker bad-domain: <emulatorpin> or <vcpu cpuset> keeps QEMU to processor 0`},
+		{name: "restrictive is not bound", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) {
+			g.Demand.EmulatorCPUs, g.Demand.Items[0].Mode = "0", pages.Restrictive
+		})},
+		{name: "libvirt 9.2 minds", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) { g.Demand.EmulatorCPUs, g.Libvirt = "0", 9002000 })},
+		{name: "QEMU 7.1 does not preallocate there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) { g.Demand.EmulatorCPUs, g.QEMU = "0", 7001000 })},
+		{name: "a node that is not there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("5", guesttest.Pinned("0"))},
+		{name: "a node without processors", check: EmulatorPin, host: "two-nodes", edit: "-- sys/devices/system/node/node1/cpulist --\n\n", guest: guesttest.OnNode("1", nil), cause: hostprep.NodeWithoutCPUs, want: `
+ warning unknown: node 1 has no processors, and QEMU may not preallocate there`},
+
+		{name: "no AppArmor", check: AppArmor, guest: guesttest.OnNode("0", nil)},
+		{name: "AppArmor without libvirt's rules", check: AppArmor, edit: "-- sys/module/apparmor/parameters/enabled --\nY\n", guest: guesttest.OnNode("0", nil)},
+		{name: "Debian 12", check: AppArmor, edit: hosttest.AppArmor + "  @{PROC}/sys r,\n  # @{sys}/devices/system/node/*/cpumap r,\n", guest: guesttest.OnNode("0", nil), cause: hostprep.AppArmorNUMA, want: `
+ warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [mkdir -m 0755 /etc/apparmor.d/local; mkdir -m 0755 /etc/apparmor.d/local/abstractions; printf '@{sys}/devices/system/node/*/cpumap r,\n' > /etc/apparmor.d/local/abstractions/libvirt-qemu]`},
+		{name: "Debian 12 with rules of the site's own", check: AppArmor, edit: hosttest.AppArmor + "-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: guesttest.OnNode("0", nil), cause: hostprep.AppArmorNUMA, want: `
+ warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [edit /etc/apparmor.d/local/abstractions/libvirt-qemu: +'@{sys}/devices/system/node/*/cpumap r,']`},
+		{name: "rules that include no others", check: AppArmor, edit: "-- sys/module/apparmor/parameters/enabled --\nY\n-- etc/apparmor.d/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: guesttest.OnNode("0", nil), cause: hostprep.AppArmorNUMA, want: `
+ warning unknown: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has`},
+		{name: "Debian 12, as root sees it", check: AppArmor, edit: hosttest.AppArmor + "-- sys/kernel/security/apparmor/profiles --\nlibvirtd (enforce)\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: guesttest.OnNode("0", nil), cause: hostprep.AppArmorNUMA, want: `
+ blocker bad-host fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [edit /etc/apparmor.d/local/abstractions/libvirt-qemu: +'@{sys}/devices/system/node/*/cpumap r,']`},
+		{name: "libvirtd is not confined", check: AppArmor, edit: hosttest.AppArmor + "-- sys/kernel/security/apparmor/profiles --\nlsb_release (enforce)\n", guest: guesttest.OnNode("0", nil)},
+		{name: "guests' profiles complain", check: AppArmor, edit: hosttest.AppArmor + "-- etc/apparmor.d/libvirt/TEMPLATE.qemu --\nprofile LIBVIRT_TEMPLATE flags=(attach_disconnected, complain) {\n", guest: guesttest.OnNode("0", nil)},
+		{name: "a guest without a label", check: AppArmor, edit: hosttest.AppArmor, guest: guesttest.OnNode("0", func(g *hostprep.Guest) { g.Demand.Unconfined = true })},
+		{name: "the rule in what the rules include", check: AppArmor, edit: hosttest.AppArmor + "  #include <abstractions/base>\n-- etc/apparmor.d/abstractions/base --\n  include if exists <abstractions/base.d>\n-- etc/apparmor.d/abstractions/base.d/site --\n  #include <abstractions/base>\n  " + cpumapRule + "\n", guest: guesttest.OnNode("0", nil)},
+		{name: "Debian 12 with the cure", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n" + cpumapRule + "\n", guest: guesttest.OnNode("0", nil)},
+		{name: "Debian 13", check: AppArmor, edit: hosttest.AppArmor + "  @{sys}/devices/system/node/node[0-9]*/cpumap r,\n", guest: guesttest.OnNode("0", nil)},
+		{name: "another rule that will do", check: AppArmor, edit: hosttest.AppArmor + "  /sys/devices/system/node/** r,\n", guest: guesttest.OnNode("0", nil)},
+		{name: "qemu.conf without AppArmor", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n-- etc/libvirt/qemu.conf --\nsecurity_driver = \"none\"\n", guest: guesttest.OnNode("0", nil)},
+		{name: "AppArmor and no node", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n", guest: guesttest.Takes(1)},
+
+		{name: "two mounts in qemu.conf, and a size", check: QEMUConf, edit: twoMounts, guest: guesttest.Takes(1)},
+		{name: "two mounts in qemu.conf, and no size", check: QEMUConf, edit: twoMounts, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.DefaultSize = true }), cause: hostprep.SmallerThanPage, want: `
+ note : the domain names no page size, and libvirt takes that of the second hugetlbfs_mount in /etc/libvirt/qemu.conf, 1 GiB`},
+
+		{name: "cgroup without limits", check: Cgroup, edit: cgroup2, guest: guesttest.Takes(1)},
+		{name: "limit of another size", check: Cgroup, edit: cgroup2 + strings.ReplaceAll(limitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), "2MB", "1GB"), guest: guesttest.Takes(1)},
+		{name: "no limit", check: Cgroup, edit: cgroup2 + limitFile("machine", "rsvd.max", "rsvd.current", "max", oneGiB), guest: guesttest.Takes(1)},
+		{name: "limit that leaves enough", check: Cgroup, edit: cgroup2 + limitFile("machine", "rsvd.max", "rsvd.current", twoGiB, oneGiB), guest: guesttest.Takes(512)},
+		{name: "limit that leaves one too few", check: Cgroup, edit: cgroup2 + limitFile("machine", "rsvd.max", "rsvd.current", twoGiB, oneGiB), guest: guesttest.Takes(513), cause: hostprep.CgroupReserved, want: `
+ blocker bad-host: /sys/fs/cgroup/machine/hugetlb.2MB.rsvd.max leaves 512 pages of 2 MiB`},
+		{name: "limit of what is in use", check: Cgroup, edit: cgroup2 + limitFile("machine", "max", "current", oneGiB, "0"), guest: guesttest.Takes(513), cause: hostprep.CgroupUsed, want: `
+ blocker bad-host: /sys/fs/cgroup/machine/hugetlb.2MB.max leaves 512 pages of 2 MiB`},
+		{name: "limit below what is in use", check: Cgroup, edit: cgroup2 + limitFile("machine", "max", "current", oneGiB, twoGiB), guest: guesttest.Takes(1), cause: hostprep.CgroupUsed, want: `
+ blocker bad-host: /sys/fs/cgroup/machine/hugetlb.2MB.max leaves 0 pages of 2 MiB`},
+		{name: "systemd's slice", check: Cgroup, edit: cgroup2 + systemd + limitFile("machine.slice", "rsvd.max", "rsvd.current", "0", "0") + limitFile("machine", "max", "current", "0", "0"), guest: guesttest.Takes(1), cause: hostprep.CgroupReserved, want: `
+ blocker bad-host: /sys/fs/cgroup/machine.slice/hugetlb.2MB.rsvd.max leaves 0 pages of 2 MiB`},
+		{name: "a partition under systemd", check: Cgroup, edit: cgroup2 + systemd + limitFile("machine.slice/machine-web.slice", "rsvd.max", "rsvd.current", "0", "0"),
+			guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Partition = "/machine/web" }), cause: hostprep.CgroupReserved, want: `
+ blocker bad-host: /sys/fs/cgroup/machine.slice/machine-web.slice/hugetlb.2MB.rsvd.max leaves 0 pages of 2 MiB`},
+		{name: "a partition without", check: Cgroup, edit: cgroup2 + limitFile("machine/web.partition", "max", "current", "0", "0"),
+			guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Partition = "/machine/web" }), cause: hostprep.CgroupUsed, want: `
+ blocker bad-host: /sys/fs/cgroup/machine/web.partition/hugetlb.2MB.max leaves 0 pages of 2 MiB`},
+		{name: "cgroup v1: libvirtd's own", check: Cgroup, edit: strings.ReplaceAll(cgroup2, "cgroup2 cgroup2 rw", "cgroup cgroup rw,hugetlb") +
+			"-- proc/500/cgroup --\n5:cpu:/a\n4:hugetlb:/box/libvirtd\n" + limitFile("box", "limit_in_bytes", "usage_in_bytes", oneGiB, "0"), guest: guesttest.Takes(513), cause: hostprep.CgroupUsed, want: `
+ blocker bad-host: /sys/fs/cgroup/box/hugetlb.2MB.limit_in_bytes leaves 512 pages of 2 MiB`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.host == "" {
+				test.host = "one-node"
+			}
+			findings, err := test.check.Detect(host.Host{Root: hosttest.Unpack(t, test.host, test.edit)}, test.guest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := guesttest.Show(findings); got != strings.TrimPrefix(test.want, "\n") {
+				t.Errorf("got:\n%s\nwant:%s", got, test.want)
+			}
+			for _, f := range findings {
+				if f.Cause != test.cause || f.Need == "" || f.Do == "" {
+					t.Errorf("%+v", f)
+				}
+			}
+		})
+	}
+}
+
+const systemd = "-- modes --\nrun/systemd/system/ 0755 0:0\n-- usr/share/dbus-1/system-services/org.freedesktop.machine1.service --\n[D-BUS Service]\n"
+
+const twoMounts = "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/dev/big\"]\n-- modes --\ndev/big/ 0755 0:0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts +
+	"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 24 0:42 / /dev/big rw - hugetlbfs none rw,pagesize=1024M\n"
+
+func TestBadCgroupLimit(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", cgroup2+limitFile("machine", "max", "current", "much", "0"))}
+	if findings, err := Cgroup.Detect(h, guesttest.Takes(1)); err == nil || !strings.Contains(err.Error(), `"much" is no limit`) {
+		t.Errorf("%v, %v", findings, err)
+	}
+}
+
+// The rule is added to those of the site, and taken back to the byte. A guest's
+// start mends it, and the hook, which runs RunMounts alone, never does.
+func TestAppArmorMended(t *testing.T) {
+	const local, was = "etc/apparmor.d/local/abstractions/libvirt-qemu", "# theirs\n/srv/** r,"
+	h, g := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.AppArmor)}, guesttest.OnNode("0", nil)
+	hosttest.WriteFile(t, h.Root.Path(local), was)
+	if changes := hostprep.Fixes(RunMounts(h, g)); len(changes) > 0 {
+		t.Errorf("the hook makes %v", changes)
+	}
+	j := journal.Journal{Host: h}
+	hosttest.Must(t, j.Apply(hostprep.Fixes(Run(h, g))))
+	text, err := h.Root.Read(local)
+	if err != nil || text != was+"\n"+cpumapRule+"\n" || len(hostprep.Fixes(Run(h, g))) > 0 {
+		t.Errorf("%q, %v, then %v", text, err, Run(h, g))
+	}
+	_, left, err := j.Undo()
+	if text, readErr := h.Root.Read(local); err != nil || readErr != nil || text != was || len(left) > 0 {
+		t.Errorf("after undo %q, %v, %v, %v", text, readErr, left, err)
+	}
+}
+
+// A mount that is younger than the daemon is known if libvirt says so.
+func TestKnownSizes(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", newMount)}
+	hosttest.Must(t, noBase(h.Root.Path()))
+	g := guesttest.Takes(1)
+	g.KnownSizes = []pages.Size{pages.Size2MiB}
+	if got := guesttest.Show(Run(h, g)); got != "" {
+		t.Errorf("got %s", got)
+	}
+}

@@ -1,0 +1,170 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+// Path asks whether the QEMU user gets to the folder in which libvirt
+// lets it make its files, on each mount that the guest uses. libvirt itself
+// opens the mount's root for searching, and makes what is missing, but leaves
+// folders as they are that exist (qemuProcessBuildDestroyMemoryPathsImpl).
+var Path = Check{"path", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if g.Session {
+		return nil, nil // the mount check asks for a folder of the user's own
+	}
+	mounts, err := usedMounts(h, g)
+	if err != nil || len(mounts) == 0 {
+		return nil, err
+	}
+	user, err := RunsAs(h, g.Starter)
+	if err != nil {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	for _, m := range mounts {
+		below, err := Unsearchable(h, m, g.BaseDir, user)
+		if err == nil {
+			findings = append(findings, below...)
+			below, err = staleDirs(h, g, path.Join(m.Point, g.BaseDir), user)
+		}
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, below...)
+	}
+	return findings, nil
+}}
+
+// Unsearchable finds the folders from below a mount's root down to base that a
+// user may not search.
+func Unsearchable(h host.Host, m host.Mount, base string, user host.User) ([]hostprep.Finding, error) {
+	var findings []hostprep.Finding
+	dir := m.Point
+	for _, name := range strings.Split(base, "/") {
+		dir = path.Join(dir, name)
+		st, err := h.Lstat(dir)
+		if err != nil || st == nil {
+			return findings, err
+		}
+		f := hostprep.Finding{
+			Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Cause: hostprep.FolderMode,
+			Have: fmt.Sprintf("%s is %s", dir, host.OwnerText(st)),
+			Need: "a folder that " + user.Name + " may search",
+		}
+		if !host.IsDir(st) {
+			f.Have, f.Do = dir+" is no folder", "rm "+dir
+			return append(findings, f), nil
+		}
+		if lacks := host.Missing(user, st, host.MaySearch); lacks != 0 {
+			f.Fix(change.Change{Kind: change.KindChmod, Path: dir, From: host.ModeText(st.Mode), To: host.ModeText(st.Mode | lacks)})
+			findings = append(findings, f)
+		}
+	}
+	return findings, nil
+}
+
+// staleDirs finds the folders of earlier starts of the guest that libvirt will
+// take for the new one's without giving them to the QEMU user: it does so only
+// with those that it makes. A crash leaves them, and another user= in qemu.conf
+// makes them wrong.
+func staleDirs(h host.Host, g hostprep.Guest, base string, user host.User) ([]hostprep.Finding, error) {
+	if g.ID == 0 && g.RunningIDs == nil {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(h.Root.Path(base))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	last := -1
+	for _, e := range entries {
+		id, isOurs := strings.CutSuffix(e.Name(), "-"+shortName(g.Demand.Domain))
+		n, err := strconv.Atoi(id)
+		if !isOurs || err != nil || user.UID == 0 {
+			continue
+		}
+		if last < 0 {
+			if last, err = lastID(h, g); err != nil {
+				return findings, err
+			}
+		}
+		dir := path.Join(base, e.Name())
+		st, err := h.Lstat(dir)
+		if err != nil {
+			return findings, err
+		}
+		if n <= last || g.ID != 0 && n != g.ID || st == nil || !host.IsDir(st) || st.Uid == uint32(user.UID) {
+			continue
+		}
+		f := hostprep.Finding{
+			Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Cause: hostprep.FolderStale,
+			Have: fmt.Sprintf("%s is left from an earlier start and is %s", dir, host.OwnerText(st)),
+			Need: "no folder there, or one of " + user.Name,
+		}
+		if n > last+1 {
+			f.Severity, f.Verdict = hostprep.Warning, ""
+			f.Have += fmt.Sprintf("; it is in the way of start %d since libvirtd started", n)
+		}
+		f.Fix(change.Change{Kind: change.KindRmdir, Path: dir, From: host.OwnerText(st)})
+		findings = append(findings, f)
+	}
+	return findings, nil
+}
+
+// lastID returns the highest id that libvirt has given to a guest. It counts
+// upward, from the highest id that runs when it starts; what it has counted
+// since then stands in the guests' logs. In the hook the next id is known.
+func lastID(h host.Host, g hostprep.Guest) (int, error) {
+	if g.ID != 0 {
+		return g.ID - 1, nil
+	}
+	last := 0
+	if len(g.RunningIDs) > 0 {
+		last = slices.Max(g.RunningIDs)
+	}
+	if !g.System() {
+		return last, nil
+	}
+	daemon, err := libvirtd.ReadDaemon(h)
+	if err != nil || daemon == nil {
+		return last, err
+	}
+	logs, err := os.ReadDir(h.Root.Path(libvirtd.DomainLogDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return last, nil
+	}
+	for _, e := range logs {
+		info, infoErr := e.Info()
+		if infoErr != nil || !strings.HasSuffix(e.Name(), ".log") || info.ModTime().Before(daemon.Started) {
+			continue
+		}
+		if text, err := h.ReadTail(libvirtd.DomainLogDir, e.Name()); err == nil {
+			last = max(last, libvirtd.IDSince(text, daemon.Started))
+		}
+	}
+	return last, err
+}
+
+// shortName is what libvirt makes of a domain's name in paths: its first 20
+// characters (virDomainDefGetShortName).
+func shortName(name string) string {
+	if r := []rune(name); len(r) > 20 {
+		return string(r[:20])
+	}
+	return name
+}

@@ -1,0 +1,125 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// Pool asks whether the pools have the pages that the guest takes when it
+// starts, on the nodes where it takes them.
+var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if len(g.Demand.Items) == 0 {
+		return nil, nil
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	if findings, err := capacity.BadNodes(nodes, g.Demand); err != nil || len(findings) > 0 {
+		return findings, err
+	}
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := h.Mounts()
+	if err != nil {
+		return nil, err
+	}
+	g.Kept = KeptFor(h, g)
+	own, _ := usedMounts(h, g)
+	needs := capacity.Shortfall(state, g)
+	can := capacity.CanGrow(nodes, needs, g.Allowance)
+	growth, growthErr := capacity.Growth{}, error(nil)
+	if len(needs) > 0 && g.HeadroomKiB != hostprep.NotAsked {
+		growth, growthErr = capacity.ReadGrowth(h, g.HeadroomKiB, g.Reserve)
+		if growthErr == nil {
+			can = can && growth.Exceeds(needs) == nil
+		}
+	}
+	var findings []hostprep.Finding
+	for _, l := range capacity.Limits(state, g) {
+		f := l.Judge()
+		for _, m := range mounts {
+			// Of what is reserved, min_size= keeps that much for files on the mount.
+			others := m.MinSize / max(1, int64(m.Size))
+			if slices.ContainsFunc(own, func(o host.Mount) bool { return host.Within(o.Point, m.Point) }) {
+				others -= g.Kept[m.Size]
+			}
+			if f.Severity == hostprep.Blocker && l.Nodes == nil && m.Size == l.Size && others > 0 && l.Least <= l.Could()+min(l.Reserved, others) {
+				f.Cause = hostprep.MinSize
+				f.Have += fmt.Sprintf(", some perhaps for guests on %s (min_size=%d)", m.Point, m.MinSize)
+			}
+		}
+		switch f.Severity {
+		case "":
+			continue
+		case hostprep.Blocker, hostprep.Warning:
+			if g.HeadroomKiB != hostprep.NotAsked && growthErr == nil {
+				could := growth.On(l.Size, l.Nodes)
+				f.CouldMake = &could
+			}
+			f.Fixable = can
+			if can {
+				f.Do = "vmhuge start gets them"
+				for _, need := range needs {
+					if need.Size == l.Size && slices.Equal(need.Nodes, l.Nodes) {
+						f.Changes = append(f.Changes, change.PoolGrowth(h, state, nodes, need)...)
+					}
+				}
+			} else {
+				f.Do = "stop a guest or use less memory"
+				short := capacity.Exceeds(needs, g.Allowance)
+				switch {
+				case f.Severity != hostprep.Blocker: // the kernel may find the pages
+				case f.CouldMake != nil:
+					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.Words(), pages.FormatBytes(g.Reserve))
+				case short != nil:
+					f.Have += "; " + short.Error()
+				}
+			}
+		}
+		findings = append(findings, f)
+	}
+	if g.Demand.Auto && !capacity.SureOnEachNode(state, g.Demand) {
+		findings = append(findings, hostprep.Finding{
+			Severity: hostprep.Warning, Verdict: hostprep.Unknown,
+			Have: "numad chooses the guest's nodes when it starts, so that nobody can tell if they have the pages",
+			Need: "a placement that is known before",
+			Do:   "name the nodes in <numatune>, or start it and see",
+		})
+	}
+	return findings, nil
+}}
+
+// KeptFor returns the pages of each size that min_size= keeps for the guest: of
+// the mounts that its files will lie on, what is not in use, and of that no more
+// than the files take. Where it can't be told, for which the check of the mounts
+// says why, nothing is.
+func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
+	kept := map[pages.Size]int64{}
+	mounts, _ := usedMounts(h, g)
+	for _, m := range mounts {
+		if m.MinSize == 0 {
+			continue
+		}
+		use, err := h.UseOf(m)
+		if err != nil {
+			continue
+		}
+		var files int64
+		for _, item := range g.Demand.Items {
+			if item.Source != "memfd" && item.PageSize == m.Size {
+				files += max(0, item.Pages)
+			}
+		}
+		kept[m.Size] = min(files, max(0, m.MinSize-use.Bytes)/int64(m.Size))
+	}
+	return kept
+}

@@ -1,0 +1,239 @@
+package check
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+)
+
+// cacheKey is what this package keeps with host.Once.
+type cacheKey string
+
+// Probe is a way to a guest's pages that a process goes as QEMU's user, to see
+// what modes and mount options don't tell.
+type Probe struct {
+	Mount  string     `json:"mount"`
+	Dir    string     `json:"dir"` // on the mount, in which libvirt makes the guest's own
+	Size   pages.Size `json:"page_size_kib"`
+	UID    int        `json:"uid"`
+	GID    int        `json:"gid"`
+	Groups []int      `json:"groups"`
+	Map    bool       `json:"map"` // one page, and drop it
+}
+
+// Obstacle is where a Probe ended; the zero value: it got through.
+type Obstacle struct {
+	Step  string        `json:"step"` // reaching, creating, opening, mapping
+	Path  string        `json:"path"`
+	Errno syscall.Errno `json:"errno"`
+}
+
+// ProbeCommand is the name of the command of vmhuge and of its hook for a Probe,
+// which follows as JSON; the Obstacle is printed.
+const ProbeCommand = "probe-as-qemu"
+
+// Go goes the way. It must be called in a process of its own, as root, whose
+// rights it drops for good. What it makes has no name, or has it for a moment.
+func (p Probe) Go() (Obstacle, error) {
+	file, err := unnamed(p.Dir)
+	if err != nil {
+		return obstacle("creating", p.Dir, err)
+	}
+	defer unix.Close(file)
+	for _, do := range []func() error{
+		func() error { return unix.Fchown(file, p.UID, p.GID) },
+		func() error { return syscall.Setgroups(p.Groups) },
+		func() error { return syscall.Setgid(p.GID) },
+		func() error { return syscall.Setuid(p.UID) },
+	} {
+		if err := do(); err != nil {
+			return Obstacle{}, err
+		}
+	}
+	for _, dir := range p.folders() {
+		if err := unix.Stat(dir+"/.", new(unix.Stat_t)); dir == p.Mount && err != nil {
+			break // libvirt opens the mount's root when it starts a guest
+		} else if err != nil {
+			return obstacle("reaching", dir, err)
+		}
+	}
+	own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", file), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return obstacle("opening", p.Dir, err)
+	}
+	defer unix.Close(own)
+	if !p.Map {
+		return Obstacle{}, nil
+	}
+	// The kernel promises the page here or not at all; to touch it would only take
+	// the time to clear it.
+	err = unix.Ftruncate(own, int64(p.Size))
+	if err == nil {
+		var page []byte
+		if page, err = unix.Mmap(own, 0, int(p.Size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
+			err = unix.Munmap(page)
+		}
+	}
+	if err != nil {
+		return obstacle("mapping", p.Dir, err)
+	}
+	return Obstacle{}, nil
+}
+
+// folders are those that the user must search, the outermost first. In /dev a
+// guest has a folder tree of its own, made by libvirt.
+func (p Probe) folders() []string {
+	var dirs []string
+	for dir := p.Dir; dir != "/"; dir = path.Dir(dir) {
+		if host.Within(dir, p.Mount) || !host.Within(p.Mount, "/dev") {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Reverse(dirs)
+	return dirs
+}
+
+// unnamed makes a file in a folder. Before Linux 5.5 hugetlbfs has no O_TMPFILE.
+func unnamed(dir string) (int, error) {
+	file, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if !errors.Is(err, unix.EOPNOTSUPP) {
+		return file, err
+	}
+	name := filepath.Join(dir, fmt.Sprintf(".vmhuge-%d", os.Getpid()))
+	file, err = unix.Open(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		err = unix.Unlink(name)
+	}
+	return file, err
+}
+
+func obstacle(step, path string, err error) (Obstacle, error) {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return Obstacle{}, err
+	}
+	return Obstacle{step, path, errno}, nil
+}
+
+// Probes has QEMU's user try the way to a guest's pages, on each mount that the
+// guest uses, where no other check has found what blocks it. Only root can, and
+// where anything keeps it from trying there is nothing to tell.
+func Probes(h host.Host, g hostprep.Guest, findings []hostprep.Finding) []hostprep.Finding {
+	known := func(f hostprep.Finding) bool {
+		return f.Severity == hostprep.Blocker && slices.Contains([]string{"page-size", "mount", "path"}, f.Check)
+	}
+	if os.Geteuid() != 0 || !h.Real() || g.Session || slices.ContainsFunc(findings, known) {
+		return nil
+	}
+	mounts, err := usedMounts(h, g)
+	if err != nil {
+		return nil
+	}
+	user, err := RunsAs(h, g.Starter)
+	if err != nil {
+		return nil
+	}
+	var found []hostprep.Finding
+	for _, m := range mounts {
+		dir := path.Join(m.Point, g.BaseDir)
+		if st, err := h.Lstat(dir); err != nil || st == nil || !host.IsDir(st) {
+			continue // libvirt makes it
+		}
+		p := Probe{Mount: m.Point, Dir: dir, Size: m.Size, UID: user.UID, GID: user.GID, Groups: user.Groups}
+		o, err := host.Once(h, cacheKey("probe "+dir), func() (Obstacle, error) {
+			var o Obstacle
+			err := pool.WithSpare(h.Root, m.Size, func(spare bool) (err error) {
+				p.Map = spare
+				o, err = p.start(h)
+				return err
+			})
+			return o, err
+		})
+		if err == nil && o.Step != "" {
+			found = append(found, o.finding(user))
+		}
+	}
+	return found
+}
+
+// start goes the way in a process of its own: the hook's program where it is
+// there, which loads no libvirt and so takes a third of the time, else this one.
+func (p Probe) start(h host.Host) (Obstacle, error) {
+	if hook, err := hook.Program(h); err == nil {
+		if o, err := p.startIn(hook); err == nil {
+			return o, nil // an older hook knows no probe
+		}
+	}
+	return p.startIn("/proc/self/exe")
+}
+
+func (p Probe) startIn(program string) (Obstacle, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return Obstacle{}, err
+	}
+	var out bytes.Buffer
+	cmd := exec.Command(program, ProbeCommand, string(text))
+	cmd.Stdout, cmd.Dir, cmd.Env = &out, "/", []string{}
+	if err := cmd.Start(); err != nil {
+		return Obstacle{}, err
+	}
+	hangs := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
+	defer hangs.Stop()
+	if err := cmd.Wait(); err != nil {
+		return Obstacle{}, err
+	}
+	var o Obstacle
+	err = json.Unmarshal(out.Bytes(), &o)
+	return o, err
+}
+
+// RunProbe is the other side: it goes the way of a Probe and prints the Obstacle.
+func RunProbe(text string, out io.Writer) error {
+	var p Probe
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return advice.New("probing", "no probe: "+err.Error(), "run vmhuge check instead")
+	}
+	o, err := p.Go()
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(o)
+}
+
+func (o Obstacle) finding(user host.User) hostprep.Finding {
+	f := hostprep.Finding{Check: "probe", Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Changes: []change.Change{},
+		Have: fmt.Sprintf("%s %s as %s failed: %s", o.Step, o.Path, user.Name, o.Errno)}
+	switch denied := o.Errno == unix.EACCES || o.Errno == unix.EPERM; {
+	case denied && o.Step == "reaching":
+		f.Cause, f.Need = hostprep.FolderMode, "a folder that "+user.Name+" may search"
+		f.Do = "chmod o+x " + o.Path + ", or see what getfacl shows and what the kernel's log says was denied"
+	case denied:
+		f.Cause, f.Need = hostprep.SecurityModule, "leave to have files there"
+		f.Do = "journalctl -k | grep -i denied; or " + orMemfd
+	default: // this process has limits of its own, as those of its cgroup
+		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
+		f.Need, f.Do = "one page, which is free", "journalctl -k, or "+strings.TrimSuffix(orMemfd, ", which needs no mount")
+	}
+	return f
+}

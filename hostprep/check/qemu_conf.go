@@ -1,0 +1,38 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/pages"
+)
+
+// QEMUConf finds what qemu.conf makes of a domain that names no page size,
+// against what one would think: of several entries of hugetlbfs_mount, the
+// second is the default.
+var QEMUConf = Check{"qemu-conf", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if !g.Demand.DefaultSize || len(g.Demand.Items) == 0 {
+		return nil, nil
+	}
+	conf, err := libvirtd.ReadQEMUConf(h, g.Conf)
+	if err != nil || len(conf.HugetlbfsMounts) < 2 {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	size, err := libvirtd.DefaultPageSize(h, g.Conf)
+	if err != nil || size == mem.HugePageSize {
+		return nil, err
+	}
+	return []hostprep.Finding{{
+		Severity: hostprep.Note, Cause: hostprep.SmallerThanPage,
+		Have: fmt.Sprintf("the domain names no page size, and libvirt takes that of the second hugetlbfs_mount in %s, %s", cmp.Or(g.Conf, libvirtd.QEMUConfPath), size),
+		Need: "a <page> with the size that is meant",
+		Do:   "vmhuge enable --size " + pages.SizeWord(mem.HugePageSize),
+	}}, nil
+}}

@@ -1,0 +1,131 @@
+package check
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// THP asks whether the kernel gives transparent huge pages to a guest that
+// is meant for them. Only where it gives none at all is that a blocker, and
+// mended: these settings are the whole host's.
+var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if g.Demand.Backing != pages.THP {
+		return nil, nil
+	}
+	thp, err := h.THP()
+	if err != nil {
+		return nil, err
+	}
+	if thp.Enabled == "" {
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel has no transparent huge pages",
+			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "take reserved pages: vmhuge enable --size 2M " + g.Demand.Domain}}, nil
+	}
+	var findings []hostprep.Finding
+	advise := func(f hostprep.Finding, name, from, to string) {
+		findings = append(findings, f.With(SetTHP(h, name, from, to)))
+	}
+	if thp.Enabled == "never" {
+		advise(hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Have: "transparent huge pages are off: enabled is never",
+			Need: "madvise or always", Do: "vmhuge start sets madvise"}, "enabled", "never", "madvise")
+	}
+	if thp.Defrag == "never" || thp.Defrag == "defer" {
+		advise(hostprep.Finding{Severity: hostprep.Warning, Have: "defrag is " + thp.Defrag + ": where memory is fragmented, the guest starts on small pages",
+			Need: "madvise, so that the kernel makes room for what asks for it"}, "defrag", thp.Defrag, "madvise")
+	}
+	if g.Demand.Shared {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: "its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
+			Need: "memory that nobody shares, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + g.Demand.Domain})
+		if !slices.Contains([]string{"advise", "within_size", "always", "force", ""}, thp.Shmem) {
+			advise(hostprep.Finding{Severity: hostprep.Warning, Have: "shmem_enabled is " + thp.Shmem + ": shared memory gets none even where it is aligned",
+				Need: "advise"}, "shmem_enabled", thp.Shmem, "advise")
+		}
+	}
+	more, err := khugepaged(h, g)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, more...)
+	more, err = thpRoom(h, g)
+	return append(findings, more...), err
+}}
+
+// SetTHP is the change of one of the kernel's settings.
+func SetTHP(h host.Host, name, from, to string) change.Change {
+	path := append([]string{"/"}, append(host.THPDir, h.THPFile(name)...)...)
+	return change.Change{Kind: change.KindSysfs, Path: filepath.Join(path...), From: from, To: to}
+}
+
+// slow is a time in which khugepaged is of no help to a guest any more.
+const slow = 10 * time.Minute
+
+// khugepaged looks at the kernel's thread that turns small pages into huge ones
+// where none could be had at once.
+func khugepaged(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	value := map[string]int64{}
+	for _, name := range []string{"defrag", "pages_to_scan", "scan_sleep_millisecs"} {
+		n, err := h.Root.ReadInt(append(slices.Clone(host.THPDir), "khugepaged", name)...)
+		if err != nil {
+			return nil, err
+		}
+		value[name] = n
+	}
+	set := func(name string, to int64) change.Change {
+		return SetTHP(h, "khugepaged/"+name, strconv.FormatInt(value[name], 10), strconv.FormatInt(to, 10))
+	}
+	var findings []hostprep.Finding
+	if value["defrag"] == 0 {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: "khugepaged/defrag is 0: small pages stay small where memory is fragmented",
+			Need: "1"}.With(set("defrag", 1)))
+	}
+	small, err := h.SmallPage()
+	if err != nil {
+		return nil, err
+	}
+	all, scan, sleep := small.Ceil(hostprep.RAMOf(g)), max(1, value["pages_to_scan"]), time.Duration(value["scan_sleep_millisecs"])*time.Millisecond
+	if took := time.Duration(all/scan) * sleep; took > slow {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Note, Have: fmt.Sprintf("khugepaged looks at %s every %s, and at %s in %s",
+			pages.Amount(scan*int64(small)), sleep, pages.Amount(hostprep.RAMOf(g)), took.Round(time.Minute)),
+			Need: "less than " + slow.String() + ", should the guest get small pages at first"}.With(set("pages_to_scan", 2*all*int64(sleep)/int64(slow))))
+	}
+	return findings, nil
+}
+
+// thpRoom compares the guest with the memory that is there. All of it is taken
+// at start, and swapping or the kernel's killer would make room.
+func thpRoom(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	if hostprep.RAMOf(g) > mem.Available {
+		return []hostprep.Finding{{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
+			Have: fmt.Sprintf("%s of ordinary memory are available", pages.Amount(mem.Available)),
+			Need: fmt.Sprintf("%s, all of which are taken at start", pages.Amount(hostprep.RAMOf(g))), Do: "stop a guest, or use less memory"}}, nil
+	}
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return nil, err
+	}
+	size, err := h.THPSize()
+	if err != nil {
+		return nil, err
+	}
+	small, err := h.SmallPage()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := pages.ParseNodesOrNone(g.Demand.CPUSetNodes)
+	if free, need := host.Blocks(zones, nodes, size, small), size.Ceil(hostprep.RAMOf(g)); err == nil && free < need {
+		return []hostprep.Finding{{Severity: hostprep.Note, Have: fmt.Sprintf("%d blocks of %s are free in one piece", free, size),
+			Need: fmt.Sprintf("%d, or time for the kernel to make them", need), Do: "vmhuge verify --wait shows how far it gets"}}, nil
+	}
+	return nil, err
+}

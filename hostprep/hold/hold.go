@@ -1,0 +1,142 @@
+// Package hold gets the pages that a start lacks, all or nothing.
+package hold
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+)
+
+// Options is how hard Hold tries.
+type Options struct {
+	Reserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
+	// Foresee refuses what compaction could not give either, without trying. The
+	// look takes a lock of the kernel's, on a large host for milliseconds.
+	Foresee bool
+	Effort  pool.Effort
+	// Beside is what guests will take that shall have their pages as well.
+	Beside []pool.Pending
+}
+
+// Grow gets the pages that the start of a guest lacks, all or nothing, for the
+// guest's claim, which must have begun. What it changed in the pools is
+// returned; with a finding the host could not give enough for the guest to
+// start, and nothing was kept.
+func Grow(ctx context.Context, h host.Host, ledger *pool.Ledger, uuid string, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
+	var changed []change.Change
+	guest.Kept = check.KeptFor(h, guest)
+	// Look, fix, look again: somebody else may have taken pages meanwhile.
+	for tries := 0; ; tries++ {
+		state, pending, err := poolsNow(h, ledger, uuid)
+		if err != nil {
+			return changed, nil, err
+		}
+		guest.Pending = append(pending, o.Beside...)
+		needs := capacity.Shortfall(state, guest)
+		if len(needs) == 0 {
+			return changed, nil, nil
+		}
+		if tries == 0 { // a guest that is gone may hold what is needed
+			if err := ledger.Audit(); err != nil {
+				return changed, nil, err
+			}
+			continue
+		}
+		guest.HeadroomKiB, guest.Reserve, err = capacity.Headroom(h, o.Reserve)
+		if err != nil {
+			return changed, nil, err
+		}
+		o.Effort.Reserve = guest.Reserve
+		short := capacity.Exceeds(needs, guest.Allowance)
+		if growth, err := capacity.Foresee(h, guest.Allowance, o.Foresee); short == nil && err == nil {
+			short = growth.Exceeds(needs)
+		}
+		if short == nil && tries == 6 {
+			short = &pool.Short{Need: needs[0]}
+		}
+		if short == nil {
+			if err := ledger.Grow(ctx, uuid, needs, o.Effort); err != nil && !errors.As(err, &short) {
+				return changed, nil, err
+			}
+		}
+		if short != nil {
+			return changed, refuse(h, guest, short), nil
+		}
+		after, err := pool.Read(h.Root)
+		if err != nil {
+			return changed, nil, err
+		}
+		changed = append(changed, change.PoolsChanged(h, state, after)...)
+	}
+}
+
+// Pages begins the claim of a guest and gets the pages that its start lacks. With a
+// finding the host could not give enough for the guest to start. Where it fails
+// there is no claim any more, and no change.
+func Pages(ctx context.Context, h host.Host, ledger *pool.Ledger, claim pool.Claim, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
+	if err := ledger.Begin(claim); err != nil {
+		return nil, nil, err
+	}
+	changed, refusal, err := Grow(ctx, h, ledger, claim.UUID, guest, o)
+	if refusal == nil && err == nil {
+		return changed, nil, nil
+	}
+	if _, _, rerr := ledger.Release(claim.UUID); rerr != nil && err != nil {
+		// More than an interruption, if it was one: all is not as before.
+		err = advice.Wrap(rerr, err.Error()+", and what was added is still there", "vmhuge status shows it, and the next run tries again")
+	} else if rerr != nil {
+		err = rerr
+	}
+	return nil, refusal, err
+}
+
+// poolsNow reads the pools, and what starting guests will yet take, of one
+// moment: pages that QEMU maps in between would count twice, or not at all.
+func poolsNow(h host.Host, ledger *pool.Ledger, uuid string) (pool.State, []pool.Pending, error) {
+	pending := ledger.Pending(uuid)
+	for try := 0; ; try++ {
+		state, err := pool.Read(h.Root)
+		if err != nil {
+			return state, nil, err
+		}
+		again := ledger.Pending(uuid)
+		// While a large guest is filled they change all the time: then twice.
+		if try == 50 || slices.EqualFunc(pending, again, func(a, b pool.Pending) bool {
+			return a.Unmapped == b.Unmapped && a.Unfaulted == b.Unfaulted
+		}) {
+			return state, pending, nil
+		}
+		pending = again
+	}
+}
+
+// refuse says why the pages could not be had, unless the guest may start
+// without: what was to be sure of may also come from overcommit or from
+// another node.
+func refuse(h host.Host, guest hostprep.Guest, short *pool.Short) *hostprep.Finding {
+	findings, err := check.Pool.Detect(h, guest)
+	if err == nil {
+		if verdict, _, _ := hostprep.Conclude(findings); verdict != hostprep.NoMemory && verdict != hostprep.BadDomain {
+			return nil
+		}
+	}
+	return ShortFinding(short)
+}
+
+// ShortFinding is a pool that could not grow.
+func ShortFinding(short *pool.Short) *hostprep.Finding {
+	do := "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented"
+	if short.Kept > 0 {
+		do = "stop a guest, use less memory, or let the host keep less (--host-reserve)"
+	}
+	return &hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Have: short.Error(), Need: "all of them",
+		Do: do, Changes: []change.Change{}}
+}

@@ -1,0 +1,225 @@
+// Package hook puts libvirt's hook in place, tells the daemon, takes it away, and reads
+// its log.
+package hook
+
+import (
+	"cmp"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/journal"
+	"vmhuge/internal/advice"
+)
+
+// hookProgram is what the hook's binary is called where it waits to be
+// installed, and hookPackage what Go writes into it.
+const (
+	hookProgram = "vmhuge-hook"
+	hookPackage = "vmhuge/cmd/vmhuge-hook"
+)
+
+// Journal is the record of what the hook's installation changed.
+func Journal(h host.Host) journal.Journal { return journal.Journal{Host: h, Name: "hook.json"} }
+
+// Program finds the binary that is to be installed: beside this program,
+// or where a package puts it.
+func Program(h host.Host) (string, error) {
+	var tried []string
+	if self, err := os.Executable(); err == nil {
+		if self, err = filepath.EvalSymlinks(self); err == nil {
+			tried = append(tried, filepath.Join(filepath.Dir(self), hookProgram))
+		}
+	}
+	for _, dir := range []string{"lib", "libexec"} {
+		tried = append(tried, h.Root.Path("usr", dir, "vmhuge", hookProgram))
+	}
+	for _, program := range tried {
+		if st, err := os.Stat(program); err == nil && st.Mode().IsRegular() {
+			return program, nil
+		}
+	}
+	return "", advice.New("finding "+hookProgram, "there is none: looked for "+strings.Join(tried, ", "),
+		"build it with ./just build, or put it beside vmhuge")
+}
+
+// place is the hook, or the place where it would be.
+type place struct {
+	Path  string // on the host, without symbolic links
+	state string // what a Change of it finds; "": it is not there
+	Ours  bool
+	// program is the binary that this vmhuge would install, and sum its hash.
+	program, sum string
+}
+
+// dirs returns libvirt's folder of hooks, and in it that of QEMU's, without
+// symbolic links. Neither need be there.
+func dirs(h host.Host) (hooks, qemu string) {
+	hooks = h.Resolve(h.Resolve("/etc/libvirt") + "/hooks")
+	return hooks, h.Resolve(hooks + "/qemu.d")
+}
+
+// hookSince is the first libvirt that runs the files of hooks/qemu.d, as
+// libvirt counts.
+const hookSince = 6005000
+
+// Find looks at where the hook is. Where it is not, it says where it goes
+// for this libvirt; 0: not known, and taken for a new one.
+func Find(h host.Host, libvirt uint32) (place, error) {
+	return host.Once(h, cacheKey(fmt.Sprint("hook for ", libvirt)), func() (place, error) { return lookForHook(h, libvirt) })
+}
+
+func lookForHook(h host.Host, libvirt uint32) (place, error) {
+	hooks, qemu := dirs(h)
+	record, err := Journal(h).Changes()
+	if err != nil && !errors.Is(err, fs.ErrPermission) { // who is not root may still look
+		return place{}, err
+	}
+	var program, sum string
+	if program, err = Program(h); err == nil {
+		if sum, err = change.HashFile(program); err != nil {
+			return place{}, err
+		}
+	}
+	places := []string{qemu + "/90-vmhuge", hooks + "/qemu"}
+	if libvirt != 0 && libvirt < hookSince {
+		slices.Reverse(places)
+	}
+	var found []place
+	for _, at := range places {
+		file := place{Path: at, program: program, sum: sum}
+		if err := lookAtHook(h, &file, record); err != nil {
+			return place{}, fmt.Errorf("%s: %w", at, err)
+		}
+		if file.Ours {
+			return file, nil
+		}
+		found = append(found, file)
+	}
+	return found[0], nil
+}
+
+func lookAtHook(h host.Host, file *place, record []change.Change) (err error) {
+	file.state, err = change.Look(h, change.KindCopy, file.Path)
+	irregular := host.IrregularError("")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.As(err, &irregular):
+		file.state = irregular.Error()
+		return nil
+	case err != nil || file.state == "":
+		return err
+	}
+	sum := sumOf(file.state)
+	file.Ours = sum == file.sum || isHookProgram(h, file.Path) || slices.ContainsFunc(record, func(c change.Change) bool {
+		return c.Kind == change.KindCopy && c.Path == file.Path && sumOf(c.To) == sum
+	})
+	return nil
+}
+
+// sumOf returns the hash in the state of a copy.
+func sumOf(state string) string { return state[strings.LastIndex(state, " ")+1:] }
+
+// isHookProgram says whether a file is a vmhuge-hook of any version.
+func isHookProgram(h host.Host, file string) bool {
+	info, err := buildinfo.ReadFile(h.Root.Path(file))
+	return err == nil && info.Path == hookPackage
+}
+
+// Options is how the hook shall be installed.
+type Options struct {
+	Settings Settings
+	Libvirt  uint32 // its version as it counts: 9000000 is 9.0.0; 0: not known
+}
+
+const installing = "installing the hook"
+
+// Plan says what must change for the hook to be installed and as this
+// vmhuge has it. No change: it is.
+func Plan(h host.Host, o Options) (changes []change.Change, err error) {
+	if st, err := h.Lstat("/etc/libvirt"); err != nil || st == nil {
+		return nil, cmp.Or(err, error(advice.New(installing, "there is no /etc/libvirt: libvirt is not installed here", "install it first")))
+	}
+	file, err := Find(h, o.Libvirt)
+	switch {
+	case err != nil:
+		return nil, advice.About(err, installing)
+	case file.program == "":
+		_, err := Program(h)
+		return nil, advice.About(err, installing)
+	case file.state != "" && !file.Ours:
+		return nil, taken(file)
+	}
+	if changes, err = change.RootFolders(h, path.Dir(file.Path)); err != nil {
+		return nil, advice.About(err, installing)
+	}
+	settings, err := settingsPlan(h, o.Settings)
+	if err != nil {
+		return nil, advice.About(err, installing)
+	}
+	changes = append(changes, settings...)
+	// Last, for nothing after it can fail and take it away again.
+	if want := "0755 0:0 " + file.sum; file.state != want {
+		changes = append(changes, change.Change{Kind: change.KindCopy, Path: file.Path, From: file.state, To: want, Source: file.program})
+	}
+	return changes, nil
+}
+
+// taken is the error of a place that holds another program.
+func taken(file place) error {
+	if path.Base(file.Path) == "qemu" {
+		return advice.New(installing, file.Path+" is another program, and libvirt before 6.5 runs no other one for guests",
+			"have it pass its arguments and its standard input on to a copy of "+file.program+", or update libvirt")
+	}
+	return advice.New(installing, file.Path+" is there and is none of vmhuge's", "move it out of that folder, where libvirt runs every file")
+}
+
+// settingsPlan returns what makes the settings these.
+func settingsPlan(h host.Host, want Settings) ([]change.Change, error) {
+	now, err := ReadSettings(h)
+	if err != nil {
+		return nil, advice.Wrap(err, "its settings", "mend that file or remove it")
+	}
+	if now == want {
+		return nil, nil
+	}
+	file := "/" + path.Join(hookSettings...)
+	var changes []change.Change
+	dir, err := change.Look(h, change.KindMkdir, path.Dir(file))
+	if err == nil && dir == "" {
+		changes = append(changes, change.Change{Kind: change.KindMkdir, Path: path.Dir(file), To: "0755 0:0"})
+	}
+	state := ""
+	if err == nil && dir != "" {
+		state, err = change.Look(h, change.KindFile, file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if want != (Settings{}) {
+		return append(changes, change.Change{Kind: change.KindFile, Path: file, From: state, To: want.state()}), nil
+	}
+	changes = append(changes, change.Change{Kind: change.KindFile, Path: file, From: state})
+	made := change.Change{Kind: change.KindMkdir, Path: path.Dir(file), To: dir}
+	if record, err := Journal(h).Changes(); err == nil && slices.Contains(record, made) && !holdsOther(h, made.Path, changes) {
+		changes = append(changes, made.Reverse())
+	}
+	return changes, nil
+}
+
+// holdsOther says whether a folder will not be empty after the changes.
+func holdsOther(h host.Host, dir string, changes []change.Change) bool {
+	entries, err := os.ReadDir(h.Root.Path(dir))
+	return err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return !slices.ContainsFunc(changes, func(c change.Change) bool { return c.Path == path.Join(dir, e.Name()) && c.To == "" })
+	})
+}

@@ -1,0 +1,124 @@
+package hook
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+)
+
+// hookLog is a line of JSON for each call of the hook that did something, the
+// oldest first. It is lost at reboot, and never longer than twice hookLogMax.
+var hookLog = []string{"run", "vmhuge", "hook.log"}
+
+const logMax = 256 * 1024 // bytes
+
+// Result is what a call of the hook came to.
+type Result string
+
+// The results of a call.
+const (
+	Passed   Result = "passed"   // the guest asks for no huge pages
+	Held     Result = "held"     // its pages are there
+	Released Result = "released" // what was added for it went back
+	Dropped  Result = "dropped"  // restored without huge pages: there was no room
+	Refused  Result = "refused"  // the host could not give the pages: the start fails
+	Failed   Result = "failed"   // the hook could not do its work; the start goes on
+)
+
+// Event is one call of the hook.
+type Event struct {
+	Time      time.Time       `json:"time"`
+	Operation string          `json:"operation"`
+	Name      string          `json:"name"`
+	UUID      string          `json:"uuid"`
+	Result    Result          `json:"result"`
+	Changed   []change.Change `json:"changed,omitempty"` // on the host, for this guest
+	Given     int64           `json:"given_bytes,omitempty"`
+	Owed      int64           `json:"owed_bytes,omitempty"`
+	Why       string          `json:"why,omitempty"` // of a refusal or a failure
+	// Microseconds is how long the call took, from the start of the process.
+	Microseconds int64 `json:"microseconds"`
+}
+
+// Log adds an event to the hook's log. One write of one line: two hooks
+// that run at once do not mix.
+func Log(h host.Host, e Event) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	path := h.Root.Path(hookLog...)
+	open := func() (*os.File, error) {
+		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o644)
+	}
+	f, err := open()
+	if errors.Is(err, fs.ErrNotExist) { // the first since the host booted
+		if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+			f, err = open()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > logMax {
+		turnLog(h, f)
+	}
+	_, err = f.Write(append(text, '\n'))
+	return err
+}
+
+// turnLog puts a log that is too long aside, for the next call to begin a new
+// one. Of hooks that find it too long at the same time one does so: a second would
+// put the new one in its place. The lock is not the log's own, which all may read
+// and so lock.
+func turnLog(h host.Host, f *os.File) {
+	pool.IfFree(h.Root, func() {
+		path := h.Root.Path(hookLog...)
+		mine, err1 := f.Stat()
+		there, err2 := os.Lstat(path)
+		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
+			_ = os.Rename(path, path+".1")
+		}
+	})
+}
+
+// Events returns the events that the log holds, oldest first. A line that
+// can't be read, as a crash may leave one, is left out.
+func Events(h host.Host) ([]Event, error) {
+	events := []Event{}
+	for _, suffix := range []string{".1", ""} {
+		path := append([]string{}, hookLog...)
+		path[len(path)-1] += suffix
+		text, err := h.Root.Read(path...)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return events, err
+		}
+		lines := bufio.NewScanner(strings.NewReader(text))
+		lines.Buffer(nil, logMax)
+		for lines.Scan() {
+			var e Event
+			if json.Unmarshal(lines.Bytes(), &e) == nil {
+				events = append(events, e)
+			}
+		}
+		if err := lines.Err(); err != nil {
+			return events, err
+		}
+	}
+	return events, nil
+}

@@ -1,0 +1,94 @@
+package journal
+
+import (
+	"cmp"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/cmdline"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/advice"
+)
+
+// reader is a program that has read a file and must be told when it changes.
+type reader string
+
+// The readers of changed files.
+const (
+	toSystemd reader = "systemd" // its units and drop-ins
+	toGrub    reader = "grub"    // what its menu is made from
+)
+
+// readerOf returns who must be told of a change, "" for nobody.
+func readerOf(c change.Change) reader {
+	switch {
+	case host.Within(c.Path, "/etc/systemd/system"):
+		return toSystemd
+	case host.Within(c.Path, "/etc/default/grub"), host.Within(c.Path, "/etc/default/grub.d"):
+		return toGrub
+	}
+	return ""
+}
+
+// readersOf returns who must be told of changes, each once.
+func readersOf(changes []change.Change) []reader {
+	var readers []reader
+	for _, c := range changes {
+		if r := readerOf(c); r != "" && !slices.Contains(readers, r) {
+			readers = append(readers, r)
+		}
+	}
+	return readers
+}
+
+// commands are the ways to tell a reader; the first that the host has is taken.
+func (r reader) commands() [][]string {
+	if r == toGrub {
+		return [][]string{
+			{"update-grub"}, // Debian
+			{"grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"},
+			{"grub-mkconfig", "-o", "/boot/grub/grub.cfg"},
+		}
+	}
+	return [][]string{{"systemctl", "daemon-reload"}}
+}
+
+// tell tells readers of changed files. On a fixture tree nobody listens.
+func tell(h host.Host, readers []reader) error {
+	if !h.Real() {
+		return nil
+	}
+	for _, r := range readers {
+		if r == toSystemd && !h.BootedWithSystemd() {
+			continue // nobody listens yet; it reads them when it starts
+		}
+		if _, entries, err := cmdline.GrubEntries(h); r == toGrub && err == nil && len(entries) > 0 {
+			continue // GRUB reads the entries themselves, and its menu has none
+		}
+		if err := RunFirst(r.commands()...); err != nil {
+			return advice.Wrap(err, "telling "+string(r)+" of changed files", "run "+strings.Join(r.commands()[0], " ")+", and see what it lacks")
+		}
+	}
+	return nil
+}
+
+// RunFirst runs the first of some commands that the host has, and says what it said
+// where it fails.
+func RunFirst(commands ...[]string) error {
+	for _, command := range commands {
+		program, err := exec.LookPath(command[0])
+		if err != nil {
+			continue
+		}
+		out, err := exec.Command(program, command[1:]...).CombinedOutput()
+		if err != nil {
+			said := strings.TrimSpace(string(out))
+			return fmt.Errorf("%s: %s", strings.Join(command, " "), cmp.Or(said, err.Error()))
+		}
+		return nil
+	}
+	return fmt.Errorf("there is no %s", commands[0][0])
+}

@@ -1,0 +1,28 @@
+package journal
+
+import (
+	"errors"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/change"
+)
+
+// wayOut says what helps a change that the file system refuses; "": not known.
+func wayOut(c change.Change, err error, parent int, name string) string {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return "its file system is read-only: remount it, or change what the system's image is made from"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return "make room on its file system"
+	case errors.Is(err, unix.EPERM):
+		for _, at := range []string{name, ".", ".."} {
+			var st unix.Statx_t
+			if unix.Statx(parent, at, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st) == nil && st.Attributes&unix.STATX_ATTR_IMMUTABLE != 0 {
+				return "it may not be changed by anybody: chattr -i " + path.Clean(path.Join(path.Dir(c.Path), at))
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,108 @@
+// Package libvirtd tells what libvirt's daemon on this host is like, as its files show it:
+// libvirt itself is not asked.
+package libvirtd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+)
+
+// Daemon is the daemon that holds libvirt's system QEMU driver: libvirtd, or
+// virtqemud where the daemons are split.
+type Daemon struct {
+	Name    string
+	PID     int
+	Started time.Time // to about a second
+}
+
+// ReadDaemon finds the running daemon. nil: none runs, which is no fault: it is
+// started on demand, and on Debian ends after two idle minutes.
+func ReadDaemon(h host.Host) (*Daemon, error) {
+	return host.Once(h, cacheKey("daemon"), func() (*Daemon, error) { return findDaemon(h) })
+}
+
+func findDaemon(h host.Host) (*Daemon, error) {
+	text, err := h.Root.Read("run", "libvirt", "qemu", "driver.pid")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || pid <= 0 {
+		return nil, nil // the daemon is just writing it, or it is none of libvirt's
+	}
+	// The file outlives a daemon that was killed, and its pid is used again.
+	comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm")
+	name := strings.TrimSpace(comm)
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && name != "libvirtd" && name != "virtqemud") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	process, err := pool.FindProcess(h.Root, pid)
+	if err != nil {
+		return nil, err
+	}
+	stat, err := h.Root.Read("proc", "stat")
+	if err != nil {
+		return nil, err
+	}
+	boot, err := parseBootTime(strings.NewReader(stat))
+	if err != nil {
+		return nil, err
+	}
+	// A tick is 10 ms: USER_HZ is 100 on every architecture that libvirt runs on.
+	return &Daemon{Name: name, PID: pid, Started: boot.Add(time.Duration(process.Start) * 10 * time.Millisecond)}, nil
+}
+
+// parseBootTime reads when the host booted from /proc/stat:
+//
+//	ctxt 115315
+//	btime 1732137263
+func parseBootTime(r io.Reader) (time.Time, error) {
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 1<<20) // the line intr is long on hosts of many processors
+	for scan.Scan() {
+		if value, ok := strings.CutPrefix(scan.Text(), "btime "); ok {
+			seconds, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return time.Time{}, fmt.Errorf("/proc/stat: %q is no time", scan.Text())
+			}
+			return time.Unix(seconds, 0), nil
+		}
+	}
+	if err := scan.Err(); err != nil {
+		return time.Time{}, err
+	}
+	return time.Time{}, errors.New("/proc/stat has no line btime")
+}
+
+// LooksNoMore says why the daemon does not call the hook.
+func (d Daemon) LooksNoMore() string {
+	return fmt.Sprintf("the running %s (process %d) may have found no hook when it started, and then calls none", d.Name, d.PID)
+}
+
+// DaemonNames are the daemons that may hold the QEMU driver.
+var DaemonNames = []string{"libvirtd", "virtqemud"}
+
+// Installed says whether libvirt is installed here, or runs.
+func Installed(h host.Host) (bool, error) {
+	for _, place := range []string{"/etc/libvirt", "/run/libvirt", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"} {
+		if st, err := h.Lstat(place); err != nil || st != nil {
+			return st != nil, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,210 @@
+package libvirtd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/host"
+)
+
+// cacheKey is what this package keeps with host.Once.
+type cacheKey string
+
+// QEMUConf is what vmhuge needs of libvirt's qemu.conf.
+type QEMUConf struct {
+	User, Group string // whom QEMU runs as; "": not set
+	// HugetlbfsMounts are the mounts that libvirt shall use. nil: not set, it
+	// takes every one that is mounted when it starts. Empty: none.
+	HugetlbfsMounts []string
+	SecurityDrivers []string // nil: not set, libvirt takes the one that the kernel has
+}
+
+// QEMUConfPath is the file of the system driver.
+const QEMUConfPath = "/etc/libvirt/qemu.conf"
+
+// ReadQEMUConf reads a qemu.conf; "" is the system driver's. A file that is not
+// there leaves every default.
+func ReadQEMUConf(h host.Host, path string) (QEMUConf, error) {
+	if path == "" {
+		path = QEMUConfPath
+	}
+	return host.Once(h, cacheKey(path), func() (QEMUConf, error) { return loadQEMUConf(h, path) })
+}
+
+func loadQEMUConf(h host.Host, path string) (QEMUConf, error) {
+	text, err := h.Root.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return QEMUConf{}, nil
+	}
+	if err != nil {
+		return QEMUConf{}, err
+	}
+	conf, err := ParseQEMUConf(strings.NewReader(text))
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return conf, err
+}
+
+// ParseQEMUConf picks what vmhuge needs. Of a name that is there twice libvirt
+// takes the first, virConfGetValue().
+func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
+	var conf QEMUConf
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return conf, err
+	}
+	settings, err := parseConf(string(text))
+	for _, s := range slices.Backward(settings) {
+		switch {
+		case s.name == "hugetlbfs_mount":
+			conf.HugetlbfsMounts = s.values
+		case s.name == "security_driver":
+			conf.SecurityDrivers = s.values
+		case s.name == "user" && !s.list:
+			conf.User = s.values[0]
+		case s.name == "group" && !s.list:
+			conf.Group = s.values[0]
+		}
+	}
+	return conf, err
+}
+
+// confSetting is one name = value of libvirt's configuration syntax.
+type confSetting struct {
+	name       string
+	values     []string // of a string or number: one
+	list       bool
+	start, end int // bytes of the whole, and
+	value      int // where the value starts
+}
+
+// parseConf reads libvirt's configuration syntax, of which this is all:
+//
+//	user = "libvirt-qemu"   # a string; also 'so' and """over lines"""
+//	hugetlbfs_mount = ["/dev/hugepages", "/dev/hugepages1G"]
+//
+// Values are strings, whole numbers, and lists of strings, which may go over
+// several lines. Source: virConfParse() in src/util/virconf.c.
+func parseConf(text string) ([]confSetting, error) {
+	var settings []confSetting
+	p := &confParser{rest: text, line: 1}
+	at := func() int { return len(text) - len(p.rest) }
+	for p.skip(true); p.rest != ""; p.skip(true) {
+		s := confSetting{start: at()}
+		s.name = p.take(func(c byte) bool {
+			return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		})
+		p.skip(false)
+		if s.name == "" || !p.literal("=") {
+			return nil, p.errorf("expected name = value")
+		}
+		p.skip(false)
+		var err error
+		s.value = at()
+		if s.values, s.list, err = p.value(); err != nil {
+			return nil, err
+		}
+		s.end = at()
+		p.skip(false)
+		if p.rest != "" && p.rest[0] != '\n' {
+			return nil, p.errorf("expected the end of the line after %s", s.name)
+		}
+		settings = append(settings, s)
+	}
+	return settings, nil
+}
+
+// confParser walks through libvirt's configuration syntax.
+type confParser struct {
+	rest string
+	line int
+}
+
+func (p *confParser) errorf(format string, args ...any) error {
+	return fmt.Errorf("line %d: %s", p.line, fmt.Sprintf(format, args...))
+}
+
+// advance goes over n bytes.
+func (p *confParser) advance(n int) {
+	p.line += strings.Count(p.rest[:n], "\n")
+	p.rest = p.rest[n:]
+}
+
+// take goes over the bytes that are wanted and returns them.
+func (p *confParser) take(want func(byte) bool) string {
+	n := 0
+	for n < len(p.rest) && want(p.rest[n]) {
+		n++
+	}
+	taken := p.rest[:n]
+	p.advance(n)
+	return taken
+}
+
+// skip goes over blanks and comments, and over line ends where they mean
+// nothing.
+func (p *confParser) skip(lines bool) {
+	for {
+		p.take(func(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || lines && c == '\n' })
+		if p.rest == "" || p.rest[0] != '#' {
+			return
+		}
+		p.take(func(c byte) bool { return c != '\n' })
+	}
+}
+
+func (p *confParser) literal(s string) bool {
+	if !strings.HasPrefix(p.rest, s) {
+		return false
+	}
+	p.advance(len(s))
+	return true
+}
+
+// value reads a value; a string or number is a list of one.
+func (p *confParser) value() (values []string, list bool, err error) {
+	if !p.literal("[") {
+		v, err := p.scalar()
+		return []string{v}, false, err
+	}
+	values = []string{}
+	for p.skip(true); !p.literal("]"); p.skip(true) {
+		if len(values) > 0 && !p.literal(",") {
+			return nil, true, p.errorf("expected , or ] in the list")
+		}
+		p.skip(true)
+		if len(values) > 0 && p.literal("]") { // a comma may end the list
+			break
+		}
+		v, err := p.scalar()
+		if err != nil {
+			return nil, true, err
+		}
+		values = append(values, v)
+	}
+	return values, true, nil
+}
+
+func (p *confParser) scalar() (string, error) {
+	for _, quote := range []string{`"""`, `"`, `'`} {
+		if !p.literal(quote) {
+			continue
+		}
+		text, _, closed := strings.Cut(p.rest, quote)
+		if !closed || quote != `"""` && strings.Contains(text, "\n") {
+			return "", p.errorf("a string that does not end")
+		}
+		p.advance(len(text) + len(quote))
+		return text, nil
+	}
+	number := p.take(func(c byte) bool { return c == '-' || c >= '0' && c <= '9' })
+	if number == "" {
+		return "", p.errorf("expected a string, a number or a list")
+	}
+	return number, nil
+}

@@ -1,0 +1,266 @@
+package plan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
+)
+
+// onPages is a guest of so many pages, bound to a node, or with -1 to none.
+func onPages(name string, count int64, size pages.Size, node int) hostprep.Candidate {
+	item := pages.Item{GuestNode: -1, Kind: pages.RAM, PageSize: size, Pages: count, MemoryKiB: count * size.KiB()}
+	c := hostprep.Candidate{Name: name, UUID: name, Traits: pages.Traits{MemoryKiB: item.MemoryKiB, CurrentKiB: item.MemoryKiB, VCPUs: 1}}
+	c.Demand = pages.Demand{Domain: name, Type: "qemu", Backing: pages.Hugetlb}
+	if node >= 0 {
+		item.HostNodes, item.Mode = fmt.Sprint(node), pages.Strict
+		c.Demand.CPUSetNodes = item.HostNodes
+	}
+	c.Demand.Items = []pages.Item{item}
+	return c
+}
+
+// onMemory is a guest of so many MiB on small pages.
+func onMemory(name string, mib int64) hostprep.Candidate {
+	return hostprep.Candidate{Name: name, UUID: name, Demand: pages.Demand{Domain: name, Type: "qemu", Items: []pages.Item{}},
+		Traits: pages.Traits{MemoryKiB: mib << 10, CurrentKiB: mib << 10, VCPUs: 1}}
+}
+
+func TestPlan(t *testing.T) {
+	const m2, g1 = pages.Size2MiB, pages.Size1GiB
+	runs := onPages("web1", 1<<20, m2, -1)
+	runs.Runs = true
+	balloon := onMemory("web1", 1024)
+	balloon.Traits.Balloon, balloon.Traits.CurrentKiB = true, 512<<10
+	for name, test := range map[string]struct {
+		host    string
+		guests  []hostprep.Candidate
+		reserve int64
+		first   string
+		move    []string
+		why     string // of the first
+		set     []string
+	}{
+		// 1200 pages are free, and the pools may grow: 16000 − 2048 − 4096 MiB.
+		"free pages": {"one-node", []hostprep.Candidate{onPages("web1", 1200, m2, -1)}, 0, "", nil, "", []string{"vm.nr_hugepages = 2048"}},
+		"all there is": {"one-node", []hostprep.Candidate{onPages("web1", 1200, m2, -1), onPages("db1", 4928, m2, -1)}, 0, "", nil, "",
+			[]string{"vm.nr_hugepages = 6976"}},
+		"a page too much": {"one-node", []hostprep.Candidate{onPages("web1", 1200, m2, -1), onPages("db1", 4929, m2, -1)}, 0, "db1", []string{"web1"},
+			"4929 more pages of 2 MiB are needed: 1 is missing, as the host can spare 4928 beside the 2 GiB that it keeps", []string{"vm.nr_hugepages = 5777"}},
+		"a larger reserve": {"one-node", []hostprep.Candidate{onPages("web1", 1201, m2, -1)}, 15 * pages.GiB, "web1", []string{"web1"},
+			"1 more page of 2 MiB is needed: 1 is missing", nil},
+		"the fewest": {"one-node", []hostprep.Candidate{onPages("a", 2000, m2, -1), onPages("b", 2000, m2, -1), onPages("c", 2000, m2, -1), onPages("d", 2000, m2, -1), onPages("e", 4000, m2, -1)}, 0,
+			"d", []string{"d", "e"}, "2000 more pages", nil},
+		"both sizes": {"one-node", []hostprep.Candidate{onPages("web1", 1, g1, -1), onPages("db1", 1300, m2, -1)}, 0, "", nil, "",
+			[]string{"vm.nr_hugepages = 2148", "hugepagesz=1G hugepages=1"}},
+		"no such pages": {"no-1g", []hostprep.Candidate{onPages("web1", 1, g1, -1)}, 0, "web1", []string{"web1"}, "the host has no pages of 1 GiB", nil},
+		"what runs":     {"one-node", []hostprep.Candidate{runs}, 0, "", nil, "", []string{"vm.nr_hugepages = 2048"}},
+		"small pages":   {"one-node", []hostprep.Candidate{onMemory("web1", 9821)}, 0, "", nil, "", nil},
+		"too much on small pages": {"one-node", []hostprep.Candidate{onMemory("web1", 9822)}, 0, "web1", []string{"web1"},
+			"9857 MiB of ordinary memory are needed, 1 MiB more than the host can give", nil},
+		"small pages leave less for large ones": {"one-node", []hostprep.Candidate{onMemory("web1", 8000), onPages("db1", 4000, m2, -1)}, 0, "db1", []string{"db1"}, "2800 more pages", nil},
+
+		"each on its node": {"two-nodes", []hostprep.Candidate{onPages("web1", 300, m2, 0), onPages("db1", 900, m2, 1)}, 0, "", nil, "",
+			[]string{"echo 1024 > /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "echo 1024 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"}},
+		"a GiB on each": {"two-nodes", []hostprep.Candidate{onPages("web1", 1, g1, 0), onPages("db1", 2, g1, 1)}, 0, "", nil, "", []string{"hugepagesz=1G hugepages=0:1,1:2"}},
+		// A node gives what is free and cached less its share of the reserve.
+		"a full node": {"node0-full", []hostprep.Candidate{onPages("web1", 1000, m2, 1), onPages("db1", 10, m2, 0)}, 0, "db1", []string{"db1"},
+			"10 more pages of 2 MiB are needed on node 0: 10 are missing, as the host can spare 0 beside the 256 MiB that it keeps", nil},
+		"no such node": {"one-node", []hostprep.Candidate{onPages("web1", 10, m2, 1)}, 0, "web1", []string{"web1"}, "the host has node 0; needed: node 1", nil},
+		"ballooned":    {"one-node", []hostprep.Candidate{balloon}, 0, "", nil, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := Make(host.Host{Root: hosttest.Unpack(t, test.host, "")}, test.guests, test.reserve)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan.FirstFailure != test.first || plan.Fits != (test.first == "") {
+				t.Errorf("%q fails first, not %q", plan.FirstFailure, test.first)
+			}
+			slices.Sort(plan.Move)
+			slices.Sort(test.move)
+			if diff := cmp.Diff(test.move, plan.Move); diff != "" {
+				t.Errorf("to move: %s", diff)
+			}
+			for _, g := range plan.Guests {
+				if g.Name == test.first && (!strings.HasPrefix(g.Why, test.why) || g.Fits) {
+					t.Errorf("it says %q, not %q", g.Why, test.why)
+				}
+			}
+			if (len(plan.Lacks) > 0) != (!plan.Fits && !strings.HasPrefix(test.why, "the host has n")) {
+				t.Errorf("the host lacks %+v", plan.Lacks)
+			}
+			var set []string
+			for _, s := range plan.Settings {
+				set = append(set, s.Text)
+			}
+			if diff := cmp.Diff(test.set, set); test.set != nil && diff != "" {
+				t.Errorf("settings: %s", diff)
+			}
+		})
+	}
+}
+
+func TestPlanMemory(t *testing.T) {
+	swaps := "-- proc/swaps --\nFilename Type Size Used Priority\n/dev/sda2 partition 4194304 1048576 -2\n-- sys/kernel/mm/ksm/run --\n1\n-- sys/kernel/mm/ksm/pages_sharing --\n1024\n"
+	plain, huge := onMemory("a", 1024), onPages("b", 512, pages.Size2MiB, -1)
+	plain.Traits.Balloon, plain.Traits.CurrentKiB = true, 768<<10
+	huge.Traits.Balloon, huge.Traits.CurrentKiB = true, 512<<10
+	plan, err := Make(host.Host{Root: hosttest.Unpack(t, "one-node", swaps)}, []hostprep.Candidate{plain, huge, onMemory("c", 20000)}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mib = 1 << 10
+	left := plan.Memory.LeftKiB
+	want := Memory{TotalKiB: 16000 * mib, ReserveKiB: 2048 * mib, HeadroomKiB: 9856 * mib, LeftKiB: left,
+		GuestsKiB: 22048 * mib, ReservedKiB: 1024 * mib, PlainKiB: 21024 * mib, OverheadKiB: 105 * mib, BalloonKiB: 256 * mib, BalloonLostKiB: 512 * mib,
+		KSMKiB: 4 * mib, SwapKiB: 4096 * mib, SwapFreeKiB: 3072 * mib, SwapWantedKiB: (4096 + 20035 - (9856 - 1024 - 35)) * mib}
+	if diff := cmp.Diff(want, plan.Memory); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Counts of small pages are counts of the host's own, whatever the default huge
+// page is.
+func TestPlanSmallPages(t *testing.T) {
+	const ksm, pmd = "-- sys/kernel/mm/ksm/run --\n1\n-- sys/kernel/mm/ksm/pages_sharing --\n1024\n", "-- sys/kernel/mm/transparent_hugepage/hpage_pmd_size --\n"
+	for _, test := range []struct {
+		host, edits string
+		smallKiB    int64
+	}{
+		{"one-node", "", 4},
+		{"arm64-64k", "", 64},
+		{"arm64-64k", pmd + "536870912\n", 64},
+		{"one-node", pmd + "2097152\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 12288000 kB\nHugepagesize: 1048576 kB\n", 4},
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, test.host, ksm+test.edits)}
+		kvm := onMemory("a", 1024)
+		kvm.Demand.Type, kvm.Traits.VCPUs = "kvm", 1
+		plan, err := Make(h, []hostprep.Candidate{kvm}, 0)
+		hosttest.Must(t, err)
+		small, err := h.SmallPage()
+		hosttest.Must(t, err)
+		tables := 1 << 20 / test.smallKiB * 8 / 1024
+		if plan.Memory.KSMKiB != 1024*test.smallKiB || plan.Guests[0].OverheadKiB != 38<<10+tables || small.KiB() != test.smallKiB {
+			t.Errorf("%s %s: KSM saves %d KiB, QEMU needs %d KiB, and pages are of %s", test.host, test.edits,
+				plan.Memory.KSMKiB, plan.Guests[0].OverheadKiB, small)
+		}
+	}
+	if small, err := (host.Host{Root: "/"}).SmallPage(); err != nil || small != pages.Size(os.Getpagesize()) {
+		t.Errorf("this host's are of %s, %v", small, err)
+	}
+}
+
+// The numbers that guides for huge pages give.
+func TestPlanNumbers(t *testing.T) {
+	const none = "-- pools --\nall 2048 0 0 0 0 0\n0 2048 0 0 0\n"
+	for gib, want := range map[int64]int64{32: 30, 256: 252} {
+		host := host.Host{Root: hosttest.Unpack(t, "one-node", fmt.Sprintf("%s-- proc/meminfo --\nMemTotal: %d kB\nMemAvailable: %[2]d kB\nHugepagesize: 2048 kB\n"+
+			"-- sys/devices/system/node/node0/meminfo --\nNode 0 MemTotal: %[2]d kB\nNode 0 MemFree: %[2]d kB\n", none, gib<<20))}
+		for pages2M, mib := range map[int64]string{256: "512", 1024: "2048"} {
+			demand := onXML(t, "<memory unit='MiB'>"+mib+"</memory>")
+			plan, err := Make(host, []hostprep.Candidate{demand}, 0)
+			if err != nil || plan.Memory.HeadroomKiB != want<<20 || plan.Needs[0].Pages != pages2M || !plan.Fits {
+				t.Errorf("%d GiB: %+v, %v", gib, plan, err)
+			}
+		}
+	}
+}
+
+func onXML(t *testing.T, memory string) hostprep.Candidate {
+	t.Helper()
+	doc := []byte("<domain type='kvm'><name>web1</name>" + memory + "<memoryBacking><hugepages><page size='2' unit='M'/></hugepages></memoryBacking></domain>")
+	demand, err := xml.Demand(doc, 0)
+	hosttest.Must(t, err)
+	traits, err := xml.Traits(doc)
+	hosttest.Must(t, err)
+	return hostprep.Candidate{Name: demand.Domain, Demand: demand, Traits: traits}
+}
+
+// Guests that the plan says fit all start in turn, and the guest that it names
+// is the first that does not: shown on paper here, and with real guests in
+// integration.
+func TestPlanProperty(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	hosts := []host.Host{host.Host{Root: hosttest.Unpack(t, "one-node", "")}, host.Host{Root: hosttest.Unpack(t, "two-nodes", "")}, host.Host{Root: hosttest.Unpack(t, "node0-full", "")}}
+	for n := range 200 {
+		host := hosts[n%len(hosts)]
+		nodes, err := host.Nodes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var guests []hostprep.Candidate
+		for i := range 1 + random.IntN(8) {
+			c := onPages(fmt.Sprint("g", i), 1+random.Int64N(3000), pages.Size2MiB, random.IntN(len(nodes)+1)-1)
+			if random.IntN(5) == 0 {
+				c = onMemory(c.Name, 1+random.Int64N(6000))
+			}
+			guests = append(guests, c)
+		}
+		reserve := random.Int64N(8 * pages.GiB)
+		plan, err := Make(host, guests, reserve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What the host has is never counted twice, whichever start fails.
+		paper, err := rehearse(host, reserve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := ""
+		for _, c := range guests {
+			held := pool.Headroom(paper.state, paper.total, paper.available, paper.reserve)
+			was := paper.state.Globals[0]
+			why := paper.start(c, false)
+			now := paper.state.Globals[0]
+			if why != "" && first == "" {
+				first = c.Name
+			}
+			taken := (was.Free - now.Free) + (now.Total - was.Total)
+			if want := total(c.Demand); why == "" && taken != want || why != "" && (taken != 0 || now != was) {
+				t.Errorf("seed %d, set %d: %s takes %d pages (%s)", seed, n, c.Name, taken, why)
+			}
+			if grown := (now.Total - was.Total) * int64(now.Size); grown > held {
+				t.Errorf("seed %d, set %d: for %s the pools grow %d bytes, and may %d", seed, n, c.Name, grown, held)
+			}
+			var sum pool.Global
+			for _, p := range paper.state.Pools {
+				if p.Size == now.Size {
+					sum.Total, sum.Free = sum.Total+p.Total, sum.Free+p.Free
+				}
+				if p.Free < 0 {
+					t.Errorf("seed %d, set %d: %+v", seed, n, p)
+				}
+			}
+			if sum.Total != now.Total || sum.Free != now.Free {
+				t.Errorf("seed %d, set %d: the nodes have %+v, not %+v", seed, n, sum, now)
+			}
+		}
+		if plan.FirstFailure != first {
+			t.Errorf("seed %d, set %d: the plan names %q, and %q is the first", seed, n, plan.FirstFailure, first)
+		}
+		stay := slices.DeleteFunc(slices.Clone(guests), func(c hostprep.Candidate) bool { return slices.Contains(plan.Move, c.Name) })
+		if rest, err := Make(host, stay, reserve); err != nil || !rest.Fits {
+			t.Errorf("seed %d, set %d: without %v %q does not fit, %v", seed, n, plan.Move, rest.FirstFailure, err)
+		}
+	}
+}
+
+func total(d pages.Demand) (n int64) {
+	for _, t := range d.Totals() {
+		n += t.Pages
+	}
+	return n
+}

@@ -1,0 +1,259 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// A rehearsal is the host as it would be after some starts. It follows the
+// rules of a start and of Hold; what it can't know is how far memory is
+// fragmented, and on which of several nodes the kernel takes an unbound
+// guest's pages: where most are free, it says, which is so where they were
+// added for that guest.
+type rehearsal struct {
+	state     pool.State
+	nodes     []host.Node
+	total     int64 // MemTotal
+	available int64 // MemAvailable
+	reserve   int64
+	small     pages.Size                       // of the host's pages
+	plain     int64                            // RAM on small pages and QEMU's own memory that guests have taken
+	pending   func(uuid string) []pool.Pending // that other guests take
+}
+
+// rehearse reads the host. It keeps reserve bytes of ordinary memory; 0: the
+// rule's.
+func rehearse(h host.Host, reserve int64) (rehearsal, error) {
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return rehearsal{}, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return rehearsal{}, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return rehearsal{}, err
+	}
+	if _, err := pool.ReadPending(h.Root, ""); err != nil {
+		return rehearsal{}, err
+	}
+	small, err := h.SmallPage()
+	if err != nil {
+		return rehearsal{}, err
+	}
+	return rehearsal{state: state, small: small, nodes: nodes, total: mem.Total, available: mem.Available, reserve: cmp.Or(reserve, pool.Reserve(mem.Total)),
+		pending: func(uuid string) []pool.Pending { p, _ := pool.ReadPending(h.Root, uuid); return p }}, nil
+}
+
+func (r rehearsal) clone() rehearsal {
+	r.state.Globals, r.state.Pools, r.nodes = slices.Clone(r.state.Globals), slices.Clone(r.state.Pools), slices.Clone(r.nodes)
+	return r
+}
+
+// start has a guest start, and says why it would not. With force the host
+// grows what it lacks, and may then have less than nothing left.
+func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
+	if c.Runs {
+		return ""
+	}
+	if len(c.Demand.Items) > 0 {
+		why = r.hold(hostprep.NewGuest(c.Demand, c.Traits, hostprep.NoStarter(), hostprep.UnknownIDs(), r.allowance(c.UUID)), force)
+	} else if short := c.Plain() + c.Overhead(r.small) - r.ordinary(); short > 0 && !force {
+		why = fmt.Sprintf("%s of ordinary memory are needed, %s more than the host can give", pages.FormatMiB(c.Plain()+c.Overhead(r.small)), pages.FormatMiB(short))
+	}
+	if why == "" {
+		r.take(hostprep.TakesOf(c.Demand))
+		if c.Plain() > 0 {
+			r.plain += c.Plain() + c.Overhead(r.small)
+		}
+		r.available -= c.Plain() + c.Overhead(r.small)
+	}
+	return why
+}
+
+// hold gets the pages that a guest lacks, as Host.Hold does.
+func (r *rehearsal) hold(guest hostprep.Guest, force bool) (why string) {
+	for _, total := range guest.Demand.Totals() {
+		if _, ok := r.state.Global(total.PageSize); !ok {
+			return "the host has no pages of " + total.PageSize.String()
+		}
+	}
+	findings, err := capacity.BadNodes(r.nodes, guest.Demand)
+	if err != nil {
+		return err.Error()
+	}
+	if len(findings) > 0 {
+		return findings[0].Have + "; needed: " + findings[0].Need
+	}
+	needs := capacity.Shortfall(r.state, guest)
+	grown := r.clone()
+	short := grown.grow(needs)
+	if force || (short == nil && capacity.CanGrow(r.nodes, needs, guest.Allowance)) {
+		*r = grown
+		return ""
+	}
+	if exceeds := capacity.Exceeds(needs, guest.Allowance); exceeds != nil {
+		short = exceeds
+	}
+	if !slices.ContainsFunc(capacity.Limits(r.state, guest), func(l capacity.Limit) bool { return l.Judge().Severity == hostprep.Blocker }) {
+		return "" // overcommit or another node may give them
+	}
+	if short == nil { // of a host with one node
+		return "the node that it is bound to has too little free memory"
+	}
+	return short.Error()
+}
+
+// allowance is Host.Allowance on paper.
+func (r *rehearsal) allowance(uuid string) hostprep.Allowance {
+	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(uuid), Kept: nil}
+}
+
+// headroom is how many bytes the pools may still grow.
+func (r *rehearsal) headroom() int64 { return max(0, r.left(0)) }
+
+// ordinary is how many bytes of ordinary memory guests may still take: by the
+// same rule, with what they have taken.
+func (r *rehearsal) ordinary() int64 { return r.left(r.plain) }
+
+// left is what the rule leaves; less than nothing where too much is taken.
+func (r *rehearsal) left(taken int64) int64 {
+	const ample = 1 << 60 // Headroom ends at 0
+	return pool.Headroom(r.state, r.total-taken+ample, r.available+ample, r.reserve) - ample
+}
+
+// grow adds pages as pool.Ledger.Grow does: large ones first, on the node with
+// the most free memory first. Where the nodes have too little room the pages
+// are added all the same, and the error says so.
+func (r *rehearsal) grow(needs []pool.Need) (short *pool.Short) {
+	needs = slices.Clone(needs)
+	slices.SortStableFunc(needs, func(a, b pool.Need) int { return cmp.Compare(b.Size, a.Size) })
+	for _, need := range needs {
+		nodes := need.Nodes
+		if len(nodes) == 0 {
+			nodes = r.state.Nodes(need.Size)
+		}
+		nodes = r.byFree(nodes)
+		left := need.Pages
+		for _, node := range nodes {
+			give := min(left, r.room(node)/int64(need.Size))
+			r.add(node, need.Size, give, 0)
+			left -= give
+		}
+		if left > 0 && short == nil {
+			short = &pool.Short{Need: need, Got: need.Pages - left, Kept: pool.NodeReserve(r.reserve, len(r.nodes))}
+		}
+		if left > 0 && len(nodes) > 0 {
+			r.add(nodes[0], need.Size, left, 0)
+		}
+	}
+	return short
+}
+
+// room is how many bytes a node may give; see pool.NodeReserve.
+func (r *rehearsal) room(id int) int64 {
+	node := r.node(id)
+	if len(r.nodes) < 2 || node == nil {
+		return math.MaxInt64
+	}
+	return max(0, node.Free+node.Cache-pool.NodeReserve(r.reserve, len(r.nodes)))
+}
+
+// add changes a pool by so many pages, of which some are surplus.
+func (r *rehearsal) add(node int, size pages.Size, n, surplus int64) {
+	for i := range r.state.Pools {
+		if p := &r.state.Pools[i]; p.Node == node && p.Size == size {
+			p.Total, p.Free, p.Surplus = p.Total+n, p.Free+n, p.Surplus+surplus
+		}
+	}
+	for i := range r.state.Globals {
+		if g := &r.state.Globals[i]; g.Size == size {
+			g.Total, g.Free, g.Surplus = g.Total+n, g.Free+n, g.Surplus+surplus
+		}
+	}
+	if mem := r.node(node); mem != nil {
+		mem.Free -= n * int64(size)
+		if mem.Free < 0 && mem.Cache > 0 { // the kernel drops the cache for it
+			dropped := min(-mem.Free, mem.Cache)
+			mem.Free, mem.Cache = mem.Free+dropped, mem.Cache-dropped
+		}
+	}
+	r.available -= n * int64(size)
+}
+
+// take has a guest take its pages: first those that must lie on some nodes;
+// what is not there is overcommit.
+func (r *rehearsal) take(takes []pool.Take) {
+	slices.SortStableFunc(takes, func(a, b pool.Take) int { return cmp.Compare(choices(a), choices(b)) })
+	for _, take := range takes {
+		nodes := slices.Clone(take.Nodes)
+		if len(nodes) == 0 {
+			nodes = r.state.Nodes(take.Size)
+		}
+		free := func(node int) int64 { p, _ := r.state.Pool(node, take.Size); return p.Free }
+		slices.SortStableFunc(nodes, func(a, b int) int { return cmp.Compare(free(b), free(a)) })
+		left := take.Pages
+		for _, node := range nodes {
+			n := min(left, max(0, free(node)))
+			r.use(node, take.Size, n)
+			left -= n
+		}
+		if len(nodes) > 0 && left > 0 {
+			node := r.byFree(nodes)[0]
+			r.add(node, take.Size, left, left)
+			r.use(node, take.Size, left)
+		}
+	}
+}
+
+// choices is how many nodes a take may lie on.
+func choices(take pool.Take) int {
+	if len(take.Nodes) == 0 {
+		return math.MaxInt
+	}
+	return len(take.Nodes)
+}
+
+func (r *rehearsal) use(node int, size pages.Size, n int64) {
+	for i := range r.state.Pools {
+		if p := &r.state.Pools[i]; p.Node == node && p.Size == size {
+			p.Free -= n
+		}
+	}
+	for i := range r.state.Globals {
+		if g := &r.state.Globals[i]; g.Size == size {
+			g.Free -= n
+		}
+	}
+}
+
+func (r *rehearsal) node(id int) *host.Node {
+	i := slices.IndexFunc(r.nodes, func(n host.Node) bool { return n.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &r.nodes[i]
+}
+
+// byFree orders nodes by their free memory, most first.
+func (r *rehearsal) byFree(nodes []int) []int {
+	nodes = slices.Clone(nodes)
+	free := func(id int) int64 {
+		if node := r.node(id); node != nil {
+			return node.Free
+		}
+		return 0
+	}
+	slices.SortStableFunc(nodes, func(a, b int) int { return cmp.Compare(free(b), free(a)) })
+	return nodes
+}

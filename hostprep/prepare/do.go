@@ -1,0 +1,83 @@
+package prepare
+
+import (
+	"context"
+	"errors"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+)
+
+// Result is what a preparation has changed, and what it has left to do.
+type Result struct {
+	Findings []hostprep.Finding `json:"findings"`
+	Changed  []change.Change    `json:"changed"`
+	// Restart says that libvirt's daemon has yet to see what was changed.
+	Restart bool `json:"-"`
+}
+
+// Would says what DoPrepare would change.
+func Would(h host.Host, p Options) (Result, error) {
+	h = h.Snapshot()
+	would := Result{Changed: []change.Change{}}
+	var possible bool
+	if would.Findings, possible = Plan(h, p); !possible {
+		return would, nil
+	}
+	lacks, err := lacksPages(h, p)
+	would.Findings = append(would.Findings, lacks...)
+	return would, err
+}
+
+// Do makes the changes that a preparation lacks, those of each finding all
+// or none: what can't be done on this host keeps the rest from nothing. With an
+// error it says what was done before.
+func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result, error) {
+	done := Result{Findings: []hostprep.Finding{}, Changed: []change.Change{}}
+	journal := journal.Journal{Host: h}
+	if err := journal.Tell(); err != nil {
+		return done, err
+	}
+	findings, possible := Plan(h.Snapshot(), p)
+	for _, f := range findings {
+		if !f.Fixable {
+			done.Findings = append(done.Findings, f)
+			continue
+		}
+		if err := journal.Apply(f.Changes); err != nil {
+			f.Fixable, f.Have = false, f.Have+", and that can't be changed: "+err.Error()
+			done.Findings = append(done.Findings, f)
+			continue
+		}
+		done.Changed = append(done.Changed, f.Changes...)
+		done.Restart = done.Restart || f.Restart
+	}
+	if state, err := h.Pools(); !possible || err == nil && len(p.lacks(state)) == 0 {
+		return done, nil
+	}
+	ledger, err := pool.Open(ctx, h.Root)
+	if err != nil {
+		return done, unlessInterrupted(err)
+	}
+	defer ledger.Close()
+	changed, short, err := holdPrepared(ctx, h, ledger, p, effort)
+	done.Changed = append(done.Changed, changed...)
+	if p.Persist {
+		for i := range short {
+			short[i].Severity, short[i].Do = hostprep.Warning, "reboot: the kernel has them then, before its memory is fragmented"
+		}
+	}
+	done.Findings = append(done.Findings, short...)
+	return done, unlessInterrupted(err)
+}
+
+func unlessInterrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return advice.New("preparing the host", "interrupted", "run it again, or vmhuge undo takes back what was done")
+	}
+	return err
+}

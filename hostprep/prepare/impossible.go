@@ -1,0 +1,75 @@
+package prepare
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// impossible says what of a preparation neither the kernel nor the host can hold,
+// with what stands from before where it is for good.
+func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
+	var table boot.Table
+	var err error
+	if p.Persist {
+		if table, err = boot.Read(h); err != nil {
+			return nil, err
+		}
+	}
+	table = withOptions(table, p)
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	reserve := cmp.Or(p.Reserve, pool.Reserve(mem.Total))
+	var sizes []string
+	for _, size := range state.Sizes() {
+		sizes = append(sizes, size.String())
+	}
+	var all int64
+	bound := map[int]int64{}
+	var findings []hostprep.Finding
+	refuse := func(verdict hostprep.Verdict, have, need, do string) {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: verdict, Have: have, Need: need, Do: do})
+	}
+	for _, row := range table.Sums() {
+		if !slices.Contains(state.Sizes(), row.Size) {
+			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "take a size that it has: "+pages.OrNone(sizes))
+		}
+		for _, id := range row.Nodes {
+			if !slices.ContainsFunc(nodes, func(n host.Node) bool { return n.ID == id }) {
+				refuse(hostprep.BadHost, fmt.Sprintf("there is no node %d", id), row.Words(), "take a node that is there")
+			}
+		}
+		if len(row.Nodes) == 1 {
+			bound[row.Nodes[0]] += row.Pages * int64(row.Size)
+		}
+		all += row.Pages * int64(row.Size)
+	}
+	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
+	if can := mem.Total - reserve; all > can {
+		refuse(hostprep.NoMemory, fmt.Sprintf("%s of RAM, of which the host keeps %s", pages.FormatBytes(mem.Total), pages.FormatBytes(reserve)),
+			fmt.Sprintf("%s for pages", pages.FormatBytes(all)), do)
+	}
+	for _, n := range nodes {
+		if can := n.Total - pool.NodeReserve(reserve, len(nodes)); len(nodes) > 1 && bound[n.ID] > can {
+			refuse(hostprep.NoMemory, fmt.Sprintf("%s on node %d, of which %s must stay ordinary memory", pages.FormatBytes(n.Total), n.ID, pages.FormatBytes(n.Total-can)),
+				fmt.Sprintf("%s for pages there", pages.FormatBytes(bound[n.ID])), do)
+		}
+	}
+	return findings, nil
+}

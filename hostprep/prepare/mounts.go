@@ -1,0 +1,141 @@
+package prepare
+
+import (
+	"fmt"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/pages"
+)
+
+// mountsStep has a hugetlbfs of each page size in use, now and after a reboot, and
+// has its root belong to the group that was asked for. System guests need no
+// group: libvirt makes a folder for each.
+var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding, error) {
+	sizes, err := mountSizes(h, p)
+	if err != nil || len(sizes) == 0 {
+		return nil, err
+	}
+	gid := -1
+	if p.MountGroup != "" {
+		_, groups, err := h.Accounts()
+		if err != nil {
+			return nil, err
+		}
+		group, ok := host.Find(groups, p.MountGroup)
+		if !ok {
+			return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "there is no group " + p.MountGroup,
+				Need: "a group for --mount-group", Do: "groupadd --system " + p.MountGroup + ", or name another"}}, nil
+		}
+		gid = group.Id
+	}
+	conf, err := libvirtd.ReadQEMUConf(h, "")
+	if err != nil {
+		return nil, err
+	}
+	used, hidden, err := libvirtd.DriverMounts(h, conf)
+	if err != nil {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	for _, size := range sizes {
+		if slices.ContainsFunc(hidden, func(m host.Mount) bool { return m.Size == size }) {
+			continue // the mount check tells
+		}
+		f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Fixable: true}
+		at := slices.IndexFunc(used, func(m host.Mount) bool { return m.Size == size })
+		m := host.Mount{Size: size, Mode: 0o755}
+		if at >= 0 {
+			m = used[at]
+			f.Have = m.Point + " is mounted"
+		} else if m.Point, err = h.NewPoint(size); err != nil {
+			return findings, err
+		} else {
+			f.Have = fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size)
+			if gid >= 0 {
+				m.GID, m.Mode = gid, 0o1770
+			}
+		}
+		if at >= 0 {
+			f.Changes, err = ownRoot(h, m, gid, p.Persist)
+		} else {
+			f.Changes, err = mountNow(h, m, p.Persist)
+		}
+		if err != nil {
+			return findings, err
+		}
+		f.Need = m.Point
+		if p.Persist {
+			more, err := boot.MountPlan(h, m, size, p.MountGroup)
+			if err != nil {
+				return findings, err
+			}
+			f.Changes = append(f.Changes, more...)
+			f.Need += ", at each boot"
+		}
+		if gid >= 0 {
+			f.Need += ", for the group " + p.MountGroup
+		}
+		if len(f.Changes) > 0 {
+			findings = append(findings, f)
+		}
+	}
+	return findings, nil
+}}
+
+// mountSizes returns the page sizes of which QEMU maps files.
+func mountSizes(h host.Host, p Options) ([]pages.Size, error) {
+	var sizes []pages.Size
+	for _, g := range p.guests() {
+		sizes = append(sizes, hostprep.FileSizes(g)...)
+	}
+	for _, need := range p.Pages {
+		sizes = append(sizes, need.Size)
+	}
+	if p.MountGroup != "" || p.User != "" {
+		mem, err := h.Meminfo()
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, mem.HugePageSize)
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes), nil
+}
+
+// mountNow mounts what is not mounted.
+func mountNow(h host.Host, m host.Mount, persist bool) ([]change.Change, error) {
+	var changes []change.Change
+	st, err := h.Lstat(m.Point)
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		changes = append(changes, change.Change{Kind: change.KindMkdir, Path: m.Point, To: "0755 0:0", EachBoot: persist})
+	}
+	return append(changes, change.Change{Kind: change.KindMount, Path: m.Point, To: m.Options(), EachBoot: persist}), nil
+}
+
+// ownRoot gives a mount's root to a group, -1: to no other, and mends the well
+// known slip of a mode=1770 that was taken for a decimal number and became 1352.
+// libvirt lets all search the root, which is well.
+func ownRoot(h host.Host, m host.Mount, gid int, persist bool) ([]change.Change, error) {
+	const slip = 0o1352
+	st, err := h.Lstat(m.Point)
+	if err != nil || st == nil {
+		return nil, err
+	}
+	var changes []change.Change
+	if gid >= 0 && int(st.Gid) != gid {
+		changes = append(changes, change.Change{Kind: change.KindChown, Path: m.Point, EachBoot: persist,
+			From: fmt.Sprintf("%d:%d", st.Uid, st.Gid), To: fmt.Sprintf("%d:%d", st.Uid, gid)})
+	}
+	if mode := st.Mode & 0o7777 &^ change.Searchable; gid >= 0 && mode != 0o1770&^change.Searchable || mode == slip&^change.Searchable {
+		changes = append(changes, change.Change{Kind: change.KindChmod, Path: m.Point, From: host.ModeText(st.Mode), To: "1770", EachBoot: persist})
+	}
+	return changes, nil
+}

@@ -1,0 +1,195 @@
+package prepare
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hold"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// inTurn returns the guests of a preparation, each beside what those before it
+// take: all of them shall start.
+func (p Options) inTurn() []hostprep.Guest {
+	if p.Overcommit {
+		return nil
+	}
+	guests := slices.Clone(p.Guests)
+	var before []pool.Pending
+	for i := range guests {
+		guests[i].Pending = slices.Concat(guests[i].Pending, before)
+		for _, take := range hostprep.TakesOf(guests[i].Demand) {
+			before = append(before, pool.Pending{Take: take, Unmapped: take.Pages, Unfaulted: take.Pages})
+		}
+	}
+	return guests
+}
+
+// lack is what a preparation would add to the pools now, and for whom.
+type lack struct {
+	guest string // "": for no one
+	pool.Need
+}
+
+// lacks lists what the pools lack for a preparation: all of its guests shall start.
+func (p Options) lacks(state pool.State) []lack {
+	var lacks []lack
+	for _, g := range p.inTurn() {
+		for _, need := range capacity.Shortfall(state, g) {
+			lacks = append(lacks, lack{g.Demand.Domain, need})
+		}
+	}
+	for _, want := range p.Pages {
+		if want.Pages -= persistent(state, want); want.Pages > 0 {
+			lacks = append(lacks, lack{"", want})
+		}
+	}
+	return lacks
+}
+
+// holdPrepared gets the pages that a preparation lacks now. They stay until
+// vmhuge undo, whoever takes them. What could not be had is in the findings.
+func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Options, effort pool.Effort) (changed []change.Change, findings []hostprep.Finding, err error) {
+	held := hold.Options{Reserve: p.Reserve, Effort: effort}
+	for i, g := range p.inTurn() {
+		held.Beside = g.Pending[len(p.Guests[i].Pending):]
+		more, refusal, err := hold.Grow(ctx, h, ledger, pool.PreparedUUID, g, held)
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, findings, err
+		}
+		if refusal != nil {
+			refusal.Have = g.Demand.Domain + ": " + refusal.Have
+			findings = append(findings, *refusal)
+		}
+	}
+	for _, want := range p.Pages {
+		state, err := pool.Read(h.Root)
+		if err != nil {
+			return changed, findings, err
+		}
+		if want.Pages -= persistent(state, want); want.Pages <= 0 {
+			continue
+		}
+		more, refusal, err := growPrepared(ctx, h, ledger, want, p.Reserve, effort)
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, findings, err
+		}
+		if refusal != nil {
+			findings = append(findings, *refusal)
+		}
+	}
+	return changed, findings, nil
+}
+
+// lacksPages are the findings of what the pools lack for a preparation.
+func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	for _, l := range p.lacks(state) {
+		findings = append(findings, hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Fixable: true,
+			Have: cmp.Or(l.guest, "the pool") + " lacks " + pages.Count(l.Pages, l.Size), Need: "all of them", Changes: change.PoolGrowth(h, state, nodes, l.Need)})
+	}
+	return findings, nil
+}
+
+// persistent is how many pages the pools of a need have that stay.
+func persistent(state pool.State, need pool.Need) (n int64) {
+	for _, p := range state.Pools {
+		if p.Size == need.Size && (need.Nodes == nil || slices.Contains(need.Nodes, p.Node)) {
+			n += p.Persistent()
+		}
+	}
+	return n
+}
+
+// growPrepared adds pages that stay, or says why it could not.
+func growPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, need pool.Need, reserve int64, effort pool.Effort) ([]change.Change, *hostprep.Finding, error) {
+	before, err := pool.Read(h.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	allowance, err := capacity.Allowance(h, pool.PreparedUUID, reserve)
+	if err != nil {
+		return nil, nil, err
+	}
+	effort.Reserve = allowance.Reserve
+	short := capacity.Exceeds([]pool.Need{need}, allowance)
+	if short == nil {
+		if err := ledger.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
+			return nil, nil, err
+		}
+	}
+	if short != nil {
+		return nil, hold.ShortFinding(short), nil
+	}
+	after, err := pool.Read(h.Root)
+	return change.PoolsChanged(h, before, after), nil, err
+}
+
+// AtBoot gets what the table of boot has and neither sysctl nor the kernel's
+// command line has brought, and has the ledger know all of the table's pages.
+func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []change.Change, findings []hostprep.Finding, err error) {
+	table, err := boot.Read(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, nil, err
+	}
+	others, err := boot.Hugepages(h, "vm.nr_hugepages")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, folder := range table.Folders {
+		c := change.Change{Kind: change.KindMkdir, Path: folder.Path, To: folder.State}
+		if now, err := change.Look(h, change.KindMkdir, c.Path); err != nil || now != "" {
+			continue // it is there, or its mount is not
+		}
+		if err := journal.Apply(h, c); err != nil {
+			return changed, findings, err
+		}
+		changed = append(changed, c)
+	}
+	state, err := pool.Read(h.Root)
+	if err != nil {
+		return changed, findings, err
+	}
+	if len(ledger.Prepared()) > 0 {
+		return changed, findings, nil // it has run since the host booted
+	}
+	needs, there := table.Lacks(state, mem.HugePageSize, others)
+	if err := ledger.Adopt(there); err != nil {
+		return changed, findings, err
+	}
+	for _, need := range needs {
+		more, refusal, err := growPrepared(ctx, h, ledger, need, 0, pool.Effort{})
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, findings, err
+		}
+		if refusal != nil {
+			findings = append(findings, *refusal)
+		}
+	}
+	return changed, findings, nil
+}

@@ -1,0 +1,272 @@
+package prepare
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// systemdHost is what a fixture of a host with systemd has besides.
+const systemdHost = `
+-- modes --
+run/systemd/system/ 0755 0:0
+etc/systemd/system/ 0755 0:0
+etc/sysctl.d/ 0755 0:0
+-- usr/lib/systemd/system/dev-hugepages.mount --
+[Mount]
+Where=/dev/hugepages
+Options=nosuid,nodev
+-- proc/buddyinfo --
+Node 0, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+Node 1, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+`
+
+// noSystemd is what one without has.
+const noSystemd = `
+-- etc/fstab --
+/dev/vda / ext4 defaults 0 1
+-- proc/buddyinfo --
+Node 0, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+`
+
+// web1 asks for 16 pages of 2 MiB anywhere, db1 for 2 of 1 GiB on node 1.
+var (
+	web1 = hostprep.Guest{Demand: pages.Demand{Domain: "web1", UUID: "6695eb01-f6a4-8304-79aa-97f2502e193f", Backing: pages.Hugetlb,
+		Items: []pages.Item{{PageSize: pages.Size2MiB, Pages: 16, GuestNode: -1}}}}
+	db1 = hostprep.Guest{Demand: pages.Demand{Domain: "db1", UUID: "d1d1d1d1-f6a4-8304-79aa-97f2502e193f", Backing: pages.Hugetlb,
+		Items: []pages.Item{{PageSize: pages.Size1GiB, Pages: 2, GuestNode: -1, HostNodes: "1", Mode: "strict"}}}}
+)
+
+// thp1 wants transparent huge pages, which are off in thpOff.
+var thp1 = hostprep.Guest{Demand: pages.Demand{Domain: "thp1", UUID: "7a7a7a7a-f6a4-8304-79aa-97f2502e193f", Backing: pages.THP}}
+
+const thpOff = `-- sys/kernel/mm/transparent_hugepage/enabled --
+always madvise [never]
+-- sys/kernel/mm/transparent_hugepage/defrag --
+always defer defer+madvise [madvise] never
+-- sys/kernel/mm/transparent_hugepage/shmem_enabled --
+always within_size advise [never] deny force
+-- sys/kernel/mm/transparent_hugepage/hpage_pmd_size --
+2097152
+-- sys/kernel/mm/transparent_hugepage/khugepaged/defrag --
+1
+-- sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan --
+4096
+-- sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs --
+10000
+`
+
+// planned is what a preparation would change, a line each.
+func planned(h host.Host, p Options) string {
+	var lines []string
+	findings, _ := Plan(h, p)
+	for _, f := range findings {
+		for _, c := range f.Changes {
+			lines = append(lines, c.String())
+		}
+		if !f.Fixable {
+			lines = append(lines, "left: "+f.Have+"; "+f.Need+"; "+f.Do)
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func TestPrepare(t *testing.T) {
+	for name, test := range map[string]struct {
+		host, edits string
+		p           Options
+		want        string
+	}{
+		"nothing asked": {host: "two-nodes", edits: systemdHost, want: "\n"},
+		"a mount that is not there": {host: "no-libvirt", p: Options{Guests: []hostprep.Guest{web1}}, want: `
+mkdir -m 0755 /dev/hugepages
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
+`},
+		"a mount that is not there, without systemd": {host: "no-libvirt", edits: noSystemd, p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /dev/hugepages
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
+edit /etc/fstab: +'hugetlbfs /dev/hugepages hugetlbfs nosuid,nodev,pagesize=2M 0 0'
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/sysctl.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+`},
+		"pages anywhere": {host: "two-nodes", edits: systemdHost, p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+printf '` + strings.ReplaceAll(boot.ServiceText("/usr/bin/vmhuge"), "\n", `\n`) + `' > /etc/systemd/system/vmhuge.service
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+`},
+		"the group of the mount": {host: "two-nodes", edits: systemdHost, p: Options{MountGroup: "kvm", Persist: true}, want: `
+chown 0:107 /dev/hugepages (was 0:0)
+chmod 1770 /dev/hugepages (was 0755)
+mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,mode=01770,gid=kvm\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
+`},
+		"libvirt has opened the mount for searching": {host: "two-nodes", edits: "-- modes --\ndev/hugepages/ 1771 0:107", p: Options{MountGroup: "kvm"}, want: "\n"},
+		"a mode that was taken for a decimal number": {host: "two-nodes", edits: "-- modes --\ndev/hugepages/ 1352 0:107", p: Options{MountGroup: "kvm"}, want: `
+chmod 1770 /dev/hugepages (was 1352)
+`},
+		"a group that is not there": {host: "two-nodes", p: Options{MountGroup: "hugetlb"}, want: `
+left: there is no group hugetlb; a group for --mount-group; groupadd --system hugetlb, or name another
+`},
+		"transparent huge pages": {host: "two-nodes", edits: systemdHost + thpOff, p: Options{Persist: true, Guests: []hostprep.Guest{thp1}}, want: `
+echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (was never)
+mkdir -m 0755 /etc/tmpfiles.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nw! /sys/kernel/mm/transparent_hugepage/enabled - - - - madvise\n' > /etc/tmpfiles.d/vmhuge.conf
+`},
+		"folders and a group at boot": {host: "two-nodes", edits: systemdHost + "-- proc/sys/vm/hugetlb_shm_group --\n107\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"),
+			p: Options{Persist: true, User: "alice", ShmGroup: "kvm"}, want: `
+mkdir -m 0700 /dev/hugepages/alice && chown 1000:1000 /dev/hugepages/alice
+left: the home of alice, /home/alice, is no folder of theirs; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/dev/hugepages/alice",\n   "state": "0700 1000:1000"\n  }\n ],\n "hugetlb_shm_group": 107\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.hugetlb_shm_group = 107\n' > /etc/sysctl.d/99-vmhuge.conf
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+`},
+		"too much": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 7500}}}, want: `
+left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask for fewer pages, or let the host keep less (--host-reserve)
+`},
+		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
+left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := host.Host{Root: hosttest.Unpack(t, test.host, test.edits)}
+			if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), strings.TrimPrefix(planned(h, test.p), "\n")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What is written is found again, and nothing is left to do; one more guest adds
+// to it; and undo leaves every file as it was.
+func TestPrepareTwice(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")}
+	j := journal.Journal{Host: h}
+	before := hosttest.Tree(t, h.Root)
+	apply := func(p Options) {
+		t.Helper()
+		findings, _ := Plan(h, p)
+		for _, f := range findings {
+			if !f.Fixable || f.Check != "boot" && f.Check != "mounts" {
+				continue
+			}
+			hosttest.Must(t, j.Apply(f.Changes))
+		}
+	}
+	p := Options{Persist: true, Guests: []hostprep.Guest{web1}}
+	apply(p)
+	if again := planned(h, p); again != "\n" {
+		t.Errorf("a second time: %s", again)
+	}
+	twice := web1
+	twice.Demand.Items = []pages.Item{{PageSize: pages.Size2MiB, Pages: 20, GuestNode: -1}}
+	apply(Options{Persist: true, Guests: []hostprep.Guest{twice}, Pages: []pool.Need{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 5}}})
+	if text, err := h.Root.Read(boot.SysctlFile); err != nil || !strings.HasSuffix(text, "\nvm.nr_hugepages = 20\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+	table, err := boot.Read(h)
+	hosttest.Must(t, err)
+	want := []boot.Row{
+		{UUID: web1.Demand.UUID, Name: "web1", Size: pages.Size2MiB, Pages: 20},
+		{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 5},
+	}
+	if diff := cmp.Diff(want, table.Pages); diff != "" {
+		t.Error(diff)
+	}
+	if _, left, err := j.Undo(); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if diff := cmp.Diff(before, hosttest.Tree(t, h.Root)); diff != "" {
+		t.Errorf("after undo: %s", diff)
+	}
+}
+
+// An interruption says so, and what was done before is known.
+func TestPrepareInterrupted(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- modes --\nvar/lib/ 0755 0:0\n-- proc/sys/kernel/random/boot_id --\n4f0\n-- proc/sys/vm/hugetlb_shm_group --\n0\n")}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	done, err := Do(ctx, h, Options{ShmGroup: "kvm", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 3000}}}, pool.Effort{})
+	if err == nil || err.Error() != "preparing the host: interrupted; run it again, or vmhuge undo takes back what was done" {
+		t.Error(err)
+	}
+	if len(done.Changed) != 1 || done.Changed[0].Kind != change.KindSysfs {
+		t.Errorf("done: %v, %v", done.Changed, done.Findings)
+	}
+}
+
+// Who asks for no pages, but a folder for a user, leaves it as it is whether pages
+// are reserved at boot.
+func TestBootKeepsOvercommit(t *testing.T) {
+	table := withOptions(boot.Table{}, Options{Guests: []hostprep.Guest{web1}, Overcommit: true})
+	for _, p := range []Options{{User: "alice"}, {ShmGroup: "kvm"}, {Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, Overcommit: true}} {
+		if !withOptions(table, p).Overcommit {
+			t.Errorf("%+v reserves the pages of others", p)
+		}
+	}
+	if withOptions(table, Options{Guests: []hostprep.Guest{db1}}).Overcommit {
+		t.Error("pages that are asked for are not reserved")
+	}
+}
+
+// The kernel's default size is chosen once: after the boot that brings it, and for
+// guests that come later, it stays, and no setting that goes by the default size
+// speaks of pages of another.
+func TestBootDefaultSize(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "two-nodes", systemdHost+"-- modes --\nvar/lib/ 0755 0:0\n")}
+	apply := func(p Options) (do string) {
+		t.Helper()
+		findings, _ := Plan(h, p)
+		for _, f := range findings {
+			if f.Check != "boot" {
+				continue
+			}
+			if !f.Fixable {
+				do += f.Do
+			}
+			hosttest.Must(t, journal.Journal{Host: h}.Apply(f.Changes))
+		}
+		return do
+	}
+	if do := apply(Options{Persist: true, Guests: []hostprep.Guest{web1}}); do != "" {
+		t.Fatal(do)
+	}
+	gigantic := Options{Persist: true, Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 2}}, DefaultHugepagesz: true}
+	const options = "default_hugepagesz=1G hugepagesz=1G hugepages=2"
+	if do := apply(gigantic); !strings.Contains(do, "put "+options+" on the kernel's command line") {
+		t.Errorf("to do: %s", do)
+	}
+	if text, err := h.Root.Read(boot.SysctlFile); err == nil {
+		t.Errorf("of pages of 1 GiB after a reboot: %s", text)
+	}
+	meminfo, err := h.Root.Read("proc", "meminfo")
+	hosttest.Must(t, err)
+	hosttest.WriteFile(t, h.Root.Path("proc/meminfo"), strings.Replace(meminfo, "2048 kB", "1048576 kB", 1))
+	hosttest.WriteFile(t, h.Root.Path("proc/cmdline"), options+"\n")
+	for name, p := range map[string]Options{"again": gigantic, "for a guest": {Persist: true, Guests: []hostprep.Guest{web1}}} {
+		before := hosttest.Tree(t, h.Root)
+		if do := apply(p); do != "" && !strings.Contains(do, "dmesg") { // the pools of the fixture are as they were
+			t.Errorf("%s: to do: %s", name, do)
+		}
+		if diff := cmp.Diff(before, hosttest.Tree(t, h.Root)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package prepare
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/pages"
+)
+
+// qemuConfStep mends the hugetlbfs_mount of libvirt's qemu.conf: what keeps
+// libvirtd from starting its driver, and what a guest lacks in it. What it does
+// not set is left so: then libvirt takes all that is mounted.
+var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Finding, error) {
+	conf, err := libvirtd.ReadQEMUConf(h, "")
+	if err != nil || conf.HugetlbfsMounts == nil {
+		return nil, err
+	}
+	mounts, have, err := fixedMounts(h, conf.HugetlbfsMounts, neededSizes(p))
+	if err != nil || len(have) == 0 {
+		return nil, err
+	}
+	f := hostprep.Finding{
+		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Restart: true,
+		Have: "in " + libvirtd.QEMUConfPath + " hugetlbfs_mount " + strings.Join(have, ", and "),
+		Need: "each entry a mount, and one of every size that is needed",
+	}
+	if slices.Contains(conf.HugetlbfsMounts, "") {
+		f.Verdict, f.Cause = hostprep.BadHost, hostprep.ConfEmptyMount
+	}
+	text := "hugetlbfs_mount = [" + strings.Join(mounts, ", ") + "]"
+	if mounts == nil {
+		text = "no hugetlbfs_mount"
+	}
+	_, err = f.FixFile(h, change.SystemFile(libvirtd.QEMUConfPath, func(text string) (string, error) { return libvirtd.SetMounts(text, mounts) }), text)
+	return []hostprep.Finding{f}, err
+}}
+
+// neededSizes are those of which the named guests of the system driver map files.
+func neededSizes(p Options) []pages.Size {
+	var sizes []pages.Size
+	for _, g := range p.guests() {
+		for _, size := range hostprep.FileSizes(g) {
+			if g.System() && size != 0 && !slices.Contains(sizes, size) {
+				sizes = append(sizes, size)
+			}
+		}
+	}
+	return sizes
+}
+
+// fixedMounts is a hugetlbfs_mount as it shall be, with what is wrong of the one
+// there is; nil: not set. Which entry is the default stays as it was, where that
+// entry does.
+func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []string, have []string, err error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, nil, err
+	}
+	covered := map[pages.Size]bool{}
+	var empty []string // no hugetlbfs is there
+	for _, entry := range entries {
+		m, ok, err := h.MountOf(entry)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case entry == "":
+			have = append(have, `has "", which keeps libvirt 9.0 from starting its QEMU driver`)
+			continue
+		case ok:
+			covered[m.Size] = true
+		default:
+			empty = append(empty, entry)
+		}
+		mounts = append(mounts, entry)
+	}
+	for _, entry := range empty {
+		// The mounts step mounts there what mountCheck says; see noMount.
+		if filepath.IsAbs(entry) && !covered[mem.HugePageSize] && slices.Contains(needed, mem.HugePageSize) {
+			covered[mem.HugePageSize] = true
+			continue
+		}
+		have = append(have, "names "+entry+", where no hugetlbfs is mounted")
+		mounts = slices.DeleteFunc(mounts, func(m string) bool { return m == entry })
+	}
+	for _, size := range needed {
+		if covered[size] {
+			continue
+		}
+		point, err := mountPoint(h, size)
+		if err != nil {
+			return nil, nil, err
+		}
+		have = append(have, fmt.Sprintf("has none with pages of %s", size))
+		mounts = append(mounts, point)
+	}
+	return libvirtd.KeepDefault(mounts, libvirtd.DefaultMount(entries)), have, nil
+}
+
+// mountPoint is where a hugetlbfs of a size is mounted, or will be.
+func mountPoint(h host.Host, size pages.Size) (string, error) {
+	mounts, err := h.Mounts()
+	if err != nil {
+		return "", err
+	}
+	for _, m := range mounts {
+		if m.Size == size && m.Hidden == "" {
+			return m.Point, nil
+		}
+	}
+	return h.NewPoint(size)
+}

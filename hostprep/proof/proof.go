@@ -1,0 +1,227 @@
+// Package proof reads from the kernel's account what backs a running guest's RAM.
+package proof
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
+)
+
+// Verdict says how much of a guest's RAM lies on huge pages.
+type Verdict string
+
+// The verdicts of a proof.
+const (
+	AllHuge Verdict = "all-huge"
+	Partly  Verdict = "partly"
+	NoHuge  Verdict = "none"
+)
+
+// Proof is what the kernel's own accounting says of a running guest's RAM.
+type Proof struct {
+	RAMKiB        int64            `json:"ram_kib"`
+	HugetlbKiB    map[string]int64 `json:"hugetlb_kib"` // by page size in KiB
+	THPKiB        int64            `json:"thp_kib"`
+	SmallKiB      int64            `json:"small_kib"` // on plain pages, or not touched yet
+	ByNode        map[string]int64 `json:"by_node"`   // hugetlb KiB on each host node
+	BackedPercent float64          `json:"backed_percent"`
+	Verdict       Verdict          `json:"verdict"`
+	Evidence      []string         `json:"evidence"` // the files read
+
+	ReservedKiB  int64 `json:"reserved_kib"`  // on hugetlb pages that are promised to it, but not used yet
+	UntouchedKiB int64 `json:"untouched_kib"` // of SmallKiB, what has no page yet
+	Preallocated bool  `json:"preallocated"`  // neither: all of it is there
+	// Aligned says that in all of the RAM guest and host addresses agree modulo
+	// the huge page: else the processor can't map the guest by such pages.
+	Aligned bool      `json:"aligned"`
+	Parts   []RAMPart `json:"parts"`
+
+	KVM        *KVMPages `json:"kvm,omitempty"`         // of a guest under KVM
+	KVMUnknown string    `json:"kvm_unknown,omitempty"` // why KVM's pages can't be told
+}
+
+// RAMPart is one mapping of QEMU that is a part of the guest's RAM.
+type RAMPart struct {
+	Address string `json:"address"` // where it starts in QEMU
+	KiB     int64  `json:"kib"`
+	PageKiB int64  `json:"page_kib"` // 4: plain memory
+	HugeKiB int64  `json:"huge_kib"` // on huge pages of whatever sort
+	Aligned bool   `json:"aligned"`
+}
+
+// Hugetlb returns the KiB on hugetlb pages of all sizes.
+func (p Proof) Hugetlb() int64 {
+	var sum int64
+	for _, kib := range p.HugetlbKiB {
+		sum += kib
+	}
+	return sum
+}
+
+// Read reads what the kernel has given to the QEMU process of a guest with so
+// much RAM, in these backends, as far as they are known. It needs root.
+func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof, error) {
+	p := Proof{RAMKiB: ramKiB, HugetlbKiB: map[string]int64{}, ByNode: map[string]int64{}}
+	read := func(name string) (string, error) {
+		text, err := h.Root.Read("proc", strconv.Itoa(pid), name)
+		if errors.Is(err, fs.ErrPermission) {
+			err = advice.Wrap(err, "looking at the guest's memory", "run vmhuge as root")
+		}
+		if err == nil {
+			p.Evidence = append(p.Evidence, h.Root.Path("proc", strconv.Itoa(pid), name))
+		}
+		return text, err
+	}
+	status, err := read("status")
+	if err != nil {
+		return p, err
+	}
+	total, err := parseStatusHugetlb(strings.NewReader(status))
+	if err != nil {
+		return p, err
+	}
+	if total > 0 {
+		maps, err := read("numa_maps")
+		if err != nil {
+			return p, err
+		}
+		for _, m := range parseNumaMaps(strings.NewReader(maps)) {
+			for node, n := range m.pages {
+				p.HugetlbKiB[strconv.FormatInt(m.sizeKiB, 10)] += n * m.sizeKiB
+				p.ByNode[strconv.Itoa(node)] += n * m.sizeKiB
+			}
+		}
+		if sum := p.Hugetlb(); sum != total {
+			return p, fmt.Errorf("/proc/%d: status counts %d KiB of hugetlb pages, numa_maps %d KiB", pid, total, sum)
+		}
+	}
+	text, err := read("smaps")
+	if err != nil {
+		return p, err
+	}
+	huge, err := h.THPSize()
+	if err != nil {
+		return p, err
+	}
+	mappings := smaps.Parse(text)
+	p.look(ramMappings(mappings, ramKiB, backends), huge.KiB())
+	if balancing, err := h.Root.ReadInt("proc", "sys", "kernel", "numa_balancing"); err == nil && balancing != 0 && p.UntouchedKiB > 0 {
+		maps, err := read("numa_maps")
+		if err != nil {
+			return p, err
+		}
+		addHidden(mappings, parseNumaAnon(maps))
+		p.look(ramMappings(mappings, ramKiB, backends), huge.KiB())
+	}
+	return p, readKVM(h, pid, &p)
+}
+
+// look completes the proof by the mappings that are the RAM.
+func (p *Proof) look(ram []ramMapping, thpKiB int64) {
+	p.Parts = nil
+	var found, thp, reserved, untouched int64
+	p.Aligned = len(ram) > 0
+	for _, m := range ram {
+		part := RAMPart{Address: fmt.Sprintf("%x", m.Start), KiB: m.SizeKiB, PageKiB: m.PageKiB, HugeKiB: m.HugetlbKiB + m.THPKiB}
+		page := thpKiB
+		if m.Has("ht") {
+			page = m.PageKiB
+			if unused := max(0, m.SizeKiB-m.HugetlbKiB); m.Has("nr") {
+				untouched += unused
+			} else {
+				reserved += unused
+			}
+		} else {
+			thp += m.THPKiB
+			untouched += max(0, m.SizeKiB-m.RSSKiB-m.SwapKiB)
+		}
+		part.Aligned = page > 0 && (int64(m.Start/1024)-m.guestKiB)%page == 0 && m.Start%1024 == 0
+		p.Aligned = p.Aligned && part.Aligned
+		p.Parts = append(p.Parts, part)
+		found += m.SizeKiB
+	}
+	rest := max(0, p.RAMKiB-p.Hugetlb())
+	p.ReservedKiB = min(rest, reserved)
+	rest -= p.ReservedKiB
+	p.THPKiB = min(rest, thp)
+	p.SmallKiB = rest - p.THPKiB
+	p.UntouchedKiB = min(p.SmallKiB, untouched)
+	p.Preallocated = found >= p.RAMKiB && p.ReservedKiB == 0 && p.UntouchedKiB == 0
+	huge := p.RAMKiB - p.SmallKiB
+	switch {
+	case huge <= 0:
+		p.Verdict = NoHuge
+	case p.SmallKiB > 0:
+		p.Verdict = Partly
+	default:
+		p.Verdict = AllHuge
+	}
+	if p.RAMKiB > 0 {
+		p.BackedPercent = float64(huge*1000/p.RAMKiB) / 10 // rounded down: 100 is all of it
+	}
+}
+
+// parseStatusHugetlb reads the KiB on hugetlb pages from /proc/PID/status:
+//
+//	VmSwap:        0 kB
+//	HugetlbPages:     2097152 kB
+func parseStatusHugetlb(r io.Reader) (int64, error) {
+	for scan := bufio.NewScanner(r); scan.Scan(); {
+		if rest, ok := strings.CutPrefix(scan.Text(), "HugetlbPages:"); ok {
+			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 52)
+			return int64(kib), err
+		}
+	}
+	return 0, errors.New("/proc/PID/status has no line HugetlbPages: the kernel has no hugetlb pages")
+}
+
+// numaMap is one mapping of hugetlb pages.
+type numaMap struct {
+	sizeKiB int64
+	pages   map[int]int64 // by host node
+}
+
+// parseNumaMaps reads the hugetlb mappings of /proc/PID/numa_maps:
+//
+//	7f2e00000000 default file=/dev/hugepages/libvirt/qemu/1-web1/… huge anon=32 dirty=32 N0=20 N1=12 kernelpagesize_kB=2048
+//	7ffd1c0f2000 default stack anon=5 dirty=5 N0=5 kernelpagesize_kB=4
+//
+// Source: Documentation/filesystems/proc.rst and show_numa_map() of the kernel.
+func parseNumaMaps(r io.Reader) []numaMap {
+	var maps []numaMap
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		fields := strings.Fields(scan.Text())
+		if !slices.Contains(fields, "huge") {
+			continue
+		}
+		m := numaMap{pages: map[int]int64{}}
+		for _, field := range fields {
+			key, value, ok := strings.Cut(field, "=")
+			n, err := strconv.ParseInt(value, 10, 64)
+			if !ok || err != nil || n < 0 || n > 1<<40 {
+				continue
+			}
+			if key == "kernelpagesize_kB" {
+				m.sizeKiB = n
+			} else if digits, ok := strings.CutPrefix(key, "N"); ok {
+				if node, err := strconv.ParseUint(digits, 10, 16); err == nil {
+					m.pages[int(node)] += n
+				}
+			}
+		}
+		maps = append(maps, m)
+	}
+	return maps
+}
