@@ -153,6 +153,10 @@ hook note : libvirt runs /etc/libvirt/hooks/qemu.d/10-mine before the start`},
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 		{name: "short, and the host has no more", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Items[0].Pages, g.HeadroomKiB = 1201, 2047 }), verdict: hostprep.NoMemory, want: `
 pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; 1 more page of 2 MiB is needed: 1 is missing, as the kernel can make 0`},
+		{name: "short, by a page of what the host could give", edit: "-- proc/buddyinfo --\n" + hosttest.Buddyinfo + "-- proc/zoneinfo --\n" + hosttest.Zoneinfo, guest: guesttest.Takes(1200 + 4096 + 1), verdict: hostprep.NoMemory, want: `
+pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; the kernel could make 1600 more now, 4096 after compaction, beside the 0 bytes that the host keeps: 1 is missing`},
+		{name: "short, by more", edit: "-- proc/buddyinfo --\n" + hosttest.Buddyinfo + "-- proc/zoneinfo --\n" + hosttest.Zoneinfo, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Items[0].Pages, g.HeadroomKiB = 1300, 1<<10 }), verdict: hostprep.NoMemory, want: `
+pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; the kernel could make no more, beside the 0 bytes that the host keeps: 100 are missing`},
 		{name: "promised to others", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Pending = guesttest.Pending(300) }), verdict: hostprep.NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 300 of them promised to guests that are starting`},
 		{name: "reserved", edit: "-- pools --\nall 2048 2048 1200 1199 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(2), verdict: hostprep.NoMemory, fixable: true, want: `
@@ -173,7 +177,7 @@ pool blocker bad-domain: the host has node 0`},
 		{name: "numad, two nodes", host: "two-nodes", edit: "-- usr/bin/numad --\nELF\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Unknown, fixable: true, want: `
 pool warning unknown: numad chooses the guest's nodes when it starts, so that nobody can tell if they have the pages`},
 		{name: "node 0 has no memory to make pages of", host: "node0-full", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "0" }), verdict: hostprep.NoMemory, want: `
-pool blocker no-memory: 0 of 3000 pages of 2 MiB are free on node 0`},
+pool blocker no-memory: 0 of 3000 pages of 2 MiB are free on node 0: 1000 are missing`},
 		{name: "node 1 has", host: "node0-full", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "1" }), verdict: hostprep.Ready, fixable: true},
 
 		{name: "the heaviest comes first", edit: "-- dev/kvm --\n", guest: guesttest.Takes(1201), verdict: hostprep.BadHost, want: `

@@ -75,13 +75,13 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				}
 			} else {
 				f.Do = "stop a guest or use less memory"
-				short := capacity.Exceeds(needs, g.Allowance)
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
 				case f.CouldMake != nil:
 					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.Words(), pages.FormatBytes(g.Reserve))
-				case short != nil:
-					f.Have += "; " + short.Error()
+					f.Have += stillMissing(l.Most - l.Sure - f.Compacted)
+				default:
+					f.Have += stillMissing(l.Most - l.Sure)
 				}
 			}
 		}
@@ -97,6 +97,18 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	}
 	return findings, nil
 }}
+
+// stillMissing ends a sentence about pages that are not to be had; 0, or less: another
+// limit is in the way.
+func stillMissing(n int64) string {
+	switch {
+	case n <= 0:
+		return ""
+	case n == 1:
+		return ": 1 is missing"
+	}
+	return fmt.Sprintf(": %d are missing", n)
+}
 
 // KeptFor returns the pages of each size that min_size= keeps for the guest: of
 // the mounts that its files will lie on, what is not in use, and of that no more

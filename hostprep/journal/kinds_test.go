@@ -145,7 +145,8 @@ func TestEveryKind(t *testing.T) {
 	hosttest.NeedRoot(t)
 	if os.Getenv("VMHUGE_TEST_NAMESPACE") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestEveryKind$", "-test.v")
-		cmd.Env = append(os.Environ(), "VMHUGE_TEST_NAMESPACE=1")
+		// What is on a tmpfs is gone after a reboot, and undo knows that. /tmp may be one.
+		cmd.Env = append(os.Environ(), "VMHUGE_TEST_NAMESPACE=1", "TMPDIR=/var/tmp")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestEveryKind") {
 			t.Errorf("%s%v", out, err)
