@@ -18,10 +18,10 @@ import (
 
 const small, huge = 4 << 10, 2 << 20
 
-// TestCouldMake fragments memory in ways that compaction can mend and can't, and
+// TestMicroVMCouldMake fragments memory in ways that compaction can mend and can't, and
 // then really has the pools grow: by less than what the kernel could make now at
 // once, and by no more than it could at most.
-func TestCouldMake(t *testing.T) {
+func TestMicroVMCouldMake(t *testing.T) {
 	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}) {
 		return
 	}

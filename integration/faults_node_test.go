@@ -116,16 +116,17 @@ var kvmFaults = []fault{
 	{name: "kvm-permission", setup: withKVM, guest: guest{kvm: true}, before: onlyRoot, verdict: hostprep.BadHost, says: "Could not access KVM kernel module: Permission denied", cause: "kvm-permission"},
 }
 
-// TestFaultsOnNodes has them in a micro-VM.
-func TestFaultsOnNodes(t *testing.T) {
+// TestMicroVMFaultsOnNodes has them in a micro-VM.
+func TestMicroVMFaultsOnNodes(t *testing.T) {
 	if inMicroVM(t, twoNodesWith1G) {
+		oneGiBOnEach(t)
 		runFaults(t, nodeFaults)
 	}
 }
 
-// TestFaultsKVM has KVM on an emulated processor, with which guests of its own
+// TestMicroVMFaultsKVM has KVM on an emulated processor, with which guests of its own
 // never run: they are started paused.
-func TestFaultsKVM(t *testing.T) {
+func TestMicroVMFaultsKVM(t *testing.T) {
 	if inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}.within(8*time.Minute)) {
 		runFaults(t, kvmFaults)
 	}

@@ -39,7 +39,7 @@ var unfitForName = regexp.MustCompile(`[^A-Za-z0-9-]+`)
 // domainName makes a domain's name from the test's. It stays short, because
 // libvirt makes it part of the path of a socket.
 func domainName(t *testing.T) string {
-	name := unfitForName.ReplaceAllString(strings.TrimPrefix(t.Name(), "Test"), "-")
+	name := unfitForName.ReplaceAllString(strings.TrimPrefix(strings.TrimPrefix(t.Name(), "Test"), "MicroVM"), "-")
 	return guestPrefix + name[:min(len(name), 40)]
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -87,6 +88,28 @@ func startDaemon(name string) (*exec.Cmd, error) {
 }
 
 func daemonLog(name string) string { return filepath.Join(scratch, name+".log") }
+
+// showLibvirtdLog prints the end of what libvirtd said, and keeps the whole of it:
+// where a test breaks things on purpose, that is thousands of lines.
+func showLibvirtdLog() {
+	const shown = 20
+	log, err := os.ReadFile(daemonLog("libvirtd"))
+	if err != nil || len(log) == 0 {
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	kept, err := os.CreateTemp("", "vmhuge-libvirtd-*.log")
+	if err == nil {
+		_, err = kept.Write(log)
+		err = errors.Join(err, kept.Close())
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "libvirtd's log can't be kept: %v\n", err)
+		return
+	}
+	fmt.Fprintf(os.Stderr, "libvirtd's last words, of %d lines in %s:\n%s\n",
+		len(lines), kept.Name(), strings.Join(lines[max(0, len(lines)-shown):], "\n"))
+}
 
 func stopDaemon(cmd *exec.Cmd) error {
 	if cmd == nil {

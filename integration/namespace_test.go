@@ -20,9 +20,11 @@ var privateDirs = []string{
 	"/etc",
 	"/var/cache/libvirt",
 	"/var/lib/libvirt",
-	"/var/lib/vmhuge",
 	"/var/log/libvirt",
 }
+
+// stateDir is the one of vmhuge, which makes it and removes it.
+const stateDir = "/var/lib/vmhuge"
 
 const (
 	mount2M = "/dev/hugepages"
@@ -144,12 +146,18 @@ func mountPrivate(dir string) error {
 	if err := hideReadOnlyCgroups(); err != nil {
 		return err
 	}
+	if err := layOverStateDir(filepath.Join(dir, "over"+stateDir)); err != nil {
+		return err
+	}
 	for _, path := range privateDirs {
 		if err := unix.Mount(filepath.Join(dir, path), path, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("laying a private directory over %s: %w", path, err)
 		}
 	}
 	for _, f := range filesystems {
+		if f.target == mount1G && !has1G() {
+			continue
+		}
 		if err := os.MkdirAll(f.target, 0o755); err != nil {
 			return err
 		}
@@ -166,6 +174,23 @@ func mountPrivate(dir string) error {
 		}
 	}
 	return os.Symlink("pts/ptmx", "/dev/ptmx")
+}
+
+// layOverStateDir lays a layer over the folder above vmhuge's: what the tests write
+// there is in a tmpfs, and what the machine has in vmhuge's own they don't see. The
+// folder itself can't be a mount point. A vmhuge on the machine may remove it, and
+// the kernel then unmounts what others have mounted there.
+func layOverStateDir(dir string) error {
+	above, upper, work := filepath.Dir(stateDir), filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+	err := errors.Join(os.MkdirAll(dir, 0o755), unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"),
+		os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755))
+	if err == nil {
+		err = unix.Mount("overlay", above, "overlay", 0, "lowerdir="+above+",upperdir="+upper+",workdir="+work)
+	}
+	if err != nil {
+		return fmt.Errorf("laying an overlay over %s: %w", above, err)
+	}
+	return os.RemoveAll(stateDir)
 }
 
 // hideReadOnlyCgroups takes away what a container may only look at: libvirt does

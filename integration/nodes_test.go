@@ -23,6 +23,17 @@ var twoNodes = machine{nodes: 2, nodeMiB: 2048}
 // gap below 4 GiB may leave none on node 0.
 var twoNodesWith1G = machine{nodes: 2, nodeMiB: 4096, kernel: "hugepagesz=1G hugepages=0:1,1:1"}
 
+// oneGiBOnEach holds the kernel to what it was asked for at boot: a page that one
+// node can't give it makes on another, and says nothing.
+func oneGiBOnEach(t *testing.T) {
+	t.Helper()
+	for node, pool := range readTestPools(t)[size1G].Nodes {
+		if pool.Free != 1 {
+			t.Fatalf("node %d has %d free pages of 1 GiB from boot on, not 1", node, pool.Free)
+		}
+	}
+}
+
 // on returns a guest of 32 pages that takes them all on one node.
 func on(node int) guest {
 	return guest{
@@ -64,9 +75,9 @@ func stopNow(t *testing.T, domain string) {
 	done(t, "stop", "--force", "--timeout", "0s", domain)
 }
 
-// TestStrictNodes runs a guest on each node. Pages that lay there before are
+// TestMicroVMStrictNodes runs a guest on each node. Pages that lay there before are
 // used, and are there again after.
-func TestStrictNodes(t *testing.T) {
+func TestMicroVMStrictNodes(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
@@ -87,8 +98,8 @@ func TestStrictNodes(t *testing.T) {
 	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
 }
 
-// TestCellsOnNodes binds each node of a guest to one of the host.
-func TestCellsOnNodes(t *testing.T) {
+// TestMicroVMCellsOnNodes binds each node of a guest to one of the host.
+func TestMicroVMCellsOnNodes(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
@@ -104,11 +115,11 @@ func TestCellsOnNodes(t *testing.T) {
 	wantNodes(t, "at the end", nodePool{}, nodePool{Total: 3, Free: 3})
 }
 
-// TestSurplusOnOtherNode starts and stops a guest on node 1 while the pages of
+// TestMicroVMSurplusOnOtherNode starts and stops a guest on node 1 while the pages of
 // one on node 0 are surplus: somebody wrote 0 there, and they go when it goes.
 // Kernels before 6.12 then add node 0's surplus to what is written to node 1,
 // and later ones do not free what is free there.
-func TestSurplusOnOtherNode(t *testing.T) {
+func TestMicroVMSurplusOnOtherNode(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
@@ -153,9 +164,9 @@ func TestSurplusOnOtherNode(t *testing.T) {
 	}
 }
 
-// TestOwedOnNodes gives pages back while another mount has some reserved. On which
+// TestMicroVMOwedOnNodes gives pages back while another mount has some reserved. On which
 // node is not to be known, so each keeps as many, until the mount is gone.
-func TestOwedOnNodes(t *testing.T) {
+func TestMicroVMOwedOnNodes(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
@@ -173,8 +184,8 @@ func TestOwedOnNodes(t *testing.T) {
 	wantNodes(t, "with none", nodePool{Total: 32, Free: 32}, nodePool{})
 }
 
-// TestNodeTooSmall asks one node for more than it can give.
-func TestNodeTooSmall(t *testing.T) {
+// TestMicroVMNodeTooSmall asks one node for more than it can give.
+func TestMicroVMNodeTooSmall(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
@@ -188,10 +199,10 @@ func TestNodeTooSmall(t *testing.T) {
 	})
 }
 
-// TestNodeKeepsMemory asks for all that is free on a node. QEMU has to live
+// TestMicroVMNodeKeepsMemory asks for all that is free on a node. QEMU has to live
 // there, too: the kernel would kill it for want of ordinary memory, or whoever
 // else it takes, libvirtd and vmhuge among them.
-func TestNodeKeepsMemory(t *testing.T) {
+func TestMicroVMNodeKeepsMemory(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}
@@ -220,9 +231,9 @@ func refusedOnNode1(t *testing.T, backing, words string, bytes func(host.Node) i
 	wantNodes(t, "after the start", before, before)
 }
 
-// TestHookOnNodes has libvirt start a strict guest on each node, for which the
+// TestMicroVMHookOnNodes has libvirt start a strict guest on each node, for which the
 // hook gets the pages.
-func TestHookOnNodes(t *testing.T) {
+func TestMicroVMHookOnNodes(t *testing.T) {
 	if !inMicroVM(t, twoNodes) {
 		return
 	}

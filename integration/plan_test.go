@@ -21,9 +21,9 @@ func TestPlan(t *testing.T) {
 	againstReality(t, 3, func(random *rand.Rand, g guest) guest { return g })
 }
 
-// TestPlanNodes does the same on two nodes, with guests bound to one of them
+// TestMicroVMPlanNodes does the same on two nodes, with guests bound to one of them
 // and others that may lie on any.
-func TestPlanNodes(t *testing.T) {
+func TestMicroVMPlanNodes(t *testing.T) {
 	const sets = 2
 	if !inMicroVM(t, twoNodes.within(time.Duration(number(t, "PLAN_SETS", sets)+3)*5*time.Minute)) {
 		return

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestScreenshots makes the pictures in docs/ anew: a real terminal, with real
+// TestMicroVMScreenshots makes the pictures in docs/ anew: a real terminal, with real
 // guests on a machine of two nodes. just screenshots runs it.
-func TestScreenshots(t *testing.T) {
+func TestMicroVMScreenshots(t *testing.T) {
 	if !inMicroVM(t, machine{nodes: 2, nodeMiB: 3072}) {
 		return
 	}
