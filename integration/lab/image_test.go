@@ -17,7 +17,7 @@ import (
 // image is the lab's disk and what belongs to it, in a directory of the cache.
 type image struct {
 	cache, dir string
-	turn, used *os.File // locks, held to the end of the process
+	used       *os.File // a lock, held to the end of the process
 }
 
 // suite is the Debian that the lab runs.
@@ -31,11 +31,6 @@ func suite() string {
 // findImage makes the image if the cache has none by today's script.
 var findImage = sync.OnceValues(func() (img image, err error) {
 	if err := prerequisites(); err != nil {
-		return img, err
-	}
-	// The tests next door take this lock alone, labs share it: with both at
-	// once on few CPUs, guests without KVM would miss their deadlines.
-	if img.turn, err = lock(filepath.Join(os.TempDir(), "vmhuge-integration.lock"), os.O_CREATE, unix.LOCK_SH); err != nil {
 		return img, err
 	}
 	cache, err := os.UserCacheDir()
@@ -78,9 +73,9 @@ func prerequisites() error {
 }
 
 // make fills dir by a function, unless dir is there. One process at a time makes
-// something, and nobody sees it unfinished.
+// something of a suite, and nobody sees it unfinished.
 func (img image) make(dir string, fill func(unfinished string, making *os.File) error) error {
-	making, err := lock(img.cache, 0, unix.LOCK_EX)
+	making, err := lock(filepath.Join(img.cache, suite()+".lock"), os.O_CREATE, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -88,7 +83,7 @@ func (img image) make(dir string, fill func(unfinished string, making *os.File) 
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	unfinished := filepath.Join(filepath.Dir(dir), "unfinished")
+	unfinished := filepath.Join(filepath.Dir(dir), "unfinished-"+suite())
 	if err := os.RemoveAll(unfinished); err != nil { // of a run that was killed
 		return err
 	}
