@@ -1,0 +1,118 @@
+# Recipes, the same for people and for CI. ./just RECIPE runs one, and installs just itself where it is missing.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Where deps links Go if PATH has none that go.mod accepts.
+export PATH := env('XDG_CACHE_HOME', env('HOME') / '.cache') / 'vmhuge/bin:' + env('PATH')
+# Distributions set it to local; a Go older than go.mod asks for is to fetch the newer one.
+export GOTOOLCHAIN := env('GOTOOLCHAIN', 'auto')
+
+qemu := if arch() == 'aarch64' { 'qemu-system-arm' } else { 'qemu-system-x86' }
+# The last version that Go 1.24 builds.
+golangci_lint := 'github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.8.0'
+
+[private]
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# install what building and the demo need: Debian packages, Go, the modules
+deps: deps-build
+    @./deps libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients {{ qemu }} busybox-static cpio xz-utils zstd
+
+[private]
+deps-build:
+    @./deps ca-certificates gcc libc6-dev pkg-config libvirt-dev
+    @./deps --go
+    @go mod download
+
+# install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
+deps-test: deps
+    @./deps mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux ansible-core
+    @./deps --only prometheus prometheus promtool
+
+# install what only the benchmarks need
+deps-bench: deps
+    @./deps virtinst time libhugetlbfs-bin
+
+# build bin/vmhuge, and the static bin/vmhuge-hook
+build:
+    @echo "building: bin/vmhuge bin/vmhuge-hook"
+    @go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
+    @CGO_ENABLED=0 go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge-hook
+
+# the man pages, in bin/man
+man: build
+    @mkdir -p bin/man
+    @SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md) env -u LIBVIRT_DEFAULT_URI bin/vmhuge __man bin/man
+
+# a .deb, an .rpm and their SBOM, in dist; the first run builds nfpm, which takes a minute
+package: deps-test
+    @packaging/build dist
+
+# format, vet, and the tests that need neither root nor libvirtd: a minute, before each commit
+unit: deps-build format
+    go vet ./...
+    .ci/in-memory go test -skip '^TestPackages$' $(go list ./... | grep -v /integration)
+
+# format, vet, and every test, those against a real libvirtd as well (as root)
+test: deps-test build format
+    go vet ./...
+    @.ci/lanes \
+        'units' ".ci/in-memory go test -count=1 -timeout 70m $(go list ./... | grep -v /integration | tr '\n' ' ')" \
+        'machine' "go test -count=1 -timeout 70m -skip '^TestMicroVM' ./integration" \
+        'micro-VMs' "go test -count=1 -timeout 70m -run '^TestMicroVM' ./integration" \
+        'lab' "go test -count=1 -timeout 70m ./integration/lab" \
+        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -count=1 -timeout 70m -run 'TestPrepare$' ./integration/lab"
+
+[private]
+format:
+    @test -z "$(gofmt -l .)" || { echo "gofmt: not formatted: $(gofmt -l . | tr '\n' ' '); run gofmt -w on them" >&2; exit 1; }
+
+# golangci-lint (its first run builds it, which takes a minute or two)
+lint:
+    go run {{ golangci_lint }} run
+
+# the benchmarks
+bench: deps deps-bench build
+    go test -count=1 -timeout 60m -run '^$' -bench . ./...
+
+# crowds of guests started at once, and guests started and stopped while everything is killed at random moments (as root)
+chaos ROUNDS='200': deps
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 60m -v -run 'TestChaos|TestCrowd' ./integration
+
+# random sets of guests planned, and then really started (as root)
+plans SETS='30': deps
+    PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run 'TestPlan|TestMicroVMPlan' ./integration
+
+# random hosts, of one node and of two, and random guests: check's verdict against the real start (as root)
+fuzz-hosts COUNT='300': deps
+    FUZZ_COUNT={{ COUNT }} go test -count=1 -timeout 120m -v -run FuzzHosts ./integration
+
+# what libvirt and QEMU say of memory, and libvirt's translations, from their sources anew (downloads 150 MB)
+messages:
+    explain/testdata/sources "${TMPDIR:-/tmp}/vmhuge-sources"
+    go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
+    go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
+
+# write the expected output of the command line's tests and docs/ anew
+golden:
+    go test ./cmd/... -update
+    go test ./hostprep -run 'TestAdvice|TestChecks|TestHostChecks|TestFactsOfHosts' -update
+    go test ./explain -run TestTroubleshooting -update
+    go test ./metrics -run TestScrape -update
+
+# make the pictures in docs/ anew, from a real terminal and real guests (as root)
+screenshots: deps
+    @./deps xvfb xterm imagemagick fonts-dejavu-core
+    SAVE_SENT={{ justfile_directory() }}/docs go test -count=1 -tags screenshots -timeout 30m -run Screenshot ./integration
+
+# every fuzz target in turn, each for FUZZTIME
+fuzz FUZZTIME='20s':
+    @grep -r --include='*_test.go' '^func Fuzz' . | sed 's/:func \(Fuzz[A-Za-z0-9_]*\).*/ \1/' | while read -r file target; do \
+        echo "fuzzing: $target"; \
+        go test -run '^$' -fuzz "^$target\$" -fuzztime {{ FUZZTIME }} "$(dirname "$file")" </dev/null; \
+    done
+
+# build, then see it work: a guest that cannot get huge pages, then gets them
+demo: deps build
+    @examples/demo

@@ -15,6 +15,7 @@ import (
 	"vmhuge/hostprep/guesttest"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/internal/golden"
 	"vmhuge/internal/pages"
 )
 
@@ -193,9 +194,7 @@ pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 				hosttest.Must(t, test.prepare(h.Root.Path()))
 			}
 			findings := Run(h, test.guest)
-			if diff := cmp.Diff(strings.TrimSpace(test.want), guesttest.Show(findings)); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
+			golden.Literal(t, test.want, guesttest.Show(findings))
 			verdict, ready, fixable := hostprep.Conclude(findings)
 			if verdict != test.verdict || ready != (verdict == hostprep.Ready) || fixable != test.fixable {
 				t.Errorf("verdict %s, ready %t, fixable %t; want %s, fixable %t", verdict, ready, fixable, test.verdict, test.fixable)

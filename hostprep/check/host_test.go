@@ -8,11 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/internal/golden"
 )
 
 // factLines writes facts as check does, without what is needed and what to do.
@@ -109,8 +108,9 @@ ok hook: not installed (vmhuge hook install)`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			facts := Facts(host.Host{Root: hosttest.Unpack(t, name, "")}, Libvirt{})
-			if diff := cmp.Diff(strings.Split(want, "\n"), factLines(t, facts)); diff != "" || ConcludeHost(facts) != hostprep.Ready {
-				t.Errorf("%s: -want +got:\n%s", ConcludeHost(facts), diff)
+			golden.Literal(t, want, strings.Join(factLines(t, facts), "\n"))
+			if verdict := ConcludeHost(facts); verdict != hostprep.Ready {
+				t.Errorf("verdict %s", verdict)
 			}
 		})
 	}
@@ -275,8 +275,9 @@ warning hook: /etc/libvirt/hooks/qemu.d/90-vmhuge is none of vmhuge's`},
 			if test.verdict == "" {
 				test.verdict = hostprep.Ready
 			}
-			if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), strings.Join(got, "\n")); diff != "" || verdict != test.verdict {
-				t.Errorf("%s, -want +got:\n%s", verdict, diff)
+			golden.Literal(t, test.want, strings.Join(got, "\n"))
+			if verdict != test.verdict {
+				t.Errorf("verdict %s, want %s", verdict, test.verdict)
 			}
 		})
 	}
