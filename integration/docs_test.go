@@ -72,6 +72,9 @@ func TestDocs(t *testing.T) {
 			if !known {
 				t.Fatal("no test has the guest of this page: name it in docs_test.go")
 			}
+			if page.Name == "docs/check.md" {
+				need1G(t) // it shows a host that has them
+			}
 			hostAsBefore(t)
 			setPages(t, 0, size2M, 0)
 			restartLibvirtd(t) // it looks for hooks only when it starts
