@@ -2,8 +2,6 @@ package lab
 
 import (
 	"encoding/json"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,16 +12,10 @@ import (
 	"vmhuge/hostprep/hook"
 )
 
-// putHook builds the hook and puts it beside vmhuge.
+// putHook puts the hook beside vmhuge.
 func (l *lab) putHook() {
 	l.t.Helper()
-	file := filepath.Join(l.t.TempDir(), "vmhuge-hook")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, "../../cmd/vmhuge-hook")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		l.t.Fatalf("building the hook: %v\n%s", err, out)
-	}
-	l.Put(file, "/usr/local/bin/vmhuge-hook")
+	l.Put(l.program("vmhuge-hook"), "/usr/local/bin/vmhuge-hook")
 }
 
 // calls returns what the hook did since the lab's boot: "prepare held".

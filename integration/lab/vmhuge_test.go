@@ -7,20 +7,53 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"testing"
 
 	"vmhuge/docs/schema"
 	"vmhuge/launcher"
 )
 
-// putVmhuge builds vmhuge here, against this machine's libvirt, and puts it
-// into the lab, where it runs with the lab's.
+// programsDir is where the programs are, once a test has asked for one.
+var programsDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "vmhuge-lab-programs-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	programsDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// buildPrograms builds both, once for all tests: vmhuge against this machine's
+// libvirt, and the hook as it is installed, static.
+var buildPrograms = sync.OnceValue(func() error {
+	for name, env := range map[string]string{"vmhuge": "CGO_ENABLED=1", "vmhuge-hook": "CGO_ENABLED=0"} {
+		build := exec.Command("go", "build", "-buildvcs=false", "-o", programsDir, "../../cmd/"+name)
+		build.Env = append(build.Environ(), env)
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", name, err, out)
+		}
+	}
+	return nil
+})
+
+func (l *lab) program(name string) string {
+	l.t.Helper()
+	if err := buildPrograms(); err != nil {
+		l.t.Fatal(err)
+	}
+	return filepath.Join(programsDir, name)
+}
+
+// putVmhuge puts vmhuge into the lab, where it runs with the lab's libvirt.
 func (l *lab) putVmhuge() {
 	l.t.Helper()
-	file := filepath.Join(l.t.TempDir(), "vmhuge")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", file, "../../cmd/vmhuge").CombinedOutput(); err != nil {
-		l.t.Fatalf("building vmhuge: %v\n%s", err, out)
-	}
-	l.Put(file, "/usr/local/bin/vmhuge")
+	l.Put(l.program("vmhuge"), "/usr/local/bin/vmhuge")
 }
 
 // define makes a guest known to the lab's libvirt: no huge pages, the demo's
