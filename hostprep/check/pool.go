@@ -75,11 +75,14 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				}
 			} else {
 				f.Do = "stop a guest or use less memory"
+				short := capacity.Exceeds(needs, g.Allowance)
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
 				case f.CouldMake != nil:
 					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.Words(), pages.FormatBytes(g.Reserve))
 					f.Have += stillMissing(l.Most - l.Sure - f.Compacted)
+				case short != nil:
+					f.Have += "; " + short.Error()
 				default:
 					f.Have += stillMissing(l.Most - l.Sure)
 				}
