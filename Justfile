@@ -97,10 +97,7 @@ messages:
 # write the expected output of the command line's tests and docs/ anew
 golden:
     go test ./cmd/... -update
-    go test ./hostprep/advise -run TestAdvice -update
-    go test ./hostprep/check -run 'TestChecks|TestHostChecks|TestFactsOfHosts' -update
-    go test ./hostprep/boot -run TestKernelCmdlinePlan -update
-    go test ./internal -run TestRooms -update
+    go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./internal -update
     go test ./explain -run TestTroubleshooting -update
     go test ./metrics -run TestScrape -update
 

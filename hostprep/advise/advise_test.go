@@ -21,7 +21,7 @@ import (
 	"vmhuge/xml"
 )
 
-var Update = flag.Bool("update", false, "write docs/advice.md anew")
+var update = flag.Bool("update", false, "write docs/advice.md anew")
 
 // described is a host and a guest of testdata.
 type described struct {
@@ -105,7 +105,7 @@ func TestAdvice(t *testing.T) {
 	}
 	const path = "../../docs/advice.md"
 	got := adviceHead + short.String() + long.String()
-	if *Update {
+	if *update {
 		hosttest.Must(t, os.WriteFile(path, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(path)

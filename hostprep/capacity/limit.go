@@ -16,11 +16,11 @@ type Limit struct {
 	Nodes []int // nil: all
 	// What the guest takes there: at least, when all that may come from other
 	// nodes does, and at most, when nothing does.
-	Least, Most int64
+	Least, most int64
 	// What is there for it whatever happens; what other guests that are
 	// starting may take here or on another node; and what overcommit adds if
 	// the kernel then finds free memory.
-	Sure, contested, overcommit int64
+	sure, contested, overcommit int64
 
 	free, total, Reserved, promised int64 // of which sure is made, for the message
 }
@@ -45,7 +45,7 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 		}
 		overcommit := max(0, global.Overcommit-global.Surplus)
 		whole := Limit{
-			Size: size, Least: total.Pages, Most: total.Pages, overcommit: overcommit,
+			Size: size, Least: total.Pages, most: total.Pages, overcommit: overcommit,
 			free: global.Free, total: global.Total, Reserved: global.Reserved,
 		}
 		for _, p := range g.Pending {
@@ -53,7 +53,7 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 				whole.promised += p.Unmapped
 			}
 		}
-		whole.Sure = whole.free - whole.Reserved - whole.promised + g.Kept[size]
+		whole.sure = whole.free - whole.Reserved - whole.promised + g.Kept[size]
 		sets := []Limit{whole}
 		add := func(l Limit) {
 			for _, node := range l.Nodes {
@@ -63,19 +63,19 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 			}
 			elsewhere := whole.free - l.free
 			l.promised, l.contested = promised(g.Pending, size, l.Nodes, elsewhere)
-			l.Sure = l.free - l.promised - l.contested
-			l.Least += max(0, l.Most-l.Least-elsewhere)
+			l.sure = l.free - l.promised - l.contested
+			l.Least += max(0, l.most-l.Least-elsewhere)
 			i := slices.IndexFunc(sets, func(o Limit) bool { return slices.Equal(o.Nodes, l.Nodes) })
 			if i < 0 {
 				sets = append(sets, l)
 				return
 			}
-			sets[i].Least, sets[i].Most = max(sets[i].Least, l.Least), max(sets[i].Most, l.Most)
+			sets[i].Least, sets[i].most = max(sets[i].Least, l.Least), max(sets[i].most, l.most)
 			sets[i].overcommit = min(sets[i].overcommit, l.overcommit)
 		}
 		if len(cpuset) > 0 {
-			l := Limit{Size: size, Nodes: cpuset, Least: total.Pages, Most: total.Pages}
-			if whole.Most > whole.Sure { // the kernel overcommits before it looks at the cpuset
+			l := Limit{Size: size, Nodes: cpuset, Least: total.Pages, most: total.Pages}
+			if whole.most > whole.sure { // the kernel overcommits before it looks at the cpuset
 				l.overcommit = overcommit
 			}
 			add(l)
@@ -86,7 +86,7 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 				continue
 			}
 			if bound := hostprep.BoundTo(item, cpuset); bound != nil {
-				l := Limit{Size: size, Nodes: bound, Least: item.Pages, Most: item.Pages, overcommit: overcommit}
+				l := Limit{Size: size, Nodes: bound, Least: item.Pages, most: item.Pages, overcommit: overcommit}
 				for _, e := range earlier {
 					nodes := hostprep.BoundTo(e, cpuset)
 					if nodes == nil {
@@ -94,7 +94,7 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 					}
 					shared := pages.Intersect(nodes, bound)
 					if len(nodes) == 0 || len(shared) > 0 {
-						l.Most += e.Pages
+						l.most += e.Pages
 					}
 					if len(nodes) > 0 && len(shared) == len(nodes) {
 						l.Least += e.Pages
@@ -132,7 +132,10 @@ func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere in
 }
 
 // Could is what may be there for the guest at best.
-func (l Limit) Could() int64 { return l.Sure + l.contested + l.overcommit }
+func (l Limit) Could() int64 { return l.sure + l.contested + l.overcommit }
+
+// Lacks is how many pages there are too few for a start that is sure.
+func (l Limit) Lacks() int64 { return l.most - l.sure }
 
 // Judge says what a limit makes of the start; no severity: all is well.
 func (l Limit) Judge() hostprep.Finding {
@@ -144,7 +147,7 @@ func (l Limit) Judge() hostprep.Finding {
 	f := hostprep.Finding{
 		Cause: cause,
 		Have:  fmt.Sprintf("%d of %s are free%s", l.free, pages.Count(l.total, l.Size), where),
-		Need:  pages.Count(l.Most, l.Size) + where,
+		Need:  pages.Count(l.most, l.Size) + where,
 	}
 	if l.Reserved > 0 {
 		f.Have += fmt.Sprintf(", %d of them reserved by programs that run", l.Reserved)
@@ -153,19 +156,19 @@ func (l Limit) Judge() hostprep.Finding {
 		f.Have += fmt.Sprintf(", %d of them promised to guests that are starting", l.promised)
 	}
 	switch {
-	case l.Most <= l.Sure:
+	case l.most <= l.sure:
 	case l.Least > l.Could():
 		f.Severity, f.Verdict = hostprep.Blocker, hostprep.NoMemory
 		f.Need = pages.Count(l.Least, l.Size) + where
-	case l.Least > l.Sure+l.overcommit:
+	case l.Least > l.sure+l.overcommit:
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
 		f.Have += fmt.Sprintf(", and other guests that are starting may take %d of them", l.contested)
-	case l.Most <= l.Sure+l.overcommit:
+	case l.most <= l.sure+l.overcommit:
 		f.Severity = hostprep.Note
-		f.Do = fmt.Sprintf("nothing: nr_overcommit_hugepages lets the kernel make the other %d when the guest starts, if memory is free", l.Most-l.Sure)
+		f.Do = fmt.Sprintf("nothing: nr_overcommit_hugepages lets the kernel make the other %d when the guest starts, if memory is free", l.most-l.sure)
 	default:
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
-		f.Need += fmt.Sprintf(" to be sure: the guest's other memory may take up to %d of them first", l.Most-l.Least)
+		f.Need += fmt.Sprintf(" to be sure: the guest's other memory may take up to %d of them first", l.most-l.Least)
 	}
 	return f
 }

@@ -59,7 +59,7 @@ func BadNodes(nodes []host.Node, d pages.Demand) ([]hostprep.Finding, error) {
 func Shortfall(state pool.State, g hostprep.Guest) []pool.Need {
 	var needs []pool.Need
 	for _, l := range Limits(state, g) {
-		lacks := l.Most - l.Sure
+		lacks := l.most - l.sure
 		for _, n := range needs {
 			if n.Size == l.Size && (l.Nodes == nil || len(pages.Intersect(n.Nodes, l.Nodes)) == len(n.Nodes)) {
 				lacks -= n.Pages

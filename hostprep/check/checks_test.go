@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"vmhuge/internal/golden"
 	"vmhuge/internal/pages"
 )
+
+var _ = flag.Bool("update", false, "write what the checks say anew, where the tests have it")
 
 const newMount = "-- modes --\ndev/hugepages/ 0755 0:0\n" // with noBase: libvirtd has made no folder on it
 

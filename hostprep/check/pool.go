@@ -79,12 +79,11 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
 				case f.CouldMake != nil:
-					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.Words(), pages.FormatBytes(g.Reserve))
-					f.Have += stillMissing(l.Most - l.Sure - f.Compacted)
+					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.Words(), pages.FormatBytes(g.Reserve)) + missing(l.Lacks()-f.Compacted)
 				case short != nil:
 					f.Have += "; " + short.Error()
 				default:
-					f.Have += stillMissing(l.Most - l.Sure)
+					f.Have += missing(l.Lacks())
 				}
 			}
 		}
@@ -101,9 +100,9 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	return findings, nil
 }}
 
-// stillMissing ends a sentence about pages that are not to be had; 0, or less: another
+// missing ends a sentence about pages that are not to be had; 0, or less: another
 // limit is in the way.
-func stillMissing(n int64) string {
+func missing(n int64) string {
 	switch {
 	case n <= 0:
 		return ""
