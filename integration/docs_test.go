@@ -30,7 +30,7 @@ var guides = map[string]guest{
 // situations are what a section begins with that its page has not come to by then.
 var situations = map[string]func(*testing.T){
 	"Transparent or reserved pages": func(t *testing.T) { setTHP(t, "enabled", "never") },
-	"When there is too little":            func(t *testing.T) { done(t, "enable", "web1") },
+	"When there is too little":      func(t *testing.T) { done(t, "enable", "web1") },
 	"When a start fails": func(t *testing.T) {
 		done(t, "hook", "remove")
 		done(t, "enable", "web1")
