@@ -29,12 +29,12 @@ var domainFaults = []fault{
 	{name: "unaligned-restrictive", unfilled: true, guest: more("<numatune><memory mode='restrictive' nodeset='0'/></numatune>").of(mib65), pages: 33, verdict: hostprep.Ready},
 	{name: "unaligned-memfd", guest: memfd("").of(mib65), pages: 33, verdict: hostprep.BadDomain, says: "failed to resize memfd", cause: "unaligned"},
 	{name: "unaligned-bound", unfilled: true, guest: more(strict0).of(mib65), pages: 33, verdict: hostprep.BadDomain, says: "cannot bind memory to host NUMA nodes", cause: "unaligned"},
-	{name: "unaligned-dimm", unfilled: true, setup: free1G(2), guest: device(pages2M, dimmOf(of1G, 1536)), verdict: hostprep.BadDomain, says: "backend memory size must be multiple of", cause: "unaligned"},
-	{name: "virtio-mem-block", setup: free1G(1), guest: device(pages2M, "<memory model='virtio-mem'>"+of1G+"<target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"),
+	{name: "unaligned-dimm", of1G: true, unfilled: true, setup: free1G(2), guest: device(pages2M, dimmOf(of1G, 1536)), verdict: hostprep.BadDomain, says: "backend memory size must be multiple of", cause: "unaligned"},
+	{name: "virtio-mem-block", of1G: true, setup: free1G(1), guest: device(pages2M, "<memory model='virtio-mem'>"+of1G+"<target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"),
 		verdict: hostprep.BadDomain, says: "'block-size' property has to be at least the page size", cause: "virtio-mem-block"},
 
 	// Sizes of pages.
-	{name: "smaller-than-page", guest: backing(pages1G), verdict: hostprep.BadDomain, says: tooSmall, cause: "smaller-than-page"},
+	{name: "smaller-than-page", of1G: true, guest: backing(pages1G), verdict: hostprep.BadDomain, says: tooSmall, cause: "smaller-than-page"},
 	{name: "page-size-missing", guest: backing("<hugepages><page size='4096'/></hugepages>"), verdict: hostprep.BadHost, says: noSize, cause: "page-size-missing"},
 	{name: "page-size-missing-memfd", guest: backing("<hugepages><page size='4096'/></hugepages><source type='memfd'/>"), verdict: hostprep.BadHost, says: "No such device", cause: "page-size-missing"},
 	{name: "page-size-impossible", guest: backing("<hugepages><page size='3072'/></hugepages>"), verdict: hostprep.BadDomain, says: noSize, cause: "page-size-missing"},

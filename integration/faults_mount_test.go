@@ -27,9 +27,9 @@ func conf(line string) func(t *testing.T) { return file(qemuConf, line+"\n", 0o6
 // mountFaults are of the mounts, and of what libvirtd knows of them.
 var mountFaults = []fault{
 	{name: "mount-late", setup: mountLate, verdict: hostprep.NoMount, says: noMount, cause: "mount-late"},
-	{name: "mount-late-of-this-size", setup: all(mountLateOf1G, free1G(1)), guest: gibs(1), verdict: hostprep.NoMount, says: noSize, cause: "mount-late"},
+	{name: "mount-late-of-this-size", of1G: true, setup: all(mountLateOf1G, free1G(1)), guest: gibs(1), verdict: hostprep.NoMount, says: noSize, cause: "mount-late"},
 	{name: "mount-missing", setup: restarted(mountAgain(mount1G, ""), mountAgain(mount2M, "")), verdict: hostprep.NoMount, says: noMount, cause: "mount-missing"},
-	{name: "mount-missing-of-this-size", setup: restarted(mountAgain(mount1G, "")), guest: gibs(1), verdict: hostprep.NoMount, says: noSize, cause: "mount-missing"},
+	{name: "mount-missing-of-this-size", of1G: true, setup: restarted(mountAgain(mount1G, "")), guest: gibs(1), verdict: hostprep.NoMount, says: noSize, cause: "mount-missing"},
 	{name: "memfd-without-its-mount", setup: restarted(mountAgain(mount2M, "")), guest: memfd(""), verdict: hostprep.Ready},
 
 	// Mounts that are not what they were when libvirtd looked.
@@ -38,7 +38,7 @@ var mountFaults = []fault{
 	{name: "mount-covered", setup: overMount, verdict: hostprep.NoMount, small: true},
 	{name: "mount-covered-memfd", setup: overMount, guest: memfd(""), verdict: hostprep.Ready},
 	{name: "mount-read-only", setup: remount(mount2M, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
-	{name: "mount-of-others-read-only", setup: remount(mount1G, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
+	{name: "mount-of-others-read-only", of1G: true, setup: remount(mount1G, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
 	{name: "mount-read-only-memfd", setup: remount(mount2M, unix.MS_RDONLY), guest: memfd(""), verdict: hostprep.Ready},
 	{name: "mount-nosuid-nodev-noexec", setup: remount(mount2M, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC), verdict: hostprep.Ready},
 
@@ -56,15 +56,15 @@ var mountFaults = []fault{
 	{name: "inodes-one-short-for-cells", setup: again("nr_inodes=5"), guest: more(cells32x2), verdict: hostprep.NoMount, says: noSpace, cause: "mount-inodes"},
 	{name: "inodes-enough-beside-a-guest", setup: all(again("nr_inodes=7"), neighbour(4)), verdict: hostprep.Ready},
 	{name: "inodes-one-short-beside-a-guest", setup: all(again("nr_inodes=6"), neighbour(4)), verdict: hostprep.NoMount, says: noSpace, cause: "mount-inodes"},
-	{name: "inodes-of-another-mount", setup: restarted(mountAgain(mount1G, "pagesize=1G,nr_inodes=3")), verdict: hostprep.NoMount, says: noSpace, cause: "mount-inodes"},
+	{name: "inodes-of-another-mount", of1G: true, setup: restarted(mountAgain(mount1G, "pagesize=1G,nr_inodes=3")), verdict: hostprep.NoMount, says: noSpace, cause: "mount-inodes"},
 
 	// qemu.conf, and the size that it makes the default.
 	{name: "conf-no-mounts", setup: restarted(conf("hugetlbfs_mount = []")), verdict: hostprep.NoMount, says: noMount, cause: "mount-missing"},
-	{name: "conf-other-mount", setup: restarted(conf("hugetlbfs_mount = '" + mount1G + "'")), verdict: hostprep.NoMount, says: noSize, cause: "mount-missing"},
-	{name: "conf-second-mount-is-default", setup: restarted(conf(`hugetlbfs_mount = ["` + mount2M + `", "` + mount1G + `"]`)), guest: backing(anySize), verdict: hostprep.BadDomain, says: tooSmall, cause: "smaller-than-page"},
-	{name: "conf-second-mount-and-a-size", setup: restarted(conf(`hugetlbfs_mount = ["` + mount2M + `", "` + mount1G + `"]`)), verdict: hostprep.Ready},
-	{name: "conf-second-mount-of-the-kernels-size", setup: restarted(conf(`hugetlbfs_mount = ["` + mount1G + `", "` + mount2M + `"]`)), guest: backing(anySize), verdict: hostprep.Ready},
+	{name: "conf-other-mount", of1G: true, setup: restarted(conf("hugetlbfs_mount = '" + mount1G + "'")), verdict: hostprep.NoMount, says: noSize, cause: "mount-missing"},
+	{name: "conf-second-mount-is-default", of1G: true, setup: restarted(conf(`hugetlbfs_mount = ["` + mount2M + `", "` + mount1G + `"]`)), guest: backing(anySize), verdict: hostprep.BadDomain, says: tooSmall, cause: "smaller-than-page"},
+	{name: "conf-second-mount-and-a-size", of1G: true, setup: restarted(conf(`hugetlbfs_mount = ["` + mount2M + `", "` + mount1G + `"]`)), verdict: hostprep.Ready},
+	{name: "conf-second-mount-of-the-kernels-size", of1G: true, setup: restarted(conf(`hugetlbfs_mount = ["` + mount1G + `", "` + mount2M + `"]`)), guest: backing(anySize), verdict: hostprep.Ready},
 	{name: "default-size", guest: backing(anySize), verdict: hostprep.Ready},
 	{name: "default-size-one-short", guest: backing(anySize), pages: 31, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "default-size-of-the-only-mount", setup: restarted(mountAgain(mount2M, "")), guest: backing(anySize), verdict: hostprep.BadDomain, says: tooSmall, cause: "smaller-than-page"},
+	{name: "default-size-of-the-only-mount", of1G: true, setup: restarted(mountAgain(mount2M, "")), guest: backing(anySize), verdict: hostprep.BadDomain, says: tooSmall, cause: "smaller-than-page"},
 }

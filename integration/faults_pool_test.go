@@ -28,10 +28,10 @@ var poolFaults = []fault{
 	{name: "cells-one-short", guest: more(cells32x2), pages: 31, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "dimm-enough", guest: device(pages2M, dimmOf("", 64)), pages: 64, verdict: hostprep.Ready},
 	{name: "dimm-one-short", guest: device(pages2M, dimmOf("", 64)), pages: 63, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "pool-1G-enough", setup: free1G(2), guest: gibs(2), verdict: hostprep.Ready},
-	{name: "pool-1G-one-short", setup: free1G(1), guest: gibs(2), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "sizes-mixed-enough", setup: free1G(1), guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.Ready},
-	{name: "sizes-mixed-short-of-1G", guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "pool-1G-enough", of1G: true, setup: free1G(2), guest: gibs(2), verdict: hostprep.Ready},
+	{name: "pool-1G-one-short", of1G: true, setup: free1G(1), guest: gibs(2), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "sizes-mixed-enough", of1G: true, setup: free1G(1), guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.Ready},
+	{name: "sizes-mixed-short-of-1G", of1G: true, guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 
 	// What others have been promised, and what the kernel may make.
 	{name: "reserved-beside", pages: 33, setup: reserve(1), verdict: hostprep.Ready},

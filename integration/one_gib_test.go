@@ -1,0 +1,28 @@
+package integration
+
+import (
+	"slices"
+	"testing"
+)
+
+// oneNodeWith1G has two pages of 1 GiB from boot on.
+var oneNodeWith1G = machine{nodes: 1, nodeMiB: 5120, kernel: "hugepagesz=1G hugepages=2 nokaslr"}
+
+// TestMicroVMPagesOf1GiB runs what needs pages of 1 GiB, as the machine's processor
+// may have none.
+func TestMicroVMPagesOf1GiB(t *testing.T) {
+	if !inMicroVM(t, oneNodeWith1G) {
+		return
+	}
+	if !has1G() {
+		t.Fatal("the micro-VM has no pages of 1 GiB")
+	}
+	t.Run("paused", TestPausedStartTakesAllPages)
+	t.Run("start", TestEnableStartVerifyStop)
+	t.Run("faults", func(t *testing.T) {
+		runFaults(t, slices.DeleteFunc(machineFaults(), func(f fault) bool { return !f.of1G }))
+	})
+	t.Run("shapes", func(t *testing.T) {
+		startShapes(t, slices.DeleteFunc(slices.Clone(shapes), func(s shape) bool { return !s.of1G() }), 100)
+	})
+}
