@@ -6,7 +6,7 @@ import (
 )
 
 // oneNodeWith1G has two pages of 1 GiB from boot on.
-var oneNodeWith1G = machine{nodes: 1, nodeMiB: 5120, kernel: "hugepagesz=1G hugepages=2 nokaslr"}
+var oneNodeWith1G = machine{nodes: 1, nodeMiB: 5120, kernel: "hugepagesz=1G hugepages=2"}
 
 // TestMicroVMPagesOf1GiB runs what needs pages of 1 GiB, as the machine's processor
 // may have none.
