@@ -2,7 +2,6 @@ package change
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +14,47 @@ import (
 	"vmhuge/hostprep/host"
 )
 
+// KindFile writes or removes a small file. From and To are its mode and owner, and from
+// the next line on its text.
+const KindFile Kind = "file"
+
+var fileKind = kind{
+	name: KindFile,
+	find: func(c Change, _ host.Host, parent int, name string) (string, error) {
+		return readText(c.Path, parent, name)
+	},
+	line: func(c Change) string {
+		switch {
+		case c.To == "":
+			return "rm " + c.Path
+		case c.From != "":
+			return "edit " + c.Path + ":" + editedLines(TextOf(c.From), TextOf(c.To))
+		}
+		return fmt.Sprintf("printf '%s' > %s", printfText.Replace(TextOf(c.To)), c.Path)
+	},
+	onDisk: always,
+}
+
 // MaxFileText is the longest text that a change holds, in bytes.
 const MaxFileText = 1 << 20
 
-// findFile returns what is there of a file, as From and To of its kind are
-// written.
-func (c Change) findFile(parent int, name string) (string, error) {
+// printfText writes a text as a shell's printf takes it between single quotes.
+var printfText = strings.NewReplacer("\n", `\n`, `\`, `\\`, "%", "%%", "'", `'\''`)
+
+// readText returns what there is of a file, as From and To of KindFile are.
+func readText(path string, parent int, name string) (string, error) {
+	return readFile(path, parent, name, func(owner string, f io.Reader) (string, error) {
+		text, err := io.ReadAll(io.LimitReader(f, MaxFileText+1))
+		if err == nil && len(text) > MaxFileText {
+			err = errors.New("it is too long")
+		}
+		return owner + "\n" + string(text), err
+	})
+}
+
+// readFile reads a regular file, of which owner is mode and owner; "": nothing is
+// there. It neither follows a link nor waits for a pipe.
+func readFile(path string, parent int, name string, read func(owner string, f io.Reader) (string, error)) (string, error) {
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return "", nil
@@ -31,7 +65,7 @@ func (c Change) findFile(parent int, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f := os.NewFile(uintptr(fd), c.Path)
+	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -40,39 +74,13 @@ func (c Change) findFile(parent int, name string) (string, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return "", host.IrregularError("no regular file")
 	}
-	if c.Kind == KindCopy {
-		sum, err := Hash(f, io.Discard)
-		return host.OwnerText(&st) + " " + sum, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, MaxFileText+1))
-	if err == nil && len(text) > MaxFileText {
-		err = errors.New("it is too long")
-	}
-	return host.OwnerText(&st) + "\n" + string(text), err
+	return read(host.OwnerText(&st), f)
 }
 
-// readLink returns where a symbolic link points; "": nothing is there.
-func readLink(parent int, name string) (string, error) {
-	target := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(parent, name, target)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return "", nil
-	case errors.Is(err, unix.EINVAL):
-		return "", host.IrregularError("no symbolic link")
-	}
-	return string(target[:max(0, n)]), err
-}
-
-// edit says what changes in a file that stays: its lines that go and come.
-func (c Change) edit() string {
-	from, to := c.From, c.To
-	if c.Kind == KindFile {
-		_, from, _ = strings.Cut(c.From, "\n")
-		_, to, _ = strings.Cut(c.To, "\n")
-	}
-	text := "edit " + c.Path + ":"
-	lines := func(sign, of, without string) {
+// editedLines lists the lines of from that are not in to, and those of to that are
+// not in from: -'old' +'new'.
+func editedLines(from, to string) (text string) {
+	list := func(sign, of, without string) {
 		there := slices.Collect(strings.Lines(without))
 		for line := range strings.Lines(of) {
 			if line != "\n" && !slices.Contains(there, line) {
@@ -80,20 +88,13 @@ func (c Change) edit() string {
 			}
 		}
 	}
-	lines("-", from, to)
-	lines("+", to, from)
+	list("-", from, to)
+	list("+", to, from)
 	return text
 }
 
-// Hash returns the sha256 of what is read, and passes it on.
-func Hash(r io.Reader, w io.Writer) (string, error) {
-	sum := sha256.New()
-	_, err := io.Copy(io.MultiWriter(sum, w), r)
-	return fmt.Sprintf("sha256:%x", sum.Sum(nil)), err
-}
-
 // withText is the state of a file with another text. A new file is root's, and
-// all may read it.
+// everybody may read it.
 func withText(state, text string) string {
 	owner, _, _ := strings.Cut(cmp.Or(state, "0644 0:0"), "\n")
 	return owner + "\n" + text
@@ -103,13 +104,4 @@ func withText(state, text string) string {
 func TextOf(state string) string {
 	_, text, _ := strings.Cut(state, "\n")
 	return text
-}
-
-func HashFile(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	return Hash(f, io.Discard)
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -12,7 +11,23 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// EntriesAt reads the file, or the entries in the folder, at a path.
+// KindKernelArgs changes vmhuge's options on the kernel's command line:
+// hugepagesz=1G hugepages=2. Path is a file of the boot loader's, or the folder of its
+// entries, which are then changed together.
+const KindKernelArgs Kind = "kernel-args"
+
+var kernelArgs = kind{
+	name: KindKernelArgs,
+	find: func(c Change, _ host.Host, parent int, name string) (string, error) {
+		return c.findArgs(parent, name)
+	},
+	line:   func(c Change) string { return "edit " + c.Path + ":" + editedLines(c.From, c.To) },
+	onDisk: always,
+}
+
+// EntriesAt reads the file that Path names, or the boot entries in that folder: each
+// as a change of KindFile whose From is there. dir is the folder they are in; the caller
+// closes it.
 func (c Change) EntriesAt(parent int, name string) (dir int, files []Change, err error) {
 	dir, names := parent, []string{name}
 	if fd, err := host.Openat(parent, name); err == nil {
@@ -30,7 +45,7 @@ func (c Change) EntriesAt(parent int, name string) (dir int, files []Change, err
 		if n != name {
 			f.Path = path.Join(c.Path, n)
 		}
-		f.From, err = f.findFile(dir, n)
+		f.From, err = readText(f.Path, dir, n)
 		if err != nil {
 			break
 		}
@@ -59,9 +74,9 @@ func readNames(dir int) ([]string, error) {
 	return names, err
 }
 
-// findArgs returns what is ours on a command line. Of several entries it is
-// From, as long as one has that: a kill may have left some changed, and a new
-// kernel's are copies.
+// findArgs returns vmhuge's options on a command line. Of several entries it is
+// From as long as one has that: a kill may have left the change half made, and a new
+// kernel's entry is a copy of one that may be changed already.
 func (c Change) findArgs(parent int, name string) (string, error) {
 	dir, files, err := c.EntriesAt(parent, name)
 	if err != nil {
@@ -70,8 +85,7 @@ func (c Change) findArgs(parent int, name string) (string, error) {
 	defer unix.Close(dir)
 	var all []string
 	for _, f := range files {
-		_, text, _ := strings.Cut(f.From, "\n")
-		ours, err := cmdline.OursIn(f.Path, text)
+		ours, err := cmdline.OursIn(f.Path, TextOf(f.From))
 		if err != nil {
 			return "", err
 		}

@@ -3,6 +3,7 @@ package change
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -12,7 +13,28 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// GroupFile has the members of groups; the tools that change it know others.
+// KindMember adds a user to a group, or takes them out. From and To are the names of
+// both, Path is GroupFile: kvm:alice.
+const KindMember Kind = "member"
+
+var member = kind{
+	name: KindMember,
+	find: func(c Change, _ host.Host, parent int, name string) (string, error) {
+		return c.findMember(parent, name)
+	},
+	line:   func(c Change) string { return strings.Join(c.MemberCommands()[0], " ") },
+	onDisk: always,
+	valid: func(c Change) error {
+		if _, _, err := c.Member(); err != nil || c.Path != GroupFile {
+			return fmt.Errorf("%q from %q to %q is no change of members", c.Path, c.From, c.To)
+		}
+		return nil
+	},
+	shared: true,
+}
+
+// GroupFile has the members of groups. The tools that change it also change gshadow
+// and what else the system keeps of groups.
 const GroupFile = "/etc/group"
 
 // NewMember makes a user a member of a group.
@@ -31,9 +53,8 @@ func (c Change) Member() (group, user string, err error) {
 	return group, user, nil
 }
 
-// MemberCommands are the ways to make a change of members; the first that the
-// host has is taken, where there is nothing but busybox its adduser. Each knows
-// what else the system keeps, such as gshadow.
+// MemberCommands are the ways to make a change of members. The first that is
+// installed is taken; a host with busybox has only the last of each.
 func (c Change) MemberCommands() [][]string {
 	group, user, _ := strings.Cut(cmp.Or(c.To, c.From), ":")
 	if c.To == "" {
@@ -42,21 +63,20 @@ func (c Change) MemberCommands() [][]string {
 	return [][]string{{"gpasswd", "-a", user, group}, {"usermod", "-aG", group, user}, {"adduser", user, group}}
 }
 
-// findMember returns what the file says now.
+// findMember returns From or To, by whether GroupFile has the user in the group.
 func (c Change) findMember(parent int, name string) (string, error) {
 	group, user, err := c.Member()
 	if err != nil {
 		return "", err
 	}
-	state, err := c.findFile(parent, name)
+	state, err := readText(c.Path, parent, name)
 	if err == nil && state == "" {
 		err = unix.ENOENT
 	}
 	if err != nil {
 		return "", &fs.PathError{Op: "open", Path: c.Path, Err: err}
 	}
-	_, text, _ := strings.Cut(state, "\n")
-	groups, err := host.ParseAccounts(strings.NewReader(text))
+	groups, err := host.ParseAccounts(strings.NewReader(TextOf(state)))
 	if a, ok := host.Find(groups, group); ok && slices.Contains(a.Members, user) {
 		return group + ":" + user, err
 	}

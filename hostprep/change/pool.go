@@ -2,12 +2,24 @@ package change
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 )
+
+// KindPool is a pool's nr_hugepages. It is there to be shown: pool.Ledger alone
+// changes pools, and no journal takes this kind.
+const KindPool Kind = "pool"
+
+var poolKind = kind{
+	name:  KindPool,
+	find:  func(_ Change, _ host.Host, parent int, name string) (string, error) { return ReadSysfs(parent, name) },
+	line:  func(c Change) string { return c.toFrom("echo %s > %s") },
+	valid: func(c Change) error { return fmt.Errorf("%s: only the ledger changes pools", c) },
+}
 
 // PoolsChanged says how the pools differ between two moments, as changes.
 func PoolsChanged(h host.Host, before, after pool.State) []Change {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,19 +13,27 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// writeFile puts what To says in the place of name, whole or not at all. It is
-// written in the folder above: in some folders, as in libvirt's of hooks, a
-// half-written file would be run. From above a mount no file can be moved into
-// it; then it is written where it goes.
-func writeFile(c change.Change, parent int, name string) (err error) {
-	for _, at := range []string{"..", "."} {
-		var beside int
-		beside, err = host.Openat(parent, at)
-		if err != nil {
+var file = kind{
+	set: func(_ host.Host, c change.Change, parent int, name string) error {
+		return setFile(c, parent, name, func(f io.Writer) error {
+			_, err := io.WriteString(f, change.TextOf(c.To))
 			return err
-		}
-		err = writeFrom(c, beside, parent, name)
-		unix.Close(beside)
+		})
+	},
+	clear: func(_ change.Change, parent int, name string) { clearHalf(parent, name) },
+}
+
+// setFile removes a file, or puts one in its place that has the mode and owner of To and
+// what fill writes: whole or not at all. It is written in the folder above: some
+// programs, as libvirt with its hooks, would run a half-written file in the folder itself.
+// On the root of a mount that is not possible, and it is written in the folder itself.
+func setFile(c change.Change, parent int, name string, fill func(io.Writer) error) error {
+	if c.To == "" {
+		return unix.Unlinkat(parent, name, 0)
+	}
+	var err error
+	for _, at := range []string{"..", "."} {
+		err = onFolder(parent, at, func(beside int) error { return writeFrom(c, beside, parent, name, fill) })
 		if !errors.Is(err, unix.EXDEV) {
 			return err
 		}
@@ -34,8 +41,8 @@ func writeFile(c change.Change, parent int, name string) (err error) {
 	return err
 }
 
-// writeFrom is writeFile by way of another folder.
-func writeFrom(c change.Change, beside, parent int, name string) (err error) {
+// writeFrom writes the file in the folder beside and moves it to parent.
+func writeFrom(c change.Change, beside, parent int, name string, fill func(io.Writer) error) (err error) {
 	mode, uid, gid, err := change.ParseOwner(c.To)
 	if err != nil {
 		return err
@@ -52,11 +59,11 @@ func writeFrom(c change.Change, beside, parent int, name string) (err error) {
 			_ = unix.Unlinkat(beside, half, 0)
 		}
 	}()
-	if err := fill(c, f); err != nil {
+	if err := fill(f); err != nil {
 		return err
 	}
-	// The owner first, as another's file loses some of its marks; the mode last,
-	// as an access list carries one.
+	// The owner first, as chown clears the setuid bits; the mode last, as an access
+	// list sets one, too.
 	if err := errors.Join(f.Chown(uid, gid), copyXattrs(parent, name, fd), unix.Fchmod(fd, mode), f.Sync()); err != nil {
 		return err
 	}
@@ -66,10 +73,10 @@ func writeFrom(c change.Change, beside, parent int, name string) (err error) {
 	return unix.Fsync(parent)
 }
 
-// copyXattrs gives a file the extended attributes of the one that it takes the
-// place of: SELinux's label, access lists, and what else there may be. A new one
-// gets the label of its folder, as it would have had it been made there. A file
-// system without attributes has none to lose.
+// copyXattrs gives a file the extended attributes of the one that it replaces:
+// SELinux's label, access lists, and what else there may be. A new file gets the label of
+// its folder, which it would have, had it been written there. On a file system without
+// attributes there is nothing to copy.
 func copyXattrs(parent int, name string, to int) error {
 	from, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {
@@ -110,46 +117,8 @@ func copyXattr(from, to int, attr string) error {
 	return nil
 }
 
-// fill writes the content that To stands for.
-func fill(c change.Change, f io.Writer) error {
-	if c.Kind == change.KindFile {
-		_, text, _ := strings.Cut(c.To, "\n")
-		_, err := io.WriteString(f, text)
-		return err
-	}
-	source, err := os.Open(c.Source)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	sum, err := change.Hash(source, f)
-	if err == nil && !strings.HasSuffix(c.To, " "+sum) {
-		err = fmt.Errorf("%s has changed meanwhile", c.Source)
-	}
-	return err
-}
-
-// halfName is what a file or a folder is called until it is whole.
+// halfName is the name of a file, folder or link until it is whole.
 func halfName(name string) string { return "." + name + ".vmhuge" }
-
-// clearHalves removes what a kill has left of what the change was making.
-func clearHalves(c change.Change, parent int, name string) {
-	switch c.Kind {
-	case change.KindFile, change.KindCopy:
-		clearHalf(parent, name)
-	case change.KindMkdir, change.KindRmdir:
-		_ = unix.Unlinkat(parent, halfName(name), unix.AT_REMOVEDIR)
-	case change.KindKernelArgs:
-		dir, files, err := c.EntriesAt(parent, name)
-		if err != nil {
-			return // to find them fails as well, and says why
-		}
-		defer unix.Close(dir)
-		for _, f := range files {
-			clearHalf(dir, path.Base(f.Path))
-		}
-	}
-}
 
 // clearHalf removes what a kill has left of a file that was being written.
 func clearHalf(dir int, name string) {

@@ -104,7 +104,7 @@ func TestRecordMerges(t *testing.T) {
 	}
 	a, b := "0644 0:0\na", "0644 0:0\nb"
 	hosttest.WriteFile(t, h.Root.Path("etc/program"), "program\n")
-	source := kindCases[change.KindCopy].change("/etc")
+	source := programCopy("/etc", "")
 	source.Path, source.Source = "/etc/d/p", h.Root.Path("etc/program")
 	older := source
 	older.To = strings.Replace(source.To, "0755", "0700", 1)

@@ -62,7 +62,7 @@ func (j Journal) Changes() ([]change.Change, error) {
 // made, so that a crash leaves nothing that Undo does not find.
 func (j Journal) Apply(changes []change.Change) error {
 	for _, c := range changes {
-		if err := valid(c); err != nil {
+		if err := c.Valid(); err != nil {
 			return err
 		}
 	}
@@ -180,9 +180,7 @@ func (j Journal) add(changes []change.Change) (before, records []record, unlock 
 func merge(records []record) []record {
 	var merged []record
 	for _, r := range records {
-		i := slices.IndexFunc(merged, func(m record) bool {
-			return m.OnDisk() && m.Kind != change.KindMember && m.Path == r.Path && m.To == r.From && (m.Kind == r.Kind || r.Kind == change.KindRmdir)
-		})
+		i := slices.IndexFunc(merged, func(m record) bool { return m.OnDisk() && r.Continues(m.Change) })
 		if i < 0 {
 			merged = append(merged, r)
 			continue
@@ -248,25 +246,6 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 	return undone, left, j.write(again)
 }
 
-// valid refuses what no Journal may hold.
-func valid(c change.Change) error {
-	switch c.Kind {
-	case change.KindChmod, change.KindChown, change.KindLink, change.KindMkdir, change.KindRmdir, change.KindMount, change.KindFile, change.KindCopy, change.KindSysfs, change.KindKernelArgs:
-	case change.KindMember:
-		if _, _, err := c.Member(); err != nil || c.Path != change.GroupFile {
-			return fmt.Errorf("%q from %q to %q is no change of members", c.Path, c.From, c.To)
-		}
-	case change.KindPool:
-		return fmt.Errorf("%s: pages are added by the ledger alone", c)
-	default:
-		return fmt.Errorf("%q is no kind of change", c.Kind)
-	}
-	if !strings.HasPrefix(c.Path, "/") || c.From == c.To {
-		return fmt.Errorf("%q from %q to %q is no change", c.Path, c.From, c.To)
-	}
-	return nil
-}
-
 // record is a change with the boot in which it was made.
 type record struct {
 	change.Change
@@ -305,7 +284,7 @@ func parseJournal(text []byte) ([]record, error) {
 		return nil, errors.New("something follows its end")
 	}
 	for _, r := range file.Changes {
-		if err := valid(r.Change); err != nil {
+		if err := r.Valid(); err != nil {
 			return nil, err
 		}
 	}

@@ -9,10 +9,25 @@ import (
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/cmdline"
+	"vmhuge/hostprep/host"
 )
 
-// setArgs puts To where From is.
-func setArgs(c change.Change, parent int, name string) error {
+var kernelArgs = kind{
+	set: setArgs,
+	clear: func(c change.Change, parent int, name string) {
+		dir, files, err := c.EntriesAt(parent, name)
+		if err != nil {
+			return // finding From fails as well, and says why
+		}
+		defer unix.Close(dir)
+		for _, f := range files {
+			clearHalf(dir, path.Base(f.Path))
+		}
+	},
+}
+
+// setArgs puts To in the place of From, in each entry that has From.
+func setArgs(h host.Host, c change.Change, parent int, name string) error {
 	dir, files, err := c.EntriesAt(parent, name)
 	if err != nil {
 		return err
@@ -28,7 +43,7 @@ func setArgs(c change.Change, parent int, name string) error {
 			return err
 		}
 		f.To = head + "\n" + text
-		if err := writeFile(f, dir, path.Base(f.Path)); err != nil {
+		if err := file.set(h, f, dir, path.Base(f.Path)); err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
 	}

@@ -4,9 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +21,8 @@ import (
 
 // kindCase is how a test has one kind of change done below a folder.
 type kindCase struct {
+	kind    change.Kind
+	name    string // of a second case of that kind
 	change  func(dir string) change.Change
 	before  func(dir string) error // makes From
 	foreign func(dir string) error // makes something else of To or From
@@ -32,22 +31,25 @@ type kindCase struct {
 	yesNo   bool                   // there is nothing but To and From
 }
 
-var kindCases = map[change.Kind]kindCase{
-	change.KindChmod: {
+var kindCases = []kindCase{
+	{
+		kind: change.KindChmod,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindChmod, Path: dir + "/x", From: "0700", To: "0711"}
 		},
 		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o700) },
 		foreign: func(dir string) error { return os.Chmod(dir+"/x", 0o777) },
 	},
-	change.KindChown: {
+	{
+		kind: change.KindChown,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindChown, Path: dir + "/x", From: "0:0", To: "0:107"}
 		},
 		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o755) },
 		foreign: func(dir string) error { return os.Chown(dir+"/x", 1, 1) },
 	},
-	change.KindLink: {
+	{
+		kind: change.KindLink,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindLink, Path: dir + "/x", To: "../y"}
 		},
@@ -55,7 +57,17 @@ var kindCases = map[change.Kind]kindCase{
 		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Symlink("../z", dir+"/x")) },
 		disk:    true,
 	},
-	change.KindMkdir: {
+	{
+		kind: change.KindLink, name: " to another target",
+		change: func(dir string) change.Change {
+			return change.Change{Kind: change.KindLink, Path: dir + "/x", From: "../y", To: "../z"}
+		},
+		before:  func(dir string) error { return os.Symlink("../y", dir+"/x") },
+		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Symlink("../w", dir+"/x")) },
+		disk:    true,
+	},
+	{
+		kind: change.KindMkdir,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindMkdir, Path: dir + "/x", To: "0750 0:107"}
 		},
@@ -63,21 +75,24 @@ var kindCases = map[change.Kind]kindCase{
 		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Mkdir(dir+"/x", 0o701)) },
 		disk:    true,
 	},
-	change.KindRmdir: {
+	{
+		kind: change.KindRmdir,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindRmdir, Path: dir + "/x", From: "0700 64055:107"}
 		},
 		before:  func(dir string) error { return errors.Join(os.Mkdir(dir+"/x", 0o700), os.Chown(dir+"/x", 64055, 107)) },
 		foreign: func(dir string) error { return errors.Join(os.RemoveAll(dir+"/x"), os.Mkdir(dir+"/x", 0o701)) },
 	},
-	change.KindMount: {
+	{
+		kind: change.KindMount,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindMount, Path: dir + "/x", To: "pagesize=2M"}
 		},
 		before:  func(dir string) error { return os.Mkdir(dir+"/x", 0o755) },
 		foreign: func(dir string) error { return unix.Mount("hugetlbfs", dir+"/x", "hugetlbfs", 0, "mode=700") },
 	},
-	change.KindFile: {
+	{
+		kind: change.KindFile,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindFile, Path: dir + "/x", From: "0644 0:0\nold\n", To: "0640 0:107\nnew\n"}
 		},
@@ -85,14 +100,16 @@ var kindCases = map[change.Kind]kindCase{
 		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("theirs\n"), 0o644) },
 		disk:    true,
 	},
-	change.KindSysfs: {
+	{
+		kind: change.KindSysfs,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindSysfs, Path: dir + "/x", From: "never", To: "madvise"}
 		},
 		before:  func(dir string) error { return os.WriteFile(dir+"/x", []byte("always madvise [never]\n"), 0o644) },
 		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("[always] madvise never\n"), 0o644) },
 	},
-	change.KindMember: { // of the namespace's own /etc
+	{ // of the namespace's own /etc
+		kind:   change.KindMember,
 		change: func(string) change.Change { return change.NewMember("alice", "kvm") },
 		before: func(string) error {
 			return os.WriteFile(change.GroupFile, []byte("kvm:x:107:bob\nalice:x:1000:\n"), 0o644)
@@ -107,7 +124,8 @@ var kindCases = map[change.Kind]kindCase{
 		disk:  true,
 		yesNo: true,
 	},
-	change.KindKernelArgs: {
+	{
+		kind: change.KindKernelArgs,
 		change: func(dir string) change.Change {
 			return change.Change{Kind: change.KindKernelArgs, Path: dir + "/x", To: "hugepagesz=1G hugepages=2"}
 		},
@@ -115,7 +133,8 @@ var kindCases = map[change.Kind]kindCase{
 		foreign: func(dir string) error { return writeEntries(dir, "quiet vmhuge.begin hugepages=1 vmhuge.end") },
 		disk:    true,
 	},
-	change.KindCopy: {
+	{
+		kind:    change.KindCopy,
 		change:  func(dir string) change.Change { return programCopy(dir, "") },
 		before:  func(dir string) error { return os.WriteFile(dir+"/source", []byte("program\n"), 0o644) },
 		foreign: func(dir string) error { return os.WriteFile(dir+"/x", []byte("theirs\n"), 0o755) },
@@ -156,35 +175,18 @@ func TestEveryKind(t *testing.T) {
 	hosttest.Must(t, unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, ""))
 	hosttest.Must(t, unix.Mount("tmpfs", "/etc", "tmpfs", 0, ""))
 	hosttest.Must(t, os.WriteFile("/etc/passwd", []byte("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"), 0o644))
-	for kind := range allKinds(t) {
-		k, ok := kindCases[kind]
-		if kind == change.KindPool {
-			continue // TestJournalRefuses
+	for _, kind := range change.Kinds() {
+		tested := kind == change.KindPool // TestJournalRefuses
+		for _, k := range kindCases {
+			if k.kind == kind {
+				tested = true
+				t.Run(string(kind)+k.name, func(t *testing.T) { testKind(t, k) })
+			}
 		}
-		if !ok {
+		if !tested {
 			t.Errorf("no case for the kind %s", kind)
-			continue
 		}
-		t.Run(string(kind), func(t *testing.T) { testKind(t, k) })
 	}
-}
-
-// allKinds returns the constants of the type Kind that change.go has.
-func allKinds(t *testing.T) map[change.Kind]bool {
-	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../change/change.go", nil, 0)
-	hosttest.Must(t, err)
-	kinds := map[change.Kind]bool{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && fmt.Sprint(spec.Type) == "Kind" {
-			kinds[change.Kind(strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`))] = true
-		}
-		return true
-	})
-	if len(kinds) < 5 {
-		t.Fatalf("found only the kinds %v", kinds)
-	}
-	return kinds
 }
 
 func testKind(t *testing.T, k kindCase) {

@@ -24,7 +24,7 @@ func TestChangeOfMembersFails(t *testing.T) {
 	}
 	t.Setenv("PATH", "")
 	nobody := change.NewMember("nobody", "daemon")
-	if err := Apply(h, nobody); err == nil || !strings.Contains(err.Error(), "there is no gpasswd, nor what could stand for it; edit the members of daemon in /etc/group for nobody") {
+	if err := Apply(h, nobody); err == nil || !strings.Contains(err.Error(), "gpasswd, usermod and adduser are not installed: install one, or edit the members of daemon in /etc/group for nobody") {
 		t.Errorf("without tools: %v", err)
 	}
 }

@@ -7,10 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
 )
 
-// writeSysfs writes a value, and reads it back: the kernel takes values that it
-// then does not have.
+var sysfs = kind{
+	set: func(_ host.Host, c change.Change, parent int, name string) error {
+		return writeSysfs(parent, name, c.To)
+	},
+}
+
+// writeSysfs writes a value, and reads it back: the kernel accepts some values
+// without an error and then does not use them.
 func writeSysfs(parent int, name, value string) error {
 	f, err := change.OpenSysfs(parent, name, unix.O_WRONLY|unix.O_TRUNC)
 	if err != nil {
@@ -21,7 +28,7 @@ func writeSysfs(parent int, name, value string) error {
 		return err
 	}
 	if now, err := change.ReadSysfs(parent, name); err != nil || now != value {
-		return errors.Join(err, fmt.Errorf("it is %q after it was written", now))
+		return errors.Join(err, fmt.Errorf("the kernel did not take it: it is %q now", now))
 	}
 	return nil
 }

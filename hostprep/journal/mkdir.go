@@ -1,0 +1,87 @@
+package journal
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+)
+
+// folder makes folders and removes them.
+var folder = kind{
+	set: func(_ host.Host, c change.Change, parent int, name string) error {
+		if c.To == "" {
+			return rmdir(parent, name)
+		}
+		return mkdir(parent, name, c.To)
+	},
+	clear: func(_ change.Change, parent int, name string) {
+		_ = unix.Unlinkat(parent, halfName(name), unix.AT_REMOVEDIR)
+	},
+}
+
+// mkdir makes a folder with mode and owner, such as 0755 0:0. It has another name
+// until it has both, so that a kill leaves no folder with other rights than were asked
+// for.
+func mkdir(parent int, name, want string) (err error) {
+	mode, uid, gid, err := change.ParseOwner(want)
+	if err != nil {
+		return err
+	}
+	half := halfName(name)
+	if err := unix.Mkdirat(parent, half, 0o700); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = unix.Unlinkat(parent, half, unix.AT_REMOVEDIR)
+		}
+	}()
+	dir, err := host.Openat(parent, half)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	if err := unix.Fchown(dir, uid, gid); err != nil {
+		return err
+	}
+	if err := unix.Fchmod(dir, mode); err != nil {
+		return err
+	}
+	err = unix.Renameat2(parent, half, parent, name, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) {
+		// A file system without the flag, as 9p; a folder with something in it is
+		// not replaced there either.
+		err = unix.Renameat(parent, half, parent, name)
+	}
+	return err
+}
+
+// rmdir removes a folder. If it is not empty, it first removes the empty folders that
+// libvirt makes in a user's folder on a hugetlbfs, and never removes itself.
+func rmdir(parent int, name string) error {
+	err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+	if !errors.Is(err, unix.ENOTEMPTY) {
+		return err
+	}
+	for _, below := range []string{"libvirt/qemu", "libvirt"} {
+		dir, openErr := host.Openat(parent, name)
+		if openErr != nil {
+			return err
+		}
+		if above, last, ok := strings.Cut(below, "/"); ok {
+			inner, openErr := host.Openat(dir, above)
+			unix.Close(dir)
+			if openErr != nil {
+				return err
+			}
+			dir, below = inner, last
+		}
+		_ = unix.Unlinkat(dir, below, unix.AT_REMOVEDIR)
+		unix.Close(dir)
+	}
+	return unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+}
