@@ -3,13 +3,11 @@ package boot
 import (
 	"fmt"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/cmdline"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
@@ -93,8 +91,8 @@ func CmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostp
 	if err != nil {
 		return nil, err
 	}
-	sameDefault := func(l line) bool { return k.takes(l.line).Default == defaultSize }
-	if !slices.ContainsFunc(before.lines(before.files), func(l line) bool { return !sameDefault(l) }) {
+	sameDefault := func(l cmdline.Line) bool { return k.takes(l.Text).Default == defaultSize }
+	if !slices.ContainsFunc(before.lines(before.files), func(l cmdline.Line) bool { return !sameDefault(l) }) {
 		defaultSize = 0 // somebody else has seen to it
 	}
 	ours := bootOptions(want, k.nodes, defaultSize)
@@ -106,12 +104,12 @@ func CmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostp
 	if conflicts := k.conflicts(before, after, ours); len(conflicts) > 0 {
 		return conflicts, nil
 	}
-	changes, err := loaderChanges(h, boot, ours)
+	changes, err := boot.changes(h, ours)
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
 	next := boot.lines(boot.files)
-	line := next[max(0, slices.IndexFunc(next, func(l line) bool { return cmdline.Ours(l.line) != ours }))].line
+	line := next[max(0, slices.IndexFunc(next, func(l cmdline.Line) bool { return cmdline.Ours(l.Text) != ours }))].Text
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
 		Have: "at the next boot the kernel's command line has " + hugeWords(line),
 		Need: ours, Do: "vmhuge prepare --persist puts it there; then reboot"}
@@ -156,16 +154,16 @@ func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Find
 }
 
 // planByHand is the plan where the user must change the command line.
-func planByHand(h host.Host, k Kernel, boot loader, ours string) ([]hostprep.Finding, error) {
-	lines := []line{{"/proc/cmdline", k.Cmdline}}
+func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Finding, error) {
+	lines := []cmdline.Line{{File: "/proc/cmdline", Text: k.Cmdline}}
 	next, err := cmdline.ReadEntries(h, cmdline.GrubEntryDir) // as rpm-ostree has written them
 	if err != nil || ours == "" {
 		return nil, err
 	}
-	lines = append(lines, entryLines(next)...)
+	lines = append(lines, cmdline.Lines(next)...)
 	wanted := k.takes(ours)
 	for _, l := range lines {
-		there := k.takes(l.line)
+		there := k.takes(l.Text)
 		missing := func(p Pool) bool {
 			return there.Pages[p] < wanted.Pages[p] && (p.Node >= 0 || there.Of(p.Size) < wanted.Pages[p])
 		}
@@ -180,7 +178,7 @@ func planByHand(h host.Host, k Kernel, boot loader, ours string) ([]hostprep.Fin
 
 // conflicts says where ours and what others have put on the command line would
 // not both be heeded.
-func (k Kernel) conflicts(before, after loader, ours string) []hostprep.Finding {
+func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding {
 	wanted := k.takes(ours)
 	var findings []hostprep.Finding
 	conflict := func(file, have, need, do string) {
@@ -202,21 +200,21 @@ func (k Kernel) conflicts(before, after loader, ours string) []hostprep.Finding 
 	news := after.lines(after.files)
 	foreign := map[pages.Size]bool{}
 	for i, old := range before.lines(before.files) {
-		was, is := k.takes(old.line), k.takes(news[i].line)
-		file := before.whoAsks(old.file)
+		was, is := k.takes(old.Text), k.takes(news[i].Text)
+		file := before.whoAsks(old.File)
 		for _, size := range k.sizes {
 			foreign[size] = foreign[size] || was.Of(size) > 0
 			switch want, of := bootPagesOf(wanted, size), bootPagesOf(is, size); {
-			case cmdline.Ours(news[i].line) != ours: // below
+			case cmdline.Ours(news[i].Text) != ours: // below
 			case len(want) > 0 && was.Of(size) > 0:
 				sum(file, was, size, "take them out there")
 			case len(want) > 0 && !slices.Equal(of, want), len(want) == 0 && !slices.Equal(of, bootPagesOf(was, size)):
-				conflict(file, " has "+hugeWords(old.line), "what stays the same beside "+ours+": a hugepages= without a size is for the default",
+				conflict(file, " has "+hugeWords(old.Text), "what stays the same beside "+ours+": a hugepages= without a size is for the default",
 					"write hugepagesz= before each hugepages= there")
 			}
 		}
-		if cmdline.Ours(news[i].line) != ours {
-			conflict(before.lastToSet(old.file), " sets the kernel's command line anew", "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT …\" there, which keeps "+ours,
+		if cmdline.Ours(news[i].Text) != ours {
+			conflict(before.lastToSet(old.File), " sets the kernel's command line anew", "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT …\" there, which keeps "+ours,
 				"change it there")
 			continue
 		}
@@ -258,109 +256,4 @@ func hugeWords(line string) string {
 		return "no huge pages"
 	}
 	return strings.Join(words, " ")
-}
-
-// whoAsks returns the file that has the options of a line: that of the line, or
-// one that it is made from.
-func (b loader) whoAsks(file string) string {
-	asks := func(f cmdline.File) bool {
-		for line := range strings.Lines(f.Text) {
-			if !f.Own && !strings.HasPrefix(strings.TrimSpace(line), "#") && hugeWord.MatchString(line) {
-				return true
-			}
-		}
-		return false
-	}
-	i := slices.IndexFunc(b.files, func(f cmdline.File) bool { return f.Path == file && asks(f) })
-	if i < 0 {
-		i = slices.IndexFunc(b.files, asks)
-	}
-	if i < 0 {
-		return file
-	}
-	return b.files[i].Path
-}
-
-// lastToSet returns the last of the files that sets GRUB's variable.
-func (b loader) lastToSet(file string) string {
-	for _, f := range b.files {
-		if !f.Own && strings.Contains(f.Text, "GRUB_CMDLINE_LINUX_DEFAULT=") {
-			file = f.Path
-		}
-	}
-	return file
-}
-
-// with returns the boot loader's files with ours on the command line.
-func (b loader) with(ours string) (loader, error) {
-	b.files = slices.Clone(b.files)
-	for i, f := range b.files {
-		var err error
-		switch {
-		case f.Own && ours == "":
-			b.files[i].Text = ""
-		case f.Own:
-			b.files[i].Text = grubOwn(ours)
-		case f.Edited:
-			b.files[i].Text, err = cmdline.PutIn(f.Path, f.Text, ours)
-		}
-		if err != nil && ours != "" {
-			return b, err
-		}
-	}
-	return b, nil
-}
-
-// loaderChanges are the changes that put ours on the command line.
-func loaderChanges(h host.Host, boot loader, ours string) ([]change.Change, error) {
-	var changes []change.Change
-	for _, f := range boot.files {
-		if f.Own {
-			own, err := ownBootFile(h, f, ours)
-			if err != nil {
-				return nil, err
-			}
-			changes = append(changes, own...)
-			continue
-		}
-		has, err := cmdline.OursIn(f.Path, f.Text)
-		if !f.Edited || err != nil || has == ours {
-			continue
-		}
-		c := change.Change{Kind: change.KindKernelArgs, Path: f.Path, From: has, To: ours}
-		if strings.HasSuffix(f.Path, ".conf") {
-			c.Path = path.Dir(f.Path)
-		}
-		if !slices.Contains(changes, c) {
-			changes = append(changes, c)
-		}
-	}
-	return changes, nil
-}
-
-// ownBootFile makes our file, and its folder, or removes it.
-func ownBootFile(h host.Host, f cmdline.File, ours string) ([]change.Change, error) {
-	var changes []change.Change
-	dir, err := h.Lstat(path.Dir(f.Path))
-	if err != nil {
-		return nil, err
-	}
-	c := change.Change{Kind: change.KindFile, Path: f.Path}
-	if dir == nil && ours != "" {
-		changes = append(changes, change.Change{Kind: change.KindMkdir, Path: path.Dir(f.Path), To: "0755 0:0"})
-	} else if dir != nil {
-		if c.From, err = change.Look(h, change.KindFile, f.Path); err != nil {
-			return nil, err
-		}
-	}
-	if ours != "" {
-		c.To = "0644 0:0\n" + grubOwn(ours)
-		if head, _, ok := strings.Cut(c.From, "\n"); ok {
-			c.To = head + "\n" + grubOwn(ours)
-		}
-	}
-	if c.From == c.To {
-		return nil, nil
-	}
-	return append(changes, c), nil
 }

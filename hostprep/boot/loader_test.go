@@ -130,6 +130,27 @@ func TestKernelCmdlinePlan(t *testing.T) {
 	}
 }
 
+// Every loader is in charge of some host of testdata.
+func TestEveryLoader(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	hosttest.Must(t, err)
+	found := map[string]bool{readOnlyEtc.name: true} // TestReadOnlyEtc
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		hosttest.Must(t, err)
+		name, _, _ := strings.Cut(string(archive.Files[0].Data), " ")
+		machine := slices.DeleteFunc(archive.Files[1:], func(f txtar.File) bool { return f.Name == "plan" })
+		b, err := findLoader(host.Host{Root: hosttest.Unpack(t, name, string(txtar.Format(&txtar.Archive{Files: machine})))})
+		hosttest.Must(t, err)
+		found[b.name] = true
+	}
+	for _, l := range loaders {
+		if !found[l.name] {
+			t.Errorf("no host of testdata has %s", l.name)
+		}
+	}
+}
+
 func keysOf(m map[string]string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for k := range m {
@@ -219,7 +240,7 @@ func TestGrubLine(t *testing.T) {
 		"GRUB_CMDLINE_LINUX=\"a \\\nb\"\n":                                                    "a b",
 		"GRUB_CMDLINE_LINUX=\"`x` hugepages=1\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"$(echo $X)\"\n": "`x` hugepages=1 $(echo $X)",
 	} {
-		if got := grubLine([]cmdline.File{{Text: text}}); got != want {
+		if got := cmdline.GrubLine([]cmdline.File{{Text: text}}); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
@@ -238,7 +259,7 @@ func TestGrubLineIsTheShells(t *testing.T) {
 			if f.Edited {
 				f.Text, err = cmdline.PutIn(f.Path, f.Text, "hugepages=1")
 				if f.Own {
-					f.Text, err = grubOwn("hugepages=1"), nil
+					f.Text, err = grub.own("hugepages=1"), nil
 				}
 				hosttest.Must(t, err)
 				hosttest.WriteFile(t, h.Root.Path(f.Path), f.Text)
@@ -248,7 +269,7 @@ func TestGrubLineIsTheShells(t *testing.T) {
 		boot, err = findLoader(h)
 		hosttest.Must(t, err)
 		out, err := exec.Command("sh", "-c", script+`echo $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT`).Output()
-		line := strings.Join(strings.Fields(grubLine(boot.files)), " ")
+		line := strings.Join(strings.Fields(cmdline.GrubLine(boot.files)), " ")
 		if err != nil || strings.TrimSpace(string(out)) != line || name != "overridden" && cmdline.Ours(line) != "hugepages=1" {
 			t.Errorf("%s: the shell has %s, not %s, %v", name, out, line, err)
 		}
@@ -261,9 +282,9 @@ func FuzzBootFiles(f *testing.F) {
 	f.Add("# GRUB Environment Block\nkernelopts=a b \nx=1\n" + strings.Repeat("#", 99))
 	f.Add("root=UUID=1 ro\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		grubLine([]cmdline.File{{Text: text}})
+		cmdline.GrubLine([]cmdline.File{{Text: text}})
 		for _, file := range []string{"/etc/default/grub", "/boot/loader/entries/a.conf", "/boot/grub2/grubenv", "/etc/kernel/cmdline"} {
-			entryLines([]cmdline.File{{Path: file, Text: text}})
+			cmdline.Lines([]cmdline.File{{Path: file, Text: text}})
 			on, err := cmdline.PutIn(file, text, "hugepages=1")
 			if err != nil || strings.Contains(text, cmdline.Begin) {
 				continue

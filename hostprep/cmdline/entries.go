@@ -1,14 +1,46 @@
 package cmdline
 
 import (
+	"os"
 	"path"
+	"regexp"
+	"strings"
 
 	"vmhuge/hostprep/host"
 )
 
-// GrubEntries returns /etc/default/grub and the boot entries of a GRUB that
-// makes its menu of them, as Red Hat's does; no entries: it makes its menu
-// otherwise, or there is no GRUB.
+// entry is an entry of the Boot Loader Specification. Its command line is all of its
+// options, with the variables of grubenv.
+var entry = form{
+	is:       func(name string) bool { return strings.HasSuffix(name, ".conf") },
+	patterns: []*regexp.Regexp{entryOptions},
+	example:  "options root=… ro",
+	line: func(text string, variables map[string]string) (string, bool) {
+		var options []string
+		for _, m := range entryOptions.FindAllStringSubmatch(text, -1) {
+			options = append(options, m[1])
+		}
+		return os.Expand(strings.Join(options, " "), func(name string) string { return variables[name] }), true
+	},
+}
+
+var (
+	entryOptions = regexp.MustCompile(`(?m)^options[ \t]+(.*)$`)
+	entryOfLinux = regexp.MustCompile(`(?m)^linux[ \t]`)
+)
+
+// IsEntry says whether a file in a folder of boot entries starts Linux. An entry for
+// rescue does not count: it has to work whatever was asked for.
+func IsEntry(name, text string) bool {
+	return entry.is(name) && !strings.Contains(name, "rescue") && entryOfLinux.MatchString(text)
+}
+
+// InEntries says whether a file is one of several entries that are edited together.
+func InEntries(file string) bool { return entry.is(path.Base(file)) }
+
+// GrubEntries returns /etc/default/grub and the boot entries of a GRUB that makes its menu
+// of entries, as Red Hat's does; no entries: its menu has another source, or there is no
+// GRUB.
 func GrubEntries(h host.Host) (defaults string, entries []File, err error) {
 	defaults, err = h.ReadIfThere(GrubDefaults)
 	if err != nil || GrubSettings([]File{{Text: defaults}})["GRUB_ENABLE_BLSCFG"] != "true" {

@@ -1,0 +1,70 @@
+package boot
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/cmdline"
+	"vmhuge/hostprep/host"
+)
+
+// The hosts whose boot loader's files are made by something else, which would overwrite
+// an edit.
+
+var container = loader{
+	name: "container",
+	find: marked("/run/systemd/container", "/.dockerenv", "/run/.containerenv"),
+	byHand: func(options string) string {
+		return "put " + options + " on the command line of the kernel that runs this container's host, and reboot that"
+	},
+}
+
+var ostree = loader{
+	name: "ostree",
+	find: marked("/run/ostree-booted"),
+	byHand: func(options string) string {
+		return "rpm-ostree kargs --append=" + strings.ReplaceAll(options, " ", " --append=") + ", and reboot"
+	},
+}
+
+var nixOS = loader{
+	name: "NixOS",
+	find: marked("/etc/NIXOS"),
+	byHand: func(options string) string {
+		return `add boot.kernelParams = [ "` + strings.ReplaceAll(options, " ", `" "`) + `" ]; to the configuration, nixos-rebuild boot, and reboot`
+	},
+}
+
+var readOnlyEtc = loader{
+	name: "read-only /etc",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		var st unix.Statfs_t
+		err := unix.Statfs(h.Root.Path("etc"), &st)
+		return nil, err == nil && st.Flags&unix.ST_RDONLY != 0, nil
+	},
+	byHand: func(options string) string {
+		return "/etc is read-only: put " + options + " on the kernel's command line in what this system's image is made from, and reboot"
+	},
+}
+
+// elsewhere is in charge where nothing else is.
+var elsewhere = loader{
+	name: "elsewhere",
+	find: func(host.Host) ([]cmdline.File, bool, error) { return nil, true, nil },
+	byHand: func(options string) string {
+		return "put " + options + " on the kernel's command line, wherever this machine gets it from, and reboot"
+	},
+}
+
+// marked finds a host by a file that is there.
+func marked(files ...string) func(host.Host) ([]cmdline.File, bool, error) {
+	return func(h host.Host) ([]cmdline.File, bool, error) {
+		for _, file := range files {
+			if st, err := h.Lstat(file); err == nil && st != nil {
+				return nil, true, nil
+			}
+		}
+		return nil, false, nil
+	}
+}
