@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/pool"
@@ -21,7 +22,7 @@ func TestBootLacks(t *testing.T) {
 		{Name: "one", Nodes: []int{1}, Size: pages.Size2MiB, Pages: 12},
 		{Name: "huge", Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1},
 	}}
-	needs, there := table.Lacks(state, pages.Size2MiB, 8)
+	needs, there := table.lacks(state, pages.Size2MiB, 8)
 	if diff := cmp.Diff([]pool.Need{
 		{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 2}, {Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1}, {Size: pages.Size2MiB, Pages: 3},
 	}, needs); diff != "" {
@@ -31,6 +32,19 @@ func TestBootLacks(t *testing.T) {
 		{Node: 1, Size: pages.Size2MiB, Pages: 10}, {Node: 0, Size: pages.Size2MiB, Pages: 25},
 	}, there); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is kept without pages, such as a folder for a user, does not change whether the
+// pages of others are reserved.
+func TestTableKeepsOvercommit(t *testing.T) {
+	guest := []hostprep.Guest{{Demand: pages.Demand{UUID: "1"}}}
+	table := Table{}.With(guest, nil, true)
+	if !table.With(nil, nil, false).Overcommit || !table.With(nil, []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, true).Overcommit {
+		t.Error("the pages of others are reserved")
+	}
+	if table.With(guest, nil, false).Overcommit {
+		t.Error("pages that are asked for are not reserved")
 	}
 }
 
@@ -81,7 +95,7 @@ vm.nr_hugepages = 4
 		t.Errorf("%q of %s, %v", value, file, err)
 	}
 	hosttest.WriteFile(t, h.Root.Path("etc/sysctl.conf"), "vm.nr_hugepages = 5\n")
-	if n, err := Hugepages(h, "vm.nr_hugepages"); n != 5 || err != nil {
+	if n, err := hugepages(h, "vm.nr_hugepages"); n != 5 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 }

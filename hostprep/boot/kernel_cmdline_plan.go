@@ -66,12 +66,12 @@ func (k Kernel) takes(line string) Request {
 	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) })
 }
 
-// CmdlinePlan returns what makes exactly these pages ours on the kernel's
+// cmdlinePlan returns what makes exactly these pages ours on the kernel's
 // command line from the next boot on, and this its default size; none and 0: what
 // is ours is taken out. There are no findings where it is so already. What others
 // have put there stays as it is, and where ours would change what it means, or the
 // kernel would not heed ours, that is a blocker without changes.
-func CmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostprep.Finding, error) {
+func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostprep.Finding, error) {
 	want = slices.DeleteFunc(slices.Clone(want), func(w PoolPages) bool { return w.Pages <= 0 })
 	k, err := ReadKernel(h)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestKernelCmdlinePlan(t *testing.T) {
 			before := snapshot(t, h)
 			plan := func(want []PoolPages, defaultSize pages.Size) (text string, changes []change.Change) {
 				t.Helper()
-				findings, err := CmdlinePlan(h, want, defaultSize)
+				findings, err := cmdlinePlan(h, want, defaultSize)
 				hosttest.Must(t, err)
 				for _, f := range findings {
 					text += fmt.Sprintf("%s\nhave: %s\nneed: %s\ndo:   %s\n", f.Severity, f.Have, f.Need, f.Do)
@@ -198,7 +198,7 @@ func TestUndoAfterANewKernel(t *testing.T) {
 	entry := h.Root.Path("boot/loader/entries/4.18.conf")
 	hosttest.WriteFile(t, entry, "linux /vmlinuz\noptions root=UUID=1 ro\n")
 	j := journal.Journal{Host: h}
-	findings, err := CmdlinePlan(h, []PoolPages{{pages.Size1GiB, 2, -1}}, 0)
+	findings, err := cmdlinePlan(h, []PoolPages{{pages.Size1GiB, 2, -1}}, 0)
 	hosttest.Must(t, err)
 	hosttest.Must(t, j.Apply(findings[0].Changes))
 	text, err := os.ReadFile(entry)
@@ -307,7 +307,7 @@ func TestReadOnlyEtc(t *testing.T) {
 		hosttest.Must(t, unix.Mount(etc, etc, "", unix.MS_BIND, ""))
 		defer func() { hosttest.Must(t, unix.Unmount(etc, 0)) }()
 		hosttest.Must(t, unix.Mount("", etc, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-		findings, err := CmdlinePlan(h, []PoolPages{{pages.Size1GiB, 2, -1}}, 0)
+		findings, err := cmdlinePlan(h, []PoolPages{{pages.Size1GiB, 2, -1}}, 0)
 		if err != nil || len(findings) != 1 || findings[0].Severity != hostprep.Blocker || !strings.HasPrefix(findings[0].Do, "/etc is read-only: put hugepagesz=1G hugepages=2 on") {
 			t.Errorf("%+v, %v", findings, err)
 		}

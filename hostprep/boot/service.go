@@ -13,9 +13,9 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// The unit that gets the table's pages and folders at boot, before libvirt
-// starts guests: for pages of one node, and of sizes other than the default,
-// sysctl has no name.
+// The unit that adds the table's pages and makes its folders at boot, before libvirt
+// starts guests. sysctl can't: it has no setting for pages of one node, nor of a size
+// other than the default.
 const (
 	serviceFile = "/etc/systemd/system/vmhuge.service"
 	serviceLink = "/etc/systemd/system/multi-user.target.wants/vmhuge.service"
@@ -41,9 +41,9 @@ WantedBy=multi-user.target
 `, program)
 }
 
-// Program is this program, as it may stand in a unit: where root alone may
-// change it.
-func Program(h host.Host) (string, *hostprep.Finding, error) {
+// findProgram returns the path of this program for a unit of root's. It is refused where
+// somebody else than root could change it.
+func findProgram(h host.Host) (string, *hostprep.Finding, error) {
 	if !h.Real() {
 		return "/usr/bin/vmhuge", nil, nil
 	}
@@ -60,8 +60,8 @@ func Program(h host.Host) (string, *hostprep.Finding, error) {
 			return "", nil, cmp.Or(err, fs.ErrNotExist)
 		}
 		if change.ForeignHands(st.Mode, st.Uid, st.Gid) {
-			return "", &hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: at + " is " + host.OwnerText(st) + ": others than root could change what root runs",
-				Need: "vmhuge where root alone may write, for the unit that runs it at boot", Do: "install it in /usr/local/bin, and run it from there"}, nil
+			return "", &hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: at + " is " + host.OwnerText(st) + ": other users than root could change what root runs",
+				Need: "vmhuge in a folder that only root may write to, because systemd runs it at boot", Do: "install it in /usr/local/bin, and run it from there"}, nil
 		}
 		if at == "/" {
 			return self, nil, nil
@@ -69,8 +69,8 @@ func Program(h host.Host) (string, *hostprep.Finding, error) {
 	}
 }
 
-// ServicePlan has the unit there while the table has something for it.
-func ServicePlan(h host.Host, table Table, program string) ([]change.Change, error) {
+// servicePlan makes the unit, or removes it if the table is empty.
+func servicePlan(h host.Host, table Table, program string) ([]change.Change, error) {
 	if table.Text() == "" {
 		file, err := change.FilePlan(h, serviceFile, "")
 		if err != nil {

@@ -64,8 +64,8 @@ func parseSysctl(text string) map[string]string {
 	return settings
 }
 
-// Hugepages is the count that a setting of pages has at boot without us.
-func Hugepages(h host.Host, name string) (int64, error) {
+// hugepages is the count that a setting of pages has at boot but for our own file.
+func hugepages(h host.Host, name string) (int64, error) {
 	value, _, err := readSysctl(h, name)
 	if err != nil || value == "" {
 		return 0, err
@@ -76,21 +76,21 @@ func Hugepages(h host.Host, name string) (int64, error) {
 // Kept stands at the head of each file of ours.
 const Kept = "# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n"
 
-// SysctlText is our file; "": it has nothing to say.
-func SysctlText(settings []string) string {
+// sysctlText is the text of our file; "": there is nothing to set.
+func sysctlText(settings []string) string {
 	if len(settings) == 0 {
 		return ""
 	}
 	return Kept + strings.Join(settings, "\n") + "\n"
 }
 
-// SysctlPages is the setting that reserves so many pages of the default size, or
+// sysctlPages is the setting that reserves so many pages of the default size, or
 // lets the kernel make as many. What another file asks for is on top of it.
-func SysctlPages(h host.Host, n int64, overcommit bool) (string, error) {
+func sysctlPages(h host.Host, n int64, overcommit bool) (string, error) {
 	name := "vm.nr_hugepages"
 	if overcommit {
 		name = "vm.nr_overcommit_hugepages"
 	}
-	others, err := Hugepages(h, name)
+	others, err := hugepages(h, name)
 	return fmt.Sprintf("%s = %d", name, others+n), err
 }

@@ -13,15 +13,16 @@ import (
 	"slices"
 	"strings"
 
+	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
-// TableFile is the table of what the host has from boot on. What else is written
+// tableFile is the table of what the host has from boot on. What else is written
 // to make it so, for sysctl, systemd and the kernel's command line, follows from
 // it.
-const TableFile = "/etc/vmhuge/boot.json"
+const tableFile = "/etc/vmhuge/boot.json"
 
 // Table is that table.
 type Table struct {
@@ -57,7 +58,7 @@ const tableVersion = 1
 
 // Read reads the table; without the file it is empty.
 func Read(h host.Host) (Table, error) {
-	text, err := h.Root.Read(TableFile)
+	text, err := h.Root.Read(tableFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Table{Version: tableVersion}, nil
 	}
@@ -66,7 +67,7 @@ func Read(h host.Host) (Table, error) {
 	}
 	b, err := parseTable([]byte(text))
 	if err != nil {
-		return Table{}, fmt.Errorf("%s: %w", TableFile, err)
+		return Table{}, fmt.Errorf("%s: %w", tableFile, err)
 	}
 	return b, nil
 }
@@ -130,10 +131,66 @@ func (b Table) Sums() []Row {
 	return sums
 }
 
-// Lacks returns what the pools lack of the table, and which of the pages that
-// they have are the table's, for the ledger to know them. others is how many
-// pages of the default size another file reserves on any node.
-func (b Table) Lacks(state pool.State, defaultSize pages.Size, others int64) (needs []pool.Need, there []pool.Grant) {
+// With returns the table with the pages that guests take, and those that pools shall have
+// for nobody in particular. They replace the table's rows of the same guests, and of
+// nobody on the same nodes. overcommit is for all of them; with neither guests nor pools
+// it stays as it is.
+func (b Table) With(guests []hostprep.Guest, pools []pool.Need, overcommit bool) Table {
+	replace := func(old func(Row) bool, rows ...Row) {
+		b.Pages = append(slices.DeleteFunc(slices.Clone(b.Pages), old), rows...)
+	}
+	for _, g := range guests {
+		var rows []Row
+		for _, take := range hostprep.TakesOf(g.Demand) {
+			row := Row{UUID: g.Demand.UUID, Name: g.Demand.Domain, Nodes: take.Nodes, Size: take.Size, Pages: take.Pages}
+			if i := slices.IndexFunc(rows, row.At); i >= 0 {
+				rows[i].Pages += take.Pages
+			} else {
+				rows = append(rows, row)
+			}
+		}
+		replace(func(old Row) bool { return old.UUID == g.Demand.UUID }, rows...)
+	}
+	for _, need := range pools {
+		var rows []Row
+		at := Row{Nodes: need.Nodes, Size: need.Size, Pages: need.Pages}
+		if need.Pages > 0 {
+			rows = []Row{at}
+		}
+		replace(func(old Row) bool { return old.UUID == "" && at.At(old) }, rows...)
+	}
+	if len(guests)+len(pools) > 0 {
+		b.Overcommit = overcommit
+	}
+	return b
+}
+
+// WithFolders returns the table with folders, which replace those of the same path.
+func (b Table) WithFolders(folders []Folder) Table {
+	for _, folder := range folders {
+		b.Folders = append(slices.DeleteFunc(slices.Clone(b.Folders), func(f Folder) bool { return f.Path == folder.Path }), folder)
+	}
+	return b
+}
+
+// Lacks returns what a host's pools lack of the table, and which of the pages that they
+// have are the table's, for the ledger to count them.
+func (b Table) Lacks(h host.Host, state pool.State) (needs []pool.Need, there []pool.Grant, err error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, nil, err
+	}
+	others, err := hugepages(h, "vm.nr_hugepages")
+	if err != nil {
+		return nil, nil, err
+	}
+	needs, there = b.lacks(state, mem.HugePageSize, others)
+	return needs, there, nil
+}
+
+// lacks is Lacks where another file reserves so many pages of the default size on any
+// node.
+func (b Table) lacks(state pool.State, defaultSize pages.Size, others int64) (needs []pool.Need, there []pool.Grant) {
 	used := map[[2]int64]int64{} // by node and size
 	sums := b.Sums()
 	if b.Overcommit {
@@ -141,7 +198,7 @@ func (b Table) Lacks(state pool.State, defaultSize pages.Size, others int64) (ne
 	}
 	const foreign = "another file"
 	sums = append(sums, Row{Name: foreign, Size: defaultSize, Pages: others})
-	// Those with the least choice of nodes come first: the others take what is left.
+	// Rows with the least choice of nodes come first: the others take what is left.
 	choice := func(p Row) int {
 		if p.Nodes == nil {
 			return math.MaxInt
@@ -172,9 +229,9 @@ func (b Table) Lacks(state pool.State, defaultSize pages.Size, others int64) (ne
 	return needs, there
 }
 
-// OnCmdline is a row as the kernel's command line has it. It can't say "one of
+// onCmdline is a row as the kernel's command line has it. It can't say "one of
 // these nodes": then any may give the pages.
-func (p Row) OnCmdline() PoolPages {
+func (p Row) onCmdline() PoolPages {
 	b := PoolPages{Size: p.Size, Pages: p.Pages, Node: -1}
 	if len(p.Nodes) == 1 {
 		b.Node = p.Nodes[0]
@@ -182,9 +239,9 @@ func (p Row) OnCmdline() PoolPages {
 	return b
 }
 
-// Gigantic says whether pages are larger than what the kernel keeps together, so
-// that they are seldom to be had once it runs.
-func Gigantic(h host.Host, size pages.Size) (bool, error) {
+// gigantic says whether pages are larger than the blocks that the kernel keeps free, so
+// that it can seldom allocate them once it has run for a while.
+func gigantic(h host.Host, size pages.Size) (bool, error) {
 	zones, err := h.Buddyinfo()
 	if err != nil {
 		return false, err

@@ -22,7 +22,7 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 			return nil, err
 		}
 	}
-	table = withOptions(table, p)
+	table = table.With(p.guests(), p.Pages, p.Overcommit)
 	state, err := h.Pools()
 	if err != nil {
 		return nil, err

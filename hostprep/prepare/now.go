@@ -152,14 +152,6 @@ func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []ch
 	if err != nil {
 		return nil, nil, err
 	}
-	mem, err := h.Meminfo()
-	if err != nil {
-		return nil, nil, err
-	}
-	others, err := boot.Hugepages(h, "vm.nr_hugepages")
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, folder := range table.Folders {
 		c := change.Change{Kind: change.KindMkdir, Path: folder.Path, To: folder.State}
 		if now, err := change.Look(h, change.KindMkdir, c.Path); err != nil || now != "" {
@@ -177,7 +169,10 @@ func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []ch
 	if len(ledger.Prepared()) > 0 {
 		return changed, findings, nil // it has run since the host booted
 	}
-	needs, there := table.Lacks(state, mem.HugePageSize, others)
+	needs, there, err := table.Lacks(h, state)
+	if err != nil {
+		return changed, findings, err
+	}
 	if err := ledger.Adopt(there); err != nil {
 		return changed, findings, err
 	}

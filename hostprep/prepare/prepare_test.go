@@ -212,20 +212,6 @@ func TestPrepareInterrupted(t *testing.T) {
 	}
 }
 
-// Who asks for no pages, but a folder for a user, leaves it as it is whether pages
-// are reserved at boot.
-func TestBootKeepsOvercommit(t *testing.T) {
-	table := withOptions(boot.Table{}, Options{Guests: []hostprep.Guest{web1}, Overcommit: true})
-	for _, p := range []Options{{User: "alice"}, {ShmGroup: "kvm"}, {Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, Overcommit: true}} {
-		if !withOptions(table, p).Overcommit {
-			t.Errorf("%+v reserves the pages of others", p)
-		}
-	}
-	if withOptions(table, Options{Guests: []hostprep.Guest{db1}}).Overcommit {
-		t.Error("pages that are asked for are not reserved")
-	}
-}
-
 // The kernel's default size is chosen once: after the boot that brings it, and for
 // guests that come later, it stays, and no setting that goes by the default size
 // speaks of pages of another.

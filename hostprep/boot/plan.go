@@ -1,0 +1,88 @@
+package boot
+
+import (
+	"fmt"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/host"
+)
+
+// Plan says what makes a table the one that the host has from boot on: its file, and the
+// files that follow from it. sysctl gets the pages of the default size that may be on any
+// node; the kernel's command line the gigantic ones, for which a running kernel seldom
+// finds memory; the service looks after the pages of single nodes and all the rest.
+func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
+	old, err := Read(h)
+	if err != nil {
+		return nil, err
+	}
+	settings, cmdline, err := table.split(h)
+	if err != nil {
+		return nil, err
+	}
+	var changes []change.Change
+	add := func(more []change.Change, err error) error {
+		for _, c := range more {
+			if !slices.Contains(changes, c) { // a folder that two files need
+				changes = append(changes, c)
+			}
+		}
+		return err
+	}
+	if err := add(change.FilePlan(h, tableFile, table.Text())); err != nil {
+		return nil, err
+	}
+	if err := add(change.FilePlan(h, SysctlFile, sysctlText(settings))); err != nil {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	if h.BootedWithSystemd() {
+		switch program, refusal, err := findProgram(h); {
+		case err != nil:
+			return nil, err
+		case refusal != nil && table.Text() != "":
+			findings = append(findings, *refusal)
+		default:
+			if err := add(servicePlan(h, table, program)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(changes) > 0 {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
+			Have: "after a reboot the host has " + old.Words(), Need: table.Words()})
+	}
+	more, err := cmdlinePlan(h, cmdline, table.DefaultSize)
+	return append(findings, more...), err
+}
+
+// split says what of a table is for sysctl, and what for the kernel's command line.
+func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, row := range b.Sums() {
+		if row.Size == mem.HugePageSize && row.Nodes == nil && b.DefaultSize == 0 {
+			line, err := sysctlPages(h, row.Pages, b.Overcommit)
+			if err != nil {
+				return nil, nil, err
+			}
+			settings = append(settings, line)
+			continue
+		}
+		gigantic, err := gigantic(h, row.Size)
+		if err != nil {
+			return nil, nil, err
+		}
+		if gigantic || !h.BootedWithSystemd() || row.Size == b.DefaultSize {
+			cmdline = append(cmdline, row.onCmdline())
+		}
+	}
+	if b.ShmGroup != 0 {
+		settings = append(settings, fmt.Sprintf("vm.hugetlb_shm_group = %d", b.ShmGroup))
+	}
+	return settings, cmdline, nil
+}
