@@ -88,7 +88,7 @@ func (p *program) showPrepared(host prepare.Result, domains []outcome[launcher.R
 		for _, ch := range f.Changes {
 			same := func(c change.Change) bool { return c.Kind == ch.Kind && c.Path == ch.Path }
 			if !slices.ContainsFunc(done, same) {
-				p.say("prepare: would: %s", ch)
+				p.sayWould(ch)
 				done = append(done, ch)
 			}
 		}

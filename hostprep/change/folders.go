@@ -27,7 +27,7 @@ func RootFolders(h host.Host, dir string) ([]Change, error) {
 	case !host.IsDir(st):
 		return nil, advice.New(dir, "it is no folder", "move it away")
 	case dir != "/" && ForeignHands(st.Mode, st.Uid, st.Gid):
-		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": others than root could change what root runs",
+		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": other users than root could change what root runs",
 			"chown root:root "+dir+" && chmod go-w "+dir)
 	}
 	return changes, nil
