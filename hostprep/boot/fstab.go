@@ -9,8 +9,8 @@ import (
 
 const fstabFile = "/etc/fstab"
 
-// editFstab returns fstab with a hugetlbfs on a point. What stands there of it
-// keeps its other options and its place.
+// editFstab returns fstab with a hugetlbfs on a mount point. If there is a line for it
+// already, that keeps its place and its other options.
 //
 //	hugetlbfs /dev/hugepages hugetlbfs mode=1770,gid=kvm 0 0
 func editFstab(text, point, options, group string) string {

@@ -12,17 +12,17 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// PoolPages are huge pages that the kernel is asked for on its command line.
+// PoolPages are huge pages to reserve by the kernel's command line.
 type PoolPages struct {
 	Size  pages.Size
 	Pages int64
 	Node  int // -1: any
 }
 
-// Request is what the kernel makes of a command line.
+// Request is what the kernel understands of a command line.
 type Request struct {
 	Default pages.Size     // default_hugepagesz=; 0: the architecture's own
-	Pages   map[Pool]int64 // none is 0
+	Pages   map[Pool]int64 // only counts above 0
 }
 
 // Pool is the pool of one page size on one node; -1: on any.
@@ -31,7 +31,7 @@ type Pool struct {
 	Node int
 }
 
-// Of returns how many pages of a size are asked for, wherever.
+// Of returns how many pages of a size are asked for, on all nodes.
 func (r Request) Of(size pages.Size) (n int64) {
 	for pool, count := range r.Pages {
 		if pool.Size == size {
@@ -41,7 +41,7 @@ func (r Request) Of(size pages.Size) (n int64) {
 	return n
 }
 
-// move gives the pages of one size to another, in place of what that had.
+// move makes the pages of one size those of another, and drops what that had.
 func (r Request) move(from, to pages.Size) {
 	if from == to || r.Of(from) == 0 {
 		return
@@ -56,21 +56,20 @@ func (r Request) move(from, to pages.Size) {
 }
 
 // ParseCmdline reads the options for huge pages as the kernel does since
-// 5.8. standard is the size that it takes where none is named, and has tells the
-// sizes that it takes.
+// 5.8. standard is its default size, and has says whether it knows a size.
 //
 //	BOOT_IMAGE=/vmlinuz ro hugepages=64 hugepagesz=1G hugepages=0:2,1:2 default_hugepagesz=1G -- single
 //
 // A hugepages= is for the size named before it. Only the first one for a size
-// counts, and only the first hugepagesz= of a size, but after default_hugepagesz=
-// it may be said again. A hugepages= before any size is for the default, which
-// may follow. hugepages=NODE:N,… is known since 5.16 (b5389086ad7b); an older
-// kernel reads its first number alone.
+// counts, and only the first hugepagesz= of a size, but that may repeat the size of
+// default_hugepagesz=. A hugepages= before any size is for the default size, which may be
+// set later. hugepages=NODE:N,… exists since 5.16 (b5389086ad7b); an older kernel reads
+// only its first number.
 //
 // Source: Documentation/admin-guide/mm/hugetlbpage.rst and hugepages_setup,
 // hugepagesz_setup, default_hugepagesz_setup in mm/hugetlb.c of the kernel.
 func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) Request {
-	const unnamed = pages.Size(0) // the default, while it is not known
+	const unnamed = pages.Size(0) // the default size, as long as none was set
 	r := Request{Pages: map[Pool]int64{}}
 	named := map[pages.Size]bool{}
 	current, last := unnamed, pages.Size(-1)
@@ -114,7 +113,7 @@ func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) R
 }
 
 // KernelWords splits a command line as the kernel does (next_arg in
-// lib/cmdline.c), up to what is for init.
+// lib/cmdline.c), up to the -- before the words for init.
 func KernelWords(line string) []string {
 	quoted := false
 	words := strings.FieldsFunc(line, func(c rune) bool {
@@ -137,7 +136,7 @@ var leadingSize = regexp.MustCompile(`^(0[xX][0-9a-fA-F]+|[0-9]+)`)
 var leadingNumber = regexp.MustCompile(`^[0-9]+`)
 
 // memparse reads a size as the kernel's function of this name: 2M, 0x200000,
-// 1g; what follows is ignored. 0: it is none.
+// 1g; what follows is ignored. 0: it is no size.
 func memparse(text string) pages.Size {
 	digits := leadingSize.FindString(text)
 	n, err := strconv.ParseInt(digits, 0, 64)
@@ -151,8 +150,8 @@ func memparse(text string) pages.Size {
 	return pages.Size(n << shift)
 }
 
-// parseHugepages reads the value of hugepages=: so many pages on any node, -1,
-// or on each one that is named.
+// parseHugepages reads the value of hugepages=: the number of pages on any node, -1, or
+// on each node that is named.
 func parseHugepages(value string) map[int]int64 {
 	counts := map[int]int64{}
 	for _, part := range strings.Split(value, ",") {
@@ -176,9 +175,9 @@ func parseHugepages(value string) map[int]int64 {
 	return counts
 }
 
-// bootOptions writes the options that ask for pages. Where some of a size shall
-// lie on nodes, the others are spread over nodes as the kernel would do it: it
-// takes one form or the other.
+// bootOptions writes the options that ask for pages. If some pages of a size are for
+// single nodes, the rest of that size is spread over all nodes as the kernel does it,
+// because it reads either counts by node or one count for any node.
 func bootOptions(want []PoolPages, nodes []int, defaultSize pages.Size) string {
 	counts := map[pages.Size]map[int]int64{}
 	for _, w := range want {

@@ -13,10 +13,10 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Kernel is what must be known of the kernel to read its command line.
+// Kernel is what decides how the kernel reads its command line.
 type Kernel struct {
 	sizes    []pages.Size // that it can have, smallest first
-	Standard pages.Size   // that it takes where none is named
+	Standard pages.Size   // its default where the command line sets none
 	nodes    []int        // that are online
 	release  string       // of the one that runs; "": not known
 	Cmdline  string       // of the one that runs
@@ -32,8 +32,8 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 	if k.cpu, err = h.CPU(); err != nil {
 		return k, err
 	}
-	// Kernels that cannot make pages of 1 GiB while they run do not list them
-	// unless they were asked for.
+	// Kernels that can't allocate pages of 1 GiB once they run list that size only if
+	// their command line asked for it.
 	if k.cpu.PDPE1GB && !slices.Contains(k.sizes, pages.Size1GiB) {
 		k.sizes = append(k.sizes, pages.Size1GiB)
 	}
@@ -56,7 +56,7 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 	}
 	k.Cmdline = strings.TrimSpace(k.Cmdline)
 	k.Standard = mem.HugePageSize
-	if k.takes(k.Cmdline).Default != 0 { // then it is not what meminfo says
+	if k.takes(k.Cmdline).Default != 0 { // meminfo has the default that was set
 		k.Standard, err = h.THPSize()
 	}
 	return k, err
@@ -66,11 +66,11 @@ func (k Kernel) takes(line string) Request {
 	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) })
 }
 
-// cmdlinePlan returns what makes exactly these pages ours on the kernel's
-// command line from the next boot on, and this its default size; none and 0: what
-// is ours is taken out. There are no findings where it is so already. What others
-// have put there stays as it is, and where ours would change what it means, or the
-// kernel would not heed ours, that is a blocker without changes.
+// cmdlinePlan returns the changes after which the options that vmhuge keeps on the
+// kernel's command line ask for exactly these pages and this default size; none and 0:
+// they are removed. There are no findings if they do so already. Other options stay. If
+// vmhuge's would change what these mean, or the kernel would ignore vmhuge's, that is a
+// blocker without changes.
 func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostprep.Finding, error) {
 	want = slices.DeleteFunc(slices.Clone(want), func(w PoolPages) bool { return w.Pages <= 0 })
 	k, err := ReadKernel(h)
@@ -93,13 +93,13 @@ func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostp
 	}
 	sameDefault := func(l cmdline.Line) bool { return k.takes(l.Text).Default == defaultSize }
 	if !slices.ContainsFunc(before.lines(before.files), func(l cmdline.Line) bool { return !sameDefault(l) }) {
-		defaultSize = 0 // somebody else has seen to it
+		defaultSize = 0 // the command line sets it without vmhuge's options
 	}
 	ours := bootOptions(want, k.nodes, defaultSize)
 	after, err := boot.with(ours)
 	if err != nil {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: err.Error(), Need: pages.OrNothing(ours),
-			Do: "mend that, or put it on the command line yourself, and reboot"}}, nil
+			Do: "fix that, or put the options on the command line yourself, and reboot"}}, nil
 	}
 	if conflicts := k.conflicts(before, after, ours); len(conflicts) > 0 {
 		return conflicts, nil
@@ -112,14 +112,14 @@ func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostp
 	line := next[max(0, slices.IndexFunc(next, func(l cmdline.Line) bool { return cmdline.Ours(l.Text) != ours }))].Text
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
 		Have: "at the next boot the kernel's command line has " + hugeWords(line),
-		Need: ours, Do: "vmhuge prepare --persist puts it there; then reboot"}
+		Need: ours, Do: "run vmhuge prepare --persist, then reboot"}
 	if ours == "" {
-		f.Need, f.Do = "none of vmhuge's", "vmhuge undo takes them out"
+		f.Need, f.Do = "none of vmhuge's", "vmhuge undo removes them"
 	}
 	return []hostprep.Finding{f}, nil
 }
 
-// refuse says what a kernel like the one that runs can not be asked for.
+// refuse says what the running kernel could not be asked for.
 func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Finding {
 	var findings []hostprep.Finding
 	refuse := func(have, need, do string) {
@@ -135,7 +135,7 @@ func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Find
 			have := "the kernel has no huge pages"
 			do := "boot a kernel with CONFIG_HUGETLBFS"
 			if len(k.sizes) > 0 {
-				have, do = "the kernel has pages of "+pages.JoinSizes(k.sizes), "take pages of one of these sizes"
+				have, do = "the kernel has pages of "+pages.JoinSizes(k.sizes), "use one of these sizes"
 			}
 			if k.cpu.Known && w.Size == pages.Size1GiB {
 				have += ", and the processor cannot map 1 GiB"
@@ -143,12 +143,12 @@ func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Find
 			refuse(have, "pages of "+w.Size.String(), do)
 		}
 		if w.Node >= 0 && !slices.Contains(k.nodes, w.Node) {
-			refuse("the host has node "+pages.FormatNodes(k.nodes), fmt.Sprintf("node %d", w.Node), "name a node that is there, or none")
+			refuse("the host has node "+pages.FormatNodes(k.nodes), fmt.Sprintf("node %d", w.Node), "name an existing node, or none")
 		}
 	}
 	var major, minor int
 	if _, err := fmt.Sscanf(k.release, "%d.%d", &major, &minor); named && err == nil && (major < 5 || major == 5 && minor < 16) {
-		refuse("Linux "+strings.TrimSpace(k.release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or leave the node open")
+		refuse("Linux "+strings.TrimSpace(k.release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
 	}
 	return findings
 }
@@ -172,12 +172,12 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 		}
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand(ours),
-		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and is not vmhuge's to change"}
+		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and vmhuge can't change it here"}
 	return []hostprep.Finding{f}, nil
 }
 
-// conflicts says where ours and what others have put on the command line would
-// not both be heeded.
+// conflicts says where the kernel would not follow both ours and the other options on the
+// command line.
 func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding {
 	wanted := k.takes(ours)
 	var findings []hostprep.Finding
@@ -189,11 +189,12 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 			findings[i].Have = file + ", " + findings[i].Have
 		}
 	}
-	// sum says what must stand in one place where the kernel heeds one alone.
+	// sum asks for the options of one size to be put in one place, as the kernel uses only
+	// the first of them.
 	sum := func(file string, there Request, size pages.Size, do string) {
 		total := bootOptions(append(bootPagesOf(there, size), bootPagesOf(wanted, size)...), k.nodes, 0)
 		conflict(file, fmt.Sprintf(" asks for %s", pages.Count(there.Of(size), size)),
-			fmt.Sprintf("%s in one place, %d of them there and %d of vmhuge's: the kernel heeds the first hugepages= of a size alone",
+			fmt.Sprintf("%s in one place, %d of them there and %d of vmhuge's: the kernel uses only the first hugepages= of a size",
 				total, there.Of(size), wanted.Of(size)),
 			fmt.Sprintf("%s, and ask for all of them: vmhuge prepare --persist --pages %d --size %s", do, there.Of(size)+wanted.Of(size), pages.SizeWord(size)))
 	}
@@ -209,24 +210,24 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 			case len(want) > 0 && was.Of(size) > 0:
 				sum(file, was, size, "take them out there")
 			case len(want) > 0 && !slices.Equal(of, want), len(want) == 0 && !slices.Equal(of, bootPagesOf(was, size)):
-				conflict(file, " has "+hugeWords(old.Text), "what stays the same beside "+ours+": a hugepages= without a size is for the default",
+				conflict(file, " has "+hugeWords(old.Text), "a command line whose meaning does not change beside "+ours+": a hugepages= without a size is for the default size",
 					"write hugepagesz= before each hugepages= there")
 			}
 		}
 		if cmdline.Ours(news[i].Text) != ours {
-			conflict(before.lastToSet(old.File), " sets the kernel's command line anew", "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT …\" there, which keeps "+ours,
+			conflict(before.lastToSet(old.File), " overwrites the kernel's command line", "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT …\" there, which keeps "+ours,
 				"change it there")
 			continue
 		}
 		if wanted.Default != 0 && is.Default != wanted.Default {
-			conflict(file, " has default_hugepagesz="+pages.SizeWord(is.Default), "default_hugepagesz="+pages.SizeWord(wanted.Default)+": the kernel heeds the first alone",
+			conflict(file, " has default_hugepagesz="+pages.SizeWord(is.Default), "default_hugepagesz="+pages.SizeWord(wanted.Default)+": the kernel uses only the first",
 				"change it there")
 		}
 	}
 	booted := k.takes(cmdline.With(k.Cmdline, ""))
 	for _, size := range k.sizes {
 		if wanted.Of(size) > 0 && booted.Of(size) > 0 && !foreign[size] {
-			sum("/proc/cmdline", booted, size, "reboot, if you have taken them out, or take them out where this boot got them from, which is no file that vmhuge reads")
+			sum("/proc/cmdline", booted, size, "reboot if you have removed them already, or remove them where this boot got them from, which is no file that vmhuge reads")
 		}
 	}
 	return findings

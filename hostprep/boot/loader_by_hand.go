@@ -16,7 +16,7 @@ var container = loader{
 	name: "container",
 	find: marked("/run/systemd/container", "/.dockerenv", "/run/.containerenv"),
 	byHand: func(options string) string {
-		return "put " + options + " on the command line of the kernel that runs this container's host, and reboot that"
+		return "put " + options + " on the kernel command line of this container's host, and reboot that host"
 	},
 }
 

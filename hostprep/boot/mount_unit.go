@@ -11,11 +11,11 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// unitDirs are where systemd's units lie; of two of one name the first counts
-// (systemd.unit(5)). fstab's come last, in /run/systemd/generator.
+// unitDirs are systemd's folders of units. Of two units of one name the one in the first
+// folder counts (systemd.unit(5)).
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// unitDir is where ours go.
+// unitDir is the folder of vmhuge's units.
 const unitDir = "/etc/systemd/system"
 
 // unitName is the name of the unit that mounts a point, as systemd-escape
@@ -35,8 +35,8 @@ func unitName(point string) string {
 	return b.String() + ".mount"
 }
 
-// mountUnit returns the texts of the unit that mounts a point, and of its drop-ins
-// but for ours, in systemd's order. There is none: no texts.
+// mountUnit returns the texts of the unit of a mount point, and of its drop-ins except
+// vmhuge's, in systemd's order; none: there is no unit.
 func mountUnit(h host.Host, point string) (texts []string, err error) {
 	name := unitName(point)
 	for _, dir := range unitDirs {
@@ -76,8 +76,8 @@ func mountUnit(h host.Host, point string) (texts []string, err error) {
 // dropIn is our file beside the unit of a mount that is not ours.
 func dropIn(point string) string { return path.Join(unitDir, unitName(point)+".d", "vmhuge.conf") }
 
-// unitOptions returns the last Options= of a unit and its drop-ins: one takes the
-// place of those before it.
+// unitOptions returns the last Options= of a unit and its drop-ins, which overrides those
+// before it.
 func unitOptions(texts []string) (options string) {
 	for _, text := range texts {
 		for line := range strings.Lines(text) {
@@ -89,8 +89,8 @@ func unitOptions(texts []string) (options string) {
 	return options
 }
 
-// ownedBy returns mount options with the group that may make files, and with all
-// others as they were. The 0 tells an octal number from a decimal one.
+// ownedBy returns mount options with the group that may create files; all others stay.
+// The mode starts with a 0, without which some kernels read a decimal number.
 func ownedBy(options, group string) string {
 	var list []string
 	for _, option := range strings.Split(options, ",") {
@@ -105,8 +105,8 @@ func ownedBy(options, group string) string {
 	return strings.Join(list, ",")
 }
 
-// mountUnitText is a unit of ours. Like systemd's own it comes before all that
-// might use it.
+// mountUnitText is a mount unit. Like systemd's own units for hugetlbfs it starts before
+// anything that might use the mount.
 func mountUnitText(point, size, options string) string {
 	return fmt.Sprintf(Kept+`[Unit]
 Description=Huge Pages File System (%s)
@@ -128,8 +128,8 @@ WantedBy=sysinit.target
 `, size, point, options)
 }
 
-// MountPlan writes down a mount for the next boot: for systemd as a unit, or as
-// a drop-in of the unit that is there, else in fstab.
+// MountPlan returns the changes that make a mount again at each boot: a unit of systemd or
+// a drop-in of the existing one; without systemd, a line of fstab.
 func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]change.Change, error) {
 	options := "nosuid,nodev,pagesize=" + pages.SizeWord(size)
 	if !h.BootedWithSystemd() {
@@ -150,7 +150,7 @@ func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]chan
 		return nil, err
 	case texts == nil || now == texts[0] && strings.HasPrefix(now, Kept):
 		if group == "" && now != "" {
-			return nil, nil // with whatever group it has
+			return nil, nil // the group that the unit has stays
 		}
 		file, err := change.FilePlan(h, ours, mountUnitText(m.Point, size.String(), ownedBy(options, group)))
 		if err != nil {

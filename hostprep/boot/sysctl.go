@@ -10,16 +10,16 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// SysctlFile is ours. It comes after /etc/sysctl.conf, which Debian reads as
+// SysctlFile is vmhuge's file. It is read after /etc/sysctl.conf, which Debian reads as
 // 99-sysctl.conf.
 const SysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
 
-// sysctlDirs are where the settings of boot lie. Of two files of one name the
-// first folder's counts (sysctl.d(5)).
+// sysctlDirs are the folders with settings for boot. Of two files of one name the one in
+// the first folder counts (sysctl.d(5)).
 var sysctlDirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
 
-// readSysctl returns what a setting is at boot but for our own file, and the file
-// that says so; "": none does.
+// readSysctl returns the value that a setting gets at boot, vmhuge's own file aside, and
+// the file that sets it; "": none does.
 func readSysctl(h host.Host, name string) (value, file string, err error) {
 	order, err := h.DropIns(sysctlDirs)
 	if err != nil {
@@ -49,7 +49,7 @@ func readSysctl(h host.Host, name string) (value, file string, err error) {
 //	vm.nr_hugepages = 512
 //	-vm/nr_overcommit_hugepages=16
 //
-// A - says that a failure does not matter; / may stand for the dots.
+// With a - sysctl ignores a failure; / may be written for the dots.
 func parseSysctl(text string) map[string]string {
 	settings := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -64,7 +64,7 @@ func parseSysctl(text string) map[string]string {
 	return settings
 }
 
-// hugepages is the count that a setting of pages has at boot but for our own file.
+// hugepages is the number of pages that a setting gets at boot, vmhuge's own file aside.
 func hugepages(h host.Host, name string) (int64, error) {
 	value, _, err := readSysctl(h, name)
 	if err != nil || value == "" {
@@ -73,7 +73,8 @@ func hugepages(h host.Host, name string) (int64, error) {
 	return strconv.ParseInt(value, 10, 64)
 }
 
-// Kept stands at the head of each file of ours.
+// Kept is the first line of each file that vmhuge writes for boot. It stays the same in
+// all versions: by it vmhuge knows its units.
 const Kept = "# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n"
 
 // sysctlText is the text of our file; "": there is nothing to set.

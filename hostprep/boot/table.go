@@ -1,5 +1,5 @@
-// Package boot plans what a host has from boot on: the table of it, and what follows
-// for sysctl, systemd and the boot loader.
+// Package boot plans which huge pages a host has from boot on: the table of them, and what
+// follows from it for sysctl, systemd and the boot loader.
 package boot
 
 import (
@@ -19,36 +19,36 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// tableFile is the table of what the host has from boot on. What else is written
-// to make it so, for sysctl, systemd and the kernel's command line, follows from
-// it.
+// tableFile is the table. The files for sysctl and systemd and the kernel's command line
+// are generated from it.
 const tableFile = "/etc/vmhuge/boot.json"
 
-// Table is that table.
+// Table is what the host has from boot on.
 type Table struct {
 	Version int      `json:"version"`
 	Pages   []Row    `json:"pages"`
 	Folders []Folder `json:"folders,omitempty"`
-	// Overcommit says that the kernel makes the pages when they are wanted.
+	// Overcommit says that no pages are reserved at boot: the kernel allocates them when
+	// a guest starts.
 	Overcommit bool `json:"overcommit,omitempty"`
-	// DefaultSize is what the kernel's command line makes the default; 0: it is left
-	// as it is. Settings that go by the default size are not used then: they would
-	// mean one size before that boot, and another after it.
+	// DefaultSize is the default size that the kernel's command line sets; 0: none. If it
+	// is set, settings for the default size are not used: they would mean another size
+	// before the next boot than after it.
 	DefaultSize pages.Size `json:"default_page_size_kib,omitempty"`
-	// ShmGroup is the number of the group that may map pages by shmget; 0: none's.
+	// ShmGroup is the ID of the group that may map pages with shmget; 0: none.
 	ShmGroup int `json:"hugetlb_shm_group,omitempty"`
 }
 
-// Row are pages that the pools have from boot on.
+// Row is a number of pages of one size that the host has from boot on.
 type Row struct {
-	UUID  string     `json:"uuid,omitempty"` // of the guest that they are for; "": no one's
+	UUID  string     `json:"uuid,omitempty"` // of the guest that they are for; "": no guest in particular
 	Name  string     `json:"name,omitempty"`
-	Nodes []int      `json:"nodes,omitempty"` // on these nodes alone; none named: on any
+	Nodes []int      `json:"nodes,omitempty"` // only on these nodes; nil: on any
 	Size  pages.Size `json:"page_size_kib"`
 	Pages int64      `json:"pages"`
 }
 
-// Folder is one that a hugetlbfs lacks after each boot: 0700 1000:1000.
+// Folder is made on a hugetlbfs at each boot, with State: 0700 1000:1000.
 type Folder struct {
 	Path  string `json:"path"`
 	State string `json:"state"`
@@ -56,7 +56,7 @@ type Folder struct {
 
 const tableVersion = 1
 
-// Read reads the table; without the file it is empty.
+// Read reads the table. If there is no file, it is empty.
 func Read(h host.Host) (Table, error) {
 	text, err := h.Root.Read(tableFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,7 +101,7 @@ func parseTable(text []byte) (Table, error) {
 	return b, nil
 }
 
-// Text is the table as its file has it; "": nothing is in it.
+// Text is the text of the table's file; "": the table is empty.
 func (b Table) Text() string {
 	if len(b.Pages)+len(b.Folders) == 0 && b.ShmGroup == 0 {
 		return ""
@@ -114,10 +114,10 @@ func (b Table) Text() string {
 	return string(text) + "\n"
 }
 
-// At says whether two rows are of the same pools.
+// At says whether two rows are for the same pools.
 func (p Row) At(q Row) bool { return p.Size == q.Size && slices.Equal(p.Nodes, q.Nodes) }
 
-// Sums adds up the rows of the same pools.
+// Sums adds up the rows for the same pools.
 func (b Table) Sums() []Row {
 	var sums []Row
 	for _, row := range b.Pages {
@@ -229,8 +229,8 @@ func (b Table) lacks(state pool.State, defaultSize pages.Size, others int64) (ne
 	return needs, there
 }
 
-// onCmdline is a row as the kernel's command line has it. It can't say "one of
-// these nodes": then any may give the pages.
+// onCmdline is the row as an option of the kernel. There is no option for "one of these
+// nodes": then the pages may come from any.
 func (p Row) onCmdline() PoolPages {
 	b := PoolPages{Size: p.Size, Pages: p.Pages, Node: -1}
 	if len(p.Nodes) == 1 {
@@ -270,7 +270,7 @@ func (b Table) Words() string {
 		words = append(words, "the folder "+folder.Path)
 	}
 	if len(words) == 0 {
-		return "no pages of its own accord"
+		return "no huge pages"
 	}
 	return strings.Join(words, ", ")
 }

@@ -11,21 +11,21 @@ import (
 	"vmhuge/internal/hostfs"
 )
 
-// FileEdit is what shall become of a small text file.
+// FileEdit is an edit of a small text file, which may be missing.
 type FileEdit struct {
 	Path  string
-	Fresh string // mode and owner of a new one: 0644 0:0
-	Dirs  string // and of the folders that it lacks
-	// edit returns what the text shall be; of a file that is not there it is "".
+	Fresh string // mode and owner of a new file: 0644 0:0
+	Dirs  string // mode and owner of missing folders
+	// Edit returns the new text; that of a missing file is "".
 	Edit func(text string) (string, error)
 }
 
-// SystemFile is an edit of a file of root's that everybody reads.
+// SystemFile is an edit of a file that root owns and everybody may read.
 func SystemFile(path string, edit func(string) (string, error)) FileEdit {
 	return FileEdit{Path: path, Fresh: "0644 0:0", Dirs: "0755 0:0", Edit: edit}
 }
 
-// WithLine edits a text so that a line is among its lines.
+// WithLine returns an edit that adds a line, unless the text has it.
 func WithLine(line string) func(string) (string, error) {
 	return func(text string) (string, error) {
 		if slices.ContainsFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == line }) {
@@ -35,12 +35,12 @@ func WithLine(line string) func(string) (string, error) {
 	}
 }
 
-// HeldError says why a file is not vmhuge's to write.
+// HeldError says why vmhuge can't write a file.
 type HeldError string
 
 func (e HeldError) Error() string { return string(e) }
 
-// Changes returns what makes the edit: none if the file is as it shall be.
+// Changes returns the changes that make the edit; none if it changes nothing.
 func (e FileEdit) Changes(h host.Host) ([]Change, error) {
 	var changes []Change
 	dir := ""
@@ -52,7 +52,7 @@ func (e FileEdit) Changes(h host.Host) ([]Change, error) {
 				return nil, err
 			}
 			if st != nil && !host.IsDir(st) {
-				return nil, HeldError(dir + " is a symbolic link, or no folder")
+				return nil, HeldError(dir + " is a symbolic link, or not a folder")
 			}
 			if st != nil {
 				continue
@@ -81,7 +81,7 @@ func (e FileEdit) Changes(h host.Host) ([]Change, error) {
 	return append(changes, Change{Kind: KindFile, Path: e.Path, From: state, To: cmp.Or(owner, e.Fresh) + "\n" + want}), nil
 }
 
-// readOnly says whether a path lies on a mount that nobody may write to.
+// readOnly says whether a path is on a read-only mount.
 func readOnly(h host.Host, path string) (bool, error) {
 	mounts, err := h.MountTable()
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// FilePlan returns what makes a file have a text, with the folders that it
-// lacks; "": not be there. A new file is root's, and all may read it; of one that
-// is there owner and mode stay.
+// FilePlan returns the changes that give a file a text, and make the folders that are
+// missing; "": removes the file. A new file is root's, and everybody may read it; an
+// existing one keeps its owner and mode.
 func FilePlan(h host.Host, file, text string) ([]Change, error) {
 	state, dir := "", path.Dir(file)
 	st, err := h.Lstat(dir)
@@ -32,8 +32,8 @@ func FilePlan(h host.Host, file, text string) ([]Change, error) {
 	return append(changes, change), err
 }
 
-// LinkPlan returns what makes a symbolic link, or takes it away where target is
-// "", with the folders that it lacks.
+// LinkPlan returns the changes that make a symbolic link, and the folders that are
+// missing; target "": removes it.
 func LinkPlan(h host.Host, file, target string) ([]Change, error) {
 	state, dir := "", path.Dir(file)
 	st, err := h.Lstat(dir)

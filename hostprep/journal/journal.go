@@ -1,4 +1,4 @@
-// Package journal writes changes of a host down, makes them, and takes them back.
+// Package journal records changes of the host, makes them, and undoes them.
 package journal
 
 import (
@@ -25,13 +25,13 @@ import (
 // outlives a reboot, as some of the changes do.
 var journalDir = []string{"var", "lib", "vmhuge"}
 
-// Journal is the record, on disk, of the changes that stand. It needs no mark
-// of which were made: Undo looks at the host, and a change that a crash kept
-// from being made is found to have nothing to take back.
+// Journal is the record, on disk, of the changes that are in force. It need not note
+// which were made before a crash: Undo looks at the host, and leaves alone what is as it
+// was before the change.
 type Journal struct {
 	Host host.Host
-	// Name is the file of the record; "": changes.json, that of vmhuge undo.
-	// What is taken back by itself has a record of its own.
+	// Name is the file of the record; "": changes.json, that of vmhuge undo. What is
+	// undone separately, such as the hook, has a record of its own.
 	Name string
 }
 
@@ -43,8 +43,8 @@ func (j Journal) file() []string {
 type Left struct {
 	Change change.Change `json:"change"`
 	Reason string        `json:"reason"`
-	// Again says that it stays on record and the next Undo tries again; else
-	// there is nothing of it to take back any more.
+	// Again says that it stays on record, for the next Undo to try again; else nothing
+	// of it is left to undo.
 	Again bool `json:"again"`
 }
 
@@ -58,8 +58,8 @@ func (j Journal) Changes() ([]change.Change, error) {
 	return changes, err
 }
 
-// Apply makes all changes or none. They are on record before the first is
-// made, so that a crash leaves nothing that Undo does not find.
+// Apply makes all changes or none. They are recorded before the first is made, so that
+// Undo finds them after a crash.
 func (j Journal) Apply(changes []change.Change) error {
 	for _, c := range changes {
 		if err := c.Valid(); err != nil {
@@ -91,26 +91,25 @@ func (j Journal) Apply(changes []change.Change) error {
 			if uerr := Undo(j.Host, done); uerr != nil {
 				// The failed one and those after it were never made.
 				werr := j.write(records[:len(before)+n+1])
-				return errors.Join(err, fmt.Errorf("taking back the changes before it: %w", uerr), werr)
+				return errors.Join(err, fmt.Errorf("undoing the earlier changes: %w", uerr), werr)
 			}
 		}
 		if len(made) > 0 {
-			err = fmt.Errorf("%w; the changes before it were taken back", err)
+			err = fmt.Errorf("%w; the earlier changes were undone", err)
 		}
-		if len(made) == len(changes) { // some may have heard of them
+		if len(made) == len(changes) { // some readers may have read the changed files
 			_ = tell(j.Host, readers)
 		}
 		return errors.Join(err, j.write(before))
 	}
 	if short := told(merge(records)); len(short) < len(records) || len(readers) > 0 {
-		_ = j.write(short) // the longer record says the same
+		_ = j.write(short) // if that fails, the longer record has the same effect
 	}
 	return nil
 }
 
-// Tell does what a kill between the changes and their end has kept from being
-// done: it tells those who read the changed files. Where nobody is to be told it
-// writes nothing.
+// Tell makes systemd and GRUB read the files that Apply changed, if it was killed before
+// it did so. Otherwise it writes nothing.
 func (j Journal) Tell() error {
 	if records, err := j.read(); err != nil || !slices.ContainsFunc(records, func(r record) bool { return r.Untold }) {
 		return err
@@ -139,7 +138,7 @@ func told(records []record) []record {
 	return records
 }
 
-// Adopt puts on record what is already so, for Undo to take back.
+// Adopt records changes that were made without the journal, for Undo to undo them.
 func (j Journal) Adopt(changes []change.Change) error {
 	if len(changes) == 0 {
 		return nil
@@ -175,8 +174,8 @@ func (j Journal) add(changes []change.Change) (before, records []record, unlock 
 	return before, records, unlock, err
 }
 
-// merge joins what was done to one file or folder more than once, so that the
-// record does not grow with each upgrade.
+// merge joins the changes of one file or folder into one, so that the record does not
+// grow with each upgrade.
 func merge(records []record) []record {
 	var merged []record
 	for _, r := range records {
@@ -194,8 +193,8 @@ func merge(records []record) []record {
 	return merged
 }
 
-// Undo takes back what is on record, newest first. What somebody has changed
-// since stays as it is, and is theirs from then on.
+// Undo undoes what is on record, newest first. What somebody has changed since then stays
+// as it is, and leaves the record.
 func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 	undone, left = []change.Change{}, []Left{}
 	if records, err := j.read(); err != nil || (len(records) == 0 && !j.abandoned()) {
@@ -217,11 +216,11 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 	var again []record
 	var files []change.Change
 	for _, r := range slices.Backward(records) {
-		files = append(files, r.Change) // also of one that a killed undo has taken back
+		files = append(files, r.Change) // a killed Undo may have changed it already
 		l := Left{Change: r.Change}
 		var foreign *foreignError
 		if r.Boot != boot && !r.OnDisk() && !r.EachBoot {
-			l.Reason = "it is gone since the reboot"
+			l.Reason = "a reboot has already undone it"
 		} else if err := Undo(j.Host, r.Change); err == nil {
 			undone = append(undone, r.Change)
 			continue
@@ -230,9 +229,9 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 		} else if errors.As(err, &foreign) {
 			l.Reason = "somebody has changed it since: it is " + pages.OrNothing(foreign.found)
 		} else if errors.Is(err, fs.ErrNotExist) {
-			l.Reason = "its folder is not there any more"
+			l.Reason = "its folder no longer exists"
 		} else if errors.Is(err, unix.ENOTEMPTY) && r.OnDisk() && !slices.ContainsFunc(again, func(a record) bool { return host.Within(a.Path, r.Path) }) {
-			l.Reason = "others keep something in it"
+			l.Reason = "it holds files that are not vmhuge's"
 		} else {
 			l.Reason, l.Again = err.Error(), true
 			again = append(again, r)
@@ -241,7 +240,7 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 	}
 	slices.Reverse(again)
 	if err := tell(j.Host, readersOf(files)); err != nil {
-		return undone, left, err // the record stays, and the next Undo tells them
+		return undone, left, err // the record stays, and the next Undo tells the readers
 	}
 	return undone, left, j.write(again)
 }
@@ -250,11 +249,11 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 type record struct {
 	change.Change
 	Boot string `json:"boot"`
-	// Untold says that who reads the file may not have been told of it yet.
+	// Untold says that the file's reader may not have been told of the change yet.
 	Untold bool `json:"untold,omitempty"`
 }
 
-// journalVersion is the version of the file's shape.
+// journalVersion is the version of the file's format.
 const journalVersion = 1
 
 type journalText struct {
@@ -268,7 +267,7 @@ type journalText struct {
 //	 {"kind":"chmod","path":"/dev/hugepages/libvirt","from":"0700","to":"0711","boot":"4f0…"}]}
 func parseJournal(text []byte) ([]record, error) {
 	var file journalText
-	// The version first: of another one nothing else is known.
+	// The version first: the rest of another version may have any shape.
 	if err := json.Unmarshal(text, &struct{ Version *int }{&file.Version}); err != nil {
 		return nil, err
 	}
@@ -281,7 +280,7 @@ func parseJournal(text []byte) ([]record, error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("something follows its end")
+		return nil, errors.New("there is text after its end")
 	}
 	for _, r := range file.Changes {
 		if err := r.Valid(); err != nil {
@@ -303,18 +302,18 @@ func (j Journal) read() ([]record, error) {
 	if err != nil {
 		path := j.Host.Root.Path(j.file()...)
 		return nil, advice.Wrap(err, "reading the record of changes, "+path,
-			"nothing was touched; take back by hand what it lists, and remove it")
+			"nothing was changed; undo by hand what it lists, then remove it")
 	}
 	return records, nil
 }
 
-// write makes the record what it is told, and removes an empty one.
+// write replaces the record, and removes an empty one.
 func (j Journal) write(records []record) error {
 	if len(records) == 0 {
 		if err := os.Remove(j.Host.Root.Path(j.file()...)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		_ = os.Remove(j.Host.Root.Path(journalDir...)) // stays where others keep files in it
+		_ = os.Remove(j.Host.Root.Path(journalDir...)) // fails if other files are in it
 		return nil
 	}
 	text, err := json.MarshalIndent(journalText{journalVersion, records}, "", " ")
@@ -324,13 +323,13 @@ func (j Journal) write(records []record) error {
 	return j.Host.Root.Replace(append(text, '\n'), 0o600, j.file()...)
 }
 
-// bootID names the time from one boot of the host to the next.
+// bootID returns the kernel's random name of this boot.
 func (j Journal) bootID() (string, error) {
 	id, err := j.Host.Root.Read("proc", "sys", "kernel", "random", "boot_id")
 	return strings.TrimSpace(id), err
 }
 
-// Forget takes off the record what is somebody else's from now on.
+// Forget removes changes from the record without undoing them.
 func (j Journal) Forget(which func(change.Change) bool) error {
 	_, records, unlock, err := j.add(nil)
 	if err != nil {

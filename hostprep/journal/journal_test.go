@@ -130,7 +130,7 @@ func TestUndoLeavesAFolderInUse(t *testing.T) {
 	hosttest.Must(t, j.Apply([]change.Change{{Kind: change.KindMkdir, Path: "/etc/d", To: "0755 0:0"}, {Kind: change.KindFile, Path: "/etc/d/ours", To: "0644 0:0\nx"}}))
 	hosttest.WriteFile(t, h.Root.Path("etc/d/theirs"), "x")
 	undone, left, err := j.Undo()
-	if err != nil || len(undone) != 1 || len(left) != 1 || left[0].Again || left[0].Reason != "others keep something in it" {
+	if err != nil || len(undone) != 1 || len(left) != 1 || left[0].Again || left[0].Reason != "it holds files that are not vmhuge's" {
 		t.Errorf("undone %v, left %v, %v", undone, left, err)
 	}
 	if undone, left, err := j.Undo(); err != nil || len(undone)+len(left) > 0 {

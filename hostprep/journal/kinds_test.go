@@ -295,7 +295,7 @@ func testKind(t *testing.T, k kindCase) {
 			hosttest.Must(t, k.gone(dir))
 		}
 		hosttest.Must(t, os.RemoveAll(dir))
-		undo(t, 0, "not there any more")
+		undo(t, 0, "no longer exists")
 	})
 	t.Run("the host has booted since", func(t *testing.T) {
 		_, c := start(t)
@@ -308,13 +308,13 @@ func testKind(t *testing.T, k kindCase) {
 			undo(t, 1, "")
 			return
 		}
-		undo(t, 0, "gone since the reboot")
+		undo(t, 0, "already undone it")
 		is(t, c, c.To)
 	})
 	t.Run("the one after it fails", func(t *testing.T) {
 		_, c := start(t)
 		bad := change.Change{Kind: change.KindChmod, Path: c.Path + "/none", From: "0700", To: "0755"}
-		if err := j.Apply([]change.Change{c, bad}); err == nil || !strings.Contains(err.Error(), "the changes before it were taken back") {
+		if err := j.Apply([]change.Change{c, bad}); err == nil || !strings.Contains(err.Error(), "the earlier changes were undone") {
 			t.Errorf("got %v", err)
 		}
 		is(t, c, c.From)

@@ -11,14 +11,14 @@ import (
 	"vmhuge/internal/advice"
 )
 
-// unfinished is what a write that was killed has left.
+// unfinished lists the temporary files of writes that were killed.
 func (j Journal) unfinished() []string {
 	files, _ := filepath.Glob(filepath.Join(j.Host.Root.Path(journalDir...), ".tmp-*"))
 	return files
 }
 
-// abandoned says that a kill has left something to take away though nothing is on
-// record: an unfinished write, or the empty folder.
+// abandoned says whether a kill has left files though nothing is on record: temporary
+// ones, or the empty folder.
 func (j Journal) abandoned() bool {
 	files, err := os.ReadDir(j.Host.Root.Path(journalDir...))
 	return err == nil && (len(files) == 0 || len(j.unfinished()) > 0)
@@ -29,13 +29,13 @@ func (j Journal) lock() (unlock func(), err error) {
 	path := j.Host.Root.Path(journalDir...)
 	for {
 		if err := os.MkdirAll(path, 0o700); errors.Is(err, fs.ErrExist) {
-			continue // it was there, and is not any more
+			continue // another process has removed it in between
 		} else if err != nil {
 			return nil, advice.Wrap(err, "recording changes", "run vmhuge as root")
 		}
 		dir, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // another process removes the folder, being done with it
+			continue // another process has removed the empty folder in between
 		}
 		if err != nil {
 			return nil, err
@@ -47,11 +47,11 @@ func (j Journal) lock() (unlock func(), err error) {
 			dir.Close()
 			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 		}
-		// It may also have done so while this one waited.
+		// The folder may also have been removed while this process waited for the lock.
 		locked, err1 := dir.Stat()
 		there, err2 := os.Stat(path)
 		if err1 == nil && err2 == nil && os.SameFile(locked, there) {
-			for _, file := range j.unfinished() { // all who write here have the lock
+			for _, file := range j.unfinished() { // nobody is writing them: that takes the lock
 				_ = os.Remove(file)
 			}
 			return func() { dir.Close() }, nil

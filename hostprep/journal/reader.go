@@ -13,7 +13,7 @@ import (
 	"vmhuge/internal/advice"
 )
 
-// reader is a program that has read a file and must be told when it changes.
+// reader is a program that must be told when a file that it reads has changed.
 type reader string
 
 // The readers of changed files.
@@ -44,7 +44,7 @@ func readersOf(changes []change.Change) []reader {
 	return readers
 }
 
-// commands are the ways to tell a reader; the first that the host has is taken.
+// commands are the ways to tell a reader. The first that is installed is used.
 func (r reader) commands() [][]string {
 	if r == toGrub {
 		return [][]string{
@@ -56,27 +56,28 @@ func (r reader) commands() [][]string {
 	return [][]string{{"systemctl", "daemon-reload"}}
 }
 
-// tell tells readers of changed files. On a fixture tree nobody listens.
+// tell tells readers that their files have changed. The readers of a fixture tree do
+// not run.
 func tell(h host.Host, readers []reader) error {
 	if !h.Real() {
 		return nil
 	}
 	for _, r := range readers {
 		if r == toSystemd && !h.BootedWithSystemd() {
-			continue // nobody listens yet; it reads them when it starts
+			continue // systemd does not run: it reads them when it starts
 		}
 		if _, entries, err := cmdline.GrubEntries(h); r == toGrub && err == nil && len(entries) > 0 {
 			continue // GRUB reads the entries themselves, and its menu has none
 		}
 		if err := RunFirst(r.commands()...); err != nil {
-			return advice.Wrap(err, "telling "+string(r)+" of changed files", "run "+strings.Join(r.commands()[0], " ")+", and see what it lacks")
+			return advice.Wrap(err, "telling "+string(r)+" of changed files", "run "+strings.Join(r.commands()[0], " ")+", and see why it fails")
 		}
 	}
 	return nil
 }
 
-// RunFirst runs the first of some commands that the host has, and says what it said
-// where it fails.
+// RunFirst runs the first command that is installed. If that fails, its output is in the
+// error.
 func RunFirst(commands ...[]string) error {
 	for _, command := range commands {
 		program, err := exec.LookPath(command[0])
@@ -90,5 +91,5 @@ func RunFirst(commands ...[]string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("there is no %s", commands[0][0])
+	return fmt.Errorf("%s is not installed", commands[0][0])
 }

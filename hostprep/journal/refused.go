@@ -9,7 +9,7 @@ import (
 	"vmhuge/hostprep/change"
 )
 
-// wayOut says what helps a change that the file system refuses; "": not known.
+// wayOut says what the user can do if the file system refuses a change; "": not known.
 func wayOut(c change.Change, err error, parent int, name string) string {
 	switch {
 	case errors.Is(err, unix.EROFS):
@@ -20,7 +20,7 @@ func wayOut(c change.Change, err error, parent int, name string) string {
 		for _, at := range []string{name, ".", ".."} {
 			var st unix.Statx_t
 			if unix.Statx(parent, at, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st) == nil && st.Attributes&unix.STATX_ATTR_IMMUTABLE != 0 {
-				return "it may not be changed by anybody: chattr -i " + path.Clean(path.Join(path.Dir(c.Path), at))
+				return "it is marked immutable: chattr -i " + path.Clean(path.Join(path.Dir(c.Path), at))
 			}
 		}
 	}

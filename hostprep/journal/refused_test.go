@@ -35,10 +35,10 @@ func TestRefusedByTheFileSystem(t *testing.T) {
 			unix.ENOSPC, "no space left on device; make room on its file system"},
 		{"immutable", "0644 0:0\nnew\n", func(dir string) error { return immutable(dir+"/etc/x", true) },
 			func(dir string) error { return immutable(dir+"/etc/x", false) },
-			unix.EPERM, "operation not permitted; it may not be changed by anybody: chattr -i /etc/x"},
+			unix.EPERM, "operation not permitted; it is marked immutable: chattr -i /etc/x"},
 		{"immutable folder", "0644 0:0\nnew\n", func(dir string) error { return immutable(dir+"/etc", true) },
 			func(dir string) error { return immutable(dir+"/etc", false) },
-			unix.EPERM, "operation not permitted; it may not be changed by anybody: chattr -i /etc"},
+			unix.EPERM, "operation not permitted; it is marked immutable: chattr -i /etc"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			hosttest.InMountNamespace(t, func(t *testing.T) {

@@ -59,19 +59,19 @@ groups warning  fixable: libvirt-qemu is not in the group huge [gpasswd -a libvi
 		{name: "folders, without a guest", edit: brokenFolders + "-- proc/900/cmdline --\nqemu-system-x86_64\x00-uuid\x00c7a5fdbd-edaf-9455-926a-d65c16db1809\x00-object\x00secret,file=/var/lib/libvirt/qemu/domain-4-web2/master-key.aes\x00\n",
 			prepare: old("3-web1", "4-web2", "5-web3", "notours"), want: `
 folders blocker no-access fixable: /dev/hugepages/libvirt is 0700 0:0 [chmod 0701 /dev/hugepages/libvirt (was 0700)]
-folders warning  fixable: /dev/hugepages/libvirt/qemu/5-web3 is of no running guest, and is 0700 5:5 [rmdir /dev/hugepages/libvirt/qemu/5-web3 (was 0700 5:5)]`},
+folders warning  fixable: /dev/hugepages/libvirt/qemu/5-web3 belongs to no running guest, and is 0700 5:5 [rmdir /dev/hugepages/libvirt/qemu/5-web3 (was 0700 5:5)]`},
 		{name: "a folder that was made a moment ago", edit: "-- modes --\ndev/hugepages/libvirt/qemu/5-web3/ 0700 5:5\n"},
 		{name: "a folder that is not empty", edit: "-- modes --\ndev/hugepages/libvirt/qemu/5-web3/ 0700 5:5\n-- dev/hugepages/libvirt/qemu/5-web3/left --\nx\n", prepare: old("5-web3"), want: `
-folders warning : /dev/hugepages/libvirt/qemu/5-web3 is of no running guest, and is 0700 5:5`},
+folders warning : /dev/hugepages/libvirt/qemu/5-web3 belongs to no running guest, and is 0700 5:5`},
 
 		{name: "AppArmor of Debian 12", edit: hosttest.AppArmor, p: Options{Guests: []hostprep.Guest{guesttest.Takes(1), guesttest.OnNode("0", nil)}}, want: `
 apparmor warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has [mkdir -m 0755 /etc/apparmor.d/local; mkdir -m 0755 /etc/apparmor.d/local/abstractions; printf '@{sys}/devices/system/node/*/cpumap r,\n' > /etc/apparmor.d/local/abstractions/libvirt-qemu]`},
 
 		{name: "a list that lacks a size", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\"] # mine\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.OneGiB)}}, want: `
-qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has none with pages of 1 GiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ["/dev/hugepages"] # mine' +'hugetlbfs_mount = ["/dev/hugepages1G", "/dev/hugepages"] # mine']`},
+qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 1 GiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ["/dev/hugepages"] # mine' +'hugetlbfs_mount = ["/dev/hugepages1G", "/dev/hugepages"] # mine']`},
 		{name: "switched off, and nobody asks", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}},
 		{name: "switched off, and a guest asks", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}, want: `
-qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has none with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = []' +'hugetlbfs_mount = ["/dev/hugepages"]']`},
+qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = []' +'hugetlbfs_mount = ["/dev/hugepages"]']`},
 		{name: "an entry that the mounts step mounts", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}},
 		{name: "a bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = what\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}, want: `
 groups warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
@@ -83,7 +83,7 @@ user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir 
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]`},
 		{name: "a user whose home others keep", edit: "-- modes --\nhome/alice/ 0700 1000:1000\ndev/hugepages/alice/ 0700 1000:1000\n", p: Options{User: "alice"},
 			prepare: func(root string) error { return os.Symlink("/etc", root+"/home/alice/.config") }, want: `
-user warning no-mount: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount; /home/alice/.config is a symbolic link, or no folder`},
+user warning no-mount: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount; /home/alice/.config is a symbolic link, or not a folder`},
 		{name: "a user with a mount of their own", edit: "-- modes --\nhome/alice/ 0700 1000:1000\nmnt/mine/ 0700 1000:1000\n-- home/alice/.config/libvirt/qemu.conf --\n# mine\nhugetlbfs_mount = [ \"/mnt/mine\" ]\n-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 			"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 27 0:42 / /mnt/mine rw - hugetlbfs none rw,pagesize=1024M\n", p: Options{User: "alice", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 1}}}, want: `
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
@@ -91,7 +91,7 @@ user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not na
 		{name: "a user of a guest with 1 GiB and <locked/>", edit: "-- modes --\nhome/alice/ 0700 1000:1000\n", p: Options{User: "1000", Guests: []hostprep.Guest{guesttest.Session(func(g *hostprep.Guest) { guesttest.OneGiB(g); guesttest.Locked(g) })}}, want: `
 user warning no-access fixable: alice has no folder /dev/hugepages1G/alice [mkdir -m 0700 /dev/hugepages1G/alice; chown 1000:1000 /dev/hugepages1G/alice]
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages1G/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]
-user warning bad-host fixable: web1 has <locked/>, and a limit of locked memory that the libvirtd of alice may not raise [mkdir -m 0755 /etc/security; mkdir -m 0755 /etc/security/limits.d; printf 'alice - memlock unlimited\n' > /etc/security/limits.d/90-vmhuge.conf]`},
+user warning bad-host fixable: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirtd of alice [mkdir -m 0755 /etc/security; mkdir -m 0755 /etc/security/limits.d; printf 'alice - memlock unlimited\n' > /etc/security/limits.d/90-vmhuge.conf]`},
 		{name: "a user whom the mount's root keeps out", edit: "-- modes --\ndev/hugepages 0750 0:36\ndev/hugepages/alice/ 0700 1000:1000\n-- etc/group --\nhuge:x:36:\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages/alice\"\n-- modes --\ndev/kvm 0666 0:0\ndev/hugepages/ 0750 0:36\ndev/hugepages/alice/ 0700 1000:1000\nhome/alice 0700 1000:1000\n", p: Options{User: "alice"}, want: `
 user warning no-access fixable: /dev/hugepages is 0750 0:36, and alice may not search it [gpasswd -a alice huge]`},
 		{name: "a user, and somebody's folder", edit: "-- modes --\ndev/hugepages/ 0700 0:0\ndev/hugepages/alice/ 0755 0:0\nhome/alice/ 0700 1000:1000\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages/alice\"]\n", p: Options{User: "alice"}, want: `
@@ -99,11 +99,11 @@ user warning no-access fixable: /dev/hugepages is 0700 0:0, and alice may not se
 user warning no-access: /dev/hugepages/alice is there, and is 0755 0:0`},
 		{name: "a user without a home", p: Options{User: "alice"}, want: `
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
-user warning no-mount: the home of alice, /home/alice, is no folder of theirs`},
+user warning no-mount: the home of alice, /home/alice, is not a folder that they own`},
 		{name: "no such user", p: Options{User: "bob"}, want: `
 user blocker bad-host: there is no user bob`},
 		{name: "root", p: Options{User: "root"}, want: `
-user note : root may use every hugetlbfs as it is`},
+user note : root can use every hugetlbfs already`},
 
 		{name: "shmget", edit: "-- proc/sys/vm/hugetlb_shm_group --\n0\n", p: Options{ShmGroup: "kvm"}, want: `
 shm-group warning  fixable: vm.hugetlb_shm_group is 0, not the group kvm [echo 107 > /proc/sys/vm/hugetlb_shm_group (was 0)]`},
@@ -114,20 +114,20 @@ shm-group blocker bad-host: there is no group huge`},
 		{name: "a balloon", p: Options{Guests: []hostprep.Guest{guesttest.Guest(func(g *hostprep.Guest) {
 			g.Traits = pages.Traits{Balloon: true, MemoryKiB: 2 << 20, CurrentKiB: 1 << 20}
 		})}}, want: `
-notes note : the balloon of web1 is to give back 1 GiB, and of reserved pages the host gets none of that`},
+notes note : the balloon of web1 should return 1 GiB, but a balloon returns none of a guest's reserved pages`},
 
 		{name: "Fedora", host: "fedora", p: Options{User: "alice", MountGroup: "kvm", ShmGroup: "kvm", Guests: []hostprep.Guest{guesttest.Takes(1000)}, Persist: true}, want: `
 groups warning  fixable: alice is not in the group kvm [gpasswd -a alice kvm]
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
 user warning no-mount fixable: /var/home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /var/home/alice/.config/libvirt; chown 1000:1000 /var/home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages/alice"]\n' > /var/home/alice/.config/libvirt/qemu.conf]
 shm-group warning  fixable: vm.hugetlb_shm_group is 0, not the group kvm [echo 36 > /proc/sys/vm/hugetlb_shm_group (was 0)]
-notes note : 512 MiB are swapped out while 1 GiB of the pools lie free, which nothing else can use
-notes note : KSM is on, and saves 1 GiB (pages_sharing 262144): it merges nothing of reserved pages, and takes transparent ones apart
-notes note : transparent huge pages are given to whoever has memory (enabled is always), and hold 2 GiB: the pools lack 976 MiB, and must find their blocks beside them`},
+notes note : 512 MiB is swapped out while 1 GiB of huge pages is free, which no other memory can use
+notes note : KSM is on and saves 1 GiB (pages_sharing 262144): it can't merge reserved huge pages, and splits transparent ones
+notes note : all programs get transparent huge pages (enabled is always), which hold 2 GiB: the pools lack 976 MiB, and compete with these for free blocks`},
 		{name: "Ubuntu 14.04", host: "ubuntu-14.04", p: Options{User: "alice", Guests: []hostprep.Guest{guesttest.Takes(1)}, Persist: true}, want: `
 groups blocker bad-host fixable: /dev/kvm is 0660 0:116, and libvirt-qemu may not open it [gpasswd -a libvirt-qemu kvm]
 groups note : /dev/kvm is 0660 0:116, and alice may not open it [gpasswd -a alice kvm]
-qemu-conf blocker bad-host fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has "", which keeps libvirt 9.0 from starting its QEMU driver, and has none with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ""  # they said it would disable it' +'hugetlbfs_mount = ["/run/hugepages/kvm"]  # they said it would disable it']
+qemu-conf blocker bad-host fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has "", which keeps libvirt 9.0 from starting its QEMU driver, and has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ""  # they said it would disable it' +'hugetlbfs_mount = ["/run/hugepages/kvm"]  # they said it would disable it']
 qemu-kvm warning  fixable: the service qemu-kvm mounts no hugetlbfs at boot [edit /etc/default/qemu-kvm: -'KVM_HUGEPAGES=0' +'KVM_HUGEPAGES=1']
 user warning no-access fixable: /run/hugepages/kvm is 1770 0:116, and alice may not search it [gpasswd -a alice kvm]
 user warning no-access fixable: alice has no folder /run/hugepages/kvm/alice [mkdir -m 0700 /run/hugepages/kvm/alice; chown 1000:1000 /run/hugepages/kvm/alice]
@@ -137,7 +137,7 @@ folders blocker no-access fixable: /dev/hugepages/libvirt is 0700 0:0 [chmod 070
 qemu-conf blocker no-mount restart: in /etc/libvirt/qemu.conf hugetlbfs_mount names /srv/hugepages, where no hugetlbfs is mounted; /etc/libvirt/qemu.conf is on a read-only file system
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]
-user warning bad-host: web1 has <locked/>, and a limit of locked memory that the libvirtd of alice may not raise; /etc/security/limits.d/90-vmhuge.conf is on a read-only file system`},
+user warning bad-host: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirtd of alice; /etc/security/limits.d/90-vmhuge.conf is on a read-only file system`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.host == "" {

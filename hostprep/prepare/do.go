@@ -16,11 +16,11 @@ import (
 type Result struct {
 	Findings []hostprep.Finding `json:"findings"`
 	Changed  []change.Change    `json:"changed"`
-	// Restart says that libvirt's daemon has yet to see what was changed.
+	// Restart says that libvirt's daemon must be restarted to see the changes.
 	Restart bool `json:"-"`
 }
 
-// Would says what DoPrepare would change.
+// Would says what Do would change.
 func Would(h host.Host, p Options) (Result, error) {
 	h = h.Snapshot()
 	would := Result{Changed: []change.Change{}}
@@ -33,9 +33,9 @@ func Would(h host.Host, p Options) (Result, error) {
 	return would, err
 }
 
-// Do makes the changes that a preparation lacks, those of each finding all
-// or none: what can't be done on this host keeps the rest from nothing. With an
-// error it says what was done before.
+// Do makes the changes that a preparation needs: all those of a finding, or none of them.
+// A finding whose changes fail does not stop the others. With an error the result says
+// what was done before it.
 func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result, error) {
 	done := Result{Findings: []hostprep.Finding{}, Changed: []change.Change{}}
 	journal := journal.Journal{Host: h}
@@ -49,7 +49,7 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 			continue
 		}
 		if err := journal.Apply(f.Changes); err != nil {
-			f.Fixable, f.Have = false, f.Have+", and that can't be changed: "+err.Error()
+			f.Fixable, f.Have = false, f.Have+", and changing it failed: "+err.Error()
 			done.Findings = append(done.Findings, f)
 			continue
 		}
@@ -68,7 +68,7 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	done.Changed = append(done.Changed, changed...)
 	if p.Persist {
 		for i := range short {
-			short[i].Severity, short[i].Do = hostprep.Warning, "reboot: the kernel has them then, before its memory is fragmented"
+			short[i].Severity, short[i].Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"
 		}
 	}
 	done.Findings = append(done.Findings, short...)
@@ -77,7 +77,7 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 
 func unlessInterrupted(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return advice.New("preparing the host", "interrupted", "run it again, or vmhuge undo takes back what was done")
+		return advice.New("preparing the host", "interrupted", "run it again, or revert what was done with vmhuge undo")
 	}
 	return err
 }

@@ -18,8 +18,8 @@ import (
 	"vmhuge/hostprep/pool"
 )
 
-// foldersStep opens libvirt's folders on every mount that it uses to QEMU's user,
-// and removes what dead guests have left there and others can't use.
+// foldersStep lets QEMU's user search libvirt's folders on each mount, and removes folders
+// of dead guests that belong to another user.
 var foldersStep = Step{"folders", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	conf, err := libvirtd.ReadQEMUConf(h, "")
 	if err != nil {
@@ -48,12 +48,12 @@ var foldersStep = Step{"folders", func(h host.Host, p Options) ([]hostprep.Findi
 	return findings, nil
 }}
 
-// newDir is the age up to which a guest's folder may be that of one whose QEMU
-// is yet to come.
+// newDir is the age up to which a guest's folder may be that of a guest that is just
+// starting.
 const newDir = time.Minute
 
-// deadDirs finds the folders of no running guest that are not QEMU's user's. A
-// guest whose start gets the same id and name would be given them as they are.
+// deadDirs finds folders of no running guest that do not belong to QEMU's user. libvirt
+// gives such a folder, as it is, to a guest that starts with the same ID and name.
 func deadDirs(h host.Host, base string, user host.User) ([]hostprep.Finding, error) {
 	entries, err := os.ReadDir(h.Root.Path(base))
 	if errors.Is(err, fs.ErrNotExist) || user.UID == 0 {
@@ -85,9 +85,9 @@ func deadDirs(h host.Host, base string, user host.User) ([]hostprep.Finding, err
 		}
 		f := hostprep.Finding{
 			Severity: hostprep.Warning, Cause: hostprep.FolderStale,
-			Have: fmt.Sprintf("%s is of no running guest, and is %s", dir, host.OwnerText(st)),
+			Have: fmt.Sprintf("%s belongs to no running guest, and is %s", dir, host.OwnerText(st)),
 			Need: "no folder there, or one of " + user.Name,
-			Do:   "remove what is in it, and the folder",
+			Do:   "remove the folder and what is in it",
 		}
 		if inside, err := os.ReadDir(h.Root.Path(dir)); err == nil && len(inside) == 0 {
 			f.Fix(change.Change{Kind: change.KindRmdir, Path: dir, From: host.OwnerText(st)})

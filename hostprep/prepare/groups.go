@@ -12,9 +12,9 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// groupsStep makes members of a group those who need it: of the mounts' where one
-// was asked for, and of the one of /dev/kvm. The QEMU user needs no other: libvirt
-// itself opens the mounts' roots for searching, whatever their group.
+// groupsStep adds QEMU's user and the user that was asked for to the groups that they
+// need: that of the mounts, if one was asked for, and that of /dev/kvm. QEMU's user needs
+// no other: libvirt lets everybody search the roots of the mounts.
 var groupsStep = Step{"groups", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	users, err := qemuUsers(h, p)
 	if err != nil {
@@ -23,7 +23,7 @@ var groupsStep = Step{"groups", func(h host.Host, p Options) ([]hostprep.Finding
 	var findings []hostprep.Finding
 	if p.MountGroup != "" {
 		group, err := h.Group(p.MountGroup)
-		if err != nil && !errors.Is(err, host.ErrNoGroup) { // that, mountsStep tells
+		if err != nil && !errors.Is(err, host.ErrNoGroup) { // mountsStep reports that
 			return nil, err
 		}
 		for _, user := range users {
@@ -40,7 +40,7 @@ var groupsStep = Step{"groups", func(h host.Host, p Options) ([]hostprep.Finding
 	}
 	st, err := h.Lstat("/dev/kvm")
 	if err != nil || st == nil {
-		return findings, err // without KVM there are guests of TCG
+		return findings, err // without KVM, guests run with TCG
 	}
 	for _, user := range users {
 		needs := opensKVM(h, p, user)
@@ -71,8 +71,8 @@ func opensKVM(h host.Host, p Options, user host.User) bool {
 	})
 }
 
-// qemuUsers are whom the guests of a preparation run as, and of one without
-// guests QEMU's user and the one that was asked for.
+// qemuUsers are the users that the guests of a preparation run as, or without guests
+// QEMU's user; and the user that was asked for.
 func qemuUsers(h host.Host, p Options) ([]host.User, error) {
 	var users []host.User
 	add := func(user host.User, err error) error {
@@ -92,7 +92,7 @@ func qemuUsers(h host.Host, p Options) ([]host.User, error) {
 		}
 	}
 	if p.User != "" {
-		if err := add(h.User(p.User, "")); err != nil && !errors.Is(err, host.ErrNoUser) { // that, userStep tells
+		if err := add(h.User(p.User, "")); err != nil && !errors.Is(err, host.ErrNoUser) { // userStep reports that
 			return nil, err
 		}
 	}

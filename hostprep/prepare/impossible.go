@@ -12,8 +12,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// impossible says what of a preparation neither the kernel nor the host can hold,
-// with what stands from before where it is for good.
+// impossible says which pages of a preparation the kernel or the host can't have. With
+// Persist the pages that are kept for boot already count, too.
 func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	var table boot.Table
 	var err error
@@ -48,11 +48,11 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	}
 	for _, row := range table.Sums() {
 		if !slices.Contains(state.Sizes(), row.Size) {
-			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "take a size that it has: "+pages.OrNone(sizes))
+			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "use a size that it has: "+pages.OrNone(sizes))
 		}
 		for _, id := range row.Nodes {
 			if !slices.ContainsFunc(nodes, func(n host.Node) bool { return n.ID == id }) {
-				refuse(hostprep.BadHost, fmt.Sprintf("there is no node %d", id), row.Words(), "take a node that is there")
+				refuse(hostprep.BadHost, fmt.Sprintf("there is no node %d", id), row.Words(), "use an existing node")
 			}
 		}
 		if len(row.Nodes) == 1 {

@@ -12,9 +12,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// mountsStep has a hugetlbfs of each page size in use, now and after a reboot, and
-// has its root belong to the group that was asked for. System guests need no
-// group: libvirt makes a folder for each.
+// mountsStep mounts a hugetlbfs of each page size in use, now and after a reboot, and
+// gives its root to the group that was asked for. System guests need no group: libvirt
+// makes a folder for each.
 var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	sizes, err := mountSizes(h, p)
 	if err != nil || len(sizes) == 0 {
@@ -44,7 +44,7 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	var findings []hostprep.Finding
 	for _, size := range sizes {
 		if slices.ContainsFunc(hidden, func(m host.Mount) bool { return m.Size == size }) {
-			continue // the mount check tells
+			continue // the mount check reports that
 		}
 		f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Fixable: true}
 		at := slices.IndexFunc(used, func(m host.Mount) bool { return m.Size == size })
@@ -87,7 +87,7 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	return findings, nil
 }}
 
-// mountSizes returns the page sizes of which QEMU maps files.
+// mountSizes returns the page sizes for which QEMU maps files.
 func mountSizes(h host.Host, p Options) ([]pages.Size, error) {
 	var sizes []pages.Size
 	for _, g := range p.guests() {
@@ -120,9 +120,9 @@ func mountNow(h host.Host, m host.Mount, persist bool) ([]change.Change, error) 
 	return append(changes, change.Change{Kind: change.KindMount, Path: m.Point, To: m.Options(), EachBoot: persist}), nil
 }
 
-// ownRoot gives a mount's root to a group, -1: to no other, and mends the well
-// known slip of a mode=1770 that was taken for a decimal number and became 1352.
-// libvirt lets all search the root, which is well.
+// ownRoot gives a mount's root to a group, -1: leaves its group, and corrects the mode
+// 1352 of a mode=1770 that was read as a decimal number. The bits by which
+// libvirt lets everybody search the root may stay.
 func ownRoot(h host.Host, m host.Mount, gid int, persist bool) ([]change.Change, error) {
 	const slip = 0o1352
 	st, err := h.Lstat(m.Point)

@@ -18,8 +18,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// inTurn returns the guests of a preparation, each beside what those before it
-// take: all of them shall start.
+// inTurn returns the guests of a preparation, each with the pages that those before it
+// take as pending, because all of them are to start.
 func (p Options) inTurn() []hostprep.Guest {
 	if p.Overcommit {
 		return nil
@@ -41,7 +41,7 @@ type lack struct {
 	pool.Need
 }
 
-// lacks lists what the pools lack for a preparation: all of its guests shall start.
+// lacks lists what the pools lack to start all guests of a preparation.
 func (p Options) lacks(state pool.State) []lack {
 	var lacks []lack
 	for _, g := range p.inTurn() {
@@ -57,8 +57,8 @@ func (p Options) lacks(state pool.State) []lack {
 	return lacks
 }
 
-// holdPrepared gets the pages that a preparation lacks now. They stay until
-// vmhuge undo, whoever takes them. What could not be had is in the findings.
+// holdPrepared allocates the pages that a preparation lacks. They stay until vmhuge undo,
+// whichever guests use them. What could not be allocated is in the findings.
 func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Options, effort pool.Effort) (changed []change.Change, findings []hostprep.Finding, err error) {
 	held := hold.Options{Reserve: p.Reserve, Effort: effort}
 	for i, g := range p.inTurn() {
@@ -111,7 +111,7 @@ func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
 	return findings, nil
 }
 
-// persistent is how many pages the pools of a need have that stay.
+// persistent is how many pages the pools of a need have without surplus ones.
 func persistent(state pool.State, need pool.Need) (n int64) {
 	for _, p := range state.Pools {
 		if p.Size == need.Size && (need.Nodes == nil || slices.Contains(need.Nodes, p.Node)) {
@@ -121,7 +121,7 @@ func persistent(state pool.State, need pool.Need) (n int64) {
 	return n
 }
 
-// growPrepared adds pages that stay, or says why it could not.
+// growPrepared adds pages until vmhuge undo, or says why it could not.
 func growPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, need pool.Need, reserve int64, effort pool.Effort) ([]change.Change, *hostprep.Finding, error) {
 	before, err := pool.Read(h.Root)
 	if err != nil {
@@ -145,8 +145,8 @@ func growPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, need po
 	return change.PoolsChanged(h, before, after), nil, err
 }
 
-// AtBoot gets what the table of boot has and neither sysctl nor the kernel's
-// command line has brought, and has the ledger know all of the table's pages.
+// AtBoot makes the folders of the table of boot and adds those of its pages that neither
+// sysctl nor the kernel's command line has reserved. The ledger then counts all of them.
 func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []change.Change, findings []hostprep.Finding, err error) {
 	table, err := boot.Read(h)
 	if err != nil {
@@ -155,7 +155,7 @@ func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []ch
 	for _, folder := range table.Folders {
 		c := change.Change{Kind: change.KindMkdir, Path: folder.Path, To: folder.State}
 		if now, err := change.Look(h, change.KindMkdir, c.Path); err != nil || now != "" {
-			continue // it is there, or its mount is not
+			continue // it exists, or its mount does not
 		}
 		if err := journal.Apply(h, c); err != nil {
 			return changed, findings, err
@@ -167,7 +167,7 @@ func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []ch
 		return changed, findings, err
 	}
 	if len(ledger.Prepared()) > 0 {
-		return changed, findings, nil // it has run since the host booted
+		return changed, findings, nil // AtBoot or prepare has run since the host booted
 	}
 	needs, there, err := table.Lacks(h, state)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package prepare makes a host fit for its guests, now and from boot on.
+// Package prepare sets a host up for its guests, now and from boot on.
 package prepare
 
 import (
@@ -11,8 +11,7 @@ import (
 	"vmhuge/hostprep/pool"
 )
 
-// Options is what a host shall be made ready for, once and, with Persist,
-// for good.
+// Options is what a host is set up for: until the next boot, or with Persist for good.
 type Options struct {
 	Guests  []hostprep.Guest // that shall start
 	Running []hostprep.Guest // that run, and shall have their pages after a reboot
@@ -20,17 +19,17 @@ type Options struct {
 	Pages   []pool.Need      // that the pools shall have at least, whoever takes them
 	Reserve int64            // bytes of ordinary memory that the host keeps; 0: the rule's
 
-	// Overcommit lets the kernel make the guests' pages when they start, and
-	// reserves none (nr_overcommit_hugepages).
+	// Overcommit reserves no pages: the kernel allocates them when a guest starts
+	// (nr_overcommit_hugepages).
 	Overcommit bool
-	// MountGroup is the group whose members may make files on the hugetlbfs
-	// mounts; "": nobody asked.
+	// MountGroup is the group whose members may create files on the hugetlbfs mounts;
+	// "": groups stay as they are.
 	MountGroup string
-	// User is whose plain QEMU and qemu:///session shall get pages; "": nobody's.
+	// User is the user whose plain QEMU and qemu:///session get pages; "": none.
 	User string
-	// ShmGroup is the group whose members may map pages by shmget; "": nobody asked.
+	// ShmGroup is the group whose members may map pages with shmget; "": stays as it is.
 	ShmGroup string
-	// DefaultHugepagesz asks that the size of the pages be the kernel's default.
+	// DefaultHugepagesz makes the size of the pages the kernel's default.
 	DefaultHugepagesz bool
 }
 
@@ -38,7 +37,7 @@ type Options struct {
 func (p Options) guests() []hostprep.Guest { return slices.Concat(p.Guests, p.Running) }
 
 // Step is one part of a preparation. Like a check it never writes: what is to
-// be changed is in its findings, and an error means that it could not tell.
+// be changed is in its findings, and an error means that it could not look.
 // Findings without changes are for the user to act on.
 type Step struct {
 	Name string
@@ -53,8 +52,8 @@ func Steps() []Step {
 	}
 }
 
-// Plan says what a host still lacks for a preparation. What the host can't hold
-// is refused before all else, and nothing of it is begun.
+// Plan says what a host still lacks for a preparation. If the host can't have all of the
+// pages, that is the only finding, and nothing is to be changed.
 func Plan(h host.Host, p Options) (findings []hostprep.Finding, possible bool) {
 	all := []hostprep.Finding{}
 	var planned []change.Change
@@ -66,7 +65,7 @@ func Plan(h host.Host, p Options) (findings []hostprep.Finding, possible bool) {
 		for _, f := range findings {
 			f.Check = step.Name
 			f.Do = strings.Replace(f.Do, hostprep.StartDoes, "vmhuge prepare does: ", 1)
-			// What two findings need, such as a folder, is made for the first.
+			// A change that two findings need, such as a folder, belongs to the first.
 			lacks := slices.DeleteFunc(append([]change.Change{}, f.Changes...), func(c change.Change) bool { return slices.Contains(planned, c) })
 			if f.Fixable && len(lacks) == 0 {
 				continue

@@ -131,7 +131,7 @@ printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nw! /sys/
 		"folders and a group at boot": {host: "two-nodes", edits: systemdHost + "-- proc/sys/vm/hugetlb_shm_group --\n107\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"),
 			p: Options{Persist: true, User: "alice", ShmGroup: "kvm"}, want: `
 mkdir -m 0700 /dev/hugepages/alice && chown 1000:1000 /dev/hugepages/alice
-left: the home of alice, /home/alice, is no folder of theirs; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
+left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/dev/hugepages/alice",\n   "state": "0700 1000:1000"\n  }\n ],\n "hugetlb_shm_group": 107\n}\n' > /etc/vmhuge/boot.json
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.hugetlb_shm_group = 107\n' > /etc/sysctl.d/99-vmhuge.conf
@@ -142,7 +142,7 @@ ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.servi
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
-left: there is no node 7; 1 page of 2 MiB on node 7; take a node that is there
+left: there is no node 7; 1 page of 2 MiB on node 7; use an existing node
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestPrepareInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	done, err := Do(ctx, h, Options{ShmGroup: "kvm", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 3000}}}, pool.Effort{})
-	if err == nil || err.Error() != "preparing the host: interrupted; run it again, or vmhuge undo takes back what was done" {
+	if err == nil || err.Error() != "preparing the host: interrupted; run it again, or revert what was done with vmhuge undo" {
 		t.Error(err)
 	}
 	if len(done.Changed) != 1 || done.Changed[0].Kind != change.KindSysfs {

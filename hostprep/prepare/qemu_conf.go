@@ -13,9 +13,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// qemuConfStep mends the hugetlbfs_mount of libvirt's qemu.conf: what keeps
-// libvirtd from starting its driver, and what a guest lacks in it. What it does
-// not set is left so: then libvirt takes all that is mounted.
+// qemuConfStep corrects hugetlbfs_mount in libvirt's qemu.conf: entries that keep libvirtd
+// from starting its driver, and mounts that a guest needs and that are missing. If
+// qemu.conf does not set it, it stays so: libvirt then uses all mounts.
 var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	conf, err := libvirtd.ReadQEMUConf(h, "")
 	if err != nil || conf.HugetlbfsMounts == nil {
@@ -28,7 +28,7 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 	f := hostprep.Finding{
 		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Restart: true,
 		Have: "in " + libvirtd.QEMUConfPath + " hugetlbfs_mount " + strings.Join(have, ", and "),
-		Need: "each entry a mount, and one of every size that is needed",
+		Need: "only mounts, and one for each page size that is needed",
 	}
 	if slices.Contains(conf.HugetlbfsMounts, "") {
 		f.Verdict, f.Cause = hostprep.BadHost, hostprep.ConfEmptyMount
@@ -41,7 +41,7 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 	return []hostprep.Finding{f}, err
 }}
 
-// neededSizes are those of which the named guests of the system driver map files.
+// neededSizes are the page sizes for which guests of the system driver map files.
 func neededSizes(p Options) []pages.Size {
 	var sizes []pages.Size
 	for _, g := range p.guests() {
@@ -54,9 +54,8 @@ func neededSizes(p Options) []pages.Size {
 	return sizes
 }
 
-// fixedMounts is a hugetlbfs_mount as it shall be, with what is wrong of the one
-// there is; nil: not set. Which entry is the default stays as it was, where that
-// entry does.
+// fixedMounts returns a corrected hugetlbfs_mount, and what is wrong with the present
+// one; nil: it is not to be set. The default entry stays the default, if it stays.
 func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []string, have []string, err error) {
 	mem, err := h.Meminfo()
 	if err != nil {
@@ -80,7 +79,7 @@ func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []s
 		mounts = append(mounts, entry)
 	}
 	for _, entry := range empty {
-		// The mounts step mounts there what mountCheck says; see noMount.
+		// mountsStep mounts a hugetlbfs there.
 		if filepath.IsAbs(entry) && !covered[mem.HugePageSize] && slices.Contains(needed, mem.HugePageSize) {
 			covered[mem.HugePageSize] = true
 			continue
@@ -96,7 +95,7 @@ func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []s
 		if err != nil {
 			return nil, nil, err
 		}
-		have = append(have, fmt.Sprintf("has none with pages of %s", size))
+		have = append(have, fmt.Sprintf("has no mount with pages of %s", size))
 		mounts = append(mounts, point)
 	}
 	return libvirtd.KeepDefault(mounts, libvirtd.DefaultMount(entries)), have, nil

@@ -13,7 +13,7 @@ import (
 // had systemd, and of Ubuntu after: with KVM_HUGEPAGES=1 it mounts a hugetlbfs.
 const qemuKVMFile = "/etc/default/qemu-kvm"
 
-// qemuKVMStep has that service mount it at boot, where the service is.
+// qemuKVMStep makes that service mount a hugetlbfs at boot, if it is installed.
 var qemuKVMStep = Step{"qemu-kvm", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if text, err := h.ReadIfThere(qemuKVMFile); !p.Persist || text == "" || err != nil {
 		return nil, err
@@ -32,9 +32,8 @@ var qemuKVMStep = Step{"qemu-kvm", func(h host.Host, p Options) ([]hostprep.Find
 	return []hostprep.Finding{f}, nil
 }}
 
-// setShellVariable returns a file of a shell's assignments with one of them as
-// wanted. All else stays, byte for byte: the last assignment is the one that
-// counts, and the one that is changed.
+// setShellVariable sets a variable in a file of shell assignments. It changes the last
+// assignment, which is the one that counts, and leaves all else as it is.
 //
 //	# Set this to 1 if you want hugepages to be available to KVM under
 //	# /run/hugepages/kvm

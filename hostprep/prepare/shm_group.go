@@ -13,8 +13,8 @@ import (
 
 const shmGroupFile = "/proc/sys/vm/hugetlb_shm_group"
 
-// shmGroupStep lets a group map huge pages by shmget(SHM_HUGETLB). Neither QEMU
-// nor libvirt does: it is for whoever asks for it.
+// shmGroupStep lets a group map huge pages with shmget(SHM_HUGETLB). QEMU and libvirt do
+// not use that; databases do.
 var shmGroupStep = Step{"shm-group", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if p.ShmGroup == "" {
 		return nil, nil

@@ -13,11 +13,11 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// tmpfilesFile has systemd write settings of the kernel at boot (tmpfiles.d(5)).
+// tmpfilesFile makes systemd write settings of the kernel at boot (tmpfiles.d(5)).
 const tmpfilesFile = "/etc/tmpfiles.d/vmhuge.conf"
 
-// thpStep sets what the guests on transparent huge pages cannot do without, and
-// with Persist has it set at each boot.
+// thpStep sets what guests on transparent huge pages need, and with Persist makes systemd
+// set it at each boot.
 var thpStep = Step{"thp", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	i := slices.IndexFunc(p.guests(), func(g hostprep.Guest) bool { return g.Demand.Backing == pages.THP })
 	if i < 0 {

@@ -18,9 +18,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// userStep gives a user's plain QEMU and qemu:///session pages, with no more
-// permission than that takes: a folder of their own on each hugetlbfs, and its
-// name in their qemu.conf.
+// userStep lets a user's plain QEMU and qemu:///session use huge pages, with no more
+// rights than that takes: a folder of their own on each hugetlbfs, and its path in their
+// qemu.conf.
 var userStep = Step{"user", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if p.User == "" {
 		return nil, nil
@@ -34,7 +34,7 @@ var userStep = Step{"user", func(h host.Host, p Options) ([]hostprep.Finding, er
 		return nil, err
 	}
 	if user.UID == 0 {
-		return []hostprep.Finding{{Severity: hostprep.Note, Have: "root may use every hugetlbfs as it is", Need: "nothing", Do: "leave --user out"}}, nil
+		return []hostprep.Finding{{Severity: hostprep.Note, Have: "root can use every hugetlbfs already", Need: "nothing", Do: "leave --user out"}}, nil
 	}
 	folders, err := userFolders(h, p)
 	if err != nil {
@@ -58,8 +58,8 @@ var userStep = Step{"user", func(h host.Host, p Options) ([]hostprep.Finding, er
 	return findings, nil
 }}
 
-// userFolders are the folders of Preparation.User, which end with the mount and
-// must be made again at boot. They need not be there yet, nor the mounts.
+// userFolders are the folders of Options.User. A reboot removes them with the mount, so
+// that they are made at each boot. Neither they nor the mounts need to exist yet.
 func userFolders(h host.Host, p Options) ([]boot.Folder, error) {
 	if p.User == "" {
 		return nil, nil
@@ -86,8 +86,8 @@ func userFolders(h host.Host, p Options) ([]boot.Folder, error) {
 	return folders, err
 }
 
-// userSizes are the sizes of the pages that a user's guests ask for, or that the
-// pools shall have, else of all that is mounted.
+// userSizes are the page sizes of the user's guests and of the pages that were asked for;
+// without these, those of all mounts.
 func userSizes(h host.Host, p Options, user host.User) ([]pages.Size, error) {
 	var sizes []pages.Size
 	for _, g := range p.guests() {
@@ -130,12 +130,12 @@ func userFolder(h host.Host, p Options, user host.User, folder boot.Folder) ([]h
 	if err != nil {
 		return nil, err
 	}
-	// Members of the group that was asked for: groupsStep.
+	// groupsStep adds the user to the group that was asked for.
 	if st != nil && p.MountGroup == "" && host.Missing(user, st, host.MaySearch) != 0 {
 		f := hostprep.Finding{
 			Severity: hostprep.Warning, Verdict: hostprep.NoAccess,
 			Have: fmt.Sprintf("%s is %s, and %s may not search it", root, host.OwnerText(st), user.Name),
-			Need: "a mount that the user gets through",
+			Need: "a mount that the user may search",
 		}
 		if gid := int(st.Gid); gid != 0 && st.Mode&0o010 != 0 && !user.In(gid) {
 			f.Fix(change.NewMember(user.Name, h.GroupName(gid)))
@@ -164,8 +164,8 @@ func userFolder(h host.Host, p Options, user host.User, folder boot.Folder) ([]h
 	return append(findings, f), nil
 }
 
-// userConf has the user's libvirt use the folders: its session driver looks for
-// no mounts by itself, and does not start with one that the user can't write.
+// userConf names the folders in the user's qemu.conf: the session driver does not look
+// for mounts by itself, and does not start with one that the user can't write to.
 func userConf(h host.Host, _ Options, user host.User, folders []boot.Folder) ([]hostprep.Finding, error) {
 	home, err := h.Home(user)
 	if err != nil {
@@ -178,7 +178,7 @@ func userConf(h host.Host, _ Options, user host.User, folders []boot.Folder) ([]
 		Need: "a folder of every size there, for qemu:///session",
 	}
 	if st, err := h.Lstat(home); err != nil || st == nil || !host.IsDir(st) || st.Uid != uint32(user.UID) {
-		f.Have, f.Do = "the home of "+user.Name+", "+home+", is no folder of theirs", "make it, and run vmhuge prepare again"
+		f.Have, f.Do = "the home of "+user.Name+", "+home+", is not a folder that they own", "make it, and run vmhuge prepare again"
 		return []hostprep.Finding{f}, err
 	}
 	owner := fmt.Sprintf("%d:%d", user.UID, user.GID)
@@ -202,8 +202,8 @@ func userConf(h host.Host, _ Options, user host.User, folders []boot.Folder) ([]
 	return []hostprep.Finding{f}, nil
 }
 
-// userMounts is a user's hugetlbfs_mount: the entries that work for the user, and
-// the folders of the sizes that these lack.
+// userMounts is a user's hugetlbfs_mount: the entries that the user can use, and folders
+// for the page sizes that they don't cover.
 func userMounts(h host.Host, user host.User, entries []string, folders []boot.Folder) ([]string, error) {
 	mem, err := h.Meminfo()
 	if err != nil {
@@ -248,9 +248,9 @@ func userMounts(h host.Host, user host.User, entries []string, folders []boot.Fo
 	return libvirtd.KeepDefault(mounts, standard), nil
 }
 
-// sessionDaemon is the process of a user's libvirt; 0: none runs. What lies in the
-// user's folder may be anything: root neither follows it nor waits for it, nor is
-// it to be told to end another's process.
+// sessionDaemon is the process of a user's libvirt; 0: none runs. The user may have put
+// anything in its folder: root follows no link and waits for no pipe there, and is not
+// told to kill another user's process.
 func sessionDaemon(h host.Host, user host.User) int {
 	for _, name := range libvirtd.DaemonNames {
 		state, err := change.Look(h, change.KindFile, fmt.Sprintf("/run/user/%d/libvirt/%s.pid", user.UID, name))
@@ -267,8 +267,8 @@ func sessionDaemon(h host.Host, user host.User) int {
 	return 0
 }
 
-// userLock lifts the limit of locked memory for a user with a <locked/> guest: an
-// unprivileged libvirtd may not.
+// userLock lifts the limit of locked memory of a user with a <locked/> guest, which an
+// unprivileged libvirtd can't.
 func userLock(h host.Host, p Options, user host.User, _ []boot.Folder) ([]hostprep.Finding, error) {
 	i := slices.IndexFunc(p.Guests, func(g hostprep.Guest) bool { return g.Session && g.UID == user.UID && g.Demand.Locked })
 	if i < 0 {
@@ -278,13 +278,13 @@ func userLock(h host.Host, p Options, user host.User, _ []boot.Folder) ([]hostpr
 	line := user.Name + " - memlock unlimited"
 	f := hostprep.Finding{
 		Severity: hostprep.Warning, Verdict: hostprep.BadHost, Cause: hostprep.LockedMemory,
-		Have: fmt.Sprintf("%s has <locked/>, and a limit of locked memory that the libvirtd of %s may not raise", cmp.Or(p.Guests[i].Demand.Domain, "a guest"), user.Name),
+		Have: fmt.Sprintf("%s has <locked/>, but its limit of locked memory can't be raised by the libvirtd of %s", cmp.Or(p.Guests[i].Demand.Domain, "a guest"), user.Name),
 		Need: "no limit",
 	}
 	changed, err := f.FixFile(h, change.SystemFile(file, change.WithLine(line)), line)
 	if !changed || err != nil {
 		return nil, err
 	}
-	f.Do += "; it counts from the user's next login"
+	f.Do += "; it takes effect at the user's next login"
 	return []hostprep.Finding{f}, nil
 }
