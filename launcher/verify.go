@@ -57,33 +57,42 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 
 // prove reads the memory of a running domain's QEMU, which is one of these.
 func (l *Launcher) prove(d *domain, running map[string]pool.Process) (proof.Proof, error) {
-	what := "verifying " + d.name
-	live, err := d.GetXMLDesc(0)
-	if err != nil {
-		return proof.Proof{}, refused(err, what)
-	}
-	size, err := libvirtd.DefaultPageSize(l.host, l.conf)
+	qemu, ram, backends, err := l.memory("verifying "+d.name, d, running)
 	if err != nil {
 		return proof.Proof{}, err
 	}
+	return proof.Read(l.host, qemu.PID, ram, backends...)
+}
+
+// memory finds a running domain's QEMU, which is one of these, and what RAM it has: how
+// many KiB, in which backends.
+func (l *Launcher) memory(what string, d *domain, running map[string]pool.Process) (qemu pool.Process, ramKiB int64, backends []pages.Backend, err error) {
+	live, err := d.GetXMLDesc(0)
+	if err != nil {
+		return qemu, 0, nil, refused(err, what)
+	}
+	size, err := libvirtd.DefaultPageSize(l.host, l.conf)
+	if err != nil {
+		return qemu, 0, nil, err
+	}
 	demand, err := xml.Demand([]byte(live), size)
 	if err != nil {
-		return proof.Proof{}, advice.About(err, "verifying %s", d.name)
+		return qemu, 0, nil, advice.About(err, "%s", what)
 	}
 	var info *libvirt.DomainInfo
 	info, err = d.GetInfo()
 	if err != nil {
-		return proof.Proof{}, refused(err, what)
+		return qemu, 0, nil, refused(err, what)
 	}
 	qemu, ok := running[d.uuid]
 	if !ok {
-		return proof.Proof{}, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
+		return qemu, 0, nil, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
 	}
-	ram := int64(info.MaxMem)
+	ramKiB = int64(info.MaxMem)
 	for _, backend := range demand.Backends {
 		if backend.Kind == pages.VirtioMem {
-			ram -= backend.MemoryKiB // not plugged yet
+			ramKiB -= backend.MemoryKiB // not plugged yet
 		}
 	}
-	return proof.Read(l.host, qemu.PID, ram, demand.Backends...)
+	return qemu, ramKiB, demand.Backends, nil
 }

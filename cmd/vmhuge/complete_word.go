@@ -109,7 +109,7 @@ func (p *program) domainWords(l line) []string {
 	switch l.path[0] {
 	case "start":
 		which = launcher.Inactive
-	case "stop", "verify":
+	case "stop", "verify", "collapse":
 		which = launcher.Active
 	}
 	globals := flag.NewFlagSet("", flag.ContinueOnError)

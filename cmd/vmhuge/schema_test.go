@@ -19,6 +19,7 @@ import (
 	"vmhuge/hostprep/advise"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/collapse"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
@@ -79,6 +80,7 @@ func TestSchemasFit(t *testing.T) {
 		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": change.Change{}, "left": journal.Left{},
 		"finding": hostprep.Finding{}, "fact": check.Fact{}, "prepared": prepare.Result{}, "proof": proof.Proof{}, "ramPart": proof.RAMPart{}, "kvmPages": proof.KVMPages{},
 		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "verified": verified{},
+		"collapsed": launcher.Collapsed{}, "collapseAccount": collapse.Account{}, "collapseLeft": collapse.Left{},
 		"reason": advise.Reason{}, "advice": advise.Advice{}, "pool": launcher.PoolStatus{}, "mount": host.Mount{},
 		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": host.THP{},
 		"hookSettings": hook.Settings{}, "hookEvent": hook.Event{}, "hook": hook.Status{},
@@ -139,7 +141,7 @@ func TestSchemasKnowAllWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	lists := map[string][]string{}
-	for _, dir := range []string{"launcher", "hostprep", "hostprep/advise", "hostprep/change", "hostprep/hook", "hostprep/pool", "hostprep/proof", "internal/pages", "bench"} {
+	for _, dir := range []string{"launcher", "hostprep", "hostprep/advise", "hostprep/change", "hostprep/collapse", "hostprep/hook", "hostprep/pool", "hostprep/proof", "internal/pages", "bench"} {
 		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		for _, file := range files {
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -165,6 +167,7 @@ func TestSchemasKnowAllWords(t *testing.T) {
 		"hostprep/change.Kind": defs.Defs["change"].Properties["kind"].Enum, "hostprep/proof.Verdict": defs.Defs["proof"].Properties["verdict"].Enum,
 		"hostprep/hook.Result": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/pool.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
 		"internal/pages.Kind": defs.Defs["item"].Properties["kind"].Enum, "internal/pages.Mode": defs.Defs["item"].Properties["mode"].Enum,
+		"hostprep/collapse.Reason": defs.Defs["collapseLeft"].Properties["reason"].Enum, "hostprep/collapse.Stop": defs.Defs["collapsed"].Properties["stopped"].Enum,
 		"bench.Kind": defs.Defs["measured"].Properties["pages"].Enum,
 	} {
 		if len(lists[kind]) == 0 {

@@ -11,6 +11,8 @@ type Mapping struct {
 	Start, End uint64
 	Writable   bool
 	Executable bool
+	Shared     bool
+	Offset     uint64 // where in its file it begins, in bytes
 	Name       string // its file, or what the kernel calls it; "": anonymous memory
 	SizeKiB    int64
 	PageKiB    int64
@@ -25,7 +27,7 @@ type Mapping struct {
 // hugetlb pages, nr of no reservation, hg of MADV_HUGEPAGE.
 func (m Mapping) Has(flag string) bool { return strings.Contains(m.flags, " "+flag+" ") }
 
-// Parse reads /proc/PID/smaps:
+// Parse reads /proc/PID/smaps, or of /proc/PID/maps what that has:
 //
 //	7f3c40000000-7f3c44000000 rw-s 00000000 00:2b 93 /dev/hugepages/libvirt/qemu/1-web1/…
 //	Size:              65536 kB
@@ -59,7 +61,7 @@ func Parse(text string) []Mapping {
 			m.RSSKiB = parseKB(value)
 		case "Swap":
 			m.SwapKiB = parseKB(value)
-		case "AnonHugePages", "ShmemPmdMapped":
+		case "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped":
 			m.THPKiB += parseKB(value)
 		case "Shared_Hugetlb", "Private_Hugetlb":
 			m.HugetlbKiB += parseKB(value)
@@ -93,8 +95,9 @@ func parseMapping(line string) (Mapping, bool) {
 	if err != nil || end < start {
 		return Mapping{}, false
 	}
-	m := Mapping{Start: start, End: end, Writable: perms[1] == 'w', Executable: perms[2] == 'x'}
+	m := Mapping{Start: start, End: end, Writable: perms[1] == 'w', Executable: perms[2] == 'x', Shared: perms[3] == 's'}
 	if fields := strings.SplitN(rest, " ", 4); len(fields) == 4 { // offset, device, inode, name
+		m.Offset, _ = strconv.ParseUint(fields[0], 16, 64)
 		m.Name = strings.TrimSpace(fields[3])
 	}
 	return m, true

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"vmhuge/hostprep/collapse"
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
+)
+
+func (p *program) collapseCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "collapse",
+		Usage:     "move a running guest's RAM to transparent huge pages now",
+		Category:  running,
+		ArgsUsage: "DOMAIN…",
+		UsageText: `  vmhuge collapse web1
+  vmhuge collapse web1 --dry-run
+  vmhuge collapse web1 db1 --at-least 99% --budget 2m
+  vmhuge collapse web1 --json | jq '.domains[0].percent'`,
+		Description: `Asks the kernel (MADV_COLLAPSE, Linux 6.1 or newer) to move the RAM of a guest that
+already runs to transparent huge pages. The guest keeps running; neither its XML nor any
+setting of the host is changed, and it works with transparent_hugepage/enabled=never.
+
+It works in slices of 32 MiB until all of the RAM was tried, the budget is used up, the
+host has no free blocks, or would have less memory available than a quarter of its reserve. Ctrl-C
+stops it, too. What is huge by then stays so.
+
+Memory that the guest has not used yet has no pages to collapse and does not count for
+--at-least. Shared memory (virtiofs, vhost-user) can be collapsed only if QEMU aligned it.
+
+FILES
+  /proc/PID/smaps
+  /proc/PID/numa_maps
+  /proc/PID/pagemap  which of QEMU's memory has pages, and what is swapped out
+EXIT STATUS
+  0  as much is on huge pages as --at-least asks for; with --dry-run: could be
+  1
+  2
+  4  less is on huge pages than --at-least asks for`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of the RAM in use to have on huge pages; else exit status 4", Value: "95%"},
+			&cli.StringFlag{Name: "budget", Usage: "`TIME` after which to stop, for each domain, such as 90s or 5m", Value: "30s"},
+			&cli.StringFlag{Name: "node", Usage: "collapse only memory on the host NUMA `NODE` (default: all)"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what could be collapsed, and change nothing"},
+		},
+		Action: func(c *cli.Context) error {
+			o, err := p.collapseOptions(c)
+			if err != nil {
+				return err
+			}
+			if _, err := names(c); err != nil {
+				return err
+			}
+			if err := needRoot("collapsing", false); err != nil { // a dry run reads QEMU's memory map as well
+				return err
+			}
+			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
+				return each(p, names, func(name string) (launcher.Collapsed, error) {
+					report, clear := p.progress(name)
+					defer clear()
+					report("reading its memory map", 0, 0)
+					o := o
+					o.Progress = func(done, all int64) { report("collapsing", done, all) }
+					return l.Collapse(c.Context, name, o)
+				}, p.showCollapsed, codeOfCollapsed)
+			})
+		},
+	}
+}
+
+func (p *program) collapseOptions(c *cli.Context) (o collapse.Options, err error) {
+	o.DryRun, o.Node = c.Bool("dry-run"), -1
+	text := c.String("at-least")
+	o.AtLeast, err = strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(o.AtLeast >= 0 && o.AtLeast <= 100) {
+		return o, usage("--at-least: %q is not a percentage: write it as 95%%", text)
+	}
+	if o.Budget, err = parseTime("budget", c.String("budget")); err != nil {
+		return o, err
+	}
+	if o.Budget == 0 {
+		return o, usage("--budget: 0 leaves no time: use --dry-run to change nothing")
+	}
+	if !c.IsSet("node") {
+		return o, nil
+	}
+	nodes, err := p.host().Nodes()
+	if err != nil {
+		return o, err
+	}
+	var have []int
+	for _, n := range nodes {
+		have = append(have, n.ID)
+	}
+	o.Node, err = strconv.Atoi(c.String("node"))
+	if err != nil || !slices.Contains(have, o.Node) {
+		return o, usage("--node: this host has no node %q; it has %s", c.String("node"), pages.FormatNodes(have))
+	}
+	return o, nil
+}
+
+func codeOfCollapsed(c launcher.Collapsed) int {
+	if c.Reached {
+		return exitDone
+	}
+	return exitNoMemory
+}
+
+func (p *program) showCollapsed(c launcher.Collapsed) {
+	say := p.say
+	if !c.Reached {
+		say = p.insist
+	}
+	whose := "its RAM in use"
+	if c.Node >= 0 {
+		whose = fmt.Sprintf("its RAM on node %d", c.Node)
+	}
+	verb := "is"
+	if c.DryRun {
+		verb = "could be"
+	}
+	text := fmt.Sprintf("%s: %g %% of %s %s on huge pages", oneLine(c.Name), c.Percent, whose, verb)
+	if !c.Reached {
+		text += fmt.Sprintf("; asked for: at least %g %%", c.AtLeastPercent)
+	}
+	say("%s", text)
+	if c.DryRun {
+		say("  now: %s", accountWords(c.Before))
+		say("  %s could be asked for", kibWords(c.TryKiB))
+	} else {
+		say("  before: %s", accountWords(c.Before))
+		say("  after %.1f s: %s", c.Seconds, accountWords(c.After))
+		for _, node := range slices.Sorted(maps.Keys(c.After.ByNode)) {
+			say("  node %s holds %s, before %s", node, kibWords(c.After.ByNode[node]), kibWords(c.Before.ByNode[node]))
+		}
+	}
+	if c.After.HugetlbKiB > 0 {
+		say("  %s on pages of a pool, which need no collapse", kibWords(c.After.HugetlbKiB))
+	}
+	for _, left := range c.Left {
+		say("  not collapsed: %s %s", kibWords(left.KiB), reasonWords(left.Reason))
+	}
+	if words := stopWords(c.Stopped); words != "" {
+		say("  stopped: %s", words)
+	}
+	if c.CouldMake != nil {
+		say("  of huge pages, %s", c.CouldMake.Words())
+	}
+}
+
+func kibWords(kib int64) string { return pages.FormatBytes(kib * pages.KiB) }
+
+func accountWords(a collapse.Account) string {
+	text := fmt.Sprintf("%s on huge pages, %s on small pages", kibWords(a.HugeKiB), kibWords(a.SmallKiB))
+	if a.UntouchedKiB > 0 {
+		text += fmt.Sprintf(", %s not touched yet", kibWords(a.UntouchedKiB))
+	}
+	return text
+}
+
+func reasonWords(r collapse.Reason) string {
+	switch r {
+	case collapse.Unaligned:
+		return "are not aligned to huge pages, as QEMU lays out shared memory"
+	case collapse.Untouched:
+		return "have no pages yet: the guest has not touched them"
+	case collapse.Swapped:
+		return "are partly swapped out"
+	case collapse.NoBlock:
+		return "found no free block of memory, even after compaction (ENOMEM)"
+	case collapse.CgroupMax:
+		return "would exceed the limit of the guest's memory cgroup (EBUSY)"
+	case collapse.Busy:
+		return "are pinned, as for a passed-through device, or were in use (EAGAIN)"
+	case collapse.NotTried:
+		return "were not tried"
+	}
+	return "were refused by the kernel (EINVAL)"
+}
+
+func stopWords(s collapse.Stop) string {
+	switch s {
+	case collapse.NoGain:
+		return "another try gained nothing"
+	case collapse.OutOfBlocks:
+		return "the kernel finds no more free blocks"
+	case collapse.AtReserve:
+		return "the host would have less memory available than its reserve allows"
+	case collapse.OutOfTime:
+		return "the budget is used up; run it again, or raise --budget"
+	case collapse.Interrupted:
+		return "interrupted; what is collapsed stays so"
+	}
+	return ""
+}

@@ -1,0 +1,230 @@
+// Package collapse makes the RAM of a running guest huge, by the kernel's own call:
+// process_madvise(2) with MADV_COLLAPSE, in Linux since 6.1. The call heeds no setting of
+// transparent huge pages, and this package changes none.
+package collapse
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/proof"
+	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
+)
+
+// Guest is a running guest.
+type Guest struct {
+	Process  pool.Process // its QEMU
+	UUID     string       // on QEMU's command line
+	RAMKiB   int64
+	Backends []pages.Backend // of the RAM, as proof.Read takes them
+}
+
+// Options is how far to go.
+type Options struct {
+	AtLeast  float64       // percent that are asked for
+	Budget   time.Duration // when to stop
+	Node     int           // only memory of this host node; -1: of all
+	DryRun   bool
+	Progress func(done, all int64) // hears of bytes that were tried; may be nil
+}
+
+// Result is what was reached, and what was not.
+type Result struct {
+	RAMKiB int64 `json:"ram_kib"`
+	Node   int   `json:"node"` // -1: all
+	DryRun bool  `json:"dry_run"`
+
+	Before Account `json:"before"`
+	After  Account `json:"after"`
+
+	// Percent is how much of the RAM that has pages is on huge ones; with a node, of the
+	// blocks there. In a dry run it is what would be reached at most.
+	Percent        float64 `json:"percent"`
+	AtLeastPercent float64 `json:"at_least_percent"`
+	Reached        bool    `json:"reached"`
+
+	TryKiB  int64   `json:"try_kib"` // in whole blocks that the kernel can be asked for
+	Stopped Stop    `json:"stopped"`
+	Left    []Left  `json:"left"`
+	Seconds float64 `json:"seconds"` // that the calls took
+
+	// CouldMake is there where a block was wanted and none was free.
+	*hostprep.CouldMake
+}
+
+// Stop says why no more was tried.
+type Stop string
+
+// Why a collapse ended.
+const (
+	NotStarted  Stop = "not-started" // a dry run
+	AllTried    Stop = "all-tried"
+	NoGain      Stop = "no-gain" // a second round over what was left gained nothing
+	OutOfBlocks Stop = "no-blocks"
+	AtReserve   Stop = "reserve" // the host would have less than its reserve
+	OutOfTime   Stop = "budget"
+	Interrupted Stop = "interrupted"
+)
+
+const (
+	readWithin = time.Minute // for the kernel's account of a large guest
+	callWithin = 2 * time.Second
+	// A slice is as much as one call is given: a call can't be stopped.
+	sliceBytes = uint64(32 * pages.MiB)
+	// shortRun is how many blocks in a row find no free memory before it is given up:
+	// each of them has the kernel compact memory.
+	shortRun = 8
+	pause    = 100 * time.Millisecond // before a second round
+)
+
+// Run collapses a guest's RAM. When ctx ends, the result says how far it came.
+func Run(ctx context.Context, h host.Host, g Guest, o Options) (Result, error) {
+	r := Result{RAMKiB: g.RAMKiB, Node: o.Node, DryRun: o.DryRun, AtLeastPercent: o.AtLeast, Stopped: NotStarted}
+	thp, err := h.THP()
+	if err != nil {
+		return r, err
+	}
+	size, err := h.THPSize()
+	if err != nil {
+		return r, err
+	}
+	if thp.Enabled == "" {
+		return r, advice.New("transparent huge pages", "this kernel is built without them", "boot one with CONFIG_TRANSPARENT_HUGEPAGE")
+	}
+	q, err := openQEMU(h, g)
+	if err != nil {
+		return r, err
+	}
+	defer q.close()
+	if err := q.supported(); err != nil {
+		return r, err
+	}
+	ram, before, err := q.account(ctx, h, g)
+	if err != nil {
+		return r, err
+	}
+	r.Before, r.After = before, before
+	plan := newPlan(ram, uint64(size))
+	if o.Node >= 0 {
+		if plan, err = q.onNode(ctx, plan, uint64(size), o.Node); err != nil {
+			return r, err
+		}
+	}
+	r.TryKiB = kib(plan.blocks)
+	w := &worker{h: h, q: q, size: uint64(size), progress: o.Progress, left: map[uint64]Reason{}, call: q.collapse}
+	for _, s := range plan.blocks {
+		for at := s.start; at < s.end; at += w.size {
+			w.left[at] = NotTried
+		}
+	}
+	if o.DryRun {
+		return r.foretell(h, plan, size)
+	}
+	begin := time.Now()
+	within, cancel := context.WithTimeoutCause(ctx, o.Budget, errBudget)
+	r.Stopped, err = w.run(within, plan.blocks)
+	cancel()
+	r.Seconds = float64(time.Since(begin).Milliseconds()) / 1000
+	if err != nil {
+		return r, err
+	}
+	if _, r.After, err = q.account(context.WithoutCancel(ctx), h, g); err != nil {
+		return r, err
+	}
+	r.Left = sum(w.left, int64(size)/pages.KiB, plan.unaligned)
+	r.judge(plan, int64(len(w.left))*int64(size)/pages.KiB)
+	if slices.ContainsFunc(r.Left, func(l Left) bool { return l.Reason == NoBlock }) {
+		r.CouldMake, err = couldMake(h, size)
+	}
+	return r, err
+}
+
+var errBudget = errors.New("the budget is used up")
+
+// judge compares what is there with what was asked for; leftKiB are blocks that are not
+// huge.
+func (r *Result) judge(p plan, leftKiB int64) {
+	huge, there := r.After.HugeKiB, r.RAMKiB-r.After.UntouchedKiB
+	if r.Node >= 0 {
+		huge, there = kib(p.blocks)-leftKiB, kib(p.blocks)+kib(p.unaligned)
+	}
+	r.Percent = percent(huge, there)
+	r.Reached = r.Percent >= r.AtLeastPercent
+}
+
+// foretell is the result of a dry run: every block that can be asked for becomes huge.
+func (r Result) foretell(h host.Host, p plan, size pages.Size) (Result, error) {
+	small := max(0, r.RAMKiB-r.Before.UntouchedKiB-r.Before.HugeKiB)
+	would := min(small, r.TryKiB)
+	r.Percent = percent(r.Before.HugeKiB+would, r.RAMKiB-r.Before.UntouchedKiB)
+	if r.Node >= 0 {
+		r.Percent = percent(r.TryKiB, r.TryKiB+kib(p.unaligned))
+	}
+	r.Reached = r.Percent >= r.AtLeastPercent
+	r.Left = sum(nil, 0, p.unaligned)
+	var err error
+	if would > 0 {
+		r.CouldMake, err = couldMake(h, size)
+	}
+	return r, err
+}
+
+// percent is rounded down: 100 is all of it. All of nothing is all.
+func percent(part, all int64) float64 {
+	if all <= 0 {
+		return 100
+	}
+	return float64(min(part, all)*1000/all) / 10
+}
+
+// room is how many bytes the host can give before what is available falls below the part
+// of its reserve that pool.Headroom keeps available as well. Transparent huge pages are
+// ordinary memory, so the pools' size does not count here.
+func room(h host.Host) (free, reserve int64, err error) {
+	mem, err := h.Meminfo()
+	reserve = pool.Reserve(mem.Total)
+	return max(0, mem.Available-reserve/4), reserve, err
+}
+
+func couldMake(h host.Host, size pages.Size) (*hostprep.CouldMake, error) {
+	free, reserve, err := room(h)
+	if err != nil {
+		return nil, err
+	}
+	growth, err := capacity.ReadGrowth(h, free/pages.KiB, reserve)
+	if err != nil {
+		return nil, err
+	}
+	could := growth.On(size, nil)
+	return &could, nil
+}
+
+// account reads which mappings are the guest's RAM, and what backs them.
+func (q *qemu) account(ctx context.Context, h host.Host, g Guest) ([]ramRange, Account, error) {
+	type answer struct {
+		ram     []ramRange
+		account Account
+	}
+	a, err := within(ctx, readWithin, func() (a answer, err error) {
+		p, err := proof.Read(h, q.pid, g.RAMKiB, g.Backends...)
+		if err != nil {
+			return a, err
+		}
+		a.ram, a.account, err = q.read(h, p)
+		return a, err
+	})
+	switch {
+	case !q.alive():
+		err = errGone
+	case errors.Is(err, errNoAnswer), errors.Is(err, context.Canceled):
+		err = advice.Wrap(err, "reading QEMU's memory map", "")
+	}
+	return a.ram, a.account, err
+}

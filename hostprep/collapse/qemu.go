@@ -1,0 +1,185 @@
+package collapse
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/advice"
+)
+
+// qemu is the QEMU of a guest, held by a pidfd: what is asked of it can't reach another
+// process that has its pid by then.
+type qemu struct {
+	fd, pid int
+	pagemap *os.File
+}
+
+var (
+	errGone     = errors.New("the guest has ended meanwhile")
+	errNoAnswer = errors.New("the kernel has not answered in time: QEMU may be stopped with its memory map locked")
+)
+
+// openQEMU takes hold of a guest's QEMU, and only then looks whether it is that.
+func openQEMU(h host.Host, g Guest) (*qemu, error) {
+	fd, err := unix.PidfdOpen(g.Process.PID, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil, errGone
+	}
+	if err != nil {
+		return nil, refused(err)
+	}
+	q := &qemu{fd: fd, pid: g.Process.PID}
+	guests, err := within(context.Background(), readWithin, func() (map[string]pool.Process, error) { return pool.FindGuests(h.Root) })
+	if err == nil {
+		q.pagemap, err = os.Open(h.Root.Path("proc", strconv.Itoa(q.pid), "pagemap"))
+	}
+	if !errors.Is(err, errNoAnswer) && (guests[g.UUID] != g.Process || !q.alive()) { // alive: all of this was the one process
+		err = errGone
+	}
+	if err != nil {
+		q.close()
+		return nil, err
+	}
+	return q, nil
+}
+
+func (q *qemu) close() {
+	_ = unix.Close(q.fd)
+	if q.pagemap != nil {
+		_ = q.pagemap.Close()
+	}
+}
+
+// alive says whether the process has not ended; its pid is its own so long.
+// A pidfd can be read from when its process has ended, reaped or not.
+func (q *qemu) alive() bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}}, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n == 0 && err == nil
+		}
+	}
+}
+
+// within bounds a call that waits for QEMU's memory map, which QEMU can lock for as long
+// as it likes. What does not come back in time is left behind.
+func within[T any](ctx context.Context, limit time.Duration, do func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		value, err := do()
+		done <- answer{value, err}
+	}()
+	end := ctx.Done()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-done:
+			return a.value, a.err
+		case <-end: // what has begun may end
+			end = nil
+			timer.Reset(min(limit, callWithin))
+		case <-timer.C:
+			var none T
+			if err := ctx.Err(); err != nil {
+				return none, err
+			}
+			return none, errNoAnswer
+		}
+	}
+}
+
+// supported asks the kernel about no memory at all, whether it would collapse any.
+func (q *qemu) supported() error {
+	err := q.madvise(span{})
+	switch {
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		return advice.New("MADV_COLLAPSE", "this kernel does not have it for other processes", "boot Linux 6.1 or newer")
+	case err != nil:
+		return refused(err)
+	}
+	return nil
+}
+
+func refused(err error) error {
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return errGone
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return advice.Wrap(err, "process_madvise", "run vmhuge as root on the host; in a container or unit, seccomp, AppArmor or SELinux may forbid it (it needs CAP_SYS_NICE and CAP_SYS_PTRACE)")
+	}
+	return advice.Wrap(err, "process_madvise", "")
+}
+
+// collapse makes all of a span huge, or says why the last part that is not could not be.
+func (q *qemu) collapse(ctx context.Context, s span) error {
+	_, err := within(ctx, readWithin, func() (struct{}, error) { return struct{}{}, q.madvise(s) })
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL) && !q.alive():
+		return errGone
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOSYS):
+		return refused(err)
+	}
+	return err
+}
+
+func (q *qemu) madvise(s span) error {
+	// Not a unix.Iovec: its pointer would be an address of another process.
+	memory := struct{ base, length uintptr }{uintptr(s.start), uintptr(s.end - s.start)}
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_PROCESS_MADVISE, uintptr(q.fd), uintptr(unsafe.Pointer(&memory)), 1, unix.MADV_COLLAPSE, 0, 0)
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
+
+// The bits of /proc/PID/pagemap. Source: Documentation/admin-guide/mm/pagemap.rst.
+const (
+	pagemapPresent = 1 << 63
+	pagemapSwapped = 1 << 62
+)
+
+// whyInvalid looks at the pages of a block for which the kernel has said EINVAL.
+func (q *qemu) whyInvalid(s span) (Reason, error) {
+	page := uint64(os.Getpagesize())
+	entries := make([]byte, (s.end-s.start)/page*8)
+	_, err := within(context.Background(), readWithin, func() (int, error) { return q.pagemap.ReadAt(entries, int64(s.start/page*8)) })
+	if !q.alive() {
+		return "", errGone
+	}
+	if err != nil {
+		return "", err
+	}
+	return pagemapReason(entries), nil
+}
+
+func pagemapReason(entries []byte) Reason {
+	reason := Untouched
+	for ; len(entries) >= 8; entries = entries[8:] {
+		switch entry := binary.NativeEndian.Uint64(entries); {
+		case entry&pagemapSwapped != 0:
+			return Swapped
+		case entry&pagemapPresent != 0:
+			reason = Refused
+		}
+	}
+	return reason
+}

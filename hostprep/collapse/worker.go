@@ -1,0 +1,138 @@
+package collapse
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/host"
+)
+
+// worker asks the kernel slice by slice, and keeps which blocks are not huge and why.
+type worker struct {
+	h        host.Host
+	q        *qemu
+	size     uint64 // of a block
+	progress func(done, all int64)
+	left     map[uint64]Reason // by where a block begins
+	short    int               // blocks in a row that found no free memory
+	call     func(context.Context, span) error
+}
+
+// run goes over the blocks, and again over those that may have been refused for a moment,
+// as long as that gains something.
+func (w *worker) run(ctx context.Context, blocks []span) (Stop, error) {
+	for {
+		was := len(w.left)
+		if stop, err := w.round(ctx, blocks); stop != "" || err != nil {
+			return stop, err
+		}
+		again := slices.DeleteFunc(slices.Sorted(maps.Keys(w.left)), func(at uint64) bool {
+			reason := w.left[at]
+			return reason != Busy && reason != NoBlock && reason != CgroupMax
+		})
+		switch {
+		case len(again) == 0:
+			return AllTried, nil
+		case len(w.left) == was:
+			return NoGain, nil
+		}
+		blocks = joined(again, w.size)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// round asks once for each block. It says why it stopped early, if it did.
+func (w *worker) round(ctx context.Context, blocks []span) (Stop, error) {
+	all, done := kib(blocks)*1024, int64(0)
+	for _, s := range cut(blocks, max(w.size, sliceBytes/w.size*w.size)) {
+		if w.progress != nil {
+			w.progress(done, all)
+		}
+		free, _, err := room(w.h)
+		switch {
+		case err != nil:
+			return "", err
+		case ctx.Err() != nil:
+			return stopped(ctx), nil
+		case free < int64(s.end-s.start):
+			return AtReserve, nil
+		}
+		stop, err := w.slice(ctx, s)
+		if stop != "" || err != nil {
+			return stop, err
+		}
+		done += int64(s.end - s.start)
+	}
+	return "", nil
+}
+
+func stopped(ctx context.Context) Stop {
+	if errors.Is(context.Cause(ctx), errBudget) {
+		return OutOfTime
+	}
+	return Interrupted
+}
+
+// slice asks for all of a slice at once, and where that fails for each of its blocks.
+func (w *worker) slice(ctx context.Context, s span) (Stop, error) {
+	err := w.call(ctx, s)
+	if err == nil {
+		for at := s.start; at < s.end; at += w.size {
+			delete(w.left, at)
+		}
+		w.short = 0
+		return "", nil
+	}
+	for at := s.start; at < s.end; at += w.size {
+		block := span{at, at + w.size}
+		if block != s {
+			if ctx.Err() != nil {
+				return stopped(ctx), nil
+			}
+			err = w.call(ctx, block)
+		}
+		switch {
+		case err == nil:
+			delete(w.left, at)
+			w.short = 0
+			continue
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			return stopped(ctx), nil
+		}
+		reason, err := w.why(at, err)
+		if err != nil {
+			return "", err
+		}
+		w.left[at] = reason
+		if reason != NoBlock {
+			w.short = 0
+		} else if w.short++; w.short >= shortRun {
+			return OutOfBlocks, nil
+		}
+	}
+	return "", nil
+}
+
+// why names the reason for a block that the kernel has refused; an error is one for all
+// blocks. Source: madvise_collapse_errno() in the kernel's mm/khugepaged.c.
+func (w *worker) why(at uint64, err error) (Reason, error) {
+	switch {
+	case errors.Is(err, unix.ENOMEM):
+		return NoBlock, nil
+	case errors.Is(err, unix.EBUSY):
+		return CgroupMax, nil
+	case errors.Is(err, unix.EAGAIN):
+		return Busy, nil
+	case errors.Is(err, unix.EINVAL):
+		return w.q.whyInvalid(span{at, at + w.size})
+	}
+	return "", err
+}
