@@ -30,7 +30,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("there is no %s here; run: sudo ./just deps-test", shell)
 			continue
 		}
-		for command, want := range map[string][]string{"start": {off}, "stop": {on}, "verify": {on}, "check": {off, on}} {
+		for command, want := range map[string][]string{"start": {off}, "stop": {on}, "verify": {on}, "collapse": {on}, "check": {off, on}} {
 			cmd := exec.Command(shell, "-c", fmt.Sprintf(script, command))
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Join(scratch, "bin")+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
 			out, err := cmd.CombinedOutput()

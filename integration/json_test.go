@@ -40,6 +40,8 @@ func TestJSON(t *testing.T) {
 		{0, []string{"check", name}},
 		{0, []string{"verify", name}},
 		{1, []string{"verify", name, "nobody"}},
+		{0, []string{"collapse", name}}, // on reserved pages already
+		{1, []string{"collapse", name, "nobody"}},
 		{0, []string{"status"}},
 		{1, []string{"status", "nobody"}},
 		{0, []string{"bench", "--memory", "4M", "--seconds", "0.1"}},

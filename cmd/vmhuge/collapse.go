@@ -28,12 +28,14 @@ func (p *program) collapseCommand() *cli.Command {
 already runs to transparent huge pages. The guest keeps running; neither its XML nor any
 setting of the host is changed, and it works with transparent_hugepage/enabled=never.
 
-It works in slices of 32 MiB until all of the RAM was tried, the budget is used up, the
-host has no free blocks, or would have less memory available than a quarter of its reserve. Ctrl-C
-stops it, too. What is huge by then stays so.
+It works in slices of 32 MiB until all of the RAM was tried, the budget is used up, no
+free blocks are left, the host would have less memory available than a quarter of its
+reserve, or you press Ctrl-C. Pages that are huge by then stay huge.
 
 Memory that the guest has not used yet has no pages to collapse and does not count for
---at-least. Shared memory (virtiofs, vhost-user) can be collapsed only if QEMU aligned it.
+--at-least. Shared memory (virtiofs, vhost-user) can be collapsed only where its address
+is aligned, which QEMU does not do for a plain memfd or file. RAM on reserved huge pages
+counts as huge.
 
 FILES
   /proc/PID/smaps
@@ -47,7 +49,7 @@ EXIT STATUS
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of the RAM in use to have on huge pages; else exit status 4", Value: "95%"},
 			&cli.StringFlag{Name: "budget", Usage: "`TIME` after which to stop, for each domain, such as 90s or 5m", Value: "30s"},
-			&cli.StringFlag{Name: "node", Usage: "collapse only memory on the host NUMA `NODE` (default: all)"},
+			&cli.StringFlag{Name: "node", Usage: "`NODE` of the host: collapse only what is on it (default: all)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what could be collapsed, and change nothing"},
 		},
 		Action: func(c *cli.Context) error {

@@ -118,7 +118,8 @@ func Run(ctx context.Context, h host.Host, g Guest, o Options) (Result, error) {
 		}
 	}
 	r.TryKiB = kib(plan.blocks)
-	w := &worker{h: h, q: q, size: uint64(size), progress: o.Progress, left: map[uint64]Reason{}, call: q.collapse}
+	w := &worker{h: h, size: uint64(size), progress: o.Progress, left: map[uint64]Reason{}, call: q.collapse,
+		state: func(s span) ([]Reason, error) { return q.state(s, uint64(size)) }}
 	for _, s := range plan.blocks {
 		for at := s.start; at < s.end; at += w.size {
 			w.left[at] = NotTried

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 	"unsafe"
@@ -157,20 +158,26 @@ const (
 	pagemapSwapped = 1 << 62
 )
 
-// whyInvalid looks at the pages of a block for which the kernel has said EINVAL.
-func (q *qemu) whyInvalid(s span) (Reason, error) {
+// state looks at the pages of each block of a size in a span: it is untouched, or swapped
+// out in parts; where it is neither, only the kernel knows why it would refuse it.
+func (q *qemu) state(s span, size uint64) ([]Reason, error) {
 	page := uint64(os.Getpagesize())
 	entries := make([]byte, (s.end-s.start)/page*8)
 	_, err := within(context.Background(), readWithin, func() (int, error) { return q.pagemap.ReadAt(entries, int64(s.start/page*8)) })
 	if !q.alive() {
-		return "", errGone
+		return nil, errGone
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return pagemapReason(entries), nil
+	var reasons []Reason
+	for block := range slices.Chunk(entries, int(size/page*8)) {
+		reasons = append(reasons, pagemapReason(block))
+	}
+	return reasons, nil
 }
 
+// pagemapReason reads a block's part of /proc/PID/pagemap, 64 bits a page.
 func pagemapReason(entries []byte) Reason {
 	reason := Untouched
 	for ; len(entries) >= 8; entries = entries[8:] {

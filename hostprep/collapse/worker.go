@@ -15,31 +15,38 @@ import (
 // worker asks the kernel slice by slice, and keeps which blocks are not huge and why.
 type worker struct {
 	h        host.Host
-	q        *qemu
 	size     uint64 // of a block
 	progress func(done, all int64)
 	left     map[uint64]Reason // by where a block begins
 	short    int               // blocks in a row that found no free memory
 	call     func(context.Context, span) error
+	state    func(span) ([]Reason, error) // of each block, were it refused; see qemu.state
 }
 
-// run goes over the blocks, and again over those that may have been refused for a moment,
-// as long as that gains something.
+// run goes over the blocks, and again over those that may have been refused for a moment
+// or that the guest may have touched since, as long as that gains something.
 func (w *worker) run(ctx context.Context, blocks []span) (Stop, error) {
 	for {
 		was := len(w.left)
 		if stop, err := w.round(ctx, blocks); stop != "" || err != nil {
 			return stop, err
 		}
-		again := slices.DeleteFunc(slices.Sorted(maps.Keys(w.left)), func(at uint64) bool {
-			reason := w.left[at]
-			return reason != Busy && reason != NoBlock && reason != CgroupMax
-		})
+		var again []uint64
+		refused := false
+		for _, at := range slices.Sorted(maps.Keys(w.left)) {
+			switch w.left[at] {
+			case Busy, NoBlock, CgroupMax:
+				refused = true
+				again = append(again, at)
+			case Untouched:
+				again = append(again, at)
+			}
+		}
 		switch {
-		case len(again) == 0:
-			return AllTried, nil
-		case len(w.left) == was:
+		case len(w.left) == was && refused:
 			return NoGain, nil
+		case len(w.left) == was, len(again) == 0:
+			return AllTried, nil
 		}
 		blocks = joined(again, w.size)
 		select {
@@ -81,8 +88,31 @@ func stopped(ctx context.Context) Stop {
 	return Interrupted
 }
 
-// slice asks for all of a slice at once, and where that fails for each of its blocks.
+// slice asks for what a slice has pages for. The kernel would refuse the rest, and look
+// at what all processors have cached before each refusal.
 func (w *worker) slice(ctx context.Context, s span) (Stop, error) {
+	reasons, err := w.state(s)
+	if err != nil {
+		return "", err
+	}
+	var touched []uint64
+	for i, reason := range reasons {
+		if at := s.start + uint64(i)*w.size; reason == Untouched {
+			w.left[at] = reason
+		} else {
+			touched = append(touched, at)
+		}
+	}
+	for _, s := range joined(touched, w.size) {
+		if stop, err := w.ask(ctx, s); stop != "" || err != nil {
+			return stop, err
+		}
+	}
+	return "", nil
+}
+
+// ask asks for all of a span at once, and where that fails for each of its blocks.
+func (w *worker) ask(ctx context.Context, s span) (Stop, error) {
 	err := w.call(ctx, s)
 	if err == nil {
 		for at := s.start; at < s.end; at += w.size {
@@ -132,7 +162,11 @@ func (w *worker) why(at uint64, err error) (Reason, error) {
 	case errors.Is(err, unix.EAGAIN):
 		return Busy, nil
 	case errors.Is(err, unix.EINVAL):
-		return w.q.whyInvalid(span{at, at + w.size})
+		reasons, err := w.state(span{at, at + w.size})
+		if err != nil {
+			return "", err
+		}
+		return reasons[0], nil
 	}
 	return "", err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -75,6 +76,9 @@ func TestRounds(t *testing.T) {
 			}
 			return nil
 		}}
+		w.state = func(s span) ([]Reason, error) {
+			return slices.Repeat([]Reason{Refused}, int((s.end-s.start)/block)), nil
+		}
 		for n := range uint64(blocks) {
 			w.left[(n+1)*block] = NotTried
 		}
