@@ -224,7 +224,9 @@ func (q *qemu) account(ctx context.Context, h host.Host, g Guest) ([]ramRange, A
 	switch {
 	case !q.alive():
 		err = errGone
-	case errors.Is(err, errNoAnswer), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
+		err = errStopped
+	case errors.Is(err, errNoAnswer):
 		err = advice.Wrap(err, "reading QEMU's memory map", "")
 	}
 	return a.ram, a.account, err

@@ -27,7 +27,7 @@ func (q *qemu) spansOn(ctx context.Context, spans []span, size uint64, node int)
 	var on []uint64
 	for _, s := range cut(spans, size*128) {
 		if ctx.Err() != nil {
-			return nil, advice.Wrap(ctx.Err(), "looking for the memory on a node", "")
+			return nil, errStopped
 		}
 		var places []uintptr
 		for at := s.start; at < s.end; at += size / samples {

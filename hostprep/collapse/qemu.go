@@ -26,6 +26,7 @@ type qemu struct {
 
 var (
 	errGone     = errors.New("the guest has ended meanwhile")
+	errStopped  = advice.New("looking at the guest's memory", "interrupted", "")
 	errNoAnswer = errors.New("the kernel has not answered in time: QEMU may be stopped with its memory map locked")
 )
 
@@ -105,7 +106,10 @@ func within[T any](ctx context.Context, limit time.Duration, do func() (T, error
 
 // supported asks the kernel about no memory at all, whether it would collapse any.
 func (q *qemu) supported() error {
-	err := q.madvise(span{})
+	return judgeSupport(q.madvise(span{}))
+}
+
+func judgeSupport(err error) error {
 	switch {
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
 		return advice.New("MADV_COLLAPSE", "this kernel does not have it for other processes", "boot Linux 6.1 or newer")

@@ -96,6 +96,28 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// What the guest has not touched is not asked for, until it has.
+func TestTouchedLater(t *testing.T) {
+	untouched, asked := true, 0
+	w := &worker{h: host.Host{Root: hosttest.Unpack(t, "one-node", "")}, size: block, left: map[uint64]Reason{block: NotTried, 2 * block: NotTried},
+		call: func(_ context.Context, s span) error {
+			asked += int((s.end - s.start) / block)
+			return nil
+		},
+		state: func(s span) ([]Reason, error) {
+			reasons := slices.Repeat([]Reason{Refused}, int((s.end-s.start)/block))
+			if untouched && s.end == 3*block {
+				reasons[len(reasons)-1] = Untouched
+			}
+			return reasons, nil
+		},
+		progress: func(int64, int64) { untouched = asked == 0 },
+	}
+	if got, err := w.run(t.Context(), []span{{block, 3 * block}}); err != nil || got != AllTried || len(w.left) > 0 || asked != 2 {
+		t.Errorf("%s, %v; left %v, asked %d times", got, err, w.left, asked)
+	}
+}
+
 func when(cond bool, errno syscall.Errno) error {
 	if cond {
 		return errno
@@ -110,6 +132,12 @@ func TestRefused(t *testing.T) {
 	} {
 		if got := refused(errno).Error(); got != want {
 			t.Errorf("%s", got)
+		}
+	}
+	const old = "MADV_COLLAPSE: this kernel does not have it for other processes; boot Linux 6.1 or newer"
+	for _, errno := range []syscall.Errno{unix.EINVAL, unix.ENOSYS} { // 5.10 to 6.0, and before
+		if err := judgeSupport(errno); err == nil || err.Error() != old {
+			t.Errorf("%v", err)
 		}
 	}
 	q := &qemu{fd: -1}
