@@ -62,8 +62,8 @@ func memory() []Row {
 			"cannot set up guest memory '…': Cannot allocate memory", "cannot set up guest memory '…': Resource temporarily unavailable",
 		},
 		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits, or a pool of huge pages holds the rest",
-		Do:    "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
-		Kind:  advice.NoMemory,
+		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
+		Kind: advice.NoMemory,
 	}, {
 		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory"},
 		Cause: "the kernel has too little memory of its own for KVM's tables: huge pages are not short, but their pool may hold what is missing",

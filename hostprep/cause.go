@@ -38,5 +38,6 @@ const (
 	NodeShort          Cause = "node-short"
 	CgroupReserved     Cause = "cgroup-reserved"
 	CgroupUsed         Cause = "cgroup-used"
+	RAMShort           Cause = "ram-short"
 	ForeignHook        Cause = "hook-refused"
 )

@@ -44,7 +44,8 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		demand.CPUSetNodes = tune.nodes
 	}
 	for _, b := range found {
-		demand.Backends = append(demand.Backends, pages.Backend{Kind: b.kind, MemoryKiB: b.kib})
+		demand.Backends = append(demand.Backends, pages.Backend{Kind: b.kind, MemoryKiB: b.kib,
+			Uncommitted: b.page != smallPage || source(dom) == "file" && shared(dom)})
 		if b.page == smallPage {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 // Checks lists every check, in the order of their findings.
 func Checks() []Check {
 	return []Check{
-		PageSize, KVM, Locked, Numad, EmulatorPin, AppArmor, QEMUConf,
+		PageSize, KVM, OrdinaryMemory, Locked, Numad, EmulatorPin, AppArmor, QEMUConf,
 		Mount, Path, Cgroup, Pool, THP, Hooks,
 	}
 }

@@ -52,6 +52,9 @@ type Item struct {
 type Backend struct {
 	Kind      Kind
 	MemoryKiB int64
+	// Uncommitted says that the kernel does not count it as memory that it has
+	// promised (Committed_AS): huge pages, and files that are mapped shared.
+	Uncommitted bool
 }
 
 // Total is what a demand takes from the pools of one page size.
