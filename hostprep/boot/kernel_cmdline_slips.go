@@ -1,0 +1,187 @@
+package boot
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/pages"
+)
+
+// Slip is a word in a file or on the kernel's command line that asks for huge
+// pages and does not do what it looks like.
+type Slip struct {
+	Where string // the file and line: /etc/fstab:4; "": the kernel's command line
+	Word  string // as it stands there
+	Why   string // what the kernel makes of it: a clause that follows the word
+	Right string // the right spelling; "": to leave it out
+}
+
+// hugeOptions are the kernel's options that have "huge" in their names, with _ for
+// - as the kernel compares them (Documentation/admin-guide/kernel-parameters.txt).
+var hugeOptions = []string{
+	"hugepages", "hugepagesz", "default_hugepagesz", "hugetlb_cma", "hugetlb_cma_only", "hugetlb_free_vmemmap", "hugepage_alloc_threads",
+	"transparent_hugepage", "transparent_hugepage_shmem", "transparent_hugepage_tmpfs", "nohugeiomap", "nohugevmalloc", "nohugepages",
+}
+
+// meantOptions are what people write for another option.
+var meantOptions = map[string]string{
+	"hugepage": "hugepages", "nr_hugepages": "hugepages", "hugepages_nr": "hugepages", "hugepagescount": "hugepages", "vm.nr_hugepages": "hugepages",
+	"hugepagesize": "hugepagesz", "hugepage_size": "hugepagesz", "hugepagessz": "hugepagesz", "hugepagesizes": "hugepagesz", "hugepages_sz": "hugepagesz",
+	"hugepagessize": "hugepagesz", "hugepages_size": "hugepagesz", "hugepage_sz": "hugepagesz", "hugepagez": "hugepagesz",
+	"default_hugepages": "default_hugepagesz", "default_hugepagesize": "default_hugepagesz", "default_hugepage_size": "default_hugepagesz", "default_hugepagez": "default_hugepagesz",
+	"default_hugepagessz": "default_hugepagesz", "default_hugepages_size": "default_hugepagesz", "hugepagesz_default": "default_hugepagesz",
+	"transparent_hugepages": "transparent_hugepage", "transparent_huge_page": "transparent_hugepage", "transparent_huge_pages": "transparent_hugepage", "transparenthugepage": "transparent_hugepage",
+}
+
+// CmdlineSlips finds the words on a command line that ask for huge pages in vain:
+// misspelled, in the wrong order, said twice, or handed to init. standard is the
+// size that the kernel takes where none is named.
+func CmdlineSlips(line string, standard pages.Size) []Slip {
+	words := KernelWords(line)
+	var slips []Slip
+	for i, word := range words {
+		if slip, ok := misspelled(word, standard); ok {
+			slips = append(slips, slip)
+		} else if slip, ok := outOfOrder(words, i, standard); ok {
+			slips = append(slips, slip)
+		}
+	}
+	_, forInit, _ := strings.Cut(" "+line+" ", " -- ")
+	for _, word := range strings.Fields(forInit) {
+		if option, _, _ := splitOption(word); slices.Contains(hugeOptions, option) || meantOptions[option] != "" {
+			slips = append(slips, Slip{Word: word, Why: "stands after --, so that the kernel hands it to init", Right: word + " before the --"})
+		}
+	}
+	return slips
+}
+
+var optionEnd = regexp.MustCompile(`[=:]`)
+
+// splitOption splits hugepages=4 and hugepages:4; sep is "" where there is neither.
+func splitOption(word string) (name, sep, value string) {
+	at := optionEnd.FindStringIndex(word)
+	if at == nil {
+		return strings.ReplaceAll(word, "-", "_"), "", ""
+	}
+	return strings.ReplaceAll(word[:at[0]], "-", "_"), word[at[0]:at[1]], strings.Trim(word[at[1]:], `"`)
+}
+
+// misspelled is about one word.
+func misspelled(word string, standard pages.Size) (Slip, bool) {
+	name, sep, value := splitOption(word)
+	lower := strings.ToLower(name)
+	meant := cmp.Or(meantOptions[lower], meantOptions[strings.ReplaceAll(lower, "hugh", "huge")])
+	switch {
+	case meant == "" && name != lower && slices.Contains(hugeOptions, lower):
+		meant = lower
+	case meant == "" && sep == ":" && slices.Contains(hugeOptions, name):
+		return Slip{Word: word, Why: "has a : where the kernel wants =, so that the kernel ignores it", Right: name + "=" + value}, true
+	}
+	if meant != "" {
+		right := meant + "=" + value
+		if lower == "vm.nr_hugepages" {
+			right += ", or sysctl.vm.nr_hugepages=" + value
+		}
+		return Slip{Word: word, Why: "is no option of the kernel, which ignores it", Right: right}, true
+	}
+	switch name {
+	case "hugepages":
+		for _, part := range strings.Split(value, ",") {
+			_, count, ok := strings.Cut(part, ":")
+			if !ok {
+				count = part
+			}
+			if digits := leadingNumber.FindString(count); digits == "" {
+				return Slip{Word: word, Why: "has no count, so that the kernel reserves nothing for it", Right: "hugepages=N, a number of pages"}, true
+			} else if digits != count {
+				return Slip{Word: word, Why: "has a unit, but is a count: the kernel reads " + digits + " pages", Right: countFor(count)}, true
+			}
+		}
+	case "hugepagesz", "default_hugepagesz":
+		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
+		if size := memparse(value); !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && standard != onS390x {
+			return Slip{Word: word, Why: "names a size that this kernel can't have: a number without K, M or G counts bytes", Right: name + "=" + sizeMeant(value)}, true
+		}
+	}
+	return Slip{}, false
+}
+
+// countFor says how to ask for an amount of memory, such as 8G, in pages.
+func countFor(amount string) string {
+	n := memparse(amount)
+	if n < pages.Size2MiB || n%pages.Size2MiB != 0 {
+		return "hugepages=N, a number of pages"
+	}
+	right := fmt.Sprintf("hugepages=%d for %s in pages of 2 MiB", n/pages.Size2MiB, n)
+	if n%pages.Size1GiB == 0 {
+		right += fmt.Sprintf(", or hugepagesz=1G hugepages=%d", n/pages.Size1GiB)
+	}
+	return right
+}
+
+// sizeMeant is the size that was probably meant by one in another unit.
+func sizeMeant(value string) string {
+	n, _ := strconv.ParseInt(leadingNumber.FindString(value), 10, 32)
+	for _, unit := range []int64{pages.KiB, pages.MiB, pages.GiB} {
+		if size := pages.Size(n * unit); n > 0 && (size == pages.Size2MiB || size == pages.Size1GiB) {
+			return pages.SizeWord(size)
+		}
+	}
+	return "2M or 1G"
+}
+
+// outOfOrder is about the i-th word beside the others.
+func outOfOrder(words []string, i int, standard pages.Size) (Slip, bool) {
+	name, sep, value := splitOption(words[i])
+	if sep != "=" {
+		return Slip{}, false
+	}
+	// find looks for an option, from a word on in steps of 1 or -1.
+	find := func(from, step int, names ...string) (option, value string) {
+		for k := from; k >= 0 && k < len(words); k += step {
+			if option, sep, value := splitOption(words[k]); sep == "=" && slices.Contains(names, option) {
+				return option, value
+			}
+		}
+		return "", ""
+	}
+	switch name {
+	case "hugepages":
+		before, _ := find(i-1, -1, "hugepages", "hugepagesz", "default_hugepagesz")
+		after, size := find(i+1, 1, "hugepages", "hugepagesz", "default_hugepagesz")
+		_, then := find(i+1, 1, "hugepages")
+		switch {
+		case before == "hugepages":
+			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: ""}, true
+		case before == "" && after == "hugepagesz" && then == "" && memparse(size) != standard:
+			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, standard),
+				Right: "hugepagesz=" + size + " " + words[i]}, true
+		}
+	case "default_hugepagesz":
+		if option, first := find(i-1, -1, "default_hugepagesz"); option != "" {
+			return Slip{Word: words[i], Why: "comes after default_hugepagesz=" + first + ", and the kernel takes the first", Right: ""}, true
+		}
+	case "hugepagesz":
+		for k := range i {
+			option, _, earlier := splitOption(words[k])
+			if next, _ := find(k+1, 1, "hugepages", "hugepagesz"); option == "hugepagesz" && memparse(earlier) == memparse(value) && next == "hugepages" {
+				return Slip{Word: words[i], Why: "names a size a second time, and the kernel takes the first count alone", Right: ""}, true
+			}
+		}
+	case "hugetlb_cma":
+		if k := slices.IndexFunc(words, func(w string) bool {
+			o, _, v := splitOption(w)
+			return o == "hugepagesz" && memparse(v) >= pages.Size1GiB
+		}); k >= 0 {
+			if next, count := find(k+1, 1, "hugepages", "hugepagesz"); next == "hugepages" {
+				return Slip{Word: words[i], Why: fmt.Sprintf("stands beside %s hugepages=%s: with it the kernel skips the pages of that size at boot", words[k], count),
+					Right: "one of the two: leave hugetlb_cma= out to have the pages from boot on"}, true
+			}
+		}
+	}
+	return Slip{}, false
+}

@@ -1,0 +1,55 @@
+package boot
+
+import (
+	"testing"
+
+	"vmhuge/internal/pages"
+)
+
+// What the kernel ignores or takes for something else is found, with the right
+// spelling; what it takes as it stands is not.
+func TestCmdlineSlips(t *testing.T) {
+	for line, want := range map[string]string{
+		"quiet ro iommu=pt": "",
+		"default_hugepagesz=1G hugepagesz=1G hugepages=8 hugepagesz=2M hugepages=0:64,1:64":    "",
+		"hugepages=64 hugepagesz=1G hugepages=8":                                               "",
+		"hugepages=64 default_hugepagesz=1G":                                                   "",
+		"hugepagesz=1G":                                                                        "",
+		"hugepages=512 hugepagesz=2M":                                                          "",
+		"transparent-hugepage=madvise default-hugepagesz=1G sysctl.vm.nr_hugepages=8":          "",
+		"hugetlb_cma=4G transparent_hugepage=never hugetlb_free_vmemmap=on nouveau.hugepage=1": "",
+		"foo.hugepages:4": "",
+
+		"hugepages=8 hugepagesz=1G quiet":  "hugepages=8 stands before hugepagesz=1G, so that the kernel takes it for pages of 2 MiB → hugepagesz=1G hugepages=8",
+		"hugepages:8":                      "hugepages:8 has a : where the kernel wants =, so that the kernel ignores it → hugepages=8",
+		"hugepagesz:1G hugepages=8":        "hugepagesz:1G has a : where the kernel wants =, so that the kernel ignores it → hugepagesz=1G",
+		"hugepage=64":                      "hugepage=64 is no option of the kernel, which ignores it → hugepages=64",
+		"HugePages=64":                     "HugePages=64 is no option of the kernel, which ignores it → hugepages=64",
+		"hugepagesize=1G":                  "hugepagesize=1G is no option of the kernel, which ignores it → hugepagesz=1G",
+		"default-hugepages=1G":             "default-hugepages=1G is no option of the kernel, which ignores it → default_hugepagesz=1G",
+		"transparent_hugepages=never":      "transparent_hugepages=never is no option of the kernel, which ignores it → transparent_hugepage=never",
+		"vm.nr_hugepages=64":               "vm.nr_hugepages=64 is no option of the kernel, which ignores it → hugepages=64, or sysctl.vm.nr_hugepages=64",
+		"nr_hugepages=64":                  "nr_hugepages=64 is no option of the kernel, which ignores it → hugepages=64",
+		"ro -- hugepages=512":              "hugepages=512 stands after --, so that the kernel hands it to init → hugepages=512 before the --",
+		"hugepages=8G":                     "hugepages=8G has a unit, but is a count: the kernel reads 8 pages → hugepages=4096 for 8 GiB in pages of 2 MiB, or hugepagesz=1G hugepages=8",
+		"hugepages=0:4,1:4x":               "hugepages=0:4,1:4x has a unit, but is a count: the kernel reads 4 pages → hugepages=N, a number of pages",
+		"hugepages=all":                    "hugepages=all has no count, so that the kernel reserves nothing for it → hugepages=N, a number of pages",
+		"hugepagesz=2048 hugepages=4":      "hugepagesz=2048 names a size that this kernel can't have: a number without K, M or G counts bytes → hugepagesz=2M",
+		"default_hugepagesz=1048576":       "default_hugepagesz=1048576 names a size that this kernel can't have: a number without K, M or G counts bytes → default_hugepagesz=1G",
+		"hugepagesz=3M":                    "hugepagesz=3M names a size that this kernel can't have: a number without K, M or G counts bytes → hugepagesz=2M or 1G",
+		"hugepages=64 quiet hugepages=128": "hugepages=128 is a second count for one page size, of which the kernel takes the first → ",
+		"hugepagesz=1G hugepages=2 hugepagesz=2M hugepages=8 hugepagesz=1G hugepages=4": "hugepagesz=1G names a size a second time, and the kernel takes the first count alone → ",
+		"default_hugepagesz=2M default_hugepagesz=1G":                                   "default_hugepagesz=1G comes after default_hugepagesz=2M, and the kernel takes the first → ",
+		"hugetlb_cma=8G hugepagesz=1G hugepages=4":                                      "hugetlb_cma=8G stands beside hugepagesz=1G hugepages=4: with it the kernel skips the pages of that size at boot → one of the two: leave hugetlb_cma= out to have the pages from boot on",
+	} {
+		got := ""
+		for _, s := range CmdlineSlips(line, pages.Size2MiB) {
+			if got += s.Word + " " + s.Why + " → " + s.Right; s.Where != "" {
+				t.Errorf("%q: %+v", line, s)
+			}
+		}
+		if got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", line, got, want)
+		}
+	}
+}
