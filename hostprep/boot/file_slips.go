@@ -1,0 +1,185 @@
+package boot
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// FileSlips finds the lines of fstab, of mount units and of sysctl's files that ask
+// for huge pages in vain.
+func FileSlips(h host.Host) ([]Slip, error) {
+	var all []Slip
+	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, sysctlSlips} {
+		slips, err := look(h)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, slips...)
+	}
+	return all, nil
+}
+
+// fstabSlips are about the lines for a hugetlbfs: hugetlbfs /mnt hugetlbfs pagesize=1G 0 0
+func fstabSlips(h host.Host) ([]Slip, error) {
+	text, err := h.ReadIfThere(fstabFile)
+	var slips []Slip
+	for i, line := range strings.Split(text, "\n") {
+		f := strings.Fields(line)
+		if len(f) < 3 || strings.HasPrefix(f[0], "#") {
+			continue
+		}
+		where := fmt.Sprintf("%s:%d", fstabFile, i+1)
+		if meant := map[string]bool{"hugetlb": true, "hugepages": true, "hugepagefs": true, "hugepagesfs": true, "hugetblfs": true, "hugetlbf": true, "hugetlbsfs": true, "hugetlb_fs": true}; meant[strings.ToLower(f[2])] {
+			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is no file system, so that the mount fails", Right: "hugetlbfs"})
+		}
+		if f[2] == "hugetlbfs" && len(f) > 3 {
+			slips = append(slips, optionSlips(where, f[3])...)
+		}
+	}
+	return slips, err
+}
+
+// mountUnitSlips are about the units of systemd in /etc that mount a hugetlbfs.
+func mountUnitSlips(h host.Host) ([]Slip, error) {
+	names, err := h.NamesIn(unitDir)
+	if err != nil {
+		return nil, err
+	}
+	var slips []Slip
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".mount") {
+			continue
+		}
+		file := path.Join(unitDir, name)
+		text, err := h.ReadIfThere(file)
+		if err != nil {
+			return slips, err
+		}
+		if !strings.Contains(text, "hugetlbfs") {
+			continue
+		}
+		for i, line := range strings.Split(text, "\n") {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			where := fmt.Sprintf("%s:%d", file, i+1)
+			switch value = strings.TrimSpace(value); strings.TrimSpace(key) {
+			case "Options":
+				slips = append(slips, optionSlips(where, value)...)
+			case "Where":
+				if right := unitName(path.Clean(value)); right != name {
+					slips = append(slips, Slip{Where: where, Word: "Where=" + value, Why: "does not fit the unit's name, so that systemd refuses the unit", Right: "the name " + right})
+				}
+			}
+		}
+	}
+	return slips, nil
+}
+
+// hugetlbfsOptions are those of the file system itself (hugetlb_fs_parameters of
+// fs/hugetlbfs/inode.c).
+var hugetlbfsOptions = []string{"gid", "min_size", "mode", "nr_inodes", "pagesize", "size", "uid"}
+
+// meantMountOptions are what people write for one of these.
+var meantMountOptions = map[string]string{
+	"page_size": "pagesize", "pagesz": "pagesize", "hugepagesize": "pagesize", "hugepagesz": "pagesize", "hugepage_size": "pagesize", "page-size": "pagesize", "pagesizes": "pagesize", "huge": "pagesize",
+	"minsize": "min_size", "min-size": "min_size", "nrinodes": "nr_inodes", "nr-inodes": "nr_inodes", "inodes": "nr_inodes", "group": "gid", "user_id": "uid", "modes": "mode", "perm": "mode",
+}
+
+// optionSlips are about a list of mount options; the kernel refuses the mount for
+// any that it does not know.
+func optionSlips(where, options string) []Slip {
+	var slips []Slip
+	for _, option := range strings.Split(options, ",") {
+		name, value, set := strings.Cut(strings.TrimSpace(option), "=")
+		meant := strings.ToLower(name)
+		if to := meantMountOptions[meant]; to != "" {
+			meant = to
+		}
+		if !slices.Contains(hugetlbfsOptions, meant) {
+			continue
+		}
+		slip := Slip{Where: where, Word: option}
+		bad := func(why, right string) { slip.Why, slip.Right = why, right }
+		size := memparse(value)
+		switch {
+		case name != meant && meant == "pagesize" && slices.Contains(pages.HugeSizes("", false), size):
+			bad("is no option of hugetlbfs, so that the mount fails", "pagesize="+pages.SizeWord(size))
+		case name != meant:
+			bad("is no option of hugetlbfs, so that the mount fails", meant+"="+value)
+		case !set:
+			bad("has no value, so that the mount fails", name+"=VALUE")
+		case name == "pagesize" && !slices.Contains(pages.HugeSizes("", false), size):
+			bad("names a size that no kernel has, so that the mount fails: a number without K, M or G counts bytes", "pagesize="+sizeMeant(value))
+		case name == "mode":
+			if _, err := strconv.ParseUint(value, 8, 12); err != nil {
+				bad("is no mode in octal, so that the mount fails", "mode=1770")
+			}
+		case name == "nr_inodes" && size == 0:
+			bad("is no number, so that the mount fails", "nr_inodes=N")
+		}
+		if slip.Why != "" {
+			slips = append(slips, slip)
+		}
+	}
+	return slips
+}
+
+// hugeSettings are the kernel's settings below /proc/sys that are about huge pages.
+var hugeSettings = []string{"vm.nr_hugepages", "vm.nr_hugepages_mempolicy", "vm.nr_overcommit_hugepages", "vm.hugetlb_shm_group", "vm.hugetlb_optimize_vmemmap", "vm.movable_gigantic_pages"}
+
+// meantSettings are what people write for one of these, and for what is no setting.
+var meantSettings = map[string]string{
+	"vm.nr_hugepage": "vm.nr_hugepages", "vm.hugepages": "vm.nr_hugepages", "vm.hugepage": "vm.nr_hugepages", "vm.nr_huge_pages": "vm.nr_hugepages", "vm.nrhugepages": "vm.nr_hugepages",
+	"nr_hugepages": "vm.nr_hugepages", "vm.nr_hugpages": "vm.nr_hugepages", "kernel.nr_hugepages": "vm.nr_hugepages", "vm.hugepages_nr": "vm.nr_hugepages", "vm.hugetlb_pages": "vm.nr_hugepages", "vm.hugetlb_pool": "vm.nr_hugepages",
+	"vm.overcommit_hugepages": "vm.nr_overcommit_hugepages", "vm.nr_overcommit_hugepage": "vm.nr_overcommit_hugepages", "vm.nr_hugepages_overcommit": "vm.nr_overcommit_hugepages",
+	"vm.hugetlb_shm_gid": "vm.hugetlb_shm_group", "vm.hugetlb_group": "vm.hugetlb_shm_group",
+	"vm.hugepages_treat_as_movable": "", "vm.transparent_hugepage": "", "vm.transparent_hugepages": "", "kernel.transparent_hugepage": "", "vm.hugepagesz": "", "vm.hugepagesize": "",
+}
+
+// sysctlSlips are about settings that no kernel has, values that are no numbers, and
+// settings that a later file sets to something else.
+func sysctlSlips(h host.Host) ([]Slip, error) {
+	lines, err := SysctlLines(h)
+	var slips []Slip
+	for i, line := range lines {
+		name := strings.ToLower(line.Name)
+		right, known := meantSettings[name]
+		slip := Slip{Where: line.Where, Word: line.Name + " = " + line.Value}
+		switch _, err := strconv.ParseInt(line.Value, 10, 64); {
+		case known && right == "":
+			slip.Why = "is no setting of the kernel, so that nothing happens"
+			if strings.Contains(name, "transparent") {
+				slip.Right = "transparent_hugepage=" + line.Value + " on the kernel's command line"
+			}
+		case known || name != line.Name && slices.Contains(hugeSettings, name):
+			if !known {
+				right = name
+			}
+			slip.Why, slip.Right = "is no setting of the kernel, so that nothing happens", right+" = "+line.Value
+		case !slices.Contains(hugeSettings, line.Name):
+			continue
+		case err != nil:
+			slip.Why, slip.Right = "is no number, so that the kernel refuses it", line.Name+" = N"
+			if n := memparse(line.Value); n >= pages.Size2MiB {
+				slip.Right = fmt.Sprintf("%s = %d for %s in pages of 2 MiB", line.Name, n/pages.Size2MiB, n)
+			}
+		default:
+			for _, later := range slices.Backward(lines[i+1:]) {
+				if later.Name == line.Name && later.Value != line.Value {
+					slip.Why = fmt.Sprintf("is overridden by %s, which is read later and says %s", later.Where, later.Value)
+					slip.Right = "one of the two lines"
+					break
+				}
+			}
+		}
+		if slip.Why != "" {
+			slips = append(slips, slip)
+		}
+	}
+	return slips, err
+}

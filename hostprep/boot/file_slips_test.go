@@ -1,0 +1,46 @@
+package boot
+
+import (
+	"strings"
+	"testing"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+)
+
+// Lines that do nothing are found with file, line and the right spelling; lines that
+// work are not.
+func TestFileSlips(t *testing.T) {
+	for name, test := range map[string]struct{ files, want string }{
+		"fstab that works": {"-- etc/fstab --\n# hugetlbfs /x hugetlbfs pageSize=1G 0 0\nhugetlbfs /dev/big hugetlbfs rw,nosuid,pagesize=1G,mode=1770,gid=kvm,nofail 0 0\n", ""},
+		"fstab": {"-- etc/fstab --\nUUID=1 / ext4 defaults 0 1\nhugetlbfs /a hugetlbfs mode=1770,pageSize=1Gi 0 0\nnone /b hugepages pagesize=2M 0 0\nnone /c hugetlbfs hugepagesz=2M 0 0\nnone /d hugetlbfs pagesize=1024 0 0\nnone /e hugetlbfs mode=rwx 0 0\n", `
+/etc/fstab:2: pageSize=1Gi is no option of hugetlbfs, so that the mount fails → pagesize=1G
+/etc/fstab:3: hugepages is no file system, so that the mount fails → hugetlbfs
+/etc/fstab:4: hugepagesz=2M is no option of hugetlbfs, so that the mount fails → pagesize=2M
+/etc/fstab:5: pagesize=1024 names a size that no kernel has, so that the mount fails: a number without K, M or G counts bytes → pagesize=1G
+/etc/fstab:6: mode=rwx is no mode in octal, so that the mount fails → mode=1770`},
+		"units": {"-- etc/systemd/system/dev-big.mount --\n[Mount]\nWhere=/dev/big\nType=hugetlbfs\nOptions=pagesize=1G\n" +
+			"-- etc/systemd/system/big.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/dev/huge1G\nType=hugetlbfs\nOptions=PageSize=1G,minsize=2G\n" +
+			"-- etc/systemd/system/srv.mount --\n[Mount]\nWhere=/data\nOptions=pageSize=1\n", `
+/etc/systemd/system/big.mount:3: Where=/dev/huge1G does not fit the unit's name, so that systemd refuses the unit → the name dev-huge1G.mount
+/etc/systemd/system/big.mount:5: PageSize=1G is no option of hugetlbfs, so that the mount fails → pagesize=1G
+/etc/systemd/system/big.mount:5: minsize=2G is no option of hugetlbfs, so that the mount fails → min_size=2G`},
+		"sysctl that works": {"-- etc/sysctl.conf --\n#vm.nr_hugepage=1\nvm.swappiness=10\n-- etc/sysctl.d/50-hp.conf --\n-vm/nr_hugepages = 64\nvm.nr_overcommit_hugepages=8\n-- usr/lib/sysctl.d/60-hp.conf --\nvm.nr_hugepages=64\n", ""},
+		"sysctl": {"-- etc/sysctl.conf --\nvm.nr_hugepage = 4096\nvm.nr_hugepages=8G\nvm.transparent_hugepage=never\n-- etc/sysctl.d/90-hp.conf --\n\nvm.nr_overcommit_hugepages = 4096\n-- etc/sysctl.d/99-zz.conf --\nvm.nr_overcommit_hugepages = 0\n", `
+/etc/sysctl.d/90-hp.conf:2: vm.nr_overcommit_hugepages = 4096 is overridden by /etc/sysctl.d/99-zz.conf:1, which is read later and says 0 → one of the two lines
+/etc/sysctl.conf:1: vm.nr_hugepage = 4096 is no setting of the kernel, so that nothing happens → vm.nr_hugepages = 4096
+/etc/sysctl.conf:2: vm.nr_hugepages = 8G is no number, so that the kernel refuses it → vm.nr_hugepages = 4096 for 8 GiB in pages of 2 MiB
+/etc/sysctl.conf:3: vm.transparent_hugepage = never is no setting of the kernel, so that nothing happens → transparent_hugepage=never on the kernel's command line`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			slips, err := FileSlips(host.Host{Root: hosttest.Unpack(t, "one-node", test.files)})
+			var got []string
+			for _, s := range slips {
+				got = append(got, s.Where+": "+s.Word+" "+s.Why+" → "+s.Right)
+			}
+			if text := strings.Join(got, "\n"); err != nil || text != strings.TrimPrefix(test.want, "\n") {
+				t.Errorf("got:\n%s\n%v\nwant:%s", text, err, test.want)
+			}
+		})
+	}
+}
