@@ -91,6 +91,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 	if f := unfilled(demand, l.versions().qemu, d.name); f != nil {
 		r.Findings = append([]hostprep.Finding{*f}, r.Findings...)
 	}
+	r.Findings = append(r.Findings, cautions(doc)...)
 	if demand.Backing == pages.None && !saved {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
 			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})

@@ -12,13 +12,17 @@ import (
 func Checks() []Check {
 	return []Check{
 		PageSize, KVM, OrdinaryMemory, Locked, Numad, EmulatorPin, AppArmor, QEMUConf,
-		Mount, Path, Cgroup, Pool, THP, Hooks,
+		Mount, Path, Covered, Cgroup, MemoryCgroup, Pool, THP, Hooks, HookWrites,
 	}
 }
 
 // Run asks every check. One that could not tell is a finding of its own,
 // never silence. The findings are empty, not nil, where all is well.
-func Run(h host.Host, g hostprep.Guest) []hostprep.Finding { return ask(h, g, Checks()) }
+func Run(h host.Host, g hostprep.Guest) []hostprep.Finding {
+	findings := ask(h, g, Checks())
+	leaveToScripts(findings)
+	return findings
+}
 
 // RunMounts asks the checks of the way from QEMU to its pages, the mounts and
 // the folders on them: what can be mended in a guest's start, but for the pages.

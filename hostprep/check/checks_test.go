@@ -177,8 +177,8 @@ pool note : 20 of 40 pages of 2 MiB are free`},
 pool blocker no-memory fixable: 20 of 40 pages of 2 MiB are free`},
 		{name: "a node that is not there", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "0-1" }), verdict: hostprep.BadDomain, want: `
 pool blocker bad-domain: the host has node 0`},
-		{name: "numad, one node", edit: "-- usr/bin/numad --\nELF\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Ready, fixable: true},
-		{name: "numad, two nodes", host: "two-nodes", edit: "-- usr/bin/numad --\nELF\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Unknown, fixable: true, want: `
+		{name: "numad, one node", edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Ready, fixable: true},
+		{name: "numad, two nodes", host: "two-nodes", edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Unknown, fixable: true, want: `
 pool warning unknown: numad chooses the guest's nodes when it starts, so that nobody can tell if they have the pages`},
 		{name: "node 0 has no memory to make pages of", host: "node0-full", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "0" }), verdict: hostprep.NoMemory, want: `
 pool blocker no-memory: 0 of 3000 pages of 2 MiB are free on node 0: 1000 are missing`},

@@ -17,10 +17,10 @@ type hostCheck struct {
 // hostChecks lists every check of a host alone, in the order of their lines.
 func hostChecks() []hostCheck {
 	return []hostCheck{
-		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck,
+		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck, slipsCheck,
 		pageSizesCheck, memoryCheck, poolsCheck, hugetlbfsCheck,
 		qemuUserCheck, devKVMCheck, hugetlbCgroupCheck, securityCheck,
-		hostTHPCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck,
+		hostTHPCheck, thpStallCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck, hookWritesCheck,
 	}
 }
 

@@ -178,6 +178,20 @@ note command line: transparent_hugepage=always, but it is never now
 ok THP: never, defrag madvise, shmem none
 warning THP: transparent huge pages are off: enabled is never`},
 
+		{name: "slips", edit: cmdline("hugepages:8 -- hugepages=4") + "-- etc/fstab --\nnone /big hugetlbfs pageSize=1G 0 0\n-- etc/sysctl.conf --\nvm.nr_hugepage=8\n", want: `
+warning command line: hugepages:8 has a : where the kernel wants =, so that the kernel ignores it
+warning command line: hugepages=4 stands after --, so that the kernel hands it to init
+warning /etc/fstab: /etc/fstab:1: pageSize=1G is no option of hugetlbfs, so that the mount fails
+warning /etc/sysctl.conf: /etc/sysctl.conf:1: vm.nr_hugepage = 8 is no setting of the kernel, so that nothing happens`},
+		{name: "every program waits for compaction", edit: thpFiles + "-- proc/buddyinfo --\nNode 0, zone Normal 90000 80000 40000 0 0 0 0 0 0 0 0\n" +
+			"-- sys/kernel/mm/transparent_hugepage/enabled --\n[always] madvise never\n-- sys/kernel/mm/transparent_hugepage/defrag --\n[always] defer defer+madvise madvise never\n", want: `
+ok THP: always, defrag always, shmem none
+warning THP: defrag is always, and 0 blocks of 2 MiB are free in one piece: every program stands still while the kernel compacts memory`},
+		{name: "defrag always with room", edit: thpFiles + "-- sys/kernel/mm/transparent_hugepage/enabled --\n[always] madvise never\n-- sys/kernel/mm/transparent_hugepage/defrag --\n[always] defer defer+madvise madvise never\n", want: `
+ok THP: always, defrag always, shmem none`},
+		{name: "a script that sets the pool", edit: "-- etc/libvirt/hooks/qemu --\n#!/bin/sh\necho 8 >/proc/sys/vm/nr_hugepages\n-- modes --\netc/libvirt/hooks/qemu 0755 0:0\n", want: `
+warning hook: /etc/libvirt/hooks/qemu sets the pool by itself: line 2: echo 8 >/proc/sys/vm/nr_hugepages`},
+
 		{name: "the pools hold too much", edit: "-- pools --\nall 2048 7500 0 0 0 0\n0 2048 7500 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 600000 kB\nHugepagesize: 2048 kB\n", verdict: hostprep.NoMemory, want: `
 ok memory: 16000 MiB, of which 585 MiB are available
 blocker headroom: no huge page is free, and the pools may not grow

@@ -14,7 +14,11 @@ var Numad = Check{"numad", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 		return nil, nil
 	}
 	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"} {
-		if st, err := h.Lstat(path.Join(dir, "numad")); err != nil || st != nil {
+		st, err := h.Lstat(path.Join(dir, "numad"))
+		if err == nil && st != nil {
+			return numadRuns(h, path.Join(dir, "numad"), st)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

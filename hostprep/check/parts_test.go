@@ -46,7 +46,7 @@ func TestHostChecks(t *testing.T) {
  blocker bad-host: libvirtd may not lift the limit of locked memory: it lacks CAP_SYS_RESOURCE`},
 
 		{name: "numad is not asked for", check: Numad, guest: guesttest.Takes(1)},
-		{name: "numad", check: Numad, edit: "-- usr/bin/numad --\nELF\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true })},
+		{name: "numad", check: Numad, edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true })},
 		{name: "no numad", check: Numad, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), cause: hostprep.NumadMissing, want: `
  blocker bad-host: there is no numad, which is to choose the guest's nodes`},
 

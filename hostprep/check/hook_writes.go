@@ -1,0 +1,151 @@
+package check
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
+)
+
+// HookWrites finds scripts that libvirt runs and that set the size of a pool
+// themselves, as the alloc_hugepages.sh that many guides on VFIO hand out. Such a
+// script sets one number for all guests: at the start of one it may take the pages
+// of another, and at the end of one it frees what others wait for.
+var HookWrites = Check{"hook-writes", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	if !g.System() {
+		return nil, nil
+	}
+	scripts, err := poolScripts(h, g.Demand.Domain)
+	if err != nil || len(scripts) == 0 {
+		return nil, err
+	}
+	var findings []hostprep.Finding
+	for _, s := range scripts {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.ForeignHook,
+			Have: fmt.Sprintf("%s sets the pool by itself: line %s", s.path, strings.Join(s.lines, "; line ")),
+			Need: "one program alone that allocates and frees huge pages: this one writes one number for all guests, and so frees pages that others wait for, or that vmhuge added",
+			Do:   "chmod a-x " + s.path + "; vmhuge hook install allocates and frees them for each guest instead"})
+	}
+	return findings, nil
+}}
+
+// A poolScript is a hook that writes to a pool.
+type poolScript struct {
+	path  string
+	lines []string // number and text: 12: echo 0 > /proc/sys/vm/nr_hugepages
+}
+
+// poolScripts lists them for a domain, "": for any. libvirt itself runs hooks/qemu
+// and the files of hooks/qemu.d; a script among these that names qemu.d is taken for
+// one that runs qemu.d/DOMAIN/OPERATION/SUBOPERATION/*, as that of VFIO-Tools does.
+func poolScripts(h host.Host, domain string) ([]poolScript, error) {
+	files, err := hook.Files(h)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := hook.Find(h, 0)
+	if err != nil {
+		return nil, err
+	}
+	var scripts []poolScript
+	tree := false
+	for _, f := range files {
+		if !f.Runs || ours.Ours && f.Path == ours.Path {
+			continue
+		}
+		text, ok := scriptText(h, f.Path)
+		tree = tree || ok && strings.Contains(text, "qemu.d")
+		if lines := poolLines(text); ok && len(lines) > 0 {
+			scripts = append(scripts, poolScript{f.Path, lines})
+		}
+	}
+	if !tree {
+		return scripts, nil
+	}
+	const dir = "/etc/libvirt/hooks/qemu.d"
+	if domain == "" || strings.ContainsAny(domain, `/*?[\`) || strings.HasPrefix(domain, ".") {
+		domain = "*"
+	}
+	for _, below := range []string{"*/*/*", "*/*", "*"} {
+		paths, err := filepath.Glob(h.Root.Path(dir, domain) + "/" + below)
+		if err != nil {
+			return scripts, err
+		}
+		for _, p := range paths {
+			p = path.Join("/", strings.TrimPrefix(p, h.Root.Path()))
+			st, err := h.Lstat(p)
+			if err != nil || st == nil || st.Mode&0o111 == 0 {
+				continue
+			}
+			if text, ok := scriptText(h, p); ok && len(poolLines(text)) > 0 {
+				scripts = append(scripts, poolScript{p, poolLines(text)})
+			}
+		}
+	}
+	slices.SortFunc(scripts, func(a, b poolScript) int { return strings.Compare(a.path, b.path) })
+	return scripts, nil
+}
+
+// scriptText reads a script; false: it is a program, or can't be read.
+func scriptText(h host.Host, file string) (text string, ok bool) {
+	file = h.Resolve(file)
+	text, err := h.ReadTail(path.Dir(file), path.Base(file))
+	return text, err == nil && !strings.ContainsRune(text, 0)
+}
+
+// poolWrite is what sets the size of a pool in a script: a redirection or tee into
+// nr_hugepages, sysctl, hugeadm, virsh allocpages.
+var poolWrite = regexp.MustCompile(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b`)
+
+// poolVariable is a variable that has the path of such a file: P=/proc/sys/vm/nr_hugepages.
+var poolVariable = regexp.MustCompile(`^\s*(?:export\s+|readonly\s+|local\s+)?([A-Za-z_][A-Za-z_0-9]*)=["']?[^\s"'$]*nr_(?:overcommit_)?hugepages["']?`)
+
+// poolLines lists the lines of a script that set the size of a pool, three at most.
+func poolLines(text string) []string {
+	var lines, variables []string
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if m := poolVariable.FindStringSubmatch(line); m != nil {
+			variables = append(variables, m[1])
+		}
+		writes := poolWrite.MatchString(line) || slices.ContainsFunc(variables, func(name string) bool {
+			return regexp.MustCompile(`(>|\btee\b)[^|]*\$\{?` + name + `\b`).MatchString(line)
+		})
+		if writes && len(lines) < 3 {
+			if len(line) > 100 {
+				line = line[:100] + "…"
+			}
+			lines = append(lines, fmt.Sprintf("%d: %s", i+1, strings.ToValidUTF8(line, "�")))
+		}
+	}
+	return lines
+}
+
+// leaveToScripts makes what a hook of somebody else may mend uncertain: whether a
+// pool is long enough once such a script has set it, the start alone can tell.
+func leaveToScripts(findings []hostprep.Finding) {
+	if !slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Check == HookWrites.Name }) {
+		return
+	}
+	for i := range findings {
+		if f := &findings[i]; f.Severity == hostprep.Blocker && f.Check == Pool.Name && f.Verdict == hostprep.NoMemory {
+			f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
+			f.Have += "; a hook that is not vmhuge's may add pages when the guest starts"
+		}
+	}
+}
+
+// hookWritesCheck is HookWrites for the hooks of any guest.
+var hookWritesCheck = hostCheck{"hook", func(h host.Host, g anyGuest) ([]Fact, error) {
+	findings, err := HookWrites.Detect(h, g.Guest)
+	return of("hook", findings, hostprep.Warning), err
+}}

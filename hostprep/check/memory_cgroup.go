@@ -1,0 +1,74 @@
+package check
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// qemuOwn is memory that QEMU needs beside the guest's RAM, at the least: an idle
+// one with no devices to speak of has some 40 MiB.
+const qemuOwn = 40 * pages.MiB
+
+// MemoryCgroup asks whether the limits of memory let the guest have its huge pages,
+// on a host whose cgroup2 counts these as memory. It does where it is mounted with
+// memory_hugetlb_accounting (Linux 6.6); else such limits are of no matter to huge
+// pages. <hard_limit> becomes memory.max of the guest's own cgroup.
+var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	var huge int64
+	for _, total := range g.Demand.Totals() {
+		huge += max(0, total.Pages) * int64(total.PageSize)
+	}
+	counts, err := countsHugetlb(h)
+	if err != nil || huge == 0 || !counts {
+		return nil, err
+	}
+	_, ordinary := committed(g.Demand)
+	need := huge + ordinary
+	find := func(limit int64, have, do string) []hostprep.Finding {
+		if limit >= need+qemuOwn {
+			return nil
+		}
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost,
+			Have: have + ", and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)",
+			Need: fmt.Sprintf("more than the %s of the guest, for QEMU needs memory of its own: at the limit the start fails, or the kernel kills the guest", pages.FormatBytes(need)), Do: do}}
+	}
+	var findings []hostprep.Finding
+	if limit := g.Traits.LimitKiB * pages.KiB; limit > 0 && !g.Session {
+		findings = find(limit, "its <hard_limit> is "+pages.FormatBytes(limit),
+			fmt.Sprintf("virsh memtune %s --config --hard-limit %d, or take <hard_limit> out (virsh edit)", g.Demand.Domain, (need+need/8+2*pages.GiB)/pages.KiB))
+	}
+	if g.Session {
+		return findings, nil
+	}
+	above, err := cgroupsAbove(h, g.Demand.Partition)
+	for _, c := range above {
+		file := path.Join(c.dir, "memory.max")
+		limit, limited, err := readLimit(h, file)
+		if err != nil {
+			return findings, err
+		}
+		if !limited {
+			continue
+		}
+		used, _, err := readLimit(h, path.Join(c.dir, "memory.current"))
+		if err != nil {
+			return findings, err
+		}
+		findings = append(findings, find(limit-used, fmt.Sprintf("%s leaves %s", file, pages.Amount(max(0, limit-used))),
+			fmt.Sprintf("echo max > %s, and for good: systemctl set-property %s MemoryMax=infinity", file, path.Base(c.dir)))...)
+	}
+	return findings, err
+}}
+
+// countsHugetlb says that cgroup2 is mounted so that it counts huge pages.
+func countsHugetlb(h host.Host) (bool, error) {
+	table, err := h.MountTable()
+	return slices.ContainsFunc(table, func(m host.MountLine) bool {
+		return m.FsType == "cgroup2" && slices.Contains(m.Options, "memory_hugetlb_accounting")
+	}), err
+}

@@ -1,0 +1,28 @@
+package check
+
+import (
+	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+)
+
+// numadRuns says why a numad that is there will fail. It asks the kernel for a
+// message queue, even to answer one question, and reads the nodes from sysfs.
+func numadRuns(h host.Host, file string, st *unix.Stat_t) ([]hostprep.Finding, error) {
+	fails := func(have, need, do string) ([]hostprep.Finding, error) {
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing, Have: have, Need: need,
+			Do: do + ", or name the nodes in <numatune>"}}, nil
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 == 0 {
+		return fails(file+" is "+host.OwnerText(st)+": nobody may run it", "a numad that libvirt can run, for placement='auto'", "chmod 0755 "+file)
+	}
+	if node, err := h.Lstat("/sys/devices/system/node/node0"); err != nil || node == nil {
+		if err != nil {
+			return nil, err
+		}
+		return fails("the kernel shows no NUMA nodes in /sys/devices/system/node, so that numad fails", "a kernel with CONFIG_NUMA, for placement='auto'",
+			"take placement='auto' out of <vcpu> and <numatune>")
+	}
+	return nil, nil
+}

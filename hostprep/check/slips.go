@@ -1,0 +1,48 @@
+package check
+
+import (
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+)
+
+// slipsCheck shows what asks for huge pages in vain at boot: on the kernel's command
+// line, in fstab, in mount units and in sysctl's files.
+var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	kernel, err := boot.ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	var facts []Fact
+	for _, s := range boot.CmdlineSlips(kernel.Cmdline, kernel.Standard) {
+		facts = append(facts, slipped("command line", s, "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"))
+	}
+	slips, err := boot.FileSlips(h)
+	for _, s := range slips {
+		file, _, _ := strings.Cut(s.Where, ":")
+		after := "systemctl daemon-reload; mount -a"
+		switch {
+		case strings.Contains(file, "sysctl"):
+			after = "sysctl --system"
+		case strings.HasSuffix(file, ".mount"):
+			after = "systemctl daemon-reload; systemctl restart UNIT"
+		}
+		facts = append(facts, slipped(file, s, "in "+s.Where+", then: "+after))
+	}
+	return facts, err
+}}
+
+// slipped is the line about one slip; do says where it is corrected, and what to do
+// then.
+func slipped(name string, s boot.Slip, do string) Fact {
+	have, need := s.Word+" "+s.Why, s.Right
+	if s.Where != "" {
+		have = s.Where + ": " + have
+	}
+	if need == "" {
+		return off(hostprep.Warning, name, have, "nothing in its place", "take it out "+do)
+	}
+	return off(hostprep.Warning, name, have, need, "correct it "+do)
+}

@@ -1,0 +1,46 @@
+package check
+
+import (
+	"fmt"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+)
+
+// thpStallCheck tells of programs that stand still while the kernel compacts memory
+// for them: defrag=always has every program with transparent huge pages wait for it
+// at a page fault, and where no block is free in one piece that is at each.
+var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	thp, err := h.THP()
+	if err != nil || thp.Enabled != "always" && thp.Enabled != "madvise" || thp.Defrag != "always" {
+		return nil, err
+	}
+	size, err := h.THPSize()
+	if err != nil {
+		return nil, err
+	}
+	small, err := h.SmallPage()
+	if err != nil {
+		return nil, err
+	}
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	free := host.Blocks(zones, nil, size, small)
+	if free*int64(size)*100 >= mem.Total { // 1 % of RAM lasts a while
+		return nil, nil
+	}
+	who := "programs that ask for them, QEMU among them, stand"
+	if thp.Enabled == "always" {
+		who = "every program stands"
+	}
+	set := SetTHP(h, "defrag", thp.Defrag, "defer+madvise")
+	return []Fact{off(hostprep.Warning, "THP",
+		fmt.Sprintf("defrag is always, and %d blocks of %s are free in one piece: %s still while the kernel compacts memory", free, size, who),
+		"compaction in the background: defer+madvise", set.String()+"; echo 1 > /proc/sys/vm/compact_memory makes room now")}, nil
+}}

@@ -1,0 +1,17 @@
+package launcher
+
+import (
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
+	"vmhuge/xml"
+)
+
+// cautions are what in a domain's XML keeps its memory from being what it seems to
+// say, as findings. libvirt takes such a document, so that none of them blocks.
+func cautions(doc []byte) []hostprep.Finding {
+	var findings []hostprep.Finding
+	for _, text := range xml.Cautions(doc) {
+		findings = append(findings, hostprep.Finding{Check: "xml", Severity: hostprep.Warning, Have: text, Changes: []change.Change{}})
+	}
+	return findings
+}
