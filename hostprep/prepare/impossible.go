@@ -12,11 +12,15 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// impossible says which pages of a preparation the kernel or the host can't have. With
-// Persist the pages that are kept for boot already count, too.
+// impossible says which pages of a preparation the kernel or the host can't have, and
+// which of its users and groups do not exist. With Persist the pages that are kept for
+// boot already count, too.
 func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
+	findings, err := unknownNames(h, p)
+	if err != nil {
+		return nil, err
+	}
 	var table boot.Table
-	var err error
 	if p.Persist {
 		if table, err = boot.Read(h); err != nil {
 			return nil, err
@@ -42,7 +46,6 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	}
 	var all int64
 	bound := map[int]int64{}
-	var findings []hostprep.Finding
 	refuse := func(verdict hostprep.Verdict, have, need, do string) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: verdict, Have: have, Need: need, Do: do})
 	}
@@ -60,10 +63,17 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		}
 		all += row.Pages * int64(row.Size)
 	}
+	needed := "for pages"
+	if others, from, err := reservedByOthers(h); err != nil {
+		return nil, err
+	} else if p.Persist && all > 0 && others > 0 {
+		all += others
+		needed += fmt.Sprintf(", with the %s that %s reserves at boot", pages.FormatBytes(others), from)
+	}
 	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
 	if can := mem.Total - reserve; all > can {
 		refuse(hostprep.NoMemory, fmt.Sprintf("%s of RAM, of which the host keeps %s", pages.FormatBytes(mem.Total), pages.FormatBytes(reserve)),
-			fmt.Sprintf("%s for pages", pages.FormatBytes(all)), do)
+			pages.FormatBytes(all)+" "+needed, do)
 	}
 	for _, n := range nodes {
 		if can := n.Total - pool.NodeReserve(reserve, len(nodes)); len(nodes) > 1 && bound[n.ID] > can {

@@ -48,7 +48,7 @@ type Step struct {
 func Steps() []Step {
 	return []Step{
 		mountsStep, groupsStep, foldersStep, appArmorStep, qemuConfStep, qemuKVMStep, userStep, shmGroupStep,
-		thpStep, bootStep, notesStep,
+		thpStep, bootStep, beforeStep, notesStep,
 	}
 }
 

@@ -123,6 +123,24 @@ chmod 1770 /dev/hugepages (was 1352)
 		"a group that is not there": {host: "two-nodes", p: Options{MountGroup: "hugetlb"}, want: `
 left: there is no group hugetlb; a group for --mount-group; groupadd --system hugetlb, or name another
 `},
+		"a user and groups that are not there": {host: "two-nodes", edits: systemdHost, p: Options{User: "bob", MountGroup: "huge", ShmGroup: "shm", Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 16}}}, want: `
+left: there is no user bob; a user for --user; useradd -m bob, or name another
+left: there is no group huge; a group for --mount-group; groupadd --system huge, or name another
+left: there is no group shm; a group for --shm-group; groupadd --system shm, or name another
+`},
+		"beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 1024\n-- etc/rc.local --\necho $N > /proc/sys/vm/nr_hugepages\n", p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 1040\n' > /etc/sysctl.d/99-vmhuge.conf
+printf '` + strings.ReplaceAll(boot.ServiceText("/usr/bin/vmhuge"), "\n", `\n`) + `' > /etc/systemd/system/vmhuge.service
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+left: /etc/sysctl.d/90-hp.conf:1 reserves 1024 pages of 2 MiB at boot already, and with the 32 MiB of vmhuge prepare --persist that makes 2.0 GiB; one place that reserves them, if these are for the same guests; take that out of /etc/sysctl.d/90-hp.conf:1, then run vmhuge prepare --persist again
+left: /etc/rc.local:1 reserves pages at boot already: echo $N > /proc/sys/vm/nr_hugepages; one place that reserves them, if these are for the same guests; take that out of /etc/rc.local:1, then run vmhuge prepare --persist again
+`},
+		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}}, want: `
+left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)
+`},
 		"transparent huge pages": {host: "two-nodes", edits: systemdHost + thpOff, p: Options{Persist: true, Guests: []hostprep.Guest{thp1}}, want: `
 echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (was never)
 mkdir -m 0755 /etc/tmpfiles.d

@@ -21,8 +21,7 @@ var shmGroupStep = Step{"shm-group", func(h host.Host, p Options) ([]hostprep.Fi
 	}
 	group, err := h.Group(p.ShmGroup)
 	if errors.Is(err, host.ErrNoGroup) {
-		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "there is no group " + p.ShmGroup,
-			Need: "a group for --shm-group", Do: "groupadd --system " + p.ShmGroup + ", or name another"}}, nil
+		return nil, nil // unknownNames tells
 	}
 	if err != nil {
 		return nil, err

@@ -1,0 +1,122 @@
+package boot
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/hostprep/cmdline"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// Reservation is a place that reserves huge pages at boot, and is not vmhuge's.
+type Reservation struct {
+	Where string // the file and line: /etc/sysctl.d/90-hp.conf:3; or the kernel's command line
+	Text  string // as it stands there
+	Size  pages.Size
+	Pages int64 // -1: what it comes to can't be read off
+}
+
+// Reservations lists what reserves pages when this host boots, apart from vmhuge: the
+// kernel's command line, sysctl's files, and what units, tmpfiles and rc.local write
+// to a pool.
+func Reservations(h host.Host) ([]Reservation, error) {
+	kernel, err := ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	var all []Reservation
+	line := withoutOurs(kernel.Cmdline)
+	asked := ParseCmdline(line, kernel.Standard, func(size pages.Size) bool { return slices.Contains(kernel.sizes, size) })
+	for _, p := range slices.SortedFunc(maps.Keys(asked.Pages), func(a, b Pool) int { return cmp.Or(cmp.Compare(a.Size, b.Size), a.Node-b.Node) }) {
+		all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(p.Size), asked.Pages[p]), p.Size, asked.Pages[p]})
+	}
+	settings, err := SysctlLines(h)
+	if err != nil {
+		return all, err
+	}
+	for _, s := range slices.Backward(settings) {
+		if s.Name != "vm.nr_hugepages" {
+			continue
+		}
+		if n, err := strconv.ParseInt(s.Value, 10, 62); err == nil {
+			// It sets the pool as it stands then, on top of nothing.
+			all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == kernel.Standard })
+			if n > 0 {
+				all = append(all, Reservation{s.Where, s.Name + " = " + s.Value, kernel.Standard, n})
+			}
+		}
+		break
+	}
+	scripts, err := bootScripts(h, kernel.Standard)
+	return append(all, scripts...), err
+}
+
+// withoutOurs is a command line without what stands between vmhuge's marks.
+func withoutOurs(line string) string {
+	words := KernelWords(line)
+	begin, end := slices.Index(words, cmdline.Begin), slices.Index(words, cmdline.End)
+	if begin >= 0 && end > begin {
+		words = slices.Delete(words, begin, end+1)
+	}
+	return strings.Join(words, " ")
+}
+
+// scriptWrite is a line of a unit, of tmpfiles.d or of a script that sets a pool, with
+// the number if it is one:
+//
+//	ExecStart=/bin/sh -c "echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+//	w /sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages - - - - 8
+//	sysctl -w vm.nr_hugepages=512
+var scriptWrite = regexp.MustCompile(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!]*\s+\S*|\bsysctl\b.*\bvm\.|\btee\b.*)\bnr_hugepages(?:\s*=\s*([0-9]+)|(?:\s+-){4}\s+([0-9]+))?`)
+
+var sizeInPath = regexp.MustCompile(`hugepages-([0-9]+)kB/`)
+
+// bootScripts finds such lines where an administrator puts what runs at boot.
+func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
+	files := []string{"/etc/rc.local", "/etc/rc.d/rc.local"}
+	for dir, end := range map[string]string{unitDir: ".service", "/etc/tmpfiles.d": ".conf"} {
+		names, err := h.NamesIn(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, end) && !strings.HasPrefix(name, "vmhuge") {
+				files = append(files, path.Join(dir, name))
+			}
+		}
+	}
+	slices.Sort(files)
+	var all []Reservation
+	for _, file := range files {
+		text, err := h.ReadIfThere(file)
+		if err != nil {
+			continue // a dangling or masked unit: it does nothing
+		}
+		for i, line := range strings.Split(text, "\n") {
+			line = strings.TrimSpace(line)
+			m := scriptWrite.FindStringSubmatch(line)
+			if m == nil || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+				continue
+			}
+			r := Reservation{fmt.Sprintf("%s:%d", file, i+1), line, standard, -1}
+			if n, err := strconv.ParseInt(cmp.Or(m[1], m[2], m[3]), 10, 62); err == nil {
+				r.Pages = n
+			}
+			if size := sizeInPath.FindStringSubmatch(line); size != nil {
+				kib, _ := strconv.ParseInt(size[1], 10, 52)
+				r.Size = pages.SizeOfKiB(kib)
+			}
+			if r.Pages != 0 {
+				all = append(all, r)
+			}
+		}
+	}
+	return all, nil
+}

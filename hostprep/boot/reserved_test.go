@@ -1,0 +1,37 @@
+package boot
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+)
+
+// What reserves pages at boot is found wherever administrators put it, with its line.
+func TestReservations(t *testing.T) {
+	for name, test := range map[string]struct{ files, want string }{
+		"nothing":      {"-- etc/sysctl.conf --\nvm.swappiness=1\n-- etc/rc.local --\n#!/bin/sh\ncat /proc/sys/vm/nr_hugepages\nexit 0\n", ""},
+		"command line": {"-- proc/cmdline --\nro hugepages=64 hugepagesz=1G hugepages=2 vmhuge.begin hugepagesz=1G hugepages=4 vmhuge.end\n", "the kernel's command line 64 2 MiB\nthe kernel's command line 2 1 GiB"},
+		"sysctl counts after it": {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\n\nvm.nr_hugepages = 128\n-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages=1\n-- etc/sysctl.d/99-vmhuge.conf --\nvm.nr_hugepages=999\n",
+			"/etc/sysctl.conf:2 128 2 MiB"},
+		"sysctl takes them away": {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", ""},
+		"units and scripts": {"-- etc/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c \"echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\"\nExecStop=/bin/sh -c 'echo 0 > /proc/sys/vm/nr_hugepages'\n" +
+			"-- etc/systemd/system/other.service --\n[Service]\nExecStart=/usr/local/sbin/huge $N\n" +
+			"-- etc/tmpfiles.d/huge.conf --\nw /sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages - - - - 8\n" +
+			"-- etc/rc.local --\n#!/bin/sh\n# echo 5 > /proc/sys/vm/nr_hugepages\nsysctl -w vm.nr_hugepages=256\necho $N > /proc/sys/vm/nr_hugepages\n",
+			"/etc/rc.local:3 256 2 MiB\n/etc/rc.local:4 -1 2 MiB\n/etc/systemd/system/huge.service:2 512 2 MiB\n/etc/tmpfiles.d/huge.conf:1 8 1 GiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, err := Reservations(host.Host{Root: hosttest.Unpack(t, "one-node", test.files)})
+			var got []string
+			for _, r := range all {
+				got = append(got, fmt.Sprint(r.Where, " ", r.Pages, " ", r.Size))
+			}
+			if text := strings.Join(got, "\n"); err != nil || text != test.want {
+				t.Errorf("got:\n%s\n%v\nwant:\n%s", text, err, test.want)
+			}
+		})
+	}
+}

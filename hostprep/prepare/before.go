@@ -1,0 +1,56 @@
+package prepare
+
+import (
+	"fmt"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
+)
+
+// beforeStep names what reserves pages at boot already: what --persist writes comes
+// on top of it, which is one set of pages too many if both are for the same guests.
+var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, error) {
+	if !p.Persist {
+		return nil, nil
+	}
+	old, err := boot.Read(h)
+	if err != nil {
+		return nil, err
+	}
+	var ours int64
+	for _, row := range withOptions(old, p).Sums() {
+		ours += row.Pages * int64(row.Size)
+	}
+	if ours == 0 {
+		return nil, nil
+	}
+	all, err := boot.Reservations(h)
+	var findings []hostprep.Finding
+	for _, r := range all {
+		f := hostprep.Finding{Severity: hostprep.Note, Have: fmt.Sprintf("%s reserves pages at boot already: %s", r.Where, r.Text),
+			Need: "one place that reserves them, if these are for the same guests", Do: "take that out of " + r.Where + ", then run vmhuge prepare --persist again"}
+		if r.Pages >= 0 {
+			f.Have = fmt.Sprintf("%s reserves %s at boot already, and with the %s of vmhuge prepare --persist that makes %s", r.Where, pages.Count(r.Pages, r.Size),
+				pages.Amount(ours), pages.Amount(ours+r.Pages*int64(r.Size)))
+		}
+		findings = append(findings, f)
+	}
+	return findings, err
+}}
+
+// reservedByOthers is how many bytes the host reserves at boot without vmhuge, as far
+// as that is a number, and where it says so.
+func reservedByOthers(h host.Host) (bytes int64, from string, err error) {
+	all, err := boot.Reservations(h)
+	var places []string
+	for _, r := range all {
+		if r.Pages > 0 {
+			bytes += r.Pages * int64(r.Size)
+			places = append(places, r.Where)
+		}
+	}
+	return bytes, strings.Join(places, " and "), err
+}
