@@ -3,7 +3,6 @@ package boot
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -34,8 +33,10 @@ func Reservations(h host.Host) ([]Reservation, error) {
 	var all []Reservation
 	line := withoutOurs(kernel.Cmdline)
 	asked := ParseCmdline(line, kernel.Standard, func(size pages.Size) bool { return slices.Contains(kernel.sizes, size) })
-	for _, p := range slices.SortedFunc(maps.Keys(asked.Pages), func(a, b Pool) int { return cmp.Or(cmp.Compare(a.Size, b.Size), a.Node-b.Node) }) {
-		all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(p.Size), asked.Pages[p]), p.Size, asked.Pages[p]})
+	for _, size := range kernel.sizes {
+		if n := asked.Of(size); n > 0 {
+			all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), n), size, n})
+		}
 	}
 	settings, err := SysctlLines(h)
 	if err != nil {

@@ -18,7 +18,7 @@ type hostCheck struct {
 func hostChecks() []hostCheck {
 	return []hostCheck{
 		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck, slipsCheck,
-		pageSizesCheck, memoryCheck, poolsCheck, hugetlbfsCheck,
+		pageSizesCheck, memoryCheck, poolsCheck, holdersCheck, reservedCheck, hugetlbfsCheck,
 		qemuUserCheck, devKVMCheck, hugetlbCgroupCheck, securityCheck,
 		hostTHPCheck, thpStallCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck, hookWritesCheck,
 	}

@@ -44,6 +44,7 @@ ok pool 2 MiB: 0 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
 ok pool 1 GiB: 3 pages, 3 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 0 of 0 pages of 2 MiB are free
 ok node 0: 3 of 3 pages of 1 GiB are free
+note reserved: nobody uses the 3 pages of 1 GiB, which keep 3 GiB from everything else
 ok hugetlbfs: /dev/hugepages (2 MiB)
 warning hugetlbfs: no hugetlbfs with pages of 1 GiB is mounted
 ok QEMU user: libvirt-qemu, 64055:107, groups [107 64055]
@@ -71,6 +72,7 @@ note node 0: 40 of 40 pages of 2 MiB are free, 40 of them surplus that nobody us
 ok node 0: 0 of 0 pages of 1 GiB are free
 warning node 1: 100 of 100 pages of 2 MiB are free, and it has no processors
 ok node 1: 0 of 0 pages of 1 GiB are free
+note reserved: nobody uses the 100 pages of 2 MiB, which keep 200 MiB from everything else
 ok hugetlbfs: /dev/hugepages (2 MiB)
 ok QEMU user: libvirt-qemu, 64055:107, groups [107 64055]
 ok /dev/kvm: QEMU may open it
@@ -94,6 +96,7 @@ ok pool 2 MiB: 512 pages, 512 free, 0 of them reserved, 0 surplus, overcommit 0
 ok pool 1 GiB: 0 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 512 of 512 pages of 2 MiB are free
 ok node 0: 0 of 0 pages of 1 GiB are free
+note reserved: nobody uses the 512 pages of 2 MiB, which keep 1 GiB from everything else
 ok hugetlbfs: /dev/hugepages (2 MiB)
 ok QEMU user: qemu, 107:107, groups [107 36]
 ok /dev/kvm: QEMU may open it
@@ -117,7 +120,7 @@ ok hook: not installed (vmhuge hook install)`,
 }
 
 // plainHost is what one-node.txtar lacks of a host on which all is well.
-const plainHost = "-- proc/filesystems --\nnodev\thugetlbfs\n-- proc/cmdline --\nquiet\n-- usr/bin/qemu-kvm --\nELF\n" +
+const plainHost = "-- proc/600/status --\nName:\tqemu-system-x86\nHugetlbPages:\t 1736704 kB\n-- proc/filesystems --\nnodev\thugetlbfs\n-- proc/cmdline --\nquiet\n-- usr/bin/qemu-kvm --\nELF\n" +
 	"-- proc/cpuinfo --\nflags : pse pdpe1gb vmx ept vpid\n-- sys/module/kvm_intel/parameters/ept --\nY\n-- sys/devices/system/node/node0/cpulist --\n0-3\n"
 
 const thpFiles = "-- proc/buddyinfo --\nNode 0, zone Normal 0 0 0 0 0 0 0 0 0 0 2500\n" +
@@ -178,6 +181,14 @@ note command line: transparent_hugepage=always, but it is never now
 ok THP: never, defrag madvise, shmem none
 warning THP: transparent huge pages are off: enabled is never`},
 
+		{name: "who holds pages", edit: "-- proc/601/status --\nName:\tdpdk\nHugetlbPages:\t 2048 kB\n-- proc/600/status --\nName:\tqemu-system-x86\nHugetlbPages:\t 1048576 kB\n-- dev/hugepages/left over --\nx\n", want: `
+ok in use: qemu-system-x86 (process 600) 1 GiB, dpdk (process 601) 2 MiB
+note in use: 670 MiB of huge pages are in use, and no process has them mapped; files that hold pages: "/dev/hugepages/left over" (4 KiB)`},
+		{name: "pages of nobody, reserved by sysctl", edit: "-- etc/sysctl.d/50-hp.conf --\nvm.nr_hugepages=2048\n-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", want: `
+ok pool 2 MiB: 2048 pages, 2048 free, 0 of them reserved, 0 surplus, overcommit 0
+ok node 0: 2048 of 2048 pages of 2 MiB are free
+ok reserved: 2048 pages of 2 MiB at boot, by /etc/sysctl.d/50-hp.conf:1
+note reserved: nobody uses the 2048 pages of 2 MiB, which keep 4 GiB from everything else`},
 		{name: "slips", edit: cmdline("hugepages:8 -- hugepages=4") + "-- etc/fstab --\nnone /big hugetlbfs pageSize=1G 0 0\n-- etc/sysctl.conf --\nvm.nr_hugepage=8\n", want: `
 warning command line: hugepages:8 has a : where the kernel wants =, so that the kernel ignores it
 warning command line: hugepages=4 stands after --, so that the kernel hands it to init
@@ -196,17 +207,20 @@ warning hook: /etc/libvirt/hooks/qemu sets the pool by itself: line 2: echo 8 >/
 ok memory: 16000 MiB, of which 585 MiB are available
 blocker headroom: no huge page is free, and the pools may not grow
 ok pool 2 MiB: 7500 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
-ok node 0: 0 of 7500 pages of 2 MiB are free`},
+ok node 0: 0 of 7500 pages of 2 MiB are free
+note in use: 13.0 GiB of huge pages are in use, and no process has them mapped`},
 		{name: "the pools hold too much, and some is free", edit: "-- pools --\nall 2048 7500 100 20 0 0\n0 2048 7500 100 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 600000 kB\nHugepagesize: 2048 kB\n", want: `
 ok memory: 16000 MiB, of which 585 MiB are available
 warning headroom: the pools hold 14.6 GiB of 15.6 GiB, and 585.9 MiB of the rest are available
 ok pool 2 MiB: 7500 pages, 100 free, 20 of them reserved, 0 surplus, overcommit 0
-ok node 0: 100 of 7500 pages of 2 MiB are free`},
+ok node 0: 100 of 7500 pages of 2 MiB are free
+note in use: 12.8 GiB of huge pages are in use, and no process has them mapped`},
 		{name: "uneven nodes", edit: "-- pools --\nall 2048 100 100 0 0 0\n0 2048 90 90 0\n1 2048 10 10 0\nall 1048576 0 0 0 0 0\n", want: `
 ok headroom: the pools may grow by 11488 MiB
 note pool 2 MiB: 100 pages, 100 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 90 of 90 pages of 2 MiB are free
-ok node 1: 10 of 10 pages of 2 MiB are free`},
+ok node 1: 10 of 10 pages of 2 MiB are free
+note reserved: nobody uses the 100 pages of 2 MiB, which keep 200 MiB from everything else`},
 		{name: "no 1 GiB in the kernel", edit: "-- pools --\nall 2048 0 0 0 0 0\n0 2048 0 0 0\n", want: `
 note page sizes: 2 MiB
 ok headroom: the pools may grow by 11488 MiB

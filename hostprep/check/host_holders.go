@@ -1,0 +1,138 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// holdersCheck says who holds the pages that are in use, and finds those that no
+// process has mapped: they are of files that were left on a hugetlbfs, of deleted
+// files that are still open, or of shared memory.
+var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	const name = "in use"
+	state, err := h.Pools()
+	if err != nil {
+		return nil, nil // pageSizesCheck says why
+	}
+	var used int64
+	smallest := pages.Size(0)
+	for _, p := range state.Globals {
+		used += (p.Total - p.Free) * int64(p.Size)
+		if p.Total > p.Free && (smallest == 0 || p.Size < smallest) {
+			smallest = p.Size
+		}
+	}
+	if used == 0 {
+		return nil, nil
+	}
+	users, err := h.HugetlbUsers()
+	if err != nil {
+		return nil, err
+	}
+	var words []string
+	var mapped int64
+	for i, u := range users {
+		if mapped += u.Bytes; i < 5 {
+			words = append(words, fmt.Sprintf("%s (process %d) %s", u.Name, u.PID, pages.Amount(u.Bytes)))
+		}
+	}
+	if n := len(users) - len(words); n > 0 {
+		words = append(words, fmt.Sprintf("and %d processes more", n))
+	}
+	facts := []Fact{}
+	if len(words) > 0 {
+		facts = append(facts, fine(name, strings.Join(words, ", ")))
+	}
+	if used-mapped < int64(smallest) {
+		return facts, nil
+	}
+	have := pages.Amount(used-mapped) + " of huge pages are in use, and no process has them mapped"
+	files, remove, err := leftFiles(h)
+	if err != nil {
+		return facts, err
+	}
+	do := "look for deleted files that are still open (ls -l /proc/[0-9]*/fd | grep -e hugepages -e memfd), and for shared memory (ipcs -mp; ipcrm -m ID removes it)"
+	if len(files) > 0 {
+		have += "; files that hold pages: " + strings.Join(files, ", ")
+		do = "if nobody needs them any more: rm " + strings.Join(remove, " ")
+	}
+	return append(facts, off(hostprep.Note, name, have, "pages that somebody uses", do)), nil
+}}
+
+// leftFiles are the files on each hugetlbfs that hold pages, in words and by path,
+// five at most.
+func leftFiles(h host.Host) (words, paths []string, err error) {
+	mounts, err := h.Mounts()
+	for _, m := range mounts {
+		if m.Hidden != "" {
+			continue
+		}
+		files, err := h.HugetlbFiles(m)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range files[:min(len(files), 5-len(words))] {
+			words = append(words, fmt.Sprintf("%q (%s)", f.Path, pages.Amount(f.Bytes)))
+			paths = append(paths, "'"+strings.ReplaceAll(f.Path, "'", `'\''`)+"'")
+		}
+	}
+	return words, paths, err
+}
+
+// reservedCheck says what reserves pages at boot, and notes a pool of which nobody
+// uses a page: it is memory that the host cannot use for anything else.
+var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact, error) {
+	const name = "reserved"
+	state, err := h.Pools()
+	if err != nil {
+		return nil, nil // pageSizesCheck says why
+	}
+	all, err := boot.Reservations(h)
+	if err != nil {
+		return nil, err
+	}
+	table, err := boot.Read(h)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range table.Sums() {
+		all = append(all, boot.Reservation{Where: boot.TableFile + " (vmhuge prepare --persist)", Size: row.Size, Pages: row.Pages})
+	}
+	var facts []Fact
+	by := map[pages.Size][]string{}
+	for _, r := range all {
+		by[r.Size] = append(by[r.Size], r.Where)
+		amount := r.Text
+		if r.Pages > 0 {
+			amount = pages.Count(r.Pages, r.Size)
+		}
+		if !strings.HasPrefix(r.Where, "/") {
+			continue // cmdlineCheck says it
+		}
+		facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
+	}
+	for _, g := range state.Globals {
+		idle := g.Total > g.Surplus && g.Free == g.Total && g.Reserved == 0
+		if !idle {
+			continue
+		}
+		have, do := fmt.Sprintf("nobody uses the %s, which keep %s from everything else", pages.Count(g.Total-g.Surplus, g.Size), pages.Amount((g.Total-g.Surplus)*int64(g.Size))), ""
+		for _, node := range state.Nodes(g.Size) {
+			if p, _ := state.Pool(node, g.Size); p.Total > 0 {
+				do += fmt.Sprintf("echo 0 > %s; ", pool.File(h.Root, node, g.Size))
+			}
+		}
+		do = "if no guest is to have them: " + strings.TrimSuffix(do, "; ")
+		if places := by[g.Size]; len(places) > 0 {
+			do += ", and take them out of " + strings.Join(places, " and ")
+		}
+		facts = append(facts, off(hostprep.Note, name, have, "no more pages than guests will take", do))
+	}
+	return facts, nil
+}}
