@@ -192,8 +192,8 @@ note reserved: nobody uses the 2048 pages of 2 MiB, which keep 4 GiB from everyt
 		{name: "slips", edit: cmdline("hugepages:8 -- hugepages=4") + "-- etc/fstab --\nnone /big hugetlbfs pageSize=1G 0 0\n-- etc/sysctl.conf --\nvm.nr_hugepage=8\n", want: `
 warning command line: hugepages:8 has a : where the kernel wants =, so that the kernel ignores it
 warning command line: hugepages=4 stands after --, so that the kernel hands it to init
-warning /etc/fstab: /etc/fstab:1: pageSize=1G is no option of hugetlbfs, so that the mount fails
-warning /etc/sysctl.conf: /etc/sysctl.conf:1: vm.nr_hugepage = 8 is no setting of the kernel, so that nothing happens`},
+warning fstab: /etc/fstab:1: pageSize=1G is no option of hugetlbfs, so that the mount fails
+warning sysctl: /etc/sysctl.conf:1: vm.nr_hugepage = 8 is no setting of the kernel, so that nothing happens`},
 		{name: "every program waits for compaction", edit: thpFiles + "-- proc/buddyinfo --\nNode 0, zone Normal 90000 80000 40000 0 0 0 0 0 0 0 0\n" +
 			"-- sys/kernel/mm/transparent_hugepage/enabled --\n[always] madvise never\n-- sys/kernel/mm/transparent_hugepage/defrag --\n[always] defer defer+madvise madvise never\n", want: `
 ok THP: always, defrag always, shmem none

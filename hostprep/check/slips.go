@@ -1,6 +1,7 @@
 package check
 
 import (
+	"path"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -22,14 +23,14 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 	slips, err := boot.FileSlips(h)
 	for _, s := range slips {
 		file, _, _ := strings.Cut(s.Where, ":")
-		after := "systemctl daemon-reload; mount -a"
+		name, after := "fstab", "systemctl daemon-reload; mount -a"
 		switch {
 		case strings.Contains(file, "sysctl"):
-			after = "sysctl --system"
+			name, after = "sysctl", "sysctl --system"
 		case strings.HasSuffix(file, ".mount"):
-			after = "systemctl daemon-reload; systemctl restart UNIT"
+			name, after = "mount unit", "systemctl daemon-reload; systemctl restart "+path.Base(file)
 		}
-		facts = append(facts, slipped(file, s, "in "+s.Where+", then: "+after))
+		facts = append(facts, slipped(name, s, "in "+s.Where+", then: "+after))
 	}
 	return facts, err
 }}
