@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -80,6 +81,10 @@ var rules = []rule{
 	}},
 	{"share of the host", [4]int{}, nil, func(v view) string {
 		return when(v.ram()*2 <= v.mem.Total, "%s of the host's %s, %d %%", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
+	}},
+	{"larger than the host", [4]int{}, []Choice{ChooseTHP, Choose2MiB, Choose1GiB}, func(v view) string {
+		most := v.mem.Total - pool.Reserve(v.mem.Total)
+		return when(!v.Runs && v.ram() > most, "%s of RAM are more than the %s that this host can give a guest, on pages of any kind: lower <memory>", pages.Amount(v.ram()), pages.Amount(most))
 	}},
 	{"room", [4]int{}, only2MiB, func(v view) string {
 		return when(v.has(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools may grow by %d", pages.Size2MiB.Ceil(v.ram()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
