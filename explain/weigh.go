@@ -47,16 +47,3 @@ func Ambiguous(matches []Match) bool {
 		return m.Check != "" && slices.ContainsFunc(matches, func(other Match) bool { return other.ID != m.ID && other.Text == m.Text })
 	})
 }
-
-// Facts are the beginnings of the names of the facts about a host that causes are
-// about.
-func Facts(matches []Match) []string {
-	about := map[string]string{"pool": "node ", "cgroup": "node ", "mount": "hugetlbfs", "path": "hugetlbfs", "page-size": "page sizes"}
-	var facts []string
-	for _, m := range matches {
-		if prefix, ok := about[m.Check]; ok && !slices.Contains(facts, prefix) {
-			facts = append(facts, prefix)
-		}
-	}
-	return facts
-}

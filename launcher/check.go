@@ -152,7 +152,7 @@ func (l *Launcher) racing(findings []hostprep.Finding, guest hostprep.Guest) {
 // leaveToHook makes a note of what vmhuge's own hook mends when the guest starts.
 func (l *Launcher) leaveToHook(findings []hostprep.Finding) {
 	mends := func(f hostprep.Finding) bool {
-		return f.Fixable && f.Severity != hostprep.Note && slices.Contains([]string{"pool", "mount", "path"}, f.Check)
+		return f.Fixable && f.Severity != hostprep.Note && check.FoundBy(f, check.Pool, check.Mount, check.Path)
 	}
 	if l.session || l.baseDir != "libvirt/qemu" || !slices.ContainsFunc(findings, mends) {
 		return

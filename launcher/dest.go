@@ -193,7 +193,7 @@ func (d *Dest) lookAtMounts(dom *domain, demand pages.Demand) {
 	_, err := d.conn.DomainXMLToNative("qemu-argv", string(dom.xml), 0)
 	if lverr := (libvirt.Error{}); errors.As(err, &lverr) {
 		for _, m := range explain.Error(int(lverr.Code), lverr.Message) {
-			if m.Check == "mount" {
+			if m.Check == check.Mount.Name {
 				d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
 					Cause: hostprep.MountMissing, Have: lverr.Message, Need: "a hugetlbfs with the guest's pages that libvirt there knows",
 					Do: "mount one there and restart its libvirtd, or vmhuge enable --source memfd " + dom.name})

@@ -119,8 +119,9 @@ func ReadHostStatus(host host.Host) (Status, error) {
 		return s, err
 	}
 	if s.Hook, err = hook.ReadStatus(host); err != nil { // the pools are still shown
-		s.Hook.Findings = append(s.Hook.Findings, hostprep.Finding{Check: "hook", Severity: hostprep.Warning,
-			Have: "could not tell: " + err.Error(), Need: "to be able to look"})
+		unread := hostprep.CouldNotTell(err)
+		unread.Check = hook.CheckName
+		s.Hook.Findings = append(s.Hook.Findings, unread)
 	}
 	s.THP, err = host.THP()
 	return s, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"vmhuge/explain"
@@ -128,10 +127,9 @@ type fact struct {
 // factsFor returns the lines about the host that the causes are about, where no
 // domain is known that a check could be asked about.
 func (p *program) factsFor(matches []explain.Match) []fact {
-	about := explain.Facts(matches)
 	var facts []fact
 	for _, f := range check.Facts(p.host(), check.Libvirt{}) {
-		if slices.ContainsFunc(about, func(prefix string) bool { return strings.HasPrefix(f.Name, prefix) }) {
+		if slices.ContainsFunc(matches, func(m explain.Match) bool { return f.About(m.Check) }) {
 			facts = append(facts, fact{f.Name, f.Value})
 		}
 	}

@@ -3,6 +3,8 @@
 package check
 
 import (
+	"slices"
+
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -28,6 +30,11 @@ func Run(h host.Host, g hostprep.Guest) []hostprep.Finding {
 // the folders on them: what can be mended in a guest's start, but for the pages.
 func RunMounts(h host.Host, g hostprep.Guest) []hostprep.Finding {
 	return ask(h, g, []Check{Mount, Path})
+}
+
+// FoundBy says whether a finding is one of these checks'.
+func FoundBy(f hostprep.Finding, checks ...Check) bool {
+	return slices.ContainsFunc(checks, func(c Check) bool { return c.Name == f.Check })
 }
 
 func ask(h host.Host, g hostprep.Guest, checks []Check) []hostprep.Finding {

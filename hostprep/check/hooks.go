@@ -10,7 +10,7 @@ import (
 
 // Hooks tells of hooks that are not vmhuge's. libvirt runs them before each
 // start, and any may refuse it, which nobody can know before.
-var Hooks = Check{"hook", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+var Hooks = Check{hook.CheckName, func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if !g.System() {
 		return nil, nil
 	}

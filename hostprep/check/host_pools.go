@@ -116,7 +116,7 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 	}
 	for _, p := range state.Pools {
 		file := pool.File(h.Root, p.Node, p.Size)
-		f := fine(fmt.Sprintf("node %d", p.Node), fmt.Sprintf("%d of %d pages of %s are free", p.Free, p.Total, p.Size))
+		f := fine(fmt.Sprintf("%s%d", nodeFact, p.Node), fmt.Sprintf("%d of %d pages of %s are free", p.Free, p.Total, p.Size))
 		switch {
 		case p.Total > 0 && !withCPUs[p.Node]:
 			f.Severity, f.Cause = hostprep.Warning, hostprep.NodeWithoutCPUs

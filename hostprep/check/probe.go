@@ -140,7 +140,7 @@ func obstacle(step, path string, err error) (Obstacle, error) {
 // where anything keeps it from trying there is nothing to tell.
 func Probes(h host.Host, g hostprep.Guest, findings []hostprep.Finding) []hostprep.Finding {
 	known := func(f hostprep.Finding) bool {
-		return f.Severity == hostprep.Blocker && slices.Contains([]string{"page-size", "mount", "path"}, f.Check)
+		return f.Severity == hostprep.Blocker && FoundBy(f, PageSize, Mount, Path)
 	}
 	if os.Geteuid() != 0 || !h.Real() || g.Session || slices.ContainsFunc(findings, known) {
 		return nil

@@ -92,8 +92,11 @@ func (s Status) String() string {
 	return s.Path + ", last called at " + s.LastCall.Time.Local().Format(time.DateTime)
 }
 
+// CheckName is the name of the check of hooks: package check declares it with this.
+const CheckName = "hook"
+
 func (s *Status) find(severity hostprep.Severity, have, need, do string) {
-	f := hostprep.Finding{Check: "hook", Severity: severity, Have: have, Need: need, Do: do, Changes: []change.Change{}}
+	f := hostprep.Finding{Check: CheckName, Severity: severity, Have: have, Need: need, Do: do, Changes: []change.Change{}}
 	if severity == hostprep.Blocker {
 		f.Verdict = hostprep.BadHost
 	}
