@@ -204,14 +204,21 @@ func interrupted(name string) error {
 	return advice.New("starting "+name, "interrupted", "the guest does not run, and its pages went back")
 }
 
-// settled writes down that a guest runs.
+// settled records that a guest runs. If it has ended meanwhile, its pages are freed,
+// and a notice says so.
 func (l *Launcher) settled(ctx context.Context, uuid string) error {
 	ledger, err := l.openLedger(ctx, uuid)
 	if err != nil {
 		return err
 	}
 	defer ledger.Close()
-	return ledger.Started(uuid)
+	err = ledger.Started(uuid)
+	for _, s := range ledger.Settled {
+		if s.UUID == uuid { // openLedger has told of all others
+			l.Notices = append(l.Notices, s.String())
+		}
+	}
+	return err
 }
 
 // openLedger opens the ledger on behalf of one guest, and keeps for the user to
