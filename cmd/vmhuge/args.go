@@ -125,29 +125,10 @@ func readLine(app *cli.App, rest []string) (line, error) {
 	return l, nil
 }
 
-// noCommand is the error of a path to no command, of which the last word is wrong.
-func noCommand(there []*cli.Command, path []string) error {
-	var names []string
-	for _, command := range there {
-		if !command.Hidden {
-			names = append(names, command.Name)
-		}
-	}
-	return usage("there is no command %q%s", strings.Join(path, " "), nearest.Ask(path[len(path)-1], names))
-}
-
 // asksJSON says whether a command line that could not be read asks for JSON.
 func asksJSON(args []string) bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
 	return slices.Contains(args, "--json")
-}
-
-func find(commands []*cli.Command, name string) *cli.Command {
-	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(name) })
-	if i < 0 {
-		return nil
-	}
-	return commands[i]
 }
