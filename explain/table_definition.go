@@ -92,7 +92,7 @@ func definition() []Row {
 	}, {
 		ID: "bindings-contradict", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"},
 		Cause: "<memnode> binds to a node that <numatune><memory> does not allow",
-		Check: "pool", Do: "virsh edit DOMAIN: let <memory> and <memnode> agree",
+		Check: "pool", Do: "virsh edit DOMAIN: make <memory> and <memnode> agree",
 	}, {
 		ID: "page-size-missing", Says: []string{
 			"Unable to find any usable hugetlbfs mount for … KiB", "failed to create memfd with flags …: No such device",

@@ -13,7 +13,7 @@ func devices() []Row {
 	}, {
 		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", "= -14 (Bad address)"},
 		Cause: "VFIO could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
-		Check: "pool", Do: "vmhuge check DOMAIN says what is short; vmhuge start DOMAIN gets it",
+		Check: "pool", Do: "vmhuge check DOMAIN says what is missing; vmhuge start DOMAIN allocates it",
 	}, {
 		ID: "vfio-entries", Says: []string{"= -28 (No space left on device)", "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"},
 		Cause: "VFIO has no entries left for mappings (65535 of a container): virtio-mem and balloons make many small ones",

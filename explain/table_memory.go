@@ -24,12 +24,12 @@ func memory() []Row {
 	}, {
 		ID: "pool-short", Says: slices.Concat(noMemory, []string{noMemoryOld}), On: huge, Versions: noMemoryVersions,
 		Cause: "too few free huge pages; of those that are free, some may be reserved",
-		Check: "pool", Do: "vmhuge start DOMAIN gets them; vmhuge check DOMAIN says how many it lacks",
+		Check: "pool", Do: "vmhuge start DOMAIN allocates them; vmhuge check DOMAIN says how many are missing",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "node-short", Says: slices.Concat(noMemory, []string{noMemoryOld, badAddress}), On: huge, Versions: noMemoryVersions + "; " + badAddressVersions,
 		Cause: "too few free huge pages on a node that the guest is bound to, whatever others have",
-		Check: "pool", Do: "vmhuge start DOMAIN gets them there; vmhuge check DOMAIN names the node",
+		Check: "pool", Do: "vmhuge start DOMAIN allocates them there; vmhuge check DOMAIN names the node",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "mount-full", Says: noMemory, On: huge,
@@ -38,7 +38,7 @@ func memory() []Row {
 	}, {
 		ID: "min-size", Says: noMemory, On: huge,
 		Cause: "another hugetlbfs is mounted with min_size=, which reserves free pages for its own files",
-		Check: "pool", Do: "umount the mount that findmnt -t hugetlbfs shows with min_size=, or vmhuge start DOMAIN gets more",
+		Check: "pool", Do: "umount the mount that findmnt -t hugetlbfs shows with min_size=, or let vmhuge start DOMAIN allocate more",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "cgroup-reserved", Says: noMemory, On: huge,

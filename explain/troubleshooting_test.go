@@ -14,10 +14,14 @@ var update = flag.Bool("update", false, "write docs/troubleshooting.md anew")
 
 const head = `# What libvirt and QEMU say, and what it means
 
-The table behind ` + "`vmhuge explain`" + ` and the errors of ` + "`vmhuge start`" + `, root causes
-before what follows from them. The words are those of a log or an error; … stands
-for anything, PATH for a path. Where several causes have the same words, ` + "`vmhuge explain --domain NAME`" + `
-asks the host which it is. A test writes this page from the tables in explain.
+All messages of libvirt and QEMU about huge pages that vmhuge knows: what causes each,
+and what to do. ` + "`vmhuge explain`" + ` looks them up, and ` + "`vmhuge start`" + ` names the cause when
+a start fails. In the messages … stands for any text and PATH for a path.
+
+Some messages have several causes. ` + "`vmhuge explain --domain NAME`" + ` then checks the host to
+tell which one it is.
+
+A test generates this page from the tables in explain/.
 `
 
 func TestTroubleshooting(t *testing.T) {

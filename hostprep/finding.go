@@ -68,9 +68,9 @@ type Finding struct {
 
 // CouldNotTell is the finding of a check that could not tell.
 func CouldNotTell(err error) Finding {
-	f := Finding{Severity: Warning, Verdict: Unknown, Have: "could not tell: " + err.Error(), Need: "to be able to look"}
+	f := Finding{Severity: Warning, Verdict: Unknown, Have: "cannot check: " + err.Error(), Need: "data that this check can read"}
 	if told := (*advice.Error)(nil); errors.As(err, &told) {
-		f.Have, f.Do = "could not tell: "+told.What+": "+told.Why, told.Do
+		f.Have, f.Do = "cannot check: "+told.What+": "+told.Why, told.Do
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		f.Do = "run vmhuge as root"
@@ -88,16 +88,16 @@ type CouldMake struct {
 	Compacted int64 `json:"could_make_compacted"`
 }
 
-// Words are a part of a sentence: the kernel could make 310 more now, 900 after
+// Words are a part of a sentence: the kernel could allocate 310 more now, 900 after
 // compaction.
 func (c CouldMake) Words() string {
 	switch {
 	case c.Compacted == 0:
-		return "the kernel could make no more"
+		return "the kernel could allocate no more"
 	case c.Now == 0:
-		return fmt.Sprintf("the kernel could make %d more at most, after compaction", c.Compacted)
+		return fmt.Sprintf("the kernel could allocate %d more at most, after compaction", c.Compacted)
 	case c.Now == c.Compacted:
-		return fmt.Sprintf("the kernel could make %d more", c.Now)
+		return fmt.Sprintf("the kernel could allocate %d more", c.Now)
 	}
-	return fmt.Sprintf("the kernel could make %d more now, %d after compaction", c.Now, c.Compacted)
+	return fmt.Sprintf("the kernel could allocate %d more now, %d after compaction", c.Now, c.Compacted)
 }

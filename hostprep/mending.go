@@ -51,7 +51,7 @@ func (f *Finding) FixFile(h host.Host, e change.FileEdit, text string) (bool, er
 	var held change.HeldError
 	if errors.As(err, &held) {
 		f.Have += "; " + held.Error()
-		f.Do = "put into " + e.Path + ", by the means of whatever makes that file: " + text
+		f.Do = "put into " + e.Path + ", with the tool that manages that file: " + text
 		return true, nil
 	}
 	if err != nil || len(changes) == 0 {

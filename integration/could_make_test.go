@@ -19,7 +19,7 @@ import (
 const small, huge = 4 << 10, 2 << 20
 
 // TestMicroVMCouldMake fragments memory in ways that compaction can mend and can't, and
-// then really has the pools grow: by less than what the kernel could make now at
+// then really has the pools grow: by less than what the kernel could allocate now at
 // once, and by no more than it could at most.
 func TestMicroVMCouldMake(t *testing.T) {
 	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}) {

@@ -194,7 +194,7 @@ func TestExecPassesThrough(t *testing.T) {
 		t.Errorf("the monitor on the standard streams: %v\n%s", err, out)
 	}
 	if r := vmhuge(t, append([]string{"exec", "--"}, append(waitingQEMU, "-m", "64", "-device", "nonsense")...)...); r.Code != 1 || r.Stdout != "" ||
-		!strings.Contains(r.Stderr, "'nonsense' is not a valid device model name") || !strings.Contains(r.Stderr, "gave back its 64 MiB") {
+		!strings.Contains(r.Stderr, "'nonsense' is not a valid device model name") || !strings.Contains(r.Stderr, "freed its 64 MiB") {
 		t.Errorf("an option that QEMU refuses: %+v", r)
 	}
 	if r := vmhuge(t, "exec", "--", "qemu-system-x86_64", "-m", "1T"); r.Code != 4 || !strings.Contains(r.Stderr, " are missing, as the host can") {

@@ -161,7 +161,7 @@ func TestHookRefuses(t *testing.T) {
 	installHook(t)
 	hookSettings(t, noRoom)
 	dom := define(t, guest{backing: pages2M})
-	startFails(t, dom, "vmhuge: starting "+nameOf(t, dom)+": 32 more pages of 2 MiB are needed: 32 are missing, as the host can spare 0 ")
+	startFails(t, dom, "vmhuge: starting "+nameOf(t, dom)+": 32 more pages of 2 MiB are needed: 32 are missing, as the host can spare 0:")
 	wantClaims(t)
 	// Nobody but root has pools to change: a user's libvirtd calls it as well.
 	copied := "/var/lib/vmhuge-hook"
@@ -339,7 +339,7 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// reserveFor returns the reserve with which the pools may grow by so many pages
+// reserveFor returns the reserve with which the pools can grow by so many pages
 // of 2 MiB.
 func reserveFor(t *testing.T, count int64) (kib int64) {
 	t.Helper()

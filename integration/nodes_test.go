@@ -195,7 +195,7 @@ func TestMicroVMNodeTooSmall(t *testing.T) {
 	// There is room, but no GiB of it in one piece: mostly only the try tells, and at
 	// times it is seen before.
 	t.Run("by-the-kernel", func(t *testing.T) {
-		refusedOnNode1(t, pages1G, "the kernel (can make 0|could make no more)", func(host.Node) int64 { return pages.GiB })
+		refusedOnNode1(t, pages1G, "the kernel (can allocate 0|could allocate no more)", func(host.Node) int64 { return pages.GiB })
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/probe"
 	"vmhuge/internal/pages"
 )
 
@@ -46,11 +46,11 @@ func TestFaultsOfProbe(t *testing.T) {
 func TestProbeLeavesNothing(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 1)
-	text, err := json.Marshal(check.Probe{Mount: mount2M, Dir: libvirtDir + "/qemu", Size: pages.Size2MiB, UID: 64055, GID: 64055, Groups: []int{64055}, Map: true})
+	text, err := json.Marshal(probe.Probe{Mount: mount2M, Dir: libvirtDir + "/qemu", Size: pages.Size2MiB, UID: 64055, GID: 64055, Groups: []int{64055}, Map: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{check.ProbeCommand, string(text)}
+	args := []string{probe.Command, string(text)}
 	for _, name := range []string{"vmhuge", "vmhuge-hook"} {
 		program := filepath.Join(scratch, "bin", name)
 		began := time.Now()

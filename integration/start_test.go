@@ -138,7 +138,7 @@ func TestShutdownIsWaitedFor(t *testing.T) {
 	done(t, "enable", domain)
 	done(t, "start", domain)
 	greeting(t, dom)
-	if r := done(t, "stop", domain); !strings.Contains(r.Stdout, "96 MiB of huge pages given back") {
+	if r := done(t, "stop", domain); !strings.Contains(r.Stdout, "96 MiB of huge pages freed") {
 		t.Errorf("stop says: %s", r.Stdout)
 	}
 	done(t, "disable", domain)

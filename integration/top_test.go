@@ -182,7 +182,7 @@ func TestTopWithoutLibvirtd(t *testing.T) {
 	if err := libvirtd.libvirtd.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	s.shows("libvirt has not answered for")
+	s.shows("libvirt has not responded for")
 	s.press("?")
 	s.shows("choose a guest")
 	s.press("Escape")

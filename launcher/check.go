@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/probe"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -79,7 +80,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 		r.Findings = check.Run(l.host, guest)
 	}
 	if l.Probe && !d.state.active() {
-		r.Findings = append(r.Findings, check.Probes(l.host, guest, r.Findings)...)
+		r.Findings = append(r.Findings, probe.Findings(l.host, guest, r.Findings)...)
 	}
 	if len(guest.Pending) > 0 {
 		l.racing(r.Findings, guest)
@@ -98,8 +99,8 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 	}
 	if saved {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "managed-save", Severity: hostprep.Warning,
-			Have: "a saved state, which starts with the XML it was saved with: " + backingWord(demand.Backing),
-			Need: "a cold start for the definition to count",
+			Have: "a saved state, which resumes with the XML it was saved with: " + backingWord(demand.Backing),
+			Need: "a cold start, so that the current definition takes effect",
 			Do:   "virsh managedsave-remove, or start it once and shut it down"})
 	}
 	r.Verdict, r.Ready, r.Fixable = hostprep.Conclude(r.Findings)
@@ -144,7 +145,7 @@ func (l *Launcher) racing(findings []hostprep.Finding, guest hostprep.Guest) {
 	for i := range findings {
 		if f := &findings[i]; f.Severity == hostprep.Blocker && f.Verdict == hostprep.NoMemory {
 			f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
-			f.Do += "; a start that comes before theirs takes them"
+			f.Do += "; the guest that starts first gets them"
 		}
 	}
 }
@@ -179,7 +180,7 @@ func unfilled(demand pages.Demand, version uint32, name string) *hostprep.Findin
 		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,
 			Cause: hostprep.Unaligned,
 			Have:  fmt.Sprintf("%s of memory on pages of %s", pages.FormatBytes(item.MemoryKiB*pages.KiB), item.PageSize),
-			Need:  "a multiple of the page, as QEMU wants since 9.1", Do: "run vmhuge enable --round " + name}
+			Need:  "a multiple of the page size, which QEMU requires since 9.1", Do: "run vmhuge enable --round " + name}
 	}
 	return nil
 }

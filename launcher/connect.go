@@ -118,9 +118,9 @@ func (l *Launcher) Close() { _, _ = l.conn.Close() }
 func (l *Launcher) needHost(what string) error {
 	switch {
 	case !l.qemu:
-		return advice.New(what, l.uri+" is no QEMU host", "name one with -c qemu:///system")
+		return advice.New(what, l.uri+" is not a QEMU host", "name one with -c qemu:///system")
 	case l.remote:
-		return advice.New(what, l.uri+" is another host, whose page pools can't be seen from here", "run vmhuge on that host")
+		return advice.New(what, l.uri+" is another host, and its page pools cannot be read from here", "run vmhuge on that host")
 	}
 	return nil
 }

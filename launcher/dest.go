@@ -104,7 +104,7 @@ func (d *Dest) read() error {
 		slices.Sort(sizes)
 		free, err := d.conn.GetFreePages(sizes, cell.ID, 1, 0)
 		if err == nil && len(free) < len(sizes) { // so does libvirt's test driver
-			err = errors.New("it tells nothing of the free pages of node " + strconv.Itoa(cell.ID))
+			err = errors.New("it does not report the free pages of node " + strconv.Itoa(cell.ID))
 		}
 		if err != nil {
 			return err
@@ -181,10 +181,10 @@ func (d *Dest) lookAtMounts(dom *domain, demand pages.Demand) {
 	if len(demand.Items) == 0 {
 		return
 	}
-	d.Unseen = append(d.Unseen, "what other programs there have reserved of the free pages, and what overcommit adds")
+	d.Unseen = append(d.Unseen, "how many of the free pages other programs there have reserved, and what overcommit adds")
 	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 }) {
 		d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
-			Have: "the domain leaves the page size to libvirt, and which one it takes there is not known",
+			Have: "the domain names no page size, and libvirt's default there is not known",
 			Need: "a page size in the XML", Do: "run vmhuge enable --size 2M " + dom.name})
 	}
 	if !slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.Source != "memfd" }) {
@@ -195,14 +195,14 @@ func (d *Dest) lookAtMounts(dom *domain, demand pages.Demand) {
 		for _, m := range explain.Error(int(lverr.Code), lverr.Message) {
 			if m.Check == check.Mount.Name {
 				d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
-					Cause: hostprep.MountMissing, Have: lverr.Message, Need: "a hugetlbfs with the guest's pages that libvirt there knows",
+					Cause: hostprep.MountMissing, Have: lverr.Message, Need: "a hugetlbfs mount of the guest's page size that libvirt there knows",
 					Do: "mount one there and restart its libvirtd, or vmhuge enable --source memfd " + dom.name})
 				return
 			}
 		}
 	}
 	if err != nil {
-		d.Unseen = append(d.Unseen, "whether libvirt there knows a hugetlbfs with these pages")
+		d.Unseen = append(d.Unseen, "whether libvirt there knows a hugetlbfs mount of this page size")
 	}
-	d.Unseen = append(d.Unseen, "whether QEMU's user there gets to the folders on it")
+	d.Unseen = append(d.Unseen, "whether QEMU's user there can access the folders on it")
 }

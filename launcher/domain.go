@@ -201,9 +201,9 @@ func (l *Launcher) Only() (string, error) {
 	if len(enabled) == 1 {
 		return enabled[0], nil
 	}
-	e := &advice.Error{What: "starting the domain that is enabled", Why: "none is", Do: "run vmhuge enable DOMAIN first", Kind: advice.Usage}
+	e := &advice.Error{What: "starting the domain that is enabled", Why: "no domain is enabled", Do: "run vmhuge enable DOMAIN first", Kind: advice.Usage}
 	if len(enabled) > 1 {
-		e.Why, e.Do = "there are several: "+strings.Join(enabled, ", "), "name one"
+		e.Why, e.Do = "several are: "+strings.Join(enabled, ", "), "name one"
 	}
 	return "", e
 }

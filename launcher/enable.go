@@ -44,7 +44,7 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	defer d.Free()
 	e := Edit{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 	if !d.persistent {
-		return e, advice.New("enabling "+d.name, "it is transient: it has no definition that a next start would use",
+		return e, advice.New("enabling "+d.name, "it is transient: it has no definition that enable could change",
 			"define it first (virsh dumpxml, virsh define)")
 	}
 	copies, err := newCopies(l.host.Root)
@@ -154,7 +154,7 @@ func (l *Launcher) Disable(name string, dryRun bool) (Edit, error) {
 			return e, advice.About(err, "disabling %s", d.name)
 		}
 	} else if demand, err := xml.Demand(d.xml, 0); err == nil && demand.Backing == pages.Hugetlb {
-		e.Warnings = append(e.Warnings, "its <hugepages> was there before vmhuge: kept; virsh edit takes it out")
+		e.Warnings = append(e.Warnings, "its <hugepages> was there before vmhuge, and is kept; remove it with virsh edit")
 	}
 	if err := l.define(d, doc, dryRun, &e); err != nil {
 		return e, advice.About(err, "disabling %s", d.name)
@@ -181,7 +181,7 @@ func (l *Launcher) define(d *domain, doc []byte, dryRun bool, e *Edit) error {
 		e.Warnings = append(e.Warnings, "it is running: the change takes effect at its next cold start (shut it down and start it; a reboot is not enough)")
 	}
 	if saved, err := d.HasManagedSaveImage(0); err == nil && saved {
-		e.Warnings = append(e.Warnings, "it has a saved state, and the next start uses the XML in that; virsh managedsave-remove drops the state, or start it once and shut it down")
+		e.Warnings = append(e.Warnings, "it has a saved state, and the next start uses the XML saved with it; remove the state with virsh managedsave-remove, or start the guest once and shut it down")
 	}
 	if dryRun {
 		return nil

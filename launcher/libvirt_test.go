@@ -143,7 +143,7 @@ func TestNamesOfDomains(t *testing.T) {
 		}
 	}
 	_, err := l.Only()
-	refusedWith(t, err, "the domain that is enabled", "none is")
+	refusedWith(t, err, "the domain that is enabled", "no domain is enabled")
 	_, err = l.Enable("web1", Want{})
 	must(t, err)
 	if name, err := l.Only(); name != "web1" || err != nil {
@@ -232,7 +232,7 @@ func TestEnableRefuses(t *testing.T) {
 		"looking":        second(l.Candidate("test")),
 		"reading the st": second(l.Status(nil)),
 	} {
-		refusedWith(t, err, what, " is no QEMU host")
+		refusedWith(t, err, what, " is not a QEMU host")
 	}
 }
 

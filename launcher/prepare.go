@@ -101,7 +101,7 @@ func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 		return "", refused(err, what)
 	}
 	if version < 8008000 && len(running) > 0 {
-		return "", advice.New(what, fmt.Sprintf("libvirt %d.%d may lose the guests that run, of which there are %d", version/1000000, version/1000%1000, len(running)),
+		return "", advice.New(what, fmt.Sprintf("restarting libvirt %d.%d may make it lose track of running guests, and %d are running", version/1000000, version/1000%1000, len(running)),
 			"shut them down first")
 	}
 	if err := hook.RestartDaemon(*daemon); err != nil {

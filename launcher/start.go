@@ -56,7 +56,7 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
 		why, do := "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first"
 		if first.saved {
-			why, do = "it has a saved state from before, without huge pages", "virsh managedsave-remove "+d.name+", or start it with virsh and shut it down"
+			why, do = "its saved state is from before it was enabled, without huge pages", "virsh managedsave-remove "+d.name+", or start it with virsh and shut it down"
 		}
 		return r, advice.New("starting "+d.name, why, do)
 	}
@@ -144,7 +144,7 @@ func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r 
 	if err != nil {
 		return false, err
 	}
-	o.Progress.say("waiting for others who change the pools")
+	o.Progress.say("waiting for another program that is changing the pools")
 	ledger, err := l.openLedger(ctx, d.uuid)
 	if err != nil {
 		return false, err
@@ -201,7 +201,7 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 }
 
 func interrupted(name string) error {
-	return advice.New("starting "+name, "interrupted", "the guest does not run, and its pages went back")
+	return advice.New("starting "+name, "interrupted", "the guest does not run, and its pages were freed")
 }
 
 // settled records that a guest runs. If it has ended meanwhile, its pages are freed,

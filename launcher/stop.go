@@ -49,7 +49,7 @@ func (l *Launcher) Stop(ctx context.Context, name string, o StopOptions) (Stoppe
 	if !l.qemu || l.remote {
 		return s, nil // no pages of ours there
 	}
-	o.Progress.say("giving its pages back")
+	o.Progress.say("freeing its pages")
 	given, owed, err := l.giveBack(ctx, d.uuid)
 	s.GivenKiB, s.OwedKiB = given/pages.KiB, owed/pages.KiB
 	return s, advice.About(err, "stopping %s", d.name)
@@ -100,7 +100,7 @@ func (l *Launcher) shutdown(ctx context.Context, d *domain, o StopOptions) error
 		return refused(asked, what)
 	}
 	return advice.New(what, fmt.Sprintf("it was asked to shut down and still runs after %s", o.Timeout),
-		"wait longer (--timeout), or end it (--force)")
+		"wait longer (--timeout), or power it off (--force)")
 }
 
 func (l *Launcher) waitGone(ctx context.Context, d *domain, timeout time.Duration) (bool, error) {

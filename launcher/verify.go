@@ -86,7 +86,7 @@ func (l *Launcher) memory(what string, d *domain, running map[string]pool.Proces
 	}
 	qemu, ok := running[d.uuid]
 	if !ok {
-		return qemu, 0, nil, advice.New(what, "no QEMU process with its UUID can be seen", "run vmhuge as root, on the host itself")
+		return qemu, 0, nil, advice.New(what, "no QEMU process with its UUID is visible", "run vmhuge as root, on the host itself")
 	}
 	ramKiB = int64(info.MaxMem)
 	for _, backend := range demand.Backends {

@@ -115,7 +115,7 @@ func (l *Lease) GiveBack() (given, owed int64, err error) {
 		err = l.locked(context.Background(), func(ledger *pool.Ledger) error {
 			report, clear := l.Progress(l.Claim.Name)
 			defer clear()
-			report("giving its pages back", 0, 0)
+			report("freeing its pages", 0, 0)
 			released, left, err := ledger.Release(l.Claim.UUID)
 			l.given += released
 			owed = left

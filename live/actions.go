@@ -26,9 +26,9 @@ func (s *Source) plan(action top.Action, g top.Guest) (lines []string, err error
 			lines = s.Words.Enable(e)
 			return err
 		}
-		lines = []string{fmt.Sprintf("It is asked to shut down, and waited for, %v at most.", stopTimeout)}
+		lines = []string{fmt.Sprintf("It is asked to shut down; vmhuge waits up to %v for that.", stopTimeout)}
 		if g.GivenBackBy != "" {
-			lines = append(lines, "The pages that were added for it are then given back to the host.")
+			lines = append(lines, "The pages that vmhuge added for it are then freed.")
 		}
 		return nil
 	})

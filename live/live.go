@@ -159,7 +159,7 @@ func (s *Source) details(g top.Guest) (lines []string, err error) {
 		return err
 	})
 	if g.GivenBackBy != "" {
-		lines = append(lines, "what was added for it is given back by: "+g.GivenBackBy)
+		lines = append(lines, "its pages are freed by: "+g.GivenBackBy)
 	}
 	return lines, err
 }

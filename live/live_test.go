@@ -27,7 +27,7 @@ func source(t *testing.T) *Source {
 // next reading tries a new one.
 func TestGuestsUnknown(t *testing.T) {
 	s := source(t)
-	for _, uri := range []string{"test:///default", "test:///no\nsuch"} { // the first connects, but is no QEMU host
+	for _, uri := range []string{"test:///default", "test:///no\nsuch"} { // the first connects, but is not a QEMU host
 		s.URI = uri
 		guests, err := s.View(t.Context()).Guests()
 		if err == nil || strings.Contains(err.Error(), "\n") || len(guests) > 0 || s.guests != nil {

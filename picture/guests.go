@@ -8,7 +8,7 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Guest is a guest, and how its memory lies.
+// Guest is a guest, and what backs its RAM.
 type Guest struct {
 	Name    string
 	State   string
@@ -19,8 +19,8 @@ type Guest struct {
 	// asks for none, -2: it could not be told.
 	Percent float64
 	Nodes   string // that hold its hugetlb pages
-	// GivenBackBy says who takes back what was added for it: the kernel, the
-	// hook, or vmhuge.
+	// GivenBackBy is what frees the pages that were added for it, once it stops:
+	// the kernel, the hook, or vmhuge.
 	GivenBackBy string
 }
 
@@ -68,22 +68,24 @@ func (s Style) Guests(guests []Guest) (header string, lines []string) {
 	ram := text("RAM", 0, func(g Guest) string { return Size(g.RAMKiB) })
 	backing := text("BACKING", 0, Guest.BackingWords)
 	nodes := text("NODES", 0, func(g Guest) string { return g.Nodes })
-	back := text("RETURNED BY", 0, func(g Guest) string { return g.GivenBackBy })
+	back := text("FREED BY", 0, func(g Guest) string { return g.GivenBackBy })
 	percent := text("HUGE", 0, Guest.PercentWords)
 	ram.right, percent.right = true, true
 	for i, g := range guests {
 		percent.cells[i] = s.Paint(g.colour(), percent.cells[i])
 	}
-	barred := percent
-	barred.title = "PAGES"
-	bar := text("ON HUGE", 0, func(Guest) string { return strings.Repeat(" ", 10) })
+	huge := text("HUGE PAGES", 0, func(Guest) string { return "" })
 	for i, g := range guests {
+		bar := strings.Repeat(" ", 10)
 		if g.Percent >= 0 {
 			tenths := min(10, int(g.Percent/10))
-			bar.cells[i] = s.Paint(g.colour(), s.Plain().marks(Used, tenths)) + s.marks(Free, 10-tenths)
+			bar = s.Paint(g.colour(), s.Plain().marks(Used, tenths)) + s.marks(Free, 10-tenths)
+		}
+		if g.PercentWords() != "" {
+			huge.cells[i] = bar + "  " + s.Paint(g.colour(), fmt.Sprintf("%6s", g.PercentWords()))
 		}
 	}
-	all := []column{name, state, ram, backing, bar, barred, nodes}
+	all := []column{name, state, ram, backing, huge, nodes}
 	widest := all
 	if slices.ContainsFunc(guests, func(g Guest) bool { return g.GivenBackBy != "" }) {
 		widest = append(slices.Clone(all), back)

@@ -35,23 +35,23 @@ func TestPicture(t *testing.T) {
 		style Style
 		want  string
 	}{
-		"100 UTF-8": {Style{Width: 100, UTF8: true}, `NODE  PAGES                                            TOTAL  USED  RESERVED  FREE  VMHUGE  CAN MAKE
-0     2 MiB  ███▓▓▓▓▒░░░░░···························   2048  1048       200   800     512      4096
-0     1 GiB  ░░░░░░░······························         2     0         0     2       0         9
-█ used  ▓ added by vmhuge  ▒ reserved  ░ free  · could be made
-GUEST                     STATE            RAM  BACKING       ON HUGE      PAGES  NODES  RETURNED BY
-web1                      running        4 GiB  2 MiB, 1 GiB  ██████████   100 %  0-1    kernel
-datenbank-网络-mit-lang…  in shutdown  1.5 GiB  transparent   █████████░  99.9 %
-idle                      shut off     500 KiB  small pages
-lost                      running        1 TiB  default size                   ?
-small                     paused         1 GiB  transparent   ░░░░░░░░░░     0 %
+		"100 UTF-8": {Style{Width: 100, UTF8: true}, `NODE  PAGES                                        TOTAL  USED  RESERVED  FREE  BY VMHUGE  AVAILABLE
+0     2 MiB  ███▓▓▓▒░░░░░························   2048  1048       200   800        512       4096
+0     1 GiB  ░░░░░░···························         2     0         0     2          0          9
+█ used  ▓ added by vmhuge  ▒ reserved  ░ free  · available
+GUEST                        STATE            RAM  BACKING       HUGE PAGES          NODES  FREED BY
+web1                         running        4 GiB  2 MiB, 1 GiB  ██████████   100 %  0-1    kernel
+datenbank-网络-mit-langem-…  in shutdown  1.5 GiB  transparent   █████████░  99.9 %
+idle                         shut off     500 KiB  small pages
+lost                         running        1 TiB  default size                   ?
+small                        paused         1 GiB  transparent   ░░░░░░░░░░     0 %
 ── title ───────────────────────────────────────────────────────────────────────────────────────────
 `},
-		"80 ASCII": {Style{Width: 80}, `NODE  PAGES                        TOTAL  USED  RESERVED  FREE  VMHUGE  CAN MAKE
-0     2 MiB  ##+%---.............   2048  1048       200   800     512      4096
-0     1 GiB  ---...............        2     0         0     2       0         9
-# used  + added by vmhuge  % reserved  - free  . could be made
-GUEST              STATE            RAM  BACKING       ON HUGE      PAGES  NODES
+		"80 ASCII": {Style{Width: 80}, `NODE  PAGES                    TOTAL  USED  RESERVED  FREE  BY VMHUGE  AVAILABLE
+0     2 MiB  #++%-...........   2048  1048       200   800        512       4096
+0     1 GiB  ---............       2     0         0     2          0          9
+# used  + added by vmhuge  % reserved  - free  . available
+GUEST              STATE            RAM  BACKING       HUGE PAGES          NODES
 web1               running        4 GiB  2 MiB, 1 GiB  ##########   100 %  0-1
 datenbank-??-mit~  in shutdown  1.5 GiB  transparent   #########-  99.9 %
 idle               shut off     500 KiB  small pages
@@ -63,7 +63,7 @@ small              paused         1 GiB  transparent   ----------     0 %
 0     2 MiB  #++%-...........  1048/2048
 0     1 GiB  ---............         0/2
 # used  + added by vmhuge  % reserved
-- free  . could be made
+- free  . available
 GUEST       STATE            RAM    HUGE
 web1        running        4 GiB   100 %
 datenbank~  in shutdown  1.5 GiB  99.9 %

@@ -80,8 +80,8 @@ func (s Style) Pools(pools []Pool) []string {
 	used := count("USED", func(p Pool) int64 { return p.Total - p.Free })
 	kept := count("RESERVED", func(p Pool) int64 { return p.Reserved })
 	free := count("FREE", func(p Pool) int64 { return p.Free - max(0, p.Reserved) })
-	added := count("VMHUGE", func(p Pool) int64 { return p.Ours })
-	could := count("CAN MAKE", func(p Pool) int64 { return p.CouldMake })
+	added := count("BY VMHUGE", func(p Pool) int64 { return p.Ours })
+	could := count("AVAILABLE", func(p Pool) int64 { return p.CouldMake })
 	full := []column{node, size, bar(16), total, used, kept, free, added}
 	some := []column{node, size, bar(12), used, free, added}
 	few := []column{node, size, bar(12), used, free}
@@ -95,7 +95,7 @@ func (s Style) Pools(pools []Pool) []string {
 		part  Part
 		shown bool
 		words string
-	}{{Used, true, "used"}, {Ours, ours, "added by vmhuge"}, {Reserved, reserved, "reserved"}, {Free, true, "free"}, {CouldMake, couldMake, "could be made"}} {
+	}{{Used, true, "used"}, {Ours, ours, "added by vmhuge"}, {Reserved, reserved, "reserved"}, {Free, true, "free"}, {CouldMake, couldMake, "available"}} {
 		if !l.shown {
 			continue
 		}

@@ -48,6 +48,27 @@ func (s Style) Paint(c Colour, text string) string {
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
 }
 
+// Select reverses a line, to mark it. What is coloured in it keeps its colour: a bar
+// that was reversed would show its gaps as full.
+func (s Style) Select(line string) string {
+	if !s.Colours {
+		return line
+	}
+	var b strings.Builder
+	for line != "" {
+		plain, rest, coloured := strings.Cut(line, "\x1b[")
+		b.WriteString(s.Paint(Reverse, plain))
+		if !coloured {
+			break
+		}
+		const end = "\x1b[0m"
+		part, after, _ := strings.Cut(rest, end)
+		b.WriteString("\x1b[" + part + end)
+		line = after
+	}
+	return b.String()
+}
+
 // Text leaves ASCII where there is no more: of a name's other letters a ?.
 func (s Style) Text(text string) string {
 	if s.UTF8 {

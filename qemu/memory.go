@@ -48,7 +48,7 @@ func (r *reader) backend(b *backend) error {
 		case hugetlb:
 			n, err := parseSize(b.get("hugetlbsize"), 1)
 			if err != nil || n == 0 {
-				return fmt.Errorf("memory backend %q: %q is no page size", b.id, b.get("hugetlbsize"))
+				return fmt.Errorf("memory backend %q: %q is not a page size", b.id, b.get("hugetlbsize"))
 			}
 			size = pages.Size(n)
 		case said && ram:
@@ -167,7 +167,7 @@ func (r *reader) plain() error {
 		return nil
 	}
 	if bytes%int64(r.Size) != 0 {
-		return fmt.Errorf("its memory of %s is no multiple of a page of %s: write -m %dM", pages.FormatBytes(bytes), r.Size,
+		return fmt.Errorf("its memory of %s is not a multiple of a page of %s: write -m %dM", pages.FormatBytes(bytes), r.Size,
 			r.Size.Ceil(bytes)*int64(r.Size)/pages.MiB)
 	}
 	id := r.ramID()

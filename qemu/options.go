@@ -199,7 +199,7 @@ func (o options) String() string {
 // parseSize reads an amount of memory as QEMU does: 4G, 1.5g, 512, 0x4000000.
 // Without a letter it counts units.
 func parseSize(text string, unit int64) (int64, error) {
-	bad := fmt.Errorf("%q is no amount of memory", text)
+	bad := fmt.Errorf("%q is not a size", text)
 	if hex, ok := strings.CutPrefix(strings.ToLower(text), "0x"); ok {
 		n, err := strconv.ParseInt(hex, 16, 64)
 		if err != nil || n > math.MaxInt64/unit {

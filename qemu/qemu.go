@@ -231,7 +231,7 @@ func (r *reader) readUUID(at int, value string) error {
 		}
 	}
 	if len(r.cmd.UUID) != 36 {
-		return errors.New("it is no UUID")
+		return errors.New("it is not a UUID")
 	}
 	r.args[at-1], r.args[at] = "-uuid", r.cmd.UUID
 	return nil

@@ -261,7 +261,7 @@ func TestErrors(t *testing.T) {
 	for second := range 9 {
 		m.Update(hostTick(at.Add(time.Duration(second) * time.Second)))
 	}
-	if view := m.screen(); !strings.Contains(view, "libvirt has not answered for 8 s") {
+	if view := m.screen(); !strings.Contains(view, "libvirt has not responded for 8 s") {
 		t.Error(view)
 	}
 

@@ -15,20 +15,20 @@ import (
 
 var help = []string{
 	"up, down, k, j   choose a guest",
-	"Enter            all about it: what keeps it from starting, how its memory lies",
-	"s                start it: gets the pages, starts, proves",
-	"x                stop it: shuts it down, and gives its pages back",
+	"Enter            details: why it does not start, what backs its RAM",
+	"s                start it: allocates the pages, starts it, verifies its RAM",
+	"x                stop it: shuts it down and frees its pages",
 	"e                enable it: its XML asks for huge pages from the next start on",
-	"/                show only guests whose name holds what you type; Esc shows all",
-	"o                order by name, RAM, or coverage (those that lack the most first)",
-	"q, Ctrl-C        quit; what was begun is brought to its end",
+	"/                show only guests whose name contains what you type; Esc shows all",
+	"o                order by name, RAM, or share on huge pages (lowest first)",
+	"q, Ctrl-C        quit, once actions in progress are finished",
 	"",
-	"s, x and e first show what will be done, and do it after y.",
+	"s, x and e show what they will do, and do it when you press y.",
 	"",
-	"TOTAL, USED, RESERVED and FREE count pages. Reserved ones are promised to a",
-	"guest that has not touched them yet. VMHUGE counts those that were added for",
-	"guests, and go when these end. HUGE PAGES is what the kernel says of a guest's",
-	"RAM; ? where it says nothing, as it does to others than root.",
+	"TOTAL, USED, RESERVED and FREE count pages. RESERVED pages are promised to a",
+	"guest that has not touched them yet. BY VMHUGE counts the pages that vmhuge",
+	"added; they are freed when their guest stops. HUGE PAGES is the share of a",
+	"guest's RAM that is on huge pages, as the kernel reports it to root; ? if unknown.",
 }
 
 // View draws the screen, on the terminal's second one: the first comes back at the end.
@@ -126,20 +126,18 @@ func (m *Model) guestLines(s picture.Style, guests []Guest, room int) []string {
 	case !m.known && m.guestsErr == nil:
 		return append(lines, "  "+s.Text("asking libvirt …"))
 	case len(m.guests) == 0 && m.guestsErr == nil:
-		return append(lines, "  there are no guests")
+		return append(lines, "  no guests")
 	case len(guests) == 0 && m.guestsErr == nil:
-		return append(lines, "  no guest has that in its name")
+		return append(lines, "  no guest's name contains that")
 	}
 	at := m.index(guests)
 	first := max(0, min(at-(room-1)/2, len(rows)-(room-1)))
 	for i, row := range rows[first:min(len(rows), first+max(0, room-1))] {
 		mark := "  "
 		if first+i == at {
-			// Reversed as a whole: a colour in it would end that.
-			_, plain := inner.Plain().Guests(pictures)
-			mark, row = "", "> "+plain[at]
-			if s.Colours {
-				row = s.Paint(picture.Reverse, s.Fit(row, m.width))
+			mark, row = "", s.Select(s.Fit("> "+row, m.width))
+			if !s.Colours {
+				row = strings.TrimRight(row, " ")
 			}
 		}
 		lines = append(lines, mark+row)
@@ -199,7 +197,7 @@ func (m *Model) told(s picture.Style) []string {
 	case m.guestsErr != nil:
 		text, colour = m.guestsErr.Error(), picture.Red
 	case !m.asked.IsZero() && waiting > 2*m.interval && waiting >= time.Second:
-		text, colour = fmt.Sprintf("libvirt has not answered for %d s: what is shown of guests is that old", int(waiting.Seconds())), picture.Red
+		text, colour = fmt.Sprintf("libvirt has not responded for %d s: the guests are shown as of then", int(waiting.Seconds())), picture.Red
 	case m.failed:
 		text, colour = m.message, picture.Red
 	default:
@@ -229,11 +227,11 @@ func (m *Model) hints(s picture.Style) string {
 	text := "Enter details  s start  x stop  e enable  / filter  o order  ? help  q quit"
 	switch {
 	case m.mode == filtering:
-		text = "type a part of a name  Enter keep it  Esc all guests"
+		text = "type part of a name  Enter keep the filter  Esc show all"
 	case m.mode == confirming && m.asking:
 		text = "Esc back"
 	case m.mode == confirming:
-		text = "y do it  any other key back"
+		text = "y do it  any other key cancels"
 	case m.mode == details || m.mode == helping:
 		text = "up, down scroll  Esc back"
 	case m.width < 76:

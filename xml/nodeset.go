@@ -22,7 +22,7 @@ func parseNodeset(text string) (*big.Int, error) {
 		from, err1 := strconv.ParseUint(strings.Trim(first, blank), 10, 14)
 		to, err2 := strconv.ParseUint(strings.Trim(last, blank), 10, 14)
 		if err1 != nil || err2 != nil || to < from || isRange && bit == 0 {
-			return nil, broken("%q is no list of NUMA nodes; write it as 0-3,^2", text)
+			return nil, broken("%q is not a list of NUMA nodes; write it as 0-3,^2", text)
 		}
 		for n := from; n <= to; n++ {
 			set.SetBit(set, int(n), bit)

@@ -32,7 +32,7 @@ func scale(unit string) uint64 {
 func kib(value uint64, unit string) (int64, error) {
 	by := scale(unit)
 	if by == 0 {
-		return 0, broken("%q is no unit of memory", unit)
+		return 0, broken("%q is not a unit of memory", unit)
 	}
 	if value > most*1024/by {
 		return 0, broken("%d %s is more memory than there is", value, unit)

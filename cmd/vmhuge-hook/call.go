@@ -10,9 +10,9 @@ import (
 	"time"
 	"unicode"
 
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/probe"
 )
 
 // call is one call by libvirt.
@@ -34,8 +34,8 @@ func (r *refusal) Error() string { return r.why + "; " + r.do }
 // run serves one call and returns the exit code. The log comes first: whoever
 // reads the rest may be gone.
 func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 3 && args[1] == check.ProbeCommand { // it is vmhuge check that calls; libvirt has more to say
-		if err := check.RunProbe(args[2], stdout); err != nil {
+	if len(args) == 3 && args[1] == probe.Command { // it is vmhuge check that calls; libvirt has more to say
+		if err := probe.Run(args[2], stdout); err != nil {
 			fmt.Fprintln(stderr, "vmhuge:", err)
 			return 1
 		}

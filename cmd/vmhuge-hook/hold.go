@@ -86,7 +86,7 @@ func cause(err error) (why, do string) {
 	case errors.Is(err, syscall.ENOSPC):
 		return err.Error(), "make room in /run"
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("the kernel did not make them within %s", holdDeadline), "reserve the pages at boot when memory is not fragmented"
+		return fmt.Sprintf("the kernel did not allocate them within %s", holdDeadline), "reserve the pages at boot when memory is not fragmented"
 	}
 	return err.Error(), "vmhuge status shows what is held"
 }

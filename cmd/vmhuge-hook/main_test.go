@@ -51,7 +51,7 @@ func TestServesNothingElse(t *testing.T) {
 func TestCalls(t *testing.T) {
 	const drop = `{"drop_if_short":true,"host_reserve_kib":16384000}`
 	const small = "<domain type='qemu'><name>web1</name><uuid>" + uuid + "</uuid><memory>65536</memory></domain>"
-	const short = "vmhuge: starting web1: 1 more page of 2 MiB is needed: 1 is missing, as the host can spare 0 "
+	const short = "vmhuge: starting web1: 1 more page of 2 MiB is needed: 1 is missing, as the host can spare 0:"
 	unreadable := hook.Event{Result: hook.Failed}
 	for name, test := range map[string]struct {
 		setUp    func(t *testing.T, host host.Host)

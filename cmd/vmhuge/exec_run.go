@@ -90,7 +90,7 @@ func (p *program) showGivenBack(e *execution, ended supervise.Ended) {
 		return
 	}
 	if ended.Given > 0 {
-		p.warn("%s: gave back its %s of huge pages", oneLine(e.Name), pages.FormatBytes(ended.Given))
+		p.warn("%s: freed its %s of huge pages", oneLine(e.Name), pages.FormatBytes(ended.Given))
 	}
 	if ended.Owed > 0 {
 		p.warn("%s: %s of huge pages are still in use by other processes; the next vmhuge command frees them", oneLine(e.Name), pages.FormatBytes(ended.Owed))

@@ -6,6 +6,7 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/audit"
 	"vmhuge/hostprep/check"
 	"vmhuge/launcher"
 )
@@ -96,9 +97,9 @@ func (p *program) evidence(matches []explain.Match, text, domain string) (report
 	if slices.ContainsFunc(matches, func(m explain.Match) bool {
 		return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA)
 	}) {
-		denied, err := check.DeniedIn(p.host(), explain.Clean(text))
+		denied, err := audit.DeniedIn(p.host(), explain.Clean(text))
 		if len(denied) == 0 {
-			denied, err = check.Denied(p.host(), report.UUID, time.Now())
+			denied, err = audit.Denied(p.host(), report.UUID, time.Now())
 		}
 		report.Findings = append(report.Findings, denied...)
 		if why == nil {

@@ -45,9 +45,9 @@ func (p *program) hookStatus(c *cli.Context) error {
 }
 
 func settingsWords(s hook.Settings) string {
-	words := []string{"a guest that is restored where there is no room fails"}
+	words := []string{"a guest restored on a host without room does not start"}
 	if s.DropIfShort {
-		words[0] = "a guest that is restored where there is no room loses its huge pages"
+		words[0] = "a guest restored on a host without room starts without huge pages"
 	}
 	if s.HostReserveKiB > 0 {
 		words = append(words, "the host keeps "+pages.FormatBytes(s.HostReserveKiB*pages.KiB))

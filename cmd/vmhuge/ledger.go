@@ -15,7 +15,7 @@ import (
 // openLedger opens the ledger, and tells what it set right for others.
 func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
 	report, clear := p.progress("the page pools")
-	report("waiting for others who change them", 0, 0)
+	report("waiting for another program that is changing them", 0, 0)
 	ledger, err := pool.Open(ctx, p.host().Root)
 	clear()
 	if err != nil {

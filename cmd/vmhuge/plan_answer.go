@@ -20,7 +20,7 @@ func (p *program) showPlan(plan plan.Plan) {
 		p.say("needed: %d %s of %s%s", n.Pages, plural(n.Pages, "page"), n.PageSize, placeWords(n))
 	}
 	m := plan.Memory
-	p.say("host: %s, of which it keeps %s; the pools may grow by %s, and by %s after this",
+	p.say("host: %s, of which it keeps %s; the pools can grow by %s, and by %s after this",
 		picture.Size(m.TotalKiB), picture.Size(m.ReserveKiB), picture.Size(m.HeadroomKiB), picture.Size(m.LeftKiB))
 	if plan.Fits {
 		p.say("all of them fit")
@@ -31,7 +31,7 @@ func (p *program) showPlan(plan plan.Plan) {
 			if l.Node >= 0 {
 				where = fmt.Sprintf("node %d", l.Node)
 			}
-			p.insist("%s lacks %s for all", where, picture.Size(l.KiB))
+			p.insist("%s is %s short", where, picture.Size(l.KiB))
 		}
 		p.insist("without %s the others fit", oneLine(strings.Join(plan.Move, ", ")))
 	}
@@ -78,12 +78,12 @@ func placeWords(n plan.Need) string {
 func (p *program) showOvercommit(m plan.Memory) {
 	p.say("guests' memory: %s of the host's %s, %d %%, and %s for QEMU", picture.Size(m.GuestsKiB), picture.Size(m.TotalKiB), percent(m.GuestsKiB, m.TotalKiB), picture.Size(m.OverheadKiB))
 	if m.ReservedKiB > 0 {
-		p.say("  %s on reserved pages: neither swap nor KSM gets at it, and what a balloon gives back%s stays in the pool", picture.Size(m.ReservedKiB), lostWords(m.BalloonLostKiB))
+		p.say("  %s on reserved pages: it is neither swapped nor merged by KSM, and what a balloon frees%s stays in the pool", picture.Size(m.ReservedKiB), lostWords(m.BalloonLostKiB))
 	}
 	if m.PlainKiB > 0 {
-		p.say("  %s on small pages: swap has %s free, KSM merges %s on this host now, balloons may take %s", picture.Size(m.PlainKiB), picture.Size(m.SwapFreeKiB), picture.Size(m.KSMKiB), picture.Size(m.BalloonKiB))
+		p.say("  %s on small pages: swap has %s free, KSM saves %s on this host now, balloons can free %s", picture.Size(m.PlainKiB), picture.Size(m.SwapFreeKiB), picture.Size(m.KSMKiB), picture.Size(m.BalloonKiB))
 	}
-	p.say("  swap: %s is there, %s is recommended", picture.Size(m.SwapKiB), picture.Size(m.SwapWantedKiB))
+	p.say("  swap: %s, %s recommended", picture.Size(m.SwapKiB), picture.Size(m.SwapWantedKiB))
 }
 
 func lostWords(kib int64) string {

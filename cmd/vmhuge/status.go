@@ -23,21 +23,21 @@ $COLUMNS, or 80. Changes nothing, but frees pages that guests have left behind.
 
 The columns of the pools, in pages:
 
-  TOTAL     pages in the pool
-  USED      in use by guests or other programs
-  RESERVED  free, but promised to a process that has not touched them yet
-  FREE      free for anyone
-  VMHUGE    added by vmhuge for guests or by vmhuge prepare
-  CAN MAKE  how many more the kernel could allocate right now, without compaction
+  TOTAL      pages in the pool
+  USED       in use by guests or other programs
+  RESERVED   free, but promised to a process that has not touched them yet
+  FREE       free for anyone
+  BY VMHUGE  added by vmhuge for guests or by vmhuge prepare
+  AVAILABLE  how many more the kernel could allocate right now, without compaction
 
 The columns of the guests:
 
   RAM          the guest's memory
   BACKING      what its XML asks for: a page size, thp or none
-  ON HUGE      how much of its RAM is on huge pages, as a bar
-  PAGES, HUGE  the same in percent, from the kernel's accounting; ? if it is unknown
+  HUGE PAGES   how much of its RAM is on huge pages, by the kernel's accounting: a bar
+               and percent; ? if it is unknown
   NODES        the NUMA nodes that hold its RAM
-  RETURNED BY  what frees its pages when it stops: kernel (at once), hook (libvirt
+  FREED BY     what frees its pages when it stops: kernel (at once), hook (libvirt
                calls it), or vmhuge (the next vmhuge command)
 
 FILES

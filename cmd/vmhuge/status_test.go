@@ -77,13 +77,13 @@ func TestHostStatus(t *testing.T) {
 		Hook:     hook.Status{Findings: []hostprep.Finding{{Check: "hook", Have: "it is old", Do: "run vmhuge hook install"}}},
 		SetAside: []string{"a claim is set aside"},
 	}}
-	want := `NODE  PAGES                                  TOTAL  USED  RESERVED  FREE  VMHUGE
-0     2 MiB  +++++++++++++++++---              600   500         ?   100     500
-1     2 MiB  ----------                        300     0         ?   300       0
-all   2 MiB  +++++++++++++++++%------------    900   500        40   360     500
+	want := `NODE  PAGES                               TOTAL  USED  RESERVED  FREE  BY VMHUGE
+0     2 MiB  +++++++++++++++---             600   500         ?   100        500
+1     2 MiB  ---------                      300     0         ?   300          0
+all   2 MiB  +++++++++++++++%-----------    900   500        40   360        500
 # used  + added by vmhuge  % reserved  - free
 
-GUEST     STATE         RAM  BACKING      ON HUGE      PAGES  NODES  RETURNED BY
+GUEST     STATE         RAM  BACKING      HUGE PAGES          NODES  FREED BY
 web1      running     1 GiB  2 MiB        ##########   100 %  0-1    hook
 db1       paused    1.5 GiB  transparent  ######----  62.5 %  0-1
 esc?[31m  running     1 GiB  2 MiB                         ?

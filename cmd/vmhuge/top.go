@@ -57,7 +57,7 @@ EXIT STATUS
 				return usage("top is interactive and has no JSON output; vmhuge status --json has the same data")
 			case !terminal(p.stdin) || !terminal(p.stdout):
 				return &advice.Error{What: "command line", Why: "top needs a terminal",
-					Do: "vmhuge status shows the same once, and with --watch again and again", Kind: advice.Usage}
+					Do: "run vmhuge status, or vmhuge status --watch to refresh it", Kind: advice.Usage}
 			}
 			return p.top(c.Context, interval)
 		},
@@ -81,7 +81,7 @@ func (p *program) top(ctx context.Context, interval time.Duration) error {
 		style.Width = width
 		return style
 	}, interval))
-	s.Finish(func() { p.warn("finishing what was begun; Ctrl-C interrupts it") })
+	s.Finish(func() { p.warn("finishing the actions in progress; Ctrl-C interrupts them") })
 	if err != nil {
 		return advice.Wrap(err, "top", "")
 	}

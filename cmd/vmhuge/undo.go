@@ -61,7 +61,7 @@ EXIT STATUS
 				p.say("nothing to undo")
 			}
 			if given > 0 {
-				p.say("%sundo: %s of huge pages given back", would, pages.FormatBytes(given))
+				p.say("%sundo: %s of huge pages freed", would, pages.FormatBytes(given))
 			}
 			if owed > 0 {
 				p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatBytes(owed))

@@ -13,7 +13,7 @@ var answers = map[string]string{
 	"check": `{"version":1,"domains":[{"name":"web1","uuid":"6695eb01-f6a4-8304-79aa-97f2502e193f","state":"shut off","backing":"hugetlb","verdict":"no-memory","ready":false,"fixable":true,
 		"demand":[{"guest_node":-1,"kind":"ram","page_size_kib":2048,"pages":32,"memory_kib":65536,"host_nodes":"","mode":"","source":"file"}],
 		"totals":[{"page_size_kib":2048,"pages":32,"memory_kib":65536}],
-		"findings":[{"check":"pool","severity":"blocker","have":"0 of 0 pages of 2 MiB are free","need":"32 pages of 2 MiB","do":"vmhuge start gets them","fixable":true,
+		"findings":[{"check":"pool","severity":"blocker","have":"0 of 0 pages of 2 MiB are free","need":"32 pages of 2 MiB","do":"vmhuge start allocates them","fixable":true,
 			"changes":[{"kind":"pool","path":"/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages","from":"0","to":"32"}]}],
 		"changed":[]}]}`,
 	"verify": `{"version":1,"domains":[{"name":"web1","uuid":"6695eb01-f6a4-8304-79aa-97f2502e193f","state":"running","ram_kib":65536,"hugetlb_kib":{"2048":65536},"thp_kib":0,"small_kib":0,

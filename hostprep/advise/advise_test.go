@@ -117,13 +117,14 @@ func TestAdvice(t *testing.T) {
 
 const adviceHead = `# What vmhuge advise says
 
-Which pages suit a guest follows from the rules in hostprep/advise/rules.go.
-Each that applies is shown with the numbers that make it, and its weight for or
-against each choice. Choices that are ruled out aside, the largest sum wins; of
-equal ones the first, which takes the least from the host.
+` + "`vmhuge advise`" + ` scores four choices for a guest: transparent huge pages (THP), reserved pages
+of 2 MiB or 1 GiB, or none. Each rule that applies to the guest and the host adds points
+to a choice or takes some away, and shows the numbers behind it. The highest score wins;
+if two are equal, the one that takes less from the host. "out" is a choice that this
+guest or this host rules out.
 
-The tables are written by a test, from the hosts and guests described in
-hostprep/advise/testdata.
+A test generates these tables, from the hosts and guests described in
+hostprep/advise/testdata and the rules in hostprep/advise/rules.go.
 
 | host and guest | | answer | THP | 2 MiB | 1 GiB | none |
 |---|---|---|---|---|---|---|

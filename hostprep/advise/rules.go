@@ -40,7 +40,7 @@ var rules = []rule{
 	// What huge pages gain.
 	{"page tables", [4]int{1, 1, 1, 0}, nil, func(v view) string {
 		small := int64(v.small)
-		text := when(v.Demand.Type == "kvm", "%s are %d pages of %s with %s of page tables, %d pages of 2 MiB, or %d of 1 GiB",
+		text := when(v.Demand.Type == "kvm", "%s is %d pages of %s with %s of page tables, %d pages of 2 MiB, or %d of 1 GiB",
 			pages.Amount(v.ram()), v.ram()/small, pages.Size(small), pages.Amount(v.ram()/small*8), pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
 		if text != "" && v.cpu.Known { // four levels of the guest's table, each found by up to four of the host's
 			text += "; a TLB miss reads up to 24 entries of both tables, 19, or 14"
@@ -48,13 +48,13 @@ var rules = []rule{
 		return text
 	}},
 	{"emulation", [4]int{0, -1, -1, 0}, nil, func(v view) string {
-		return when(v.Demand.Type != "kvm", "its type is %s: there is no second page table, and the one has %s for %s", v.Demand.Type, pages.Amount(v.ram()/int64(v.small)*8), pages.Amount(v.ram()))
+		return when(v.Demand.Type != "kvm", "its type is %s: there is no second page table, and the only one takes %s for %s", v.Demand.Type, pages.Amount(v.ram()/int64(v.small)*8), pages.Amount(v.ram()))
 	}},
 	{"small guest", [4]int{-2, -1, -2, 1}, nil, func(v view) string {
-		return when(v.ram() <= smallGuest, "%s of RAM have %s of page tables to save", pages.Amount(v.ram()), pages.Amount(v.ram()/int64(v.small)*8))
+		return when(v.ram() <= smallGuest, "for %s of RAM, huge pages save only %s of page tables", pages.Amount(v.ram()), pages.Amount(v.ram()/int64(v.small)*8))
 	}},
 	{"large guest", [4]int{0, 3, 2, 0}, nil, func(v view) string {
-		return when(v.ram() >= largeGuest, "%s are %d transparent huge pages, each of which the kernel may fail to find", pages.Amount(v.ram()), v.thpSize().Ceil(v.ram()))
+		return when(v.ram() >= largeGuest, "%s needs %d transparent huge pages, and the kernel may fail to find some of them", pages.Amount(v.ram()), v.thpSize().Ceil(v.ram()))
 	}},
 	{"beyond the TLB", [4]int{0, 0, 1, 0}, nil, func(v view) string {
 		n := pages.Size2MiB.Ceil(v.ram())
@@ -63,21 +63,21 @@ var rules = []rule{
 
 	// Who pins or maps the memory anyway.
 	{"VFIO", [4]int{0, 3, 3, -1}, nil, func(v view) string {
-		return when(v.Traits.VFIO > 0, "%s pinned by %d VFIO %s: reserved pages cost nothing more", pages.Amount(v.ram()), v.Traits.VFIO, pages.Plural(v.Traits.VFIO, "device"))
+		return when(v.Traits.VFIO > 0, "%s is pinned by %d VFIO %s anyway: reserved pages cost nothing more", pages.Amount(v.ram()), v.Traits.VFIO, pages.Plural(v.Traits.VFIO, "device"))
 	}},
 	{"locked", [4]int{0, 2, 2, 0}, nil, func(v view) string {
-		return when(v.Traits.Locked, "%s are <locked/> in memory: reserved pages cost nothing more", pages.Amount(v.ram()))
+		return when(v.Traits.Locked, "%s is <locked/> in memory anyway: reserved pages cost nothing more", pages.Amount(v.ram()))
 	}},
 	{"shared memory", [4]int{-4, 3, 3, 0}, nil, func(v view) string {
 		return when(v.Traits.SharedBy > 0, "%d virtiofs or vhost-user %s map %s; QEMU 7.2 aligns shared memory to 4 KiB, so that none of it gets transparent huge pages", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"), pages.Amount(v.ram()))
 	}},
 	{"shared access", [4]int{}, nil, func(v view) string {
-		return when(v.Traits.SharedBy > 0 && !v.Traits.Shared, "%d virtiofs or vhost-user %s and no <access mode='shared'/>: they do not work without", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"))
+		return when(v.Traits.SharedBy > 0 && !v.Traits.Shared, "%d virtiofs or vhost-user %s, but no <access mode='shared'/>, which they need", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"))
 	}},
 
 	// What reserved pages take from the host.
 	{"share of the host", [4]int{0, -2, -2, 0}, nil, func(v view) string {
-		return when(!v.Traits.Pinned() && v.ram()*2 > v.mem.Total, "%s of the host's %s, %d %%, are gone for all else while it runs", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
+		return when(!v.Traits.Pinned() && v.ram()*2 > v.mem.Total, "%s of the host's %s, %d %%, is unavailable to everything else while it runs", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
 	}},
 	{"share of the host", [4]int{}, nil, func(v view) string {
 		return when(v.ram()*2 <= v.mem.Total, "%s of the host's %s, %d %%", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
@@ -87,36 +87,36 @@ var rules = []rule{
 		return when(!v.Runs && v.ram() > most, "%s of RAM are more than the %s that this host can give a guest, on pages of any kind: lower <memory>", pages.Amount(v.ram()), pages.Amount(most))
 	}},
 	{"room", [4]int{}, only2MiB, func(v view) string {
-		return when(v.has(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools may grow by %d", pages.Size2MiB.Ceil(v.ram()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
+		return when(v.has(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools can grow by %d", pages.Size2MiB.Ceil(v.ram()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
 	}},
 	{"balloon", [4]int{0, -3, -3, 0}, nil, func(v view) string {
 		given := v.ram() - v.Traits.CurrentKiB*pages.KiB
-		return when(v.Traits.Balloon && given > 0, "its balloon gives the host %s, which reserved pages would hold", pages.Amount(given))
+		return when(v.Traits.Balloon && given > 0, "its balloon returns %s to the host; with reserved pages it could not", pages.Amount(given))
 	}},
 	{"free page reporting", [4]int{0, -2, -2, 0}, nil, func(v view) string {
-		return when(v.Traits.Reporting, "it gives back what it leaves free of %s, and reserved pages would stay", pages.Amount(v.ram()))
+		return when(v.Traits.Reporting, "it returns free memory, out of %s, to the host; with reserved pages it could not", pages.Amount(v.ram()))
 	}},
 	{"memory limit", [4]int{0, -2, -2, 0}, nil, func(v view) string {
 		limit := v.Traits.LimitKiB * pages.KiB
-		return when(limit > 0 && limit < v.ram(), "<hard_limit> keeps it at %s of %s, and does not count reserved pages", pages.Amount(limit), pages.Amount(v.ram()))
+		return when(limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and does not count reserved pages", pages.Amount(limit), pages.Amount(v.ram()))
 	}},
 	{"swapping", [4]int{0, -2, -2, 0}, nil, func(v view) string {
 		return when(!v.Traits.Pinned() && v.swap.Used*100 > v.mem.Total, "the host has swapped out %s, and reserved pages are never swapped", pages.Amount(v.swap.Used))
 	}},
 	{"swap", [4]int{}, nil, func(v view) string {
-		return when(!v.Traits.Pinned() && v.swap.Total > 0 && v.swap.Used*100 <= v.mem.Total, "%s of swap would be of no use to reserved pages; %s are used", pages.Amount(v.swap.Total), pages.Amount(v.swap.Used))
+		return when(!v.Traits.Pinned() && v.swap.Total > 0 && v.swap.Used*100 <= v.mem.Total, "reserved pages cannot use the %s of swap; %s is used", pages.Amount(v.swap.Total), pages.Amount(v.swap.Used))
 	}},
 	{"KSM", [4]int{-2, -3, -3, 2}, nil, func(v view) string {
 		return when(!v.Traits.Pinned() && v.merged()*20 >= v.mem.Total, "merging saves %s now (pages_sharing %d), %d %% of the host; it works on small pages", pages.Amount(v.merged()), v.ksm.Sharing, percent(v.merged(), v.mem.Total))
 	}},
 	{"KSM", [4]int{}, nil, func(v view) string {
-		return when(v.ksm.Run && v.merged()*20 < v.mem.Total, "merging saves %s now (pages_sharing %d), and nothing of reserved pages", pages.Amount(v.merged()), v.ksm.Sharing)
+		return when(v.ksm.Run && v.merged()*20 < v.mem.Total, "merging saves %s now (pages_sharing %d), but never merges reserved pages", pages.Amount(v.merged()), v.ksm.Sharing)
 	}},
 
 	// What the host has.
 	{"free pages", [4]int{0, 3, 0, 0}, nil, func(v view) string {
 		n := pages.Size2MiB.Ceil(v.ram())
-		return when(v.free(pages.Size2MiB) >= n, "%d pages of 2 MiB lie free in the pool already, and it needs %d", v.free(pages.Size2MiB), n)
+		return when(v.free(pages.Size2MiB) >= n, "%d pages of 2 MiB are free in the pool already, and it needs %d", v.free(pages.Size2MiB), n)
 	}},
 	{"free memory in one piece", [4]int{2, 0, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
@@ -124,10 +124,10 @@ var rules = []rule{
 	}},
 	{"fragmentation", [4]int{0, 1, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
-		return when(v.blocks() < n && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.ram()), "%d blocks of %s are free after %s, and it needs %d: the rest takes compaction, which a start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
+		return when(v.blocks() < n && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.ram()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
 	}},
 	{"THP is off", [4]int{-3, 0, 0, 0}, nil, func(v view) string {
-		return when(v.thp.Enabled == "never", "transparent_hugepage/enabled is %s: it gets 0 of %d; madvise is enough for QEMU", v.thp.Enabled, v.thpSize().Ceil(v.ram()))
+		return when(v.thp.Enabled == "never", "transparent_hugepage/enabled is %s: it would get 0 of %d; madvise is enough for QEMU", v.thp.Enabled, v.thpSize().Ceil(v.ram()))
 	}},
 	{"no THP", [4]int{}, onlyTHP, func(v view) string {
 		return when(v.thp.Enabled == "", "the kernel has 0 settings of transparent huge pages")
@@ -138,11 +138,11 @@ var rules = []rule{
 	{"no 1 GiB", [4]int{}, only1GiB, func(v view) string {
 		switch {
 		case v.cpu.Known && !v.cpu.PDPE1GB:
-			return "0 processors have the flag pdpe1gb"
+			return "0 processors have the flag pdpe1gb, which 1 GiB pages need"
 		case !v.has(pages.Size1GiB):
 			return fmt.Sprintf("none of the kernel's %d page sizes is 1 GiB", len(v.state.Sizes()))
 		}
-		return when(!v.Traits.WholeGiB, "%s do not fill pages of 1 GiB in each part of the RAM", pages.Amount(v.ram()))
+		return when(!v.Traits.WholeGiB, "%s is not a multiple of 1 GiB in each part of the RAM", pages.Amount(v.ram()))
 	}},
 	{"1 GiB at hand", [4]int{0, 0, 3, 0}, nil, func(v view) string {
 		n := pages.Size1GiB.Ceil(v.ram())
@@ -154,7 +154,7 @@ var rules = []rule{
 			"%d pages of 1 GiB are free, and it needs %d: sure only at boot, hugepagesz=1G hugepages=%d", v.free(pages.Size1GiB), n, n)
 	}},
 	{"room", [4]int{}, only1GiB, func(v view) string {
-		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools may grow by %d", pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
+		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
 	}},
 
 	// How it starts and where it goes.
@@ -167,10 +167,10 @@ var rules = []rule{
 		return when(t <= 30*time.Second, "a start on reserved pages zeroes %s first, %s on one CPU", pages.Amount(v.ram()), t)
 	}},
 	{"autostart", [4]int{0, 1, 1, 0}, nil, func(v view) string {
-		return when(v.Traits.Autostart, "it starts with the host, when memory is in one piece; its %d pages of 2 MiB must be there before libvirt", pages.Size2MiB.Ceil(v.ram()))
+		return when(v.Traits.Autostart, "it starts with the host, when memory is not fragmented yet; its %d pages of 2 MiB must be allocated before libvirt starts", pages.Size2MiB.Ceil(v.ram()))
 	}},
 	{"migration", [4]int{}, nil, func(v view) string {
-		return when(v.Traits.VFIO == 0, "the host that it migrates to must have %d free pages of 2 MiB, too, or %d of 1 GiB", pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
+		return when(v.Traits.VFIO == 0, "a host that it migrates to also needs %d free pages of 2 MiB, or %d of 1 GiB", pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
 	}},
 }
 

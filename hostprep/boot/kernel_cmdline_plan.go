@@ -138,7 +138,7 @@ func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Find
 				have, do = "the kernel has pages of "+pages.JoinSizes(k.sizes), "use one of these sizes"
 			}
 			if k.cpu.Known && w.Size == pages.Size1GiB {
-				have += ", and the processor cannot map 1 GiB"
+				have += ", and the processor does not support 1 GiB"
 			}
 			refuse(have, "pages of "+w.Size.String(), do)
 		}

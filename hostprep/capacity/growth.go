@@ -31,7 +31,7 @@ type nodeGrowth struct {
 }
 
 // ReadGrowth looks at the host's free memory. The host keeps reserve bytes of
-// ordinary memory, so that the pools may grow by headroomKiB, both as Headroom
+// ordinary memory, so that the pools can grow by headroomKiB, both as Headroom
 // has them.
 //
 // Sources: the buddy allocator's free blocks in /proc/buddyinfo, less what

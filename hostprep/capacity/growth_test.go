@@ -43,10 +43,10 @@ func TestGrowth(t *testing.T) {
 
 func TestCouldMakeWords(t *testing.T) {
 	for could, want := range map[hostprep.CouldMake]string{
-		{Now: 0, Compacted: 0}:     "the kernel could make no more",
-		{Now: 0, Compacted: 9}:     "the kernel could make 9 more at most, after compaction",
-		{Now: 9, Compacted: 9}:     "the kernel could make 9 more",
-		{Now: 310, Compacted: 900}: "the kernel could make 310 more now, 900 after compaction",
+		{Now: 0, Compacted: 0}:     "the kernel could allocate no more",
+		{Now: 0, Compacted: 9}:     "the kernel could allocate 9 more at most, after compaction",
+		{Now: 9, Compacted: 9}:     "the kernel could allocate 9 more",
+		{Now: 310, Compacted: 900}: "the kernel could allocate 310 more now, 900 after compaction",
 	} {
 		if got := could.Words(); got != want {
 			t.Errorf("%+v: %s", could, got)

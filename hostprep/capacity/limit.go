@@ -150,7 +150,7 @@ func (l Limit) Judge() hostprep.Finding {
 		Need:  pages.Count(l.most, l.Size) + where,
 	}
 	if l.Reserved > 0 {
-		f.Have += fmt.Sprintf(", %d of them reserved by programs that run", l.Reserved)
+		f.Have += fmt.Sprintf(", %d of them reserved by running programs", l.Reserved)
 	}
 	if l.promised > 0 {
 		f.Have += fmt.Sprintf(", %d of them promised to guests that are starting", l.promised)
@@ -165,7 +165,7 @@ func (l Limit) Judge() hostprep.Finding {
 		f.Have += fmt.Sprintf(", and other guests that are starting may take %d of them", l.contested)
 	case l.most <= l.sure+l.overcommit:
 		f.Severity = hostprep.Note
-		f.Do = fmt.Sprintf("nothing: nr_overcommit_hugepages lets the kernel make the other %d when the guest starts, if memory is free", l.most-l.sure)
+		f.Do = fmt.Sprintf("nothing: nr_overcommit_hugepages lets the kernel allocate the other %d when the guest starts, if memory is free", l.most-l.sure)
 	default:
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
 		f.Need += fmt.Sprintf(" to be sure: the guest's other memory may take up to %d of them first", l.most-l.Least)

@@ -46,8 +46,8 @@ func BadNodes(nodes []host.Node, d pages.Demand) ([]hostprep.Finding, error) {
 		// mbind(), which all modes but restrictive come to, gives EINVAL where the
 		// cpuset has none of the nodes.
 		if item.Mode != pages.Restrictive && len(named) > 0 && len(cpuset) > 0 && len(pages.Intersect(named, cpuset)) == 0 {
-			return bad(hostprep.BindingsContradict, "<numatune><memory> allows node "+d.CPUSetNodes+" alone", "node "+item.HostNodes+" for guest node "+fmt.Sprint(item.GuestNode),
-				"let <memory> and <memnode> agree"), nil
+			return bad(hostprep.BindingsContradict, "<numatune><memory> allows only node "+d.CPUSetNodes+"", "node "+item.HostNodes+" for guest node "+fmt.Sprint(item.GuestNode),
+				"make <memory> and <memnode> agree"), nil
 		}
 	}
 	return nil, nil

@@ -16,10 +16,15 @@ import (
 
 const (
 	appArmorRules    = "/etc/apparmor.d/abstractions/libvirt-qemu"
-	appArmorLocal    = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
 	appArmorTemplate = "/etc/apparmor.d/libvirt/TEMPLATE.qemu"
 	appArmorProfiles = "/sys/kernel/security/apparmor/profiles"
-	cpumapRule       = "@{sys}/devices/system/node/*/cpumap r,"
+)
+
+// AppArmorLocal is where rules of the host's own for QEMU belong, and CPUMapRule the
+// rule that lets QEMU read which processors a node has.
+const (
+	AppArmorLocal = "/etc/apparmor.d/local/abstractions/libvirt-qemu"
+	CPUMapRule    = "@{sys}/devices/system/node/*/cpumap r,"
 )
 
 // AppArmor asks whether QEMU may read which processors a node has, where it
@@ -49,7 +54,7 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 	f := hostprep.Finding{
 		Severity: hostprep.Warning, Verdict: hostprep.Unknown, Cause: hostprep.AppArmorNUMA,
 		Have: appArmorRules + " does not let QEMU read which processors a node has",
-		Need: cpumapRule,
+		Need: CPUMapRule,
 		Do:   "add it to " + appArmorRules,
 	}
 	// libvirt confines guests where its daemon is confined. Who is not root may not
@@ -62,7 +67,7 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 	}
 	// virt-aa-helper reads the rules anew for each start of a guest.
 	if strings.Contains(rules, "<local/abstractions/libvirt-qemu>") {
-		_, err = f.FixFile(h, change.SystemFile(appArmorLocal, change.WithLine(cpumapRule)), cpumapRule)
+		_, err = f.FixFile(h, change.SystemFile(AppArmorLocal, change.WithLine(CPUMapRule)), CPUMapRule)
 	}
 	return []hostprep.Finding{f}, err
 }}

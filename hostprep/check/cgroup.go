@@ -174,7 +174,7 @@ func readLimit(h host.Host, file string) (n int64, limited bool, err error) {
 	}
 	n, err = strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, false, fmt.Errorf("%s: %q is no limit", file, text)
+		return 0, false, fmt.Errorf("%s: %q is not a limit", file, text)
 	}
 	return n, true, nil
 }

@@ -39,7 +39,7 @@ func TestChecks(t *testing.T) {
 		{name: "no huge pages at all", guest: hostprep.Guest{Demand: pages.Demand{Type: "kvm"}}, verdict: hostprep.Ready, fixable: true},
 
 		{name: "no 1 GiB pages", host: "no-1g", guest: guesttest.Guest(guesttest.OneGiB), verdict: hostprep.BadHost, want: `
-page-size blocker bad-host: the kernel has pages of 2 MiB, and the processor cannot map 1 GiB
+page-size blocker bad-host: the kernel has pages of 2 MiB, and the processor does not support 1 GiB
 mount blocker no-mount restart: no hugetlbfs with pages of 1 GiB is mounted [mkdir -m 0755 /dev/hugepages1G; mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G]`},
 		{name: "arm64 has other sizes", host: "arm64-64k", guest: guesttest.Guest(guesttest.OneGiB), verdict: hostprep.BadHost, want: `
 page-size blocker bad-host: the kernel has pages of 2 MiB, 512 MiB, 16 GiB
@@ -48,16 +48,16 @@ mount blocker no-mount restart: no hugetlbfs with pages of 1 GiB is mounted [mkd
 			g.Demand.Items[0].PageSize, g.Demand.Items[0].Pages, g.Demand.Items[0].Source = 0, -1, "memfd"
 		}),
 			verdict: hostprep.Unknown, fixable: true, want: `
-page-size warning unknown: could not tell: the domain leaves the page size to libvirt, and it is not known`},
+page-size warning unknown: cannot check: the domain names no page size, and libvirt's default is not known`},
 
 		{name: "no kvm", edit: "-- dev/kvm --\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
 kvm blocker bad-host: there is no /dev/kvm`},
 		{name: "kvm not needed", edit: "-- dev/kvm --\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Type = "qemu" }), verdict: hostprep.Ready, fixable: true},
 		{name: "kvm of root", edit: "-- modes --\ndev/kvm 0600 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
-kvm blocker bad-host: /dev/kvm is 0600 0:0, and libvirt-qemu may not open it`},
+kvm blocker bad-host: /dev/kvm is 0600 0:0, and libvirt-qemu cannot open it`},
 		{name: "kvm of root, QEMU of root", edit: "-- etc/libvirt/qemu.conf --\nuser = \"root\"\n-- modes --\ndev/kvm 0600 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "kvm of everybody but the group", edit: "-- modes --\ndev/kvm 0606 0:107\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
-kvm blocker bad-host: /dev/kvm is 0606 0:107, and libvirt-qemu may not open it`},
+kvm blocker bad-host: /dev/kvm is 0606 0:107, and libvirt-qemu cannot open it`},
 
 		{name: "mounted after libvirtd", edit: newMount, prepare: noBase, guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount restart: /dev/hugepages was mounted after libvirtd (process 500) started`},
@@ -82,11 +82,11 @@ mount blocker no-mount: no hugetlbfs with pages of 2 MiB is mounted on a hugetlb
 		{name: "hugetlbfs_mount empty", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"\"\n", guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.BadHost, want: `
 mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 9.0 from starting its QEMU driver`},
 		{name: "default size without a mount", host: "no-libvirt", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Demand.DefaultSize = true }), verdict: hostprep.NoMount, want: `
-mount blocker no-mount: libvirt knows no hugetlbfs, and the domain names no page size`},
+mount blocker no-mount: libvirt knows no hugetlbfs mount, and the domain names no page size`},
 		{name: "bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nuser = libvirt\n", guest: guesttest.Takes(1), verdict: hostprep.Unknown, fixable: true, want: `
-kvm warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
-mount warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
-path warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list`},
+kvm warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
+mount warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
+path warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list`},
 		{name: "read-only, and not even the guest's own", edit: "-- modes --\ndev/big/libvirt/qemu/ 0755 0:0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 			"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 24 0:42 / /dev/big ro - hugetlbfs none rw,pagesize=1024M\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: /dev/big is mounted read-only`},
@@ -96,7 +96,7 @@ mount blocker no-mount: 500 pages of 2 MiB of 1000 MiB are free on /dev/hugepage
 		{name: "size= holds it", edit: mountedWith("pagesize=2M,size=1048576000"), guest: guesttest.Takes(500), verdict: hostprep.Ready, fixable: true},
 		{name: "size= does not matter to memfd", edit: mountedWith("pagesize=2M,size=1048576000"), guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.Ready, fixable: true},
 		{name: "nr_inodes=", edit: mountedWith("pagesize=2M,nr_inodes=4"), guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
-mount blocker no-mount: 1 files more may be made on /dev/hugepages, which is mounted with nr_inodes=4`},
+mount blocker no-mount: 1 more files fit on /dev/hugepages, which is mounted with nr_inodes=4`},
 		{name: "nr_inodes= holds it", edit: mountedWith("pagesize=2M,nr_inodes=5"), guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "something mounted over it", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 			"44 27 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M\n45 44 0:42 / /mnt/huge rw - tmpfs none rw\n46 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n",
@@ -106,7 +106,7 @@ mount warning : a tmpfs is mounted over the hugetlbfs on /mnt/huge`},
 		{name: "session", guest: guesttest.Guest(func(g *hostprep.Guest) {
 			g.Session, g.UID, g.Conf = true, 1000, "/home/alice/.config/libvirt/qemu.conf"
 		}), verdict: hostprep.NoMount, want: `
-mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that the user can write`},
+mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that is writable for the user`},
 		{name: "session with memfd", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Session, g.UID = true, 1000 }), verdict: hostprep.Ready, fixable: true},
 		{name: "session with a folder of its own", edit: "-- modes --\ndev/hugepages/alice/ 0700 1000:1000\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages/alice\"\n",
 			guest: guesttest.Guest(func(g *hostprep.Guest) {
@@ -116,7 +116,7 @@ mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this si
 			guest: guesttest.Guest(func(g *hostprep.Guest) {
 				g.Session, g.UID, g.Conf = true, 1000, "/home/alice/.config/libvirt/qemu.conf"
 			}), verdict: hostprep.NoMount, want: `
-mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that the user can write`},
+mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that is writable for the user`},
 
 		{name: "the mount's root is libvirt's to open", edit: "-- modes --\ndev/hugepages 1770 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "folders that nobody may search", edit: "-- modes --\ndev/hugepages/libvirt 0700 0:0\ndev/hugepages/libvirt/qemu 0740 0:107\n", guest: guesttest.Takes(1), verdict: hostprep.NoAccess, fixable: true, want: `
@@ -130,14 +130,14 @@ path blocker no-access fixable: /dev/hugepages/libvirt/qemu is 0611 64055:0 [chm
 		{name: "libvirt is no folder", edit: newMount + "-- run/libvirt/qemu/driver.pid --\n", prepare: func(root string) error {
 			return errors.Join(noBase(root), os.Symlink("/tmp", root+"/dev/hugepages/libvirt"))
 		}, guest: guesttest.Takes(1), verdict: hostprep.NoAccess, want: `
-path blocker no-access: /dev/hugepages/libvirt is no folder`},
+path blocker no-access: /dev/hugepages/libvirt is not a folder`},
 		{name: "left by a crash", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-web1/ 0700 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-web1 is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-web1 (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-web1 is left from an earlier start and belongs to somebody else: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-web1 (was 0700 0:0)]`},
 		{name: "left by a crash, long name", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst/ 0700 0:0\n",
 			guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Domain = "äbcdefghijklmnopqrstuvw" }), verdict: hostprep.NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst is left from an earlier start and belongs to somebody else: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst (was 0700 0:0)]`},
 		{name: "left by a crash, for a later start", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
-path warning  fixable: /dev/hugepages/libvirt/qemu/7-web1 is left from an earlier start and is 0700 0:0; it is in the way of start 7 since libvirtd started [rmdir /dev/hugepages/libvirt/qemu/7-web1 (was 0700 0:0)]`},
+path warning  fixable: /dev/hugepages/libvirt/qemu/7-web1 is left from an earlier start and belongs to somebody else: 0700 0:0; the guest's start would fail on it if it became number 7 since libvirtd started [rmdir /dev/hugepages/libvirt/qemu/7-web1 (was 0700 0:0)]`},
 		{name: "folders that harm nobody", edit: `-- modes --
 dev/hugepages/libvirt/qemu/3-web1/ 0700 1000:1000
 dev/hugepages/libvirt/qemu/2-web1/ 0700 1000:1000
@@ -147,7 +147,7 @@ dev/hugepages/libvirt/qemu/x-web1/ 0700 0:0
 `, guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "in the hook only the start's own id counts", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\ndev/hugepages/libvirt/qemu/8-web1/ 0700 0:0\n",
 			guest: guesttest.Guest(func(g *hostprep.Guest) { g.ID, g.RunningIDs = 8, nil }), verdict: hostprep.NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from an earlier start and is 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/8-web1 (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from an earlier start and belongs to somebody else: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/8-web1 (was 0700 0:0)]`},
 
 		{name: "a hook of somebody else", edit: "-- etc/libvirt/hooks/qemu.d/10-mine --\n#!/bin/sh\n-- modes --\netc/libvirt/hooks/qemu.d/10-mine 0755 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
 hook note : libvirt runs /etc/libvirt/hooks/qemu.d/10-mine before the start`},
@@ -156,21 +156,21 @@ hook note : libvirt runs /etc/libvirt/hooks/qemu.d/10-mine before the start`},
 		{name: "short", guest: guesttest.Takes(1201), verdict: hostprep.NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 		{name: "short, and the host has no more", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Items[0].Pages, g.HeadroomKiB = 1201, 2047 }), verdict: hostprep.NoMemory, want: `
-pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; 1 more page of 2 MiB is needed: 1 is missing, as the kernel can make 0`},
+pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; 1 more page of 2 MiB is needed: 1 is missing, as the kernel can allocate 0`},
 		{name: "short, by a page of what the host could give", edit: "-- proc/buddyinfo --\n" + hosttest.Buddyinfo + "-- proc/zoneinfo --\n" + hosttest.Zoneinfo, guest: guesttest.Takes(1200 + 4096 + 1), verdict: hostprep.NoMemory, want: `
-pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; the kernel could make 1600 more now, 4096 after compaction, beside the 0 bytes that the host keeps: 1 is missing`},
+pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; the kernel could allocate 1600 more now, 4096 after compaction (the host keeps 0 KiB for itself): 1 is missing`},
 		{name: "short, by more", edit: "-- proc/buddyinfo --\n" + hosttest.Buddyinfo + "-- proc/zoneinfo --\n" + hosttest.Zoneinfo, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Items[0].Pages, g.HeadroomKiB = 1300, 1<<10 }), verdict: hostprep.NoMemory, want: `
-pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; the kernel could make no more, beside the 0 bytes that the host keeps: 100 are missing`},
+pool blocker no-memory: 1200 of 2048 pages of 2 MiB are free; the kernel could allocate no more (the host keeps 0 KiB for itself): 100 are missing`},
 		{name: "promised to others", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Pending = guesttest.Pending(300) }), verdict: hostprep.NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 300 of them promised to guests that are starting`},
 		{name: "reserved", edit: "-- pools --\nall 2048 2048 1200 1199 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(2), verdict: hostprep.NoMemory, fixable: true, want: `
-pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1199 of them reserved by programs that run`},
+pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1199 of them reserved by running programs`},
 		{name: "reserved by min_size= of another mount", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts + "44 24 0:41 / /dev/hugepages rw - hugetlbfs hugetlbfs rw,pagesize=2M\n45 24 0:42 / /dev/other rw - hugetlbfs hugetlbfs rw,pagesize=2M,min_size=2097152000\n-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n",
 			guest: guesttest.Takes(1100), verdict: hostprep.NoMemory, fixable: true, want: `
-pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run, some perhaps for guests on /dev/other (min_size=2097152000)`},
+pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by running programs, some perhaps for guests on /dev/other (min_size=2097152000)`},
 		{name: "kept by min_size= of its own mount", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(1100), verdict: hostprep.Ready, fixable: true},
 		{name: "kept by min_size= of its own mount, and short", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(1201), verdict: hostprep.NoMemory, fixable: true, want: `
-pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by programs that run`},
+pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by running programs`},
 		{name: "overcommit makes the rest", edit: "-- pools --\nall 2048 40 20 0 5 17\n0 2048 40 20 5\n", guest: guesttest.Takes(32), verdict: hostprep.Ready, fixable: true, want: `
 pool note : 20 of 40 pages of 2 MiB are free`},
 		{name: "overcommit is not enough", edit: "-- pools --\nall 2048 40 20 0 5 16\n0 2048 40 20 5\n", guest: guesttest.Takes(32), verdict: hostprep.NoMemory, fixable: true, want: `
@@ -252,7 +252,7 @@ func TestRunSaysWhatItCouldNotTell(t *testing.T) {
 }
 
 func TestBindingsThatContradict(t *testing.T) {
-	const blocker = "pool blocker bad-domain: <numatune><memory> allows node 0 alone"
+	const blocker = "pool blocker bad-domain: <numatune><memory> allows only node 0"
 	for mode, want := range map[pages.Mode]string{
 		pages.Strict: blocker, pages.Preferred: blocker, pages.Interleave: blocker, pages.Restrictive: "",
 	} {

@@ -22,7 +22,7 @@ func OnDest(nodes []host.Node, state pool.State, d pages.Demand) ([]hostprep.Fin
 		if _, ok := state.Global(total.PageSize); !ok && total.PageSize != 0 {
 			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.PageSizeMissing,
 				Have: "the kernel has pages of " + pages.OrNone(sizeWords(state)), Need: "pages of " + total.PageSize.String(),
-				Do: "vmhuge enable --size with one of these, and start it anew"})
+				Do: "vmhuge enable --size with one of these sizes, then restart the guest"})
 		}
 	}
 	for _, l := range capacity.Limits(state, hostprep.NewGuest(d, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())) {
@@ -32,13 +32,13 @@ func OnDest(nodes []host.Node, state pool.State, d pages.Demand) ([]hostprep.Fin
 		}
 		if f.Severity == hostprep.Blocker {
 			f.Have += freeWords(nodes, l.Nodes)
-			f.Do = "make them there before, or let vmhuge's hook do it (vmhuge hook install)"
+			f.Do = "allocate them there first, or install vmhuge's hook there (vmhuge hook install)"
 		}
 		findings = append(findings, f)
 	}
 	if d.Auto {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
-			Have: "numad chooses the guest's nodes when it comes", Need: "a placement that is known before", Do: "name the nodes in <numatune>"})
+			Have: "numad chooses the guest's nodes when it arrives", Need: "a placement known in advance", Do: "name the nodes in <numatune>"})
 	}
 	return findings, nil
 }
@@ -62,5 +62,5 @@ func freeWords(nodes []host.Node, of []int) string {
 	if free == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s of memory are free there", pages.FormatMiB(free))
+	return fmt.Sprintf("; %s of memory is free there", pages.FormatMiB(free))
 }

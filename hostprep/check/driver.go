@@ -13,6 +13,9 @@ import (
 	"vmhuge/hostprep/libvirtd"
 )
 
+// cacheKey is what this package keeps with host.Once.
+type cacheKey string
+
 // driver finds what the driver that starts the guest knows.
 func driver(h host.Host, g hostprep.Guest) (libvirtd.Driver, error) {
 	return host.Once(h, cacheKey(fmt.Sprintf("driver %+v %v", g.Starter, g.KnownSizes)), func() (libvirtd.Driver, error) { return readDriver(h, g) })

@@ -50,13 +50,13 @@ var EmulatorPin = Check{"emulatorpin", func(h host.Host, g hostprep.Guest) ([]ho
 		case len(cpus) == 0:
 			findings = append(findings, hostprep.Finding{
 				Severity: hostprep.Warning, Verdict: hostprep.Unknown, Cause: hostprep.NodeWithoutCPUs,
-				Have: "node " + list + " has no processors, and QEMU may not preallocate there",
-				Need: "a node with processors, to be sure", Do: "name another in <numatune>, or start it and see",
+				Have: "node " + list + " has no CPUs, and QEMU may be unable to preallocate there",
+				Need: "a node with CPUs", Do: "name another node in <numatune>, or start the guest and see",
 			})
 		case len(pin) > 0 && len(pages.Intersect(pin, cpus)) == 0 && g.Libvirt < 9002000: // since then it leaves such nodes out
 			findings = append(findings, hostprep.Finding{
 				Severity: hostprep.Blocker, Verdict: hostprep.BadDomain, Cause: hostprep.EmulatorPin,
-				Have: "<emulatorpin> or <vcpu cpuset> keeps QEMU to processor " + g.Demand.EmulatorCPUs,
+				Have: "<emulatorpin> or <vcpu cpuset> restricts QEMU to CPU " + g.Demand.EmulatorCPUs,
 				Need: "a processor of node " + list + ", to which memory is bound, that is of " + pages.FormatNodes(cpus),
 				Do:   "add one to <emulatorpin>",
 			})

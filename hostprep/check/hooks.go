@@ -34,7 +34,7 @@ var Hooks = Check{hook.CheckName, func(h host.Host, g hostprep.Guest) ([]hostpre
 	return []hostprep.Finding{{
 		Severity: hostprep.Note, Cause: hostprep.ForeignHook,
 		Have: "libvirt runs " + strings.Join(others, " and ") + " before the start",
-		Need: "that it lets the guest start, which only the start itself can tell",
-		Do:   "nothing; should the start fail, libvirt shows what the hook has said",
+		Need: "a hook that lets the guest start; only the start itself shows that",
+		Do:   "nothing; if the start fails, libvirt shows the hook's output",
 	}}, nil
 }}

@@ -20,7 +20,7 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 		return nil, err
 	}
 	if !controller {
-		return []Fact{fine(name, "the kernel limits no huge pages (no controller hugetlb)")}, nil
+		return []Fact{fine(name, "no limits: the kernel has no hugetlb controller")}, nil
 	}
 	findings, err := Cgroup.Detect(h, g.Guest)
 	if err != nil {
@@ -49,18 +49,18 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 				}
 				if left := max(0, most-used) / int64(size); limited && most < noLimitV1 && (left > 0 || size != g.size) {
 					facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s leaves %s to all guests", prefix+l.max, pages.Count(left, size)),
-						"no limit, unless it is meant", fmt.Sprintf("echo %s > %s", l.none, prefix+l.max)))
+						"no limit, unless intended", fmt.Sprintf("echo %s > %s", l.none, prefix+l.max)))
 				}
 			}
 		}
 	}
 	if len(facts) == 0 {
-		facts = append(facts, fine(name, "no limit of huge pages above the guests"))
+		facts = append(facts, fine(name, "no cgroup above the guests limits huge pages"))
 	}
 	return facts, nil
 }}
 
-// noLimitV1 is less than what cgroup v1 shows where there is no limit: the
+// noLimitV1 is less than what cgroup v1 shows where there is not a limit: the
 // largest number, rounded down to pages.
 const noLimitV1 = 1<<63 - 1<<40
 

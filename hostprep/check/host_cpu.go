@@ -17,14 +17,14 @@ var processorCheck = hostCheck{"processor", func(h host.Host, _ anyGuest) ([]Fac
 	case err != nil:
 		return nil, err
 	case !cpu.Known:
-		return []Fact{fine(name, "does not say which huge pages it maps: the kernel's page sizes are what there is")}, nil
+		return []Fact{fine(name, "does not report which huge pages it supports; see the kernel's page sizes")}, nil
 	case !cpu.PSE:
-		return []Fact{off(hostprep.Warning, name, "maps no huge pages: it lacks the flag pse", "pse", "give the virtual machine that this is its host's processor model")}, nil
+		return []Fact{off(hostprep.Warning, name, "does not support huge pages: no pse flag", "pse", "this is a virtual machine: give it the host's CPU model (host-passthrough)")}, nil
 	case !cpu.PDPE1GB:
-		return []Fact{off(hostprep.Note, name, "maps pages of 2 MiB (pse), none of 1 GiB", "the flag pdpe1gb, for those",
-			"take pages of 2 MiB; where this is a virtual machine, give it its host's processor model")}, nil
+		return []Fact{off(hostprep.Note, name, "supports 2 MiB pages (pse), not 1 GiB pages", "the pdpe1gb flag, for 1 GiB pages",
+			"use 2 MiB pages; in a virtual machine, use the host's CPU model (host-passthrough)")}, nil
 	}
-	return []Fact{fine(name, "maps pages of 2 MiB (pse) and 1 GiB (pdpe1gb)")}, nil
+	return []Fact{fine(name, "supports 2 MiB (pse) and 1 GiB (pdpe1gb) pages")}, nil
 }}
 
 // virtualizationCheck asks whether the processor walks a guest's page tables and
@@ -41,17 +41,17 @@ var virtualizationCheck = hostCheck{"virtualization", func(h host.Host, _ anyGue
 		lack    hostprep.Severity
 		without string
 	}
-	const ownTables = "KVM keeps page tables of its own for each guest, and huge pages gain less"
+	const ownTables = "KVM uses shadow page tables, and huge pages gain less"
 	var module string
 	var features []feature
 	switch {
 	case cpu.VMX:
-		module, features = "kvm_intel", []feature{{"EPT", cpu.EPT, hostprep.Warning, ownTables}, {"VPID", cpu.VPID, hostprep.Note, "each exit from a guest empties the TLB"}}
+		module, features = "kvm_intel", []feature{{"EPT", cpu.EPT, hostprep.Warning, ownTables}, {"VPID", cpu.VPID, hostprep.Note, "every VM exit flushes the TLB"}}
 	case cpu.SVM:
 		module, features = "kvm_amd", []feature{{"NPT", cpu.NPT, hostprep.Warning, ownTables}}
 	default:
-		return []Fact{off(hostprep.Warning, "KVM", "the processor has neither vmx nor svm", "one of them, for <domain type='kvm'>",
-			"switch on virtualization in the firmware; where this is a virtual machine, nested virtualization on its host")}, nil
+		return []Fact{off(hostprep.Warning, "KVM", "the processor has neither vmx nor svm", "vmx or svm, for <domain type='kvm'>",
+			"enable virtualization in the firmware; in a virtual machine, enable nested virtualization on its host")}, nil
 	}
 	dir := "/sys/module/" + module
 	loaded, err := h.Lstat(dir)
@@ -59,7 +59,7 @@ var virtualizationCheck = hostCheck{"virtualization", func(h host.Host, _ anyGue
 		return nil, err
 	}
 	if loaded == nil {
-		return []Fact{off(hostprep.Warning, "KVM", module+" is not loaded", "it, for <domain type='kvm'>", "modprobe "+module)}, nil
+		return []Fact{off(hostprep.Warning, "KVM", module+" is not loaded", module+", for <domain type='kvm'>", "modprobe "+module)}, nil
 	}
 	var facts []Fact
 	for _, f := range features {
@@ -71,15 +71,15 @@ var virtualizationCheck = hostCheck{"virtualization", func(h host.Host, _ anyGue
 		set = strings.TrimSpace(set)
 		switch {
 		case !f.has:
-			facts = append(facts, off(f.lack, f.name, "the processor lacks it", f.name+": without, "+f.without,
-				"where this is a virtual machine, give it its host's processor model"))
+			facts = append(facts, off(f.lack, f.name, "the processor does not support it", f.name+": without it, "+f.without,
+				"in a virtual machine, use the host's CPU model (host-passthrough)"))
 		case set == "N" || set == "0":
 			do, err := moduleOption(h, module, param)
 			if err != nil {
 				return facts, err
 			}
-			facts = append(facts, off(hostprep.Warning, f.name, fmt.Sprintf("%s is loaded with %s=%s, though the processor has it", module, param, set),
-				param+"=1: without, "+f.without, do))
+			facts = append(facts, off(hostprep.Warning, f.name, fmt.Sprintf("%s is loaded with %s=%s, although the processor supports it", module, param, set),
+				param+"=1: without it, "+f.without, do))
 		default:
 			facts = append(facts, fine(f.name, "on ("+module+")"))
 		}

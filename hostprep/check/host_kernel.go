@@ -18,7 +18,7 @@ var kernelCheck = hostCheck{"kernel", func(h host.Host, _ anyGuest) ([]Fact, err
 		return nil, err
 	}
 	if !slices.Contains(strings.Fields(text), "hugetlbfs") {
-		return []Fact{block(hostprep.BadHost, "kernel", "has no hugetlbfs", "CONFIG_HUGETLBFS", "boot a kernel that has it")}, nil
+		return []Fact{block(hostprep.BadHost, "kernel", "has no hugetlbfs", "CONFIG_HUGETLBFS", "boot a kernel built with it")}, nil
 	}
 	return []Fact{fine("kernel", "has hugetlbfs")}, nil
 }}
@@ -43,11 +43,11 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	asked := boot.ParseCmdline(k.Cmdline, k.Standard, func(size pages.Size) bool { return size > 0 })
 	if asked.Default != 0 && asked.Default != g.size {
 		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("default_hugepagesz=%s, but the default is %s", pages.SizeWord(asked.Default), g.size),
-			"a size that the kernel has: "+pages.JoinSizes(state.Sizes()), "correct it and boot"))
+			"a size that the kernel has: "+pages.JoinSizes(state.Sizes()), "correct it and reboot"))
 	}
 	for _, size := range state.Sizes() {
 		if n := asked.Of(size); n > 0 && len(findings) == 0 {
-			facts = append(facts, fine(name, fmt.Sprintf("asks for %s, and they are there", pages.Count(n, size))))
+			facts = append(facts, fine(name, fmt.Sprintf("asks for %s, all allocated", pages.Count(n, size))))
 		}
 	}
 	thp, err := h.THP()
@@ -58,7 +58,7 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 		set, ok := strings.CutPrefix(word, "transparent_hugepage=")
 		switch {
 		case ok && set != thp.Enabled:
-			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but it is %s now", word, pages.OrNothing(thp.Enabled)), "the same after the next boot", "correct it"))
+			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but it is %s now", word, pages.OrNothing(thp.Enabled)), "the same setting after the next boot", "correct it"))
 		case ok:
 			facts = append(facts, fine(name, word))
 		}

@@ -28,17 +28,17 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 		return []Fact{qemu}, err
 	}
 	if !installed {
-		return []Fact{off(hostprep.Note, "libvirt", "not installed", "it, for guests of its own", "apt-get install libvirt-daemon-system, or take vmhuge exec"), qemu}, nil
+		return []Fact{off(hostprep.Note, "libvirt", "not installed", "libvirt, to define and start guests", "apt-get install libvirt-daemon-system, or use vmhuge exec"), qemu}, nil
 	}
 	daemon, err := libvirtd.ReadDaemon(h)
 	if err != nil {
 		return []Fact{qemu}, err
 	}
 	if daemon != nil {
-		have := fmt.Sprintf("%s (process %d) runs since %s", daemon.Name, daemon.PID, daemon.Started.UTC().Format(time.DateTime+" MST"))
+		have := fmt.Sprintf("%s (process %d) has been running since %s", daemon.Name, daemon.PID, daemon.Started.UTC().Format(time.DateTime+" MST"))
 		switch {
 		case g.told.Err != nil:
-			return []Fact{off(hostprep.Warning, "libvirt", have+", and does not answer: "+g.told.Err.Error(), "its answer", "journalctl -u "+daemon.Name), qemu}, nil
+			return []Fact{off(hostprep.Warning, "libvirt", have+", but does not respond: "+g.told.Err.Error(), "a response", "journalctl -u "+daemon.Name), qemu}, nil
 		case g.told.Version != 0:
 			have = versionText(g.told.Version) + ", " + have
 		}
@@ -55,10 +55,10 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 			return []Fact{qemu}, err
 		}
 		if st != nil && slices.Contains(strings.Fields(sockets), socket.path) {
-			return []Fact{fine("libvirt", socket.name+" is started when somebody asks (its socket listens)"), qemu}, nil
+			return []Fact{fine("libvirt", socket.name+" starts on demand (socket activation)"), qemu}, nil
 		}
 	}
-	return []Fact{off(hostprep.Warning, "libvirt", "installed, but neither libvirtd nor virtqemud runs", "one of them, or its socket",
+	return []Fact{off(hostprep.Warning, "libvirt", "installed, but neither libvirtd nor virtqemud runs", "one of them running, or its socket",
 		"systemctl start libvirtd (or virtqemud.socket)"), qemu}, nil
 }}
 
@@ -71,11 +71,11 @@ func qemuFact(h host.Host, told Libvirt) (Fact, error) {
 		for _, name := range []string{"qemu-system-" + machine(), "qemu-kvm"} {
 			file := path.Join(dir, name)
 			if st, err := h.Lstat(file); err != nil || st != nil {
-				return fine("QEMU", file+", whose version libvirt has not told"), err
+				return fine("QEMU", file+", version unknown (libvirt did not report it)"), err
 			}
 		}
 	}
-	return off(hostprep.Note, "QEMU", "none is found", "qemu-system-"+machine(), "apt-get install qemu-system"), nil
+	return off(hostprep.Note, "QEMU", "not found", "qemu-system-"+machine(), "apt-get install qemu-system"), nil
 }
 
 // machine is the kernel's name of the processor, as in qemu-system-x86_64.

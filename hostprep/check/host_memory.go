@@ -52,8 +52,8 @@ var ksmCheck = hostCheck{"KSM", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	have := strings.Join(counts, ", ")
 	switch {
 	case ksm.Run:
-		return []Fact{off(hostprep.Note, "KSM", "runs: "+have, "nothing that splits a guest's transparent huge pages; reserved pages are never merged",
-			"give such guests <nosharepages/>, or: echo 2 > /sys/kernel/mm/ksm/run")}, nil
+		return []Fact{off(hostprep.Note, "KSM", "runs: "+have, "no merging, which splits guests' transparent huge pages (reserved pages are never merged)",
+			"add <nosharepages/> to guests on transparent huge pages, or: echo 2 > /sys/kernel/mm/ksm/run")}, nil
 	case ksm.Sharing > 0:
 		return []Fact{fine("KSM", "stopped: "+have)}, nil
 	}
@@ -72,10 +72,10 @@ var swapCheck = hostCheck{"swap", func(h host.Host, _ anyGuest) ([]Fact, error) 
 	case swap.Total == 0:
 		facts = append(facts, fine("swap", "none"))
 	case swap.Used*10 > swap.Total:
-		facts = append(facts, off(hostprep.Note, "swap", fmt.Sprintf("%s of %s are in use", pages.Amount(swap.Used), pages.Amount(swap.Total)),
-			"ordinary memory enough for what runs beside the pools", "vmhuge status shows whether they hold more than guests use"))
+		facts = append(facts, off(hostprep.Note, "swap", fmt.Sprintf("%s of %s in use", pages.Amount(swap.Used), pages.Amount(swap.Total)),
+			"enough ordinary memory outside the pools", "vmhuge status shows whether the pools hold more than guests use"))
 	default:
-		facts = append(facts, fine("swap", fmt.Sprintf("%s of %s are in use", pages.Amount(swap.Used), pages.Amount(swap.Total))))
+		facts = append(facts, fine("swap", fmt.Sprintf("%s of %s in use", pages.Amount(swap.Used), pages.Amount(swap.Total))))
 	}
 	zswap, err := h.ReadIfThere("/sys/module/zswap/parameters/enabled")
 	if err != nil || zswap == "" {
@@ -88,5 +88,5 @@ var swapCheck = hostCheck{"swap", func(h host.Host, _ anyGuest) ([]Fact, error) 
 	if err != nil {
 		return facts, err
 	}
-	return append(facts, fine("zswap", fmt.Sprintf("on: it may take %d %% of the memory that the pools leave", most))), nil
+	return append(facts, fine("zswap", fmt.Sprintf("on: it may take up to %d %% of the memory outside the pools", most))), nil
 }}

@@ -25,7 +25,7 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 	for _, m := range mounts {
 		if m.Hidden != "" {
 			hidden := off(hostprep.Warning, name, fmt.Sprintf("%s (%s)", m.Point, m.Size),
-				"nothing mounted over it: a "+m.Hidden+" is, and libvirtd does not start its QEMU driver like that", "umount "+m.Point)
+				"no "+m.Hidden+" mounted over it: with that, libvirtd does not start its QEMU driver", "umount "+m.Point)
 			hidden.Cause = hostprep.OverMounted
 			facts = append(facts, hidden)
 			continue
@@ -92,20 +92,20 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 	}
 	switch {
 	case meant != 0:
-		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s %s%s, which is what %o becomes if it is taken for decimal", m.Point, set, host.ModeText(found), meant), "mode="+host.ModeText(meant),
-			fmt.Sprintf("chmod %s %s, and write it so where it is set", host.ModeText(meant), m.Point)))
+		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s %s%s, which is %o written in decimal by mistake", m.Point, set, host.ModeText(found), meant), "mode="+host.ModeText(meant),
+			fmt.Sprintf("chmod %s %s, and correct it where it is set", host.ModeText(meant), m.Point)))
 	case mode&0o1002 == 0o0002:
-		facts = append(facts, off(hostprep.Warning, name, m.Point+" is anybody's to write: any user may take the pages", "0755, or 1770 and a group",
+		facts = append(facts, off(hostprep.Warning, name, m.Point+" is world-writable: any user can take its pages", "0755, or 1770 and a group",
 			"chmod 0755 "+m.Point))
 	}
 	if m.SizeLimit > 0 {
 		free, _ := freeOn(h, m)
-		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with size=%d: %s of it are free", m.Point, m.SizeLimit, pages.Amount(free)),
-			"no limit, unless it is meant", "mount it again without size="))
+		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with size=%d: %s free", m.Point, m.SizeLimit, pages.Amount(free)),
+			"no limit, unless intended", "remount it without size="))
 	}
 	if m.MinSize > 0 {
-		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with min_size=%d: %s are kept for files on it", m.Point, m.MinSize, pages.Amount(m.MinSize)),
-			"pages for all, unless it is meant", "mount it again without min_size="))
+		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with min_size=%d: %s reserved for files on it", m.Point, m.MinSize, pages.Amount(m.MinSize)),
+			"pages for all users, unless intended", "remount it without min_size="))
 	}
 	return facts
 }

@@ -30,7 +30,7 @@ var pageSizesCheck = hostCheck{"page sizes", func(h host.Host, g anyGuest) ([]Fa
 	}
 	cpu, err := h.CPU()
 	if err == nil && cpu.PDPE1GB && !slices.Contains(sizes, pages.Size1GiB) {
-		return []Fact{off(hostprep.Note, name, have, "1 GiB, which the processor could have", "boot with hugepagesz=1G")}, nil
+		return []Fact{off(hostprep.Note, name, have, "1 GiB pages, which the processor supports", "boot with hugepagesz=1G")}, nil
 	}
 	return []Fact{fine(name, have)}, err
 }}
@@ -42,14 +42,14 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 	if err != nil {
 		return nil, err
 	}
-	facts := []Fact{fine("memory", fmt.Sprintf("%d MiB, of which %d MiB are available", mem.Total/pages.MiB, mem.Available/pages.MiB))}
+	facts := []Fact{fine("memory", fmt.Sprintf("%d MiB, %d MiB available", mem.Total/pages.MiB, mem.Available/pages.MiB))}
 	state, err := h.Pools()
 	if err != nil {
 		return facts, nil // pageSizesCheck says why
 	}
 	reserve := pool.Reserve(mem.Total)
 	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve)
-	line := fine("headroom", fmt.Sprintf("the pools may grow by %d MiB", headroom/pages.MiB))
+	line := fine("headroom", fmt.Sprintf("the pools can grow by %d MiB", headroom/pages.MiB))
 	var pooled int64
 	for _, global := range state.Globals {
 		pooled += global.Total * int64(global.Size)
@@ -58,10 +58,10 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 	short := max(reserve-(mem.Total-pooled), reserve/4-mem.Available)
 	switch {
 	case len(state.Globals) > 0 && !slices.ContainsFunc(state.Globals, free) && headroom < int64(g.size):
-		line = block(hostprep.NoMemory, "headroom", "no huge page is free, and the pools may not grow",
-			fmt.Sprintf("a page, and %s of ordinary memory for the host", pages.Amount(reserve)), "stop a guest")
+		line = block(hostprep.NoMemory, "headroom", "no huge page is free, and the pools cannot grow",
+			fmt.Sprintf("a free page, and %s of ordinary memory for the host", pages.Amount(reserve)), "stop a guest")
 	case pooled > 0 && short > 0:
-		line = off(hostprep.Warning, "headroom", fmt.Sprintf("the pools hold %s of %s, and %s of the rest are available", pages.Amount(pooled), pages.Amount(mem.Total), pages.Amount(mem.Available)),
+		line = off(hostprep.Warning, "headroom", fmt.Sprintf("the pools hold %s of %s; %s of the rest is available", pages.Amount(pooled), pages.Amount(mem.Total), pages.Amount(mem.Available)),
 			fmt.Sprintf("%s of ordinary memory for the host, %s of it available", pages.Amount(reserve), pages.Amount(reserve/4)), giveBack(h, state, short))
 	}
 	return append(facts, line), nil
@@ -110,7 +110,7 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 			}
 		}
 		if len(counts) > 1 && slices.Max(counts)-slices.Min(counts) > 1 {
-			f.Severity, f.Need, f.Do = hostprep.Note, "as many on each node, unless guests are bound to one", "vmhuge plan names what each node needs"
+			f.Severity, f.Need, f.Do = hostprep.Note, "the same number on each node, unless guests are bound to one", "vmhuge plan shows what each node needs"
 		}
 		facts = append(facts, f)
 	}
@@ -120,12 +120,12 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 		switch {
 		case p.Total > 0 && !withCPUs[p.Node]:
 			f.Severity, f.Cause = hostprep.Warning, hostprep.NodeWithoutCPUs
-			f.Have += ", and it has no processors"
-			f.Need, f.Do = "pages where guests run", fmt.Sprintf("echo 0 > %s, and take them on another node", file)
+			f.Have += ", but the node has no CPUs"
+			f.Need, f.Do = "pages on nodes with CPUs", fmt.Sprintf("echo 0 > %s, and allocate them on another node", file)
 		case p.Surplus > 0 && p.Free == p.Total:
 			f.Severity = hostprep.Note
-			f.Have += fmt.Sprintf(", %d of them surplus that nobody uses", p.Surplus)
-			f.Need, f.Do = "none left behind by a guest that has ended", fmt.Sprintf("echo %d > %s; echo %d > %s", p.Total, file, p.Persistent(), file)
+			f.Have += fmt.Sprintf(", %d of them unused surplus", p.Surplus)
+			f.Need, f.Do = "no surplus left behind by a stopped guest", fmt.Sprintf("echo %d > %s; echo %d > %s", p.Total, file, p.Persistent(), file)
 		}
 		facts = append(facts, f)
 	}

@@ -18,7 +18,7 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 	}
 	apart := func(driver string) string {
 		if conf.SecurityDrivers != nil && !slices.Contains(conf.SecurityDrivers, driver) {
-			return "; " + libvirtd.QEMUConfPath + " keeps it from guests"
+			return "; " + libvirtd.QEMUConfPath + " disables it for guests"
 		}
 		return ""
 	}
@@ -45,7 +45,7 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 	case "1":
 		facts = append(facts, fine("SELinux", "enforcing"+apart("selinux")))
 	case "0":
-		facts = append(facts, fine("SELinux", "permissive: it refuses nothing"+apart("selinux")))
+		facts = append(facts, fine("SELinux", "permissive: it blocks nothing"+apart("selinux")))
 	}
 	if len(facts) == 0 {
 		facts = append(facts, fine("security", "neither AppArmor nor SELinux is on"))

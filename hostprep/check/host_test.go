@@ -31,15 +31,15 @@ func factLines(t *testing.T, facts []Fact) []string {
 // Each fixture host, whole.
 func TestFactsOfHosts(t *testing.T) {
 	for name, want := range map[string]string{
-		"intel-ept-off": `ok processor: maps pages of 2 MiB (pse) and 1 GiB (pdpe1gb)
-warning EPT: kvm_intel is loaded with ept=N, though the processor has it
+		"intel-ept-off": `ok processor: supports 2 MiB (pse) and 1 GiB (pdpe1gb) pages
+warning EPT: kvm_intel is loaded with ept=N, although the processor supports it
 ok VPID: on (kvm_intel)
 ok kernel: has hugetlbfs
-warning command line: the kernel's command line asks for 4 pages of 1 GiB, and there are 3; node 0 has 15.6 GiB of memory in all
+warning command line: the kernel command line asks for 4 pages of 1 GiB, but 3 are allocated; node 0 has 15.6 GiB of memory in total
 ok command line: transparent_hugepage=madvise
 ok page sizes: 2 MiB, 1 GiB; the default is 2 MiB
-ok memory: 16000 MiB, of which 12000 MiB are available
-ok headroom: the pools may grow by 10880 MiB
+ok memory: 16000 MiB, 12000 MiB available
+ok headroom: the pools can grow by 10880 MiB
 ok pool 2 MiB: 0 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
 ok pool 1 GiB: 3 pages, 3 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 0 of 0 pages of 2 MiB are free
@@ -48,50 +48,50 @@ note reserved: nobody uses the 3 pages of 1 GiB, which keep 3 GiB from everythin
 ok hugetlbfs: /dev/hugepages (2 MiB)
 warning hugetlbfs: no hugetlbfs with pages of 1 GiB is mounted
 ok QEMU user: libvirt-qemu, 64055:107, groups [107 64055]
-ok /dev/kvm: QEMU may open it
-ok cgroup: no limit of huge pages above the guests
+ok /dev/kvm: QEMU can open it
+ok cgroup: no cgroup above the guests limits huge pages
 ok AppArmor: on, libvirtd (enforce)
 warning AppArmor: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU read which processors a node has
 ok THP: madvise, defrag madvise, shmem never
 note KSM: runs: pages_sharing 20480, pages_shared 4096, full_scans 12
-note swap: 1 GiB of 4 GiB are in use
-ok zswap: on: it may take 20 % of the memory that the pools leave
-ok libvirt: libvirtd is started when somebody asks (its socket listens)
-ok QEMU: /usr/bin/qemu-kvm, whose version libvirt has not told
+note swap: 1 GiB of 4 GiB in use
+ok zswap: on: it may take up to 20 % of the memory outside the pools
+ok libvirt: libvirtd starts on demand (socket activation)
+ok QEMU: /usr/bin/qemu-kvm, version unknown (libvirt did not report it)
 ok hook: not installed (vmhuge hook install)`,
-		"amd-npt": `ok processor: maps pages of 2 MiB (pse) and 1 GiB (pdpe1gb)
+		"amd-npt": `ok processor: supports 2 MiB (pse) and 1 GiB (pdpe1gb) pages
 ok NPT: on (kvm_amd)
 ok kernel: has hugetlbfs
-ok command line: asks for 100 pages of 2 MiB, and they are there
+ok command line: asks for 100 pages of 2 MiB, all allocated
 ok page sizes: 2 MiB, 1 GiB; the default is 2 MiB
-ok memory: 16000 MiB, of which 12000 MiB are available
-ok headroom: the pools may grow by 11488 MiB
+ok memory: 16000 MiB, 12000 MiB available
+ok headroom: the pools can grow by 11488 MiB
 ok pool 2 MiB: 140 pages, 140 free, 0 of them reserved, 40 surplus, overcommit 64
 ok pool 1 GiB: 0 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
-note node 0: 40 of 40 pages of 2 MiB are free, 40 of them surplus that nobody uses
+note node 0: 40 of 40 pages of 2 MiB are free, 40 of them unused surplus
 ok node 0: 0 of 0 pages of 1 GiB are free
-warning node 1: 100 of 100 pages of 2 MiB are free, and it has no processors
+warning node 1: 100 of 100 pages of 2 MiB are free, but the node has no CPUs
 ok node 1: 0 of 0 pages of 1 GiB are free
 note reserved: nobody uses the 100 pages of 2 MiB, which keep 200 MiB from everything else
 ok hugetlbfs: /dev/hugepages (2 MiB)
 ok QEMU user: libvirt-qemu, 64055:107, groups [107 64055]
-ok /dev/kvm: QEMU may open it
-ok cgroup: the kernel limits no huge pages (no controller hugetlb)
+ok /dev/kvm: QEMU can open it
+ok cgroup: no limits: the kernel has no hugetlb controller
 ok security: neither AppArmor nor SELinux is on
 ok THP: none: the kernel has no transparent huge pages
 ok KSM: off
 ok swap: none
-ok libvirt: libvirtd (process 500) runs since 2001-09-09 02:07:14 UTC
-ok QEMU: /usr/bin/qemu-kvm, whose version libvirt has not told
+ok libvirt: libvirtd (process 500) has been running since 2001-09-09 02:07:14 UTC
+ok QEMU: /usr/bin/qemu-kvm, version unknown (libvirt did not report it)
 ok hook: not installed (vmhuge hook install)`,
-		"fedora-selinux": `ok processor: maps pages of 2 MiB (pse) and 1 GiB (pdpe1gb)
+		"fedora-selinux": `ok processor: supports 2 MiB (pse) and 1 GiB (pdpe1gb) pages
 ok EPT: on (kvm_intel)
-warning VPID: kvm_intel is loaded with vpid=N, though the processor has it
+warning VPID: kvm_intel is loaded with vpid=N, although the processor supports it
 ok kernel: has hugetlbfs
 ok command line: asks for no huge pages
 ok page sizes: 2 MiB, 1 GiB; the default is 2 MiB
-ok memory: 16000 MiB, of which 12000 MiB are available
-ok headroom: the pools may grow by 11488 MiB
+ok memory: 16000 MiB, 12000 MiB available
+ok headroom: the pools can grow by 11488 MiB
 ok pool 2 MiB: 512 pages, 512 free, 0 of them reserved, 0 surplus, overcommit 0
 ok pool 1 GiB: 0 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 512 of 512 pages of 2 MiB are free
@@ -99,14 +99,14 @@ ok node 0: 0 of 0 pages of 1 GiB are free
 note reserved: nobody uses the 512 pages of 2 MiB, which keep 1 GiB from everything else
 ok hugetlbfs: /dev/hugepages (2 MiB)
 ok QEMU user: qemu, 107:107, groups [107 36]
-ok /dev/kvm: QEMU may open it
+ok /dev/kvm: QEMU can open it
 note cgroup: /sys/fs/cgroup/machine.slice/hugetlb.2MB.max leaves 256 pages of 2 MiB to all guests
 ok SELinux: enforcing
 ok THP: none: the kernel has no transparent huge pages
 ok KSM: off
 ok swap: none
-ok libvirt: virtqemud (process 500) runs since 2001-09-09 02:07:14 UTC
-ok QEMU: /usr/bin/qemu-kvm, whose version libvirt has not told
+ok libvirt: virtqemud (process 500) has been running since 2001-09-09 02:07:14 UTC
+ok QEMU: /usr/bin/qemu-kvm, version unknown (libvirt did not report it)
 ok hook: not installed (vmhuge hook install)`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,25 +155,25 @@ func TestFactsOff(t *testing.T) {
 		verdict hostprep.Verdict
 	}{
 		{name: "processor of a virtual machine", edit: "-- proc/cpuinfo --\nflags : pse\n", want: `
-note processor: maps pages of 2 MiB (pse), none of 1 GiB
+note processor: supports 2 MiB pages (pse), not 1 GiB pages
 warning KVM: the processor has neither vmx nor svm`},
 		{name: "no EPT", edit: "-- proc/cpuinfo --\nflags : pse pdpe1gb vmx vpid\n", want: `
-warning EPT: the processor lacks it`},
+warning EPT: the processor does not support it`},
 		{name: "no module", edit: "-- proc/cpuinfo --\nflags : pse pdpe1gb svm npt\n", want: `
 warning KVM: kvm_amd is not loaded`},
 		{name: "no hugetlbfs", edit: "-- proc/filesystems --\nnodev\ttmpfs\n", verdict: hostprep.BadHost, want: `
 blocker kernel: has no hugetlbfs`},
 		{name: "nothing to be told from", edit: "-- proc/swaps/x --\nno file\n", verdict: hostprep.Unknown, want: `
-warning swap: could not tell`},
+warning swap: cannot check`},
 
 		{name: "boot: all there", edit: cmdline("hugepages=2048"), want: `
-ok command line: asks for 2048 pages of 2 MiB, and they are there`},
+ok command line: asks for 2048 pages of 2 MiB, all allocated`},
 		{name: "boot: one too few", edit: cmdline("hugepagesz=2M hugepages=2049"), want: `
-warning command line: the kernel's command line asks for 2049 pages of 2 MiB, and there are 2048; node 0 has 15.6 GiB of memory in all`},
+warning command line: the kernel command line asks for 2049 pages of 2 MiB, but 2048 are allocated; node 0 has 15.6 GiB of memory in total`},
 		{name: "boot: on another node", edit: cmdline("hugepages=0:1024,1:1024"), want: `
-warning command line: the kernel's command line asks for 1024 pages of 2 MiB on node 1, and there are 0; node 0 has 1024 more than were asked for`},
+warning command line: the kernel command line asks for 1024 pages of 2 MiB on node 1, but 0 are allocated; node 0 has 1024 more than requested`},
 		{name: "boot: a size that is not there", edit: cmdline("hugepagesz=16G hugepages=1"), want: `
-warning command line: the kernel's command line asks for 1 page of 16 GiB, and there are 0; node 0 has 15.6 GiB of memory in all`},
+warning command line: the kernel command line asks for 1 page of 16 GiB, but 0 are allocated; node 0 has 15.6 GiB of memory in total`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `
 warning command line: default_hugepagesz=1G, but the default is 2 MiB`},
 		{name: "boot: THP is something else now", edit: cmdline("transparent_hugepage=always") + thpFiles, want: `
@@ -204,42 +204,42 @@ ok THP: always, defrag always, shmem none`},
 warning hook: /etc/libvirt/hooks/qemu sets the pool by itself: line 2: echo 8 >/proc/sys/vm/nr_hugepages`},
 
 		{name: "the pools hold too much", edit: "-- pools --\nall 2048 7500 0 0 0 0\n0 2048 7500 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 600000 kB\nHugepagesize: 2048 kB\n", verdict: hostprep.NoMemory, want: `
-ok memory: 16000 MiB, of which 585 MiB are available
-blocker headroom: no huge page is free, and the pools may not grow
+ok memory: 16000 MiB, 585 MiB available
+blocker headroom: no huge page is free, and the pools cannot grow
 ok pool 2 MiB: 7500 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 0 of 7500 pages of 2 MiB are free
 note in use: 13.0 GiB of huge pages are in use, and no process has them mapped`},
 		{name: "the pools hold too much, and some is free", edit: "-- pools --\nall 2048 7500 100 20 0 0\n0 2048 7500 100 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 600000 kB\nHugepagesize: 2048 kB\n", want: `
-ok memory: 16000 MiB, of which 585 MiB are available
-warning headroom: the pools hold 14.6 GiB of 15.6 GiB, and 585.9 MiB of the rest are available
+ok memory: 16000 MiB, 585 MiB available
+warning headroom: the pools hold 14.6 GiB of 15.6 GiB; 585.9 MiB of the rest is available
 ok pool 2 MiB: 7500 pages, 100 free, 20 of them reserved, 0 surplus, overcommit 0
 ok node 0: 100 of 7500 pages of 2 MiB are free
 note in use: 12.8 GiB of huge pages are in use, and no process has them mapped`},
 		{name: "uneven nodes", edit: "-- pools --\nall 2048 100 100 0 0 0\n0 2048 90 90 0\n1 2048 10 10 0\nall 1048576 0 0 0 0 0\n", want: `
-ok headroom: the pools may grow by 11488 MiB
+ok headroom: the pools can grow by 11488 MiB
 note pool 2 MiB: 100 pages, 100 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 90 of 90 pages of 2 MiB are free
 ok node 1: 10 of 10 pages of 2 MiB are free
 note reserved: nobody uses the 100 pages of 2 MiB, which keep 200 MiB from everything else`},
 		{name: "no 1 GiB in the kernel", edit: "-- pools --\nall 2048 0 0 0 0 0\n0 2048 0 0 0\n", want: `
 note page sizes: 2 MiB
-ok headroom: the pools may grow by 11488 MiB
+ok headroom: the pools can grow by 11488 MiB
 ok pool 2 MiB: 0 pages, 0 free, 0 of them reserved, 0 surplus, overcommit 0
 ok node 0: 0 of 0 pages of 2 MiB are free`},
 
 		{name: "a mode in decimal", edit: "-- modes --\ndev/hugepages/ 3353 0:107\n", want: `
 ok hugetlbfs: /dev/hugepages (2 MiB), 3353 0:107
-warning hugetlbfs: /dev/hugepages has the mode 3353, which is what 1770 becomes if it is taken for decimal`},
+warning hugetlbfs: /dev/hugepages has the mode 3353, which is 1770 written in decimal by mistake`},
 		{name: "a mount option in decimal", edit: onHuge("rw", "mode=1352,pagesize=2M"), want: `
-warning hugetlbfs: /dev/hugepages was mounted with mode=1352, which is what 1770 becomes if it is taken for decimal`},
+warning hugetlbfs: /dev/hugepages was mounted with mode=1352, which is 1770 written in decimal by mistake`},
 		{name: "anybody's", edit: "-- modes --\ndev/hugepages/ 0777 0:0\n", want: `
 ok hugetlbfs: /dev/hugepages (2 MiB), 0777 0:0
-warning hugetlbfs: /dev/hugepages is anybody's to write: any user may take the pages`},
+warning hugetlbfs: /dev/hugepages is world-writable: any user can take its pages`},
 		{name: "read-only", edit: onHuge("ro", "pagesize=2M"), verdict: hostprep.NoMount, want: `
 blocker hugetlbfs: /dev/hugepages is mounted read-only`},
 		{name: "limits", edit: onHuge("rw", "pagesize=2M,size=1073741824,min_size=4194304"), want: `
-note hugetlbfs: /dev/hugepages is mounted with size=1073741824: 1 GiB of it are free
-note hugetlbfs: /dev/hugepages is mounted with min_size=4194304: 4 MiB are kept for files on it`},
+note hugetlbfs: /dev/hugepages is mounted with size=1073741824: 1 GiB free
+note hugetlbfs: /dev/hugepages is mounted with min_size=4194304: 4 MiB reserved for files on it`},
 		{name: "hidden", edit: onHuge("rw", "pagesize=2M") + "46 44 0:43 / /dev/hugepages rw - tmpfs none rw\n", prepare: noBase, verdict: hostprep.NoMount, want: `
 warning hugetlbfs: /dev/hugepages (2 MiB)
 blocker hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted`},
@@ -262,40 +262,40 @@ blocker QEMU user: no such group: hugo`},
 		{name: "root", edit: "-- etc/libvirt/qemu.conf --\nuser = \"root\"\n", want: `
 note QEMU user: root`},
 		{name: "kvm of root", edit: "-- modes --\ndev/kvm 0600 0:0\n", want: `
-warning /dev/kvm: /dev/kvm is 0600 0:0, and libvirt-qemu may not open it`},
+warning /dev/kvm: /dev/kvm is 0600 0:0, and libvirt-qemu cannot open it`},
 
 		{name: "cgroup", edit: cgroup2 + "-- sys/fs/cgroup/cgroup.controllers --\nhugetlb\n", want: `
-ok cgroup: no limit of huge pages above the guests`},
+ok cgroup: no cgroup above the guests limits huge pages`},
 		{name: "cgroup that leaves nothing", edit: cgroup2 + "-- sys/fs/cgroup/cgroup.controllers --\nhugetlb\n" + limitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), verdict: hostprep.BadHost, want: `
 blocker cgroup: /sys/fs/cgroup/machine/hugetlb.2MB.rsvd.max leaves 0 pages of 2 MiB`},
 		{name: "SELinux", edit: "-- sys/fs/selinux/enforce --\n0\n", want: `
-ok SELinux: permissive: it refuses nothing`},
+ok SELinux: permissive: it blocks nothing`},
 		{name: "AppArmor that libvirt leaves alone", edit: hosttest.AppArmor + "x\n-- etc/libvirt/qemu.conf --\nsecurity_driver = \"none\"\n", want: `
-ok AppArmor: on; /etc/libvirt/qemu.conf keeps it from guests`},
+ok AppArmor: on; /etc/libvirt/qemu.conf disables it for guests`},
 
 		{name: "KSM stopped", edit: "-- sys/kernel/mm/ksm/run --\n0\n-- sys/kernel/mm/ksm/pages_sharing --\n7\n", want: `
 ok KSM: stopped: pages_sharing 7`},
 		{name: "swap", edit: "-- proc/swaps --\nFilename Type Size Used Priority\n/dev/sda2 partition 4194304 1024 -2\n", want: `
-ok swap: 1 MiB of 4 GiB are in use`},
+ok swap: 1 MiB of 4 GiB in use`},
 
 		{name: "libvirt answers", told: Libvirt{Version: 9000000, QEMU: 7002022}, want: `
-ok libvirt: 9.0.0, libvirtd (process 500) runs since 2001-09-09 02:07:14 UTC
+ok libvirt: 9.0.0, libvirtd (process 500) has been running since 2001-09-09 02:07:14 UTC
 ok QEMU: 7.2.22`},
 		{name: "libvirt does not answer", told: Libvirt{Err: errors.New("gone")}, want: `
-warning libvirt: libvirtd (process 500) runs since 2001-09-09 02:07:14 UTC, and does not answer: gone`},
+warning libvirt: libvirtd (process 500) has been running since 2001-09-09 02:07:14 UTC, but does not respond: gone`},
 		{name: "no daemon", edit: "-- run/libvirt/qemu/driver.pid --\n", want: `
 warning libvirt: installed, but neither libvirtd nor virtqemud runs`},
 		{name: "a hook of somebody's", edit: "-- etc/libvirt/hooks/qemu.d/90-vmhuge --\n#!/bin/sh\n", want: `
-warning hook: /etc/libvirt/hooks/qemu.d/90-vmhuge is none of vmhuge's`},
+warning hook: /etc/libvirt/hooks/qemu.d/90-vmhuge is not vmhuge's`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			lines, verdict := fixtureLines(t, test.edit, test.told, test.prepare)
 			var got []string
 			for _, line := range lines {
 				if !slices.Contains(well, line) {
-					line, _, _ = strings.Cut(line, "could not tell")
+					line, _, _ = strings.Cut(line, "cannot check")
 					if strings.HasSuffix(line, ": ") {
-						line += "could not tell"
+						line += "cannot check"
 					}
 					got = append(got, line)
 				}

@@ -18,11 +18,11 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	u, err := RunsAs(h, g.Starter)
 	switch {
 	case isNoAccount(err):
-		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or add them, and restart libvirtd")}, nil
+		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or create them, then restart libvirtd")}, nil
 	case err != nil:
 		return nil, err
 	case u.UID == 0:
-		return []Fact{off(hostprep.Note, name, "root", "a user of its own", "adduser --system --group libvirt-qemu, and name it in "+libvirtd.QEMUConfPath)}, nil
+		return []Fact{off(hostprep.Note, name, "root", "a dedicated user", "adduser --system --group libvirt-qemu, and name it in "+libvirtd.QEMUConfPath)}, nil
 	}
 	return []Fact{fine(name, fmt.Sprintf("%s, %d:%d, groups %v", u.Name, u.UID, u.GID, u.Groups))}, nil
 }}
@@ -31,7 +31,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 var devKVMCheck = hostCheck{"/dev/kvm", func(h host.Host, g anyGuest) ([]Fact, error) {
 	findings, err := KVM.Detect(h, g.Guest)
 	if err == nil && len(findings) == 0 {
-		return []Fact{fine("/dev/kvm", "QEMU may open it")}, nil
+		return []Fact{fine("/dev/kvm", "QEMU can open it")}, nil
 	}
 	if isNoAccount(err) {
 		return nil, nil // qemuUserCheck says so

@@ -45,15 +45,15 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 			continue
 		}
 		f := hostprep.Finding{Severity: hostprep.Warning,
-			Have: fmt.Sprintf("the kernel's command line asks for %s%s, and there are %d", pages.Count(want, p.Size), where, there),
+			Have: fmt.Sprintf("the kernel command line asks for %s%s, but %d are allocated", pages.Count(want, p.Size), where, there),
 			Need: fmt.Sprintf("all of them: %d more%s", want-there, where),
-			Do:   "dmesg | grep -i hugetlb tells what the kernel lacked at boot; ask for fewer, or vmhuge prepare to add them now"}
+			Do:   "dmesg | grep -i hugetlb shows why; ask for fewer there, or run vmhuge prepare to allocate them now"}
 		for _, n := range nodes {
 			if on, _ := state.Pool(n.ID, p.Size); p.Node >= 0 && on.Total > asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}] {
-				f.Have += fmt.Sprintf("; node %d has %d more than were asked for", n.ID, on.Total-asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}])
+				f.Have += fmt.Sprintf("; node %d has %d more than requested", n.ID, on.Total-asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}])
 			}
 			if n.ID == p.Node || p.Node < 0 && len(nodes) == 1 {
-				f.Have += fmt.Sprintf("; node %d has %s of memory in all", n.ID, pages.Amount(n.Total))
+				f.Have += fmt.Sprintf("; node %d has %s of memory in total", n.ID, pages.Amount(n.Total))
 			}
 		}
 		findings = append(findings, f)

@@ -23,15 +23,15 @@ all 1048576 4 4 0 0 0
 		{"all there", "two-nodes", "hugepagesz=1G hugepages=4 hugepagesz=2M hugepages=1024", ""},
 		{"more than asked for", "two-nodes", "hugepagesz=1G hugepages=0:1,1:2", ""},
 		{"on another node", "two-nodes", "hugepagesz=1G hugepages=0:2,1:2", `
- warning : the kernel's command line asks for 2 pages of 1 GiB on node 0, and there are 1; node 0 has 7.8 GiB of memory in all; node 1 has 1 more than were asked for`},
+ warning : the kernel command line asks for 2 pages of 1 GiB on node 0, but 1 are allocated; node 0 has 7.8 GiB of memory in total; node 1 has 1 more than requested`},
 		{"too few", "two-nodes", "default_hugepagesz=1G hugepages=5", `
- warning : the kernel's command line asks for 5 pages of 1 GiB, and there are 4`},
+ warning : the kernel command line asks for 5 pages of 1 GiB, but 4 are allocated`},
 		{"too few on the only node", "one-node", "hugepages=9000", `
- warning : the kernel's command line asks for 9000 pages of 2 MiB, and there are 2048; node 0 has 15.6 GiB of memory in all`},
+ warning : the kernel command line asks for 9000 pages of 2 MiB, but 2048 are allocated; node 0 has 15.6 GiB of memory in total`},
 		{"a node that is not there", "two-nodes", "hugepages=7:9", `
- warning : the kernel's command line asks for 9 pages of 2 MiB on node 7, and there are 0; node 0 has 1024 more than were asked for`},
+ warning : the kernel command line asks for 9 pages of 2 MiB on node 7, but 0 are allocated; node 0 has 1024 more than requested`},
 		{"a size that the kernel lacks", "no-1g", "hugepagesz=1G hugepages=2", `
- warning : the kernel's command line asks for 2 pages of 1 GiB, and there are 0; node 0 has 15.6 GiB of memory in all`},
+ warning : the kernel command line asks for 2 pages of 1 GiB, but 0 are allocated; node 0 has 15.6 GiB of memory in total`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			edits := "-- proc/cmdline --\n" + test.cmdline + "\n"

@@ -24,7 +24,7 @@ var KVM = Check{"kvm", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	if st == nil {
 		return []hostprep.Finding{{
 			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMMissing, Have: "there is no /dev/kvm", Need: "/dev/kvm, for <domain type='kvm'>",
-			Do: "switch on virtualization in the firmware and load kvm_intel or kvm_amd",
+			Do: "enable virtualization in the firmware, then load kvm_intel or kvm_amd",
 		}}, nil
 	}
 	user, err := RunsAs(h, g.Starter)
@@ -46,8 +46,8 @@ func KVMAccess(h host.Host, user host.User, st *unix.Stat_t) []hostprep.Finding 
 	}
 	f := hostprep.Finding{
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMPermission,
-		Have: fmt.Sprintf("/dev/kvm is %s, and %s may not open it", host.OwnerText(st), user.Name),
-		Need: "/dev/kvm, for <domain type='kvm'>, that " + user.Name + " may read and write",
+		Have: fmt.Sprintf("/dev/kvm is %s, and %s cannot open it", host.OwnerText(st), user.Name),
+		Need: "/dev/kvm, for <domain type='kvm'>, that " + user.Name + " can read and write",
 		Do:   "chgrp kvm /dev/kvm && chmod 0660 /dev/kvm",
 	}
 	if gid := int(st.Gid); gid != 0 && st.Mode&0o060 == 0o060 && !user.In(gid) {

@@ -32,7 +32,7 @@ var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Fin
 	}
 	return []hostprep.Finding{{
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.LockedMemory,
-		Have: daemon.Name + " may not lift the limit of locked memory: it lacks CAP_SYS_RESOURCE",
+		Have: daemon.Name + " cannot raise the limit of locked memory: it lacks CAP_SYS_RESOURCE",
 		Need: "no limit, for <locked/>",
 		Do:   "take <locked/> out of <memoryBacking>: huge pages are never swapped out",
 	}}, nil

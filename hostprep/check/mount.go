@@ -52,8 +52,8 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if g.Demand.DefaultSize && len(d.Known) == 0 && len(findings) == 0 {
 		findings = append(findings, hostprep.Finding{
 			Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
-			Have: "libvirt knows no hugetlbfs, and the domain names no page size",
-			Need: "a mounted hugetlbfs, from which libvirt takes the size",
+			Have: "libvirt knows no hugetlbfs mount, and the domain names no page size",
+			Need: "a hugetlbfs mount, whose page size is libvirt's default",
 			Do:   "vmhuge enable --size " + pages.SizeWord(g.Demand.Items[0].PageSize),
 		})
 	}
@@ -64,7 +64,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 		findings = append(findings, hostprep.Finding{
 			Severity: hostprep.Warning, Cause: hostprep.OverMounted,
 			Have: fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point),
-			Need: "nothing over it: libvirtd does not start its QEMU driver like that",
+			Need: "nothing mounted over it: with that, libvirtd does not start its QEMU driver",
 			Do:   "umount " + m.Point,
 		})
 	}
@@ -84,7 +84,8 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	return findings, nil
 }}
 
-const orMemfd = "vmhuge enable --source memfd, which needs no mount"
+// OrMemfd is the way out where a mount is in the way.
+const OrMemfd = "vmhuge enable --source memfd, which needs no mount"
 
 // noMount says why libvirt has no mount of a size, and what makes one.
 func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) (hostprep.Finding, error) {
@@ -92,11 +93,11 @@ func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
 		Have: fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size),
 		Need: fmt.Sprintf("a hugetlbfs with pages of %s that libvirt knows", size),
-		Do:   orMemfd,
+		Do:   OrMemfd,
 	}
 	if g.Session {
 		f.Cause = hostprep.SessionMount
-		f.Have = "the user's qemu.conf names no hugetlbfs_mount of this size that the user can write"
+		f.Have = "the user's qemu.conf names no hugetlbfs_mount of this size that is writable for the user"
 		return f, nil
 	}
 	for _, m := range d.Unknown {
@@ -106,7 +107,7 @@ func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 			if daemon, err := d.Daemon(); err == nil && daemon != nil {
 				f.Have = fmt.Sprintf("%s was mounted after libvirtd (process %d) started", m.Point, daemon.PID)
 			}
-			f.Do = "systemctl restart libvirtd, or " + orMemfd
+			f.Do = "systemctl restart libvirtd, or " + OrMemfd
 			f.Restart = true
 			return f, nil
 		}
@@ -137,7 +138,7 @@ func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		}
 		if point == "" {
 			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart libvirtd, or %s",
-				cmp.Or(g.Conf, libvirtd.QEMUConfPath), orMemfd)
+				cmp.Or(g.Conf, libvirtd.QEMUConfPath), OrMemfd)
 			return f, nil
 		}
 	}
@@ -168,7 +169,7 @@ func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		return f, nil
 	}
 	f.Changes, f.Restart = changes, true
-	f.Do = change.Join(changes) + " && systemctl restart libvirtd, or " + orMemfd
+	f.Do = change.Join(changes) + " && systemctl restart libvirtd, or " + OrMemfd
 	return f, nil
 }
 
@@ -180,7 +181,7 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: cause, Have: have, Need: need, Do: do})
 	}
 	if m.ReadOnly {
-		add(hostprep.MountReadOnly, m.Point+" is mounted read-only", "to make a folder there: libvirt makes one on every hugetlbfs",
+		add(hostprep.MountReadOnly, m.Point+" is mounted read-only", "a writable mount: libvirt creates a folder on every hugetlbfs",
 			"mount -o remount,rw "+m.Point)
 	}
 	var files, bytes int64
@@ -193,7 +194,7 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 	if free, limited := freeOn(h, m); limited && free < bytes {
 		add(hostprep.MountFull, fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", pages.Count(free/int64(m.Size), m.Size),
 			pages.FormatBytes(m.SizeLimit), m.Point, m.SizeLimit),
-			pages.Count(bytes/int64(m.Size), m.Size), "mount it again with a larger size=, or without")
+			pages.Count(bytes/int64(m.Size), m.Size), "remount it with a larger size=, or without")
 	}
 	if m.NrInodes > 0 {
 		inodes, missing, err := inodesOn(h, m, g.BaseDir)
@@ -201,8 +202,8 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 			return findings, err
 		}
 		if need := missing + 1 + files; m.NrInodes-inodes < need {
-			add(hostprep.MountInodes, fmt.Sprintf("%d files more may be made on %s, which is mounted with nr_inodes=%d", max(0, m.NrInodes-inodes), m.Point, m.NrInodes),
-				fmt.Sprintf("%d files and folders", need), "mount it again with a larger nr_inodes=, or without")
+			add(hostprep.MountInodes, fmt.Sprintf("%d more files fit on %s, which is mounted with nr_inodes=%d", max(0, m.NrInodes-inodes), m.Point, m.NrInodes),
+				fmt.Sprintf("%d files and folders", need), "remount it with a larger nr_inodes=, or without")
 		}
 	}
 	return findings, nil

@@ -24,7 +24,7 @@ var Numad = Check{"numad", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	}
 	return []hostprep.Finding{{
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing,
-		Have: "there is no numad, which is to choose the guest's nodes",
+		Have: "numad, which is to choose the guest's nodes, is not installed",
 		Need: "numad, for placement='auto'",
 		Do:   "apt-get install numad, or name the nodes in <numatune>",
 	}}, nil

@@ -20,7 +20,7 @@ var PageSize = Check{"page-size", func(h host.Host, g hostprep.Guest) ([]hostpre
 	for _, total := range g.Demand.Totals() {
 		size := total.PageSize
 		if size == 0 {
-			return nil, errors.New("the domain leaves the page size to libvirt, and it is not known")
+			return nil, errors.New("the domain names no page size, and libvirt's default is not known")
 		}
 		if _, ok := state.Global(size); ok {
 			continue
@@ -40,7 +40,7 @@ var PageSize = Check{"page-size", func(h host.Host, g hostprep.Guest) ([]hostpre
 			return nil, err
 		}
 		if cpu.Known && size == pages.Size1GiB && !cpu.PDPE1GB || cpu.Known && size == pages.Size2MiB && !cpu.PSE {
-			f.Have += ", and the processor cannot map " + size.String()
+			f.Have += ", and the processor does not support " + size.String()
 		}
 		findings = append(findings, f)
 	}

@@ -43,22 +43,22 @@ func TestHostChecks(t *testing.T) {
 		{name: "locked, and libvirtd may", check: Locked, edit: lockLimits + "-- proc/500/status --\nCapEff:\t000001ffffffffff\n", guest: guesttest.Guest(guesttest.Locked)},
 		{name: "locked, without a limit", check: Locked, edit: strings.Replace(lockLimits, "8388608    bytes", "unlimited  bytes", 1) + noCaps, guest: guesttest.Guest(guesttest.Locked)},
 		{name: "locked, and libvirtd may not", check: Locked, edit: lockLimits + noCaps, guest: guesttest.Guest(guesttest.Locked), cause: hostprep.LockedMemory, want: `
- blocker bad-host: libvirtd may not lift the limit of locked memory: it lacks CAP_SYS_RESOURCE`},
+ blocker bad-host: libvirtd cannot raise the limit of locked memory: it lacks CAP_SYS_RESOURCE`},
 
 		{name: "numad is not asked for", check: Numad, guest: guesttest.Takes(1)},
 		{name: "numad", check: Numad, edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true })},
 		{name: "no numad", check: Numad, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), cause: hostprep.NumadMissing, want: `
- blocker bad-host: there is no numad, which is to choose the guest's nodes`},
+ blocker bad-host: numad, which is to choose the guest's nodes, is not installed`},
 
 		{name: "not pinned", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", nil)},
 		{name: "pinned there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", guesttest.Pinned("0-4"))},
 		{name: "pinned to one of several nodes", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("0-1", guesttest.Pinned("7"))},
 		{name: "pinned elsewhere", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", guesttest.Pinned("0-3")), cause: hostprep.EmulatorPin, want: `
- blocker bad-domain: <emulatorpin> or <vcpu cpuset> keeps QEMU to processor 0-3`},
+ blocker bad-domain: <emulatorpin> or <vcpu cpuset> restricts QEMU to CPU 0-3`},
 		{name: "preferred is bound, too", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) {
 			g.Demand.EmulatorCPUs, g.Demand.Items[0].Mode = "0", pages.Preferred
 		}), cause: hostprep.EmulatorPin, want: `
- blocker bad-domain: <emulatorpin> or <vcpu cpuset> keeps QEMU to processor 0`},
+ blocker bad-domain: <emulatorpin> or <vcpu cpuset> restricts QEMU to CPU 0`},
 		{name: "restrictive is not bound", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) {
 			g.Demand.EmulatorCPUs, g.Demand.Items[0].Mode = "0", pages.Restrictive
 		})},
@@ -66,7 +66,7 @@ func TestHostChecks(t *testing.T) {
 		{name: "QEMU 7.1 does not preallocate there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", func(g *hostprep.Guest) { g.Demand.EmulatorCPUs, g.QEMU = "0", 7001000 })},
 		{name: "a node that is not there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("5", guesttest.Pinned("0"))},
 		{name: "a node without processors", check: EmulatorPin, host: "two-nodes", edit: "-- sys/devices/system/node/node1/cpulist --\n\n", guest: guesttest.OnNode("1", nil), cause: hostprep.NodeWithoutCPUs, want: `
- warning unknown: node 1 has no processors, and QEMU may not preallocate there`},
+ warning unknown: node 1 has no CPUs, and QEMU may be unable to preallocate there`},
 
 		{name: "no AppArmor", check: AppArmor, guest: guesttest.OnNode("0", nil)},
 		{name: "AppArmor without libvirt's rules", check: AppArmor, edit: "-- sys/module/apparmor/parameters/enabled --\nY\n", guest: guesttest.OnNode("0", nil)},
@@ -81,8 +81,8 @@ func TestHostChecks(t *testing.T) {
 		{name: "libvirtd is not confined", check: AppArmor, edit: hosttest.AppArmor + "-- sys/kernel/security/apparmor/profiles --\nlsb_release (enforce)\n", guest: guesttest.OnNode("0", nil)},
 		{name: "guests' profiles complain", check: AppArmor, edit: hosttest.AppArmor + "-- etc/apparmor.d/libvirt/TEMPLATE.qemu --\nprofile LIBVIRT_TEMPLATE flags=(attach_disconnected, complain) {\n", guest: guesttest.OnNode("0", nil)},
 		{name: "a guest without a label", check: AppArmor, edit: hosttest.AppArmor, guest: guesttest.OnNode("0", func(g *hostprep.Guest) { g.Demand.Unconfined = true })},
-		{name: "the rule in what the rules include", check: AppArmor, edit: hosttest.AppArmor + "  #include <abstractions/base>\n-- etc/apparmor.d/abstractions/base --\n  include if exists <abstractions/base.d>\n-- etc/apparmor.d/abstractions/base.d/site --\n  #include <abstractions/base>\n  " + cpumapRule + "\n", guest: guesttest.OnNode("0", nil)},
-		{name: "Debian 12 with the cure", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n" + cpumapRule + "\n", guest: guesttest.OnNode("0", nil)},
+		{name: "the rule in what the rules include", check: AppArmor, edit: hosttest.AppArmor + "  #include <abstractions/base>\n-- etc/apparmor.d/abstractions/base --\n  include if exists <abstractions/base.d>\n-- etc/apparmor.d/abstractions/base.d/site --\n  #include <abstractions/base>\n  " + CPUMapRule + "\n", guest: guesttest.OnNode("0", nil)},
+		{name: "Debian 12 with the cure", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n" + CPUMapRule + "\n", guest: guesttest.OnNode("0", nil)},
 		{name: "Debian 13", check: AppArmor, edit: hosttest.AppArmor + "  @{sys}/devices/system/node/node[0-9]*/cpumap r,\n", guest: guesttest.OnNode("0", nil)},
 		{name: "another rule that will do", check: AppArmor, edit: hosttest.AppArmor + "  /sys/devices/system/node/** r,\n", guest: guesttest.OnNode("0", nil)},
 		{name: "qemu.conf without AppArmor", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n-- etc/libvirt/qemu.conf --\nsecurity_driver = \"none\"\n", guest: guesttest.OnNode("0", nil)},
@@ -90,7 +90,7 @@ func TestHostChecks(t *testing.T) {
 
 		{name: "two mounts in qemu.conf, and a size", check: QEMUConf, edit: twoMounts, guest: guesttest.Takes(1)},
 		{name: "two mounts in qemu.conf, and no size", check: QEMUConf, edit: twoMounts, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.DefaultSize = true }), cause: hostprep.SmallerThanPage, want: `
- note : the domain names no page size, and libvirt takes that of the second hugetlbfs_mount in /etc/libvirt/qemu.conf, 1 GiB`},
+ note : the domain names no page size, so libvirt uses that of the second hugetlbfs_mount in /etc/libvirt/qemu.conf, 1 GiB`},
 
 		{name: "cgroup without limits", check: Cgroup, edit: cgroup2, guest: guesttest.Takes(1)},
 		{name: "limit of another size", check: Cgroup, edit: cgroup2 + strings.ReplaceAll(limitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), "2MB", "1GB"), guest: guesttest.Takes(1)},
@@ -141,7 +141,7 @@ const twoMounts = "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepa
 
 func TestBadCgroupLimit(t *testing.T) {
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", cgroup2+limitFile("machine", "max", "current", "much", "0"))}
-	if findings, err := Cgroup.Detect(h, guesttest.Takes(1)); err == nil || !strings.Contains(err.Error(), `"much" is no limit`) {
+	if findings, err := Cgroup.Detect(h, guesttest.Takes(1)); err == nil || !strings.Contains(err.Error(), `"much" is not a limit`) {
 		t.Errorf("%v, %v", findings, err)
 	}
 }
@@ -158,7 +158,7 @@ func TestAppArmorMended(t *testing.T) {
 	j := journal.Journal{Host: h}
 	hosttest.Must(t, j.Apply(hostprep.Fixes(Run(h, g))))
 	text, err := h.Root.Read(local)
-	if err != nil || text != was+"\n"+cpumapRule+"\n" || len(hostprep.Fixes(Run(h, g))) > 0 {
+	if err != nil || text != was+"\n"+CPUMapRule+"\n" || len(hostprep.Fixes(Run(h, g))) > 0 {
 		t.Errorf("%q, %v, then %v", text, err, Run(h, g))
 	}
 	_, left, err := j.Undo()

@@ -24,11 +24,7 @@ var Path = Check{"path", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	if g.Session {
 		return nil, nil // the mount check asks for a folder of the user's own
 	}
-	mounts, err := usedMounts(h, g)
-	if err != nil || len(mounts) == 0 {
-		return nil, err
-	}
-	user, err := RunsAs(h, g.Starter)
+	user, mounts, err := WayOf(h, g)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +43,17 @@ var Path = Check{"path", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	return findings, nil
 }}
 
+// WayOf returns the mounts on which a guest's files will be, and the user that QEMU
+// opens them as; where there are no mounts, none is looked up.
+func WayOf(h host.Host, g hostprep.Guest) (user host.User, mounts []host.Mount, err error) {
+	mounts, err = usedMounts(h, g)
+	if err != nil || len(mounts) == 0 {
+		return user, nil, err
+	}
+	user, err = RunsAs(h, g.Starter)
+	return user, mounts, err
+}
+
 // Unsearchable finds the folders from below a mount's root down to base that a
 // user may not search.
 func Unsearchable(h host.Host, m host.Mount, base string, user host.User) ([]hostprep.Finding, error) {
@@ -61,10 +68,10 @@ func Unsearchable(h host.Host, m host.Mount, base string, user host.User) ([]hos
 		f := hostprep.Finding{
 			Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Cause: hostprep.FolderMode,
 			Have: fmt.Sprintf("%s is %s", dir, host.OwnerText(st)),
-			Need: "a folder that " + user.Name + " may search",
+			Need: "a folder that " + user.Name + " can search",
 		}
 		if !host.IsDir(st) {
-			f.Have, f.Do = dir+" is no folder", "rm "+dir
+			f.Have, f.Do = dir+" is not a folder", "rm "+dir
 			return append(findings, f), nil
 		}
 		if lacks := host.Missing(user, st, host.MaySearch); lacks != 0 {
@@ -113,12 +120,12 @@ func staleDirs(h host.Host, g hostprep.Guest, base string, user host.User) ([]ho
 		}
 		f := hostprep.Finding{
 			Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Cause: hostprep.FolderStale,
-			Have: fmt.Sprintf("%s is left from an earlier start and is %s", dir, host.OwnerText(st)),
-			Need: "no folder there, or one of " + user.Name,
+			Have: fmt.Sprintf("%s is left from an earlier start and belongs to somebody else: %s", dir, host.OwnerText(st)),
+			Need: "no folder there, or one owned by " + user.Name,
 		}
 		if n > last+1 {
 			f.Severity, f.Verdict = hostprep.Warning, ""
-			f.Have += fmt.Sprintf("; it is in the way of start %d since libvirtd started", n)
+			f.Have += fmt.Sprintf("; the guest's start would fail on it if it became number %d since libvirtd started", n)
 		}
 		f.Fix(change.Change{Kind: change.KindRmdir, Path: dir, From: host.OwnerText(st)})
 		findings = append(findings, f)

@@ -67,7 +67,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 			}
 			f.Fixable = can
 			if can {
-				f.Do = "vmhuge start gets them"
+				f.Do = "vmhuge start allocates them"
 				for _, need := range needs {
 					if need.Size == l.Size && slices.Equal(need.Nodes, l.Nodes) {
 						f.Changes = append(f.Changes, change.PoolGrowth(h, state, nodes, need)...)
@@ -79,7 +79,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
 				case f.CouldMake != nil:
-					f.Have += fmt.Sprintf("; %s, beside the %s that the host keeps", f.Words(), pages.FormatBytes(g.Reserve)) + missing(l.Lacks()-f.Compacted)
+					f.Have += fmt.Sprintf("; %s (the host keeps %s for itself)", f.Words(), pages.Amount(g.Reserve)) + missing(l.Lacks()-f.Compacted)
 				case short != nil:
 					f.Have += "; " + short.Error()
 				default:
@@ -92,9 +92,9 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	if g.Demand.Auto && !capacity.SureOnEachNode(state, g.Demand) {
 		findings = append(findings, hostprep.Finding{
 			Severity: hostprep.Warning, Verdict: hostprep.Unknown,
-			Have: "numad chooses the guest's nodes when it starts, so that nobody can tell if they have the pages",
-			Need: "a placement that is known before",
-			Do:   "name the nodes in <numatune>, or start it and see",
+			Have: "numad chooses the guest's nodes only when it starts, so whether they have the pages is not known before",
+			Need: "a placement known in advance",
+			Do:   "name the nodes in <numatune>, or start the guest and see",
 		})
 	}
 	return findings, nil

@@ -26,7 +26,7 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	}
 	if thp.Enabled == "" {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel has no transparent huge pages",
-			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "take reserved pages: vmhuge enable --size 2M " + g.Demand.Domain}}, nil
+			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: vmhuge enable --size 2M " + g.Demand.Domain}}, nil
 	}
 	var findings []hostprep.Finding
 	advise := func(f hostprep.Finding, name, from, to string) {
@@ -38,11 +38,11 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	}
 	if thp.Defrag == "never" || thp.Defrag == "defer" {
 		advise(hostprep.Finding{Severity: hostprep.Warning, Have: "defrag is " + thp.Defrag + ": where memory is fragmented, the guest starts on small pages",
-			Need: "madvise, so that the kernel makes room for what asks for it"}, "defrag", thp.Defrag, "madvise")
+			Need: "madvise, so that the kernel compacts memory for guests that ask for it"}, "defrag", thp.Defrag, "madvise")
 	}
 	if g.Demand.Shared {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: "its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
-			Need: "memory that nobody shares, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + g.Demand.Domain})
+			Need: "private memory, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + g.Demand.Domain})
 		if !slices.Contains([]string{"advise", "within_size", "always", "force", ""}, thp.Shmem) {
 			advise(hostprep.Finding{Severity: hostprep.Warning, Have: "shmem_enabled is " + thp.Shmem + ": shared memory gets none even where it is aligned",
 				Need: "advise"}, "shmem_enabled", thp.Shmem, "advise")
@@ -91,9 +91,9 @@ func khugepaged(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	}
 	all, scan, sleep := small.Ceil(hostprep.RAMOf(g)), max(1, value["pages_to_scan"]), time.Duration(value["scan_sleep_millisecs"])*time.Millisecond
 	if took := time.Duration(all/scan) * sleep; took > slow {
-		findings = append(findings, hostprep.Finding{Severity: hostprep.Note, Have: fmt.Sprintf("khugepaged looks at %s every %s, and at %s in %s",
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Note, Have: fmt.Sprintf("khugepaged scans %s every %s, and %s in %s",
 			pages.Amount(scan*int64(small)), sleep, pages.Amount(hostprep.RAMOf(g)), took.Round(time.Minute)),
-			Need: "less than " + slow.String() + ", should the guest get small pages at first"}.With(set("pages_to_scan", 2*all*int64(sleep)/int64(slow))))
+			Need: "less than " + slow.String() + ", in case the guest starts on small pages"}.With(set("pages_to_scan", 2*all*int64(sleep)/int64(slow))))
 	}
 	return findings, nil
 }
@@ -107,8 +107,8 @@ func thpRoom(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	}
 	if hostprep.RAMOf(g) > mem.Available {
 		return []hostprep.Finding{{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
-			Have: fmt.Sprintf("%s of ordinary memory are available", pages.Amount(mem.Available)),
-			Need: fmt.Sprintf("%s, all of which are taken at start", pages.Amount(hostprep.RAMOf(g))), Do: "stop a guest, or use less memory"}}, nil
+			Have: fmt.Sprintf("%s of ordinary memory is available", pages.Amount(mem.Available)),
+			Need: fmt.Sprintf("%s, all of it allocated at start", pages.Amount(hostprep.RAMOf(g))), Do: "stop a guest, or use less memory"}}, nil
 	}
 	zones, err := h.Buddyinfo()
 	if err != nil {
@@ -125,7 +125,7 @@ func thpRoom(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	nodes, err := pages.ParseNodesOrNone(g.Demand.CPUSetNodes)
 	if free, need := host.Blocks(zones, nodes, size, small), size.Ceil(hostprep.RAMOf(g)); err == nil && free < need {
 		return []hostprep.Finding{{Severity: hostprep.Note, Have: fmt.Sprintf("%d blocks of %s are free in one piece", free, size),
-			Need: fmt.Sprintf("%d, or time for the kernel to make them", need), Do: "vmhuge verify --wait shows how far it gets"}}, nil
+			Need: fmt.Sprintf("%d, or time for the kernel to form them", need), Do: "vmhuge verify --wait shows the progress"}}, nil
 	}
 	return nil, err
 }

@@ -57,16 +57,16 @@ func TestCheckTHP(t *testing.T) {
 			want: "thp blocker true: transparent huge pages are off: enabled is never; madvise or always; vmhuge start sets madvise\n  " + fmt.Sprintf(echo, "madvise", "hugepages-2048kB/enabled", "never")},
 		{name: "on for this size alone", edit: "-- " + thpSys + "enabled --\nalways madvise [never]\n-- " + thpSys + "hugepages-2048kB/enabled --\nalways inherit [madvise] never\n", guest: ram(96)},
 		{name: "a kernel without", edit: "-- " + thpSys + "enabled --\n-- " + thpSys + "hugepages-2048kB/enabled --\n", guest: ram(96), verdict: hostprep.BadHost,
-			want: "thp blocker false: the kernel has no transparent huge pages; a kernel with CONFIG_TRANSPARENT_HUGEPAGE; take reserved pages: vmhuge enable --size 2M web1"},
+			want: "thp blocker false: the kernel has no transparent huge pages; a kernel with CONFIG_TRANSPARENT_HUGEPAGE; use reserved pages: vmhuge enable --size 2M web1"},
 		{name: "no compaction", edit: "-- " + thpSys + "defrag --\nalways [defer] defer+madvise madvise never\n-- " + thpSys + "khugepaged/defrag --\n0\n", guest: ram(96),
-			want: "thp warning false: defrag is defer: where memory is fragmented, the guest starts on small pages; madvise, so that the kernel makes room for what asks for it; " +
+			want: "thp warning false: defrag is defer: where memory is fragmented, the guest starts on small pages; madvise, so that the kernel compacts memory for guests that ask for it; " +
 				fmt.Sprintf(echo, "madvise", "defrag", "defer") + "\n  " + fmt.Sprintf(echo, "madvise", "defrag", "defer") +
 				"\nthp warning false: khugepaged/defrag is 0: small pages stay small where memory is fragmented; 1; " + fmt.Sprintf(echo, "1", "khugepaged/defrag", "0") + "\n  " + fmt.Sprintf(echo, "1", "khugepaged/defrag", "0")},
 		{name: "shared", guest: shared,
-			want: "thp warning false: its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits; memory that nobody shares, or reserved pages; vmhuge enable --size 2M --source memfd web1" +
+			want: "thp warning false: its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits; private memory, or reserved pages; vmhuge enable --size 2M --source memfd web1" +
 				"\nthp warning false: shmem_enabled is never: shared memory gets none even where it is aligned; advise; " + fmt.Sprintf(echo, "advise", "shmem_enabled", "never") + "\n  " + fmt.Sprintf(echo, "advise", "shmem_enabled", "never")},
 		{name: "more than khugepaged gets through", guest: ram(2048),
-			want: "thp note false: khugepaged looks at 16 MiB every 10s, and at 2 GiB in 21m0s; less than 10m0s, should the guest get small pages at first; " +
+			want: "thp note false: khugepaged scans 16 MiB every 10s, and 2 GiB in 21m0s; less than 10m0s, in case the guest starts on small pages; " +
 				fmt.Sprintf(echo, "17476", "khugepaged/pages_to_scan", "4096") + "\n  " + fmt.Sprintf(echo, "17476", "khugepaged/pages_to_scan", "4096")},
 		{name: "fragmented", edit: "-- proc/buddyinfo --\nNode 0, zone   Normal   1   1   1   1   1   1   1   1   1   7   1\n", guest: ram(96),
 			want: "thp note false: 9 blocks of 2 MiB are free in one piece; 48, or time for the kernel to make them; vmhuge verify --wait shows how far it gets"},

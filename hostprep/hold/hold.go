@@ -91,7 +91,7 @@ func Pages(ctx context.Context, h host.Host, ledger *pool.Ledger, claim pool.Cla
 	}
 	if _, _, rerr := ledger.Release(claim.UUID); rerr != nil && err != nil {
 		// More than an interruption, if it was one: all is not as before.
-		err = advice.Wrap(rerr, err.Error()+", and what was added is still there", "vmhuge status shows it, and the next run tries again")
+		err = advice.Wrap(rerr, err.Error()+", and the pages that were added are still there", "vmhuge status shows it, and the next run tries again")
 	} else if rerr != nil {
 		err = rerr
 	}

@@ -85,7 +85,7 @@ func rememberDaemon(h host.Host, d libvirtd.Daemon) error {
 // after this has returned, and not at all before its drivers are up.
 func Reload(h host.Host, d libvirtd.Daemon) error {
 	if !h.Real() {
-		return advice.New("reloading "+d.Name, "the processes of another root can't be reached", "run vmhuge there")
+		return advice.New("reloading "+d.Name, "the processes under another root cannot be signalled", "run vmhuge there")
 	}
 	p, err := os.FindProcess(d.PID) // holds on to the process: its pid may come to be another's
 	if err != nil {

@@ -47,7 +47,7 @@ func Program(h host.Host) (string, error) {
 			return program, nil
 		}
 	}
-	return "", advice.New("finding "+hookProgram, "there is none: looked for "+strings.Join(tried, ", "),
+	return "", advice.New("finding "+hookProgram, "not found: looked for "+strings.Join(tried, ", "),
 		"build it with ./just build, or put it beside vmhuge")
 }
 
@@ -177,17 +177,17 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 // taken is the error of a place that holds another program.
 func taken(file place) error {
 	if path.Base(file.Path) == "qemu" {
-		return advice.New(installing, file.Path+" is another program, and libvirt before 6.5 runs no other one for guests",
-			"have it pass its arguments and its standard input on to a copy of "+file.program+", or update libvirt")
+		return advice.New(installing, file.Path+" is another program, and libvirt before 6.5 runs only that one",
+			"make it pass its arguments and standard input to a copy of "+file.program+", or update libvirt")
 	}
-	return advice.New(installing, file.Path+" is there and is none of vmhuge's", "move it out of that folder, where libvirt runs every file")
+	return advice.New(installing, file.Path+" exists and is not vmhuge's", "move it out of that folder, where libvirt runs every file")
 }
 
 // settingsPlan returns what makes the settings these.
 func settingsPlan(h host.Host, want Settings) ([]change.Change, error) {
 	now, err := ReadSettings(h)
 	if err != nil {
-		return nil, advice.Wrap(err, "its settings", "mend that file or remove it")
+		return nil, advice.Wrap(err, "its settings", "fix or remove that file")
 	}
 	if now == want {
 		return nil, nil

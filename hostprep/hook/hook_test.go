@@ -142,8 +142,8 @@ func TestHookOfOldLibvirt(t *testing.T) {
 	}
 
 	hosttest.WriteFile(t, h.Root.Path(alone), "#!/bin/sh\n")
-	if _, err := Plan(h, old); err == nil || err.Error() != "installing the hook: "+alone+" is another program, and libvirt before 6.5 runs no other one for guests; "+
-		"have it pass its arguments and its standard input on to a copy of "+h.Root.Path("usr/lib/vmhuge/vmhuge-hook")+", or update libvirt" {
+	if _, err := Plan(h, old); err == nil || err.Error() != "installing the hook: "+alone+" is another program, and libvirt before 6.5 runs only that one; "+
+		"make it pass its arguments and standard input to a copy of "+h.Root.Path("usr/lib/vmhuge/vmhuge-hook")+", or update libvirt" {
 		t.Errorf("got %v", err)
 	}
 	if changes := installHook(t, h, Options{Libvirt: 6005000}); len(changes) != 2 || changes[1].Path != alone+".d/90-vmhuge" {

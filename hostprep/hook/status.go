@@ -46,7 +46,7 @@ func newStatus(h host.Host) (Status, error) {
 	if file.Ours {
 		s.Path, s.Outdated = file.Path, file.sum != "" && file.sum != sumOf(file.state)
 	} else if file.state != "" {
-		s.find(hostprep.Blocker, file.Path+" is none of vmhuge's", "vmhuge-hook in its place", "move it out of that folder")
+		s.find(hostprep.Blocker, file.Path+" is not vmhuge's", "vmhuge-hook in its place", "move it out of that folder")
 	}
 	if err := s.judgeFiles(h); err != nil {
 		return s, err
@@ -55,14 +55,14 @@ func newStatus(h host.Host) (Status, error) {
 		return s, nil
 	}
 	if s.Outdated {
-		s.find(hostprep.Warning, "it is not the one that comes with this vmhuge", "the same version", "run vmhuge hook install")
+		s.find(hostprep.Warning, "it is from another version of vmhuge", "this version's hook", "run vmhuge hook install")
 	}
 	if s.Settings, err = ReadSettings(h); err != nil {
-		s.find(hostprep.Warning, err.Error(), "settings that can be read", "mend that file or remove it")
+		s.find(hostprep.Warning, err.Error(), "settings that can be read", "fix or remove that file")
 	}
 	d, err := ReloadPlan(h)
 	if err != nil {
-		s.find(hostprep.Warning, "could not tell whether the running libvirtd calls it: "+err.Error(), "to be able to look", "run vmhuge as root")
+		s.find(hostprep.Warning, "cannot tell whether the running libvirtd calls the hook: "+err.Error(), "data that this check can read", "run vmhuge as root")
 		s.Findings[len(s.Findings)-1].Verdict = hostprep.Unknown
 	} else if d != nil {
 		s.ReloadNeeded = true
@@ -85,7 +85,7 @@ func (s Status) String() string {
 	case !s.Installed:
 		return "not installed (vmhuge hook install)"
 	case !s.Ready:
-		return s.Path + ", and libvirt does not call it"
+		return s.Path + ", but libvirt does not call it"
 	case s.LastCall == nil:
 		return s.Path + ", not called since boot"
 	}
@@ -110,11 +110,11 @@ func (s *Status) judgeFiles(h host.Host) error {
 		owner := fmt.Sprintf("%s is %s %d:%d", f.Path, host.ModeText(f.mode), f.uid, f.gid)
 		switch {
 		case f.Path == s.Path && !f.Runs:
-			s.find(hostprep.Blocker, owner+": libvirt takes no notice of a file that it can't run", "0755 0:0", "run vmhuge hook install")
+			s.find(hostprep.Blocker, owner+": libvirt ignores a file that is not executable", "0755 0:0", "run vmhuge hook install")
 		case f.Path == s.Path && change.ForeignHands(f.mode, f.uid, f.gid):
-			s.find(hostprep.Warning, owner+": others than root could change what libvirt runs as root", "0755 0:0", "run vmhuge hook install")
+			s.find(hostprep.Warning, owner+": users other than root could change what libvirt runs as root", "0755 0:0", "run vmhuge hook install")
 		case f.Path != s.Path && f.Runs && isBackup(path.Base(f.Path)):
-			s.find(hostprep.Warning, f.Path+" is run at each start, too: libvirt goes by no file's name", "no copies and leftovers in that folder", "move it away")
+			s.find(hostprep.Warning, f.Path+" also runs at each start: libvirt runs every executable file there, whatever its name", "no copies or leftovers in that folder", "move it away")
 		}
 	}
 	return err

@@ -57,7 +57,7 @@ func TestPlan(t *testing.T) {
 		"all there is": {"one-node", []hostprep.Candidate{onPages("web1", 1200, m2, -1), onPages("db1", 4928, m2, -1)}, 0, "", nil, "",
 			[]string{"vm.nr_hugepages = 6976"}},
 		"a page too much": {"one-node", []hostprep.Candidate{onPages("web1", 1200, m2, -1), onPages("db1", 4929, m2, -1)}, 0, "db1", []string{"web1"},
-			"4929 more pages of 2 MiB are needed: 1 is missing, as the host can spare 4928 beside the 2 GiB that it keeps", []string{"vm.nr_hugepages = 5777"}},
+			"4929 more pages of 2 MiB are needed: 1 is missing, as the host can spare 4928: it keeps 2 GiB for itself", []string{"vm.nr_hugepages = 5777"}},
 		"a larger reserve": {"one-node", []hostprep.Candidate{onPages("web1", 1201, m2, -1)}, 15 * pages.GiB, "web1", []string{"web1"},
 			"1 more page of 2 MiB is needed: 1 is missing", nil},
 		"the fewest": {"one-node", []hostprep.Candidate{onPages("a", 2000, m2, -1), onPages("b", 2000, m2, -1), onPages("c", 2000, m2, -1), onPages("d", 2000, m2, -1), onPages("e", 4000, m2, -1)}, 0,
@@ -68,7 +68,7 @@ func TestPlan(t *testing.T) {
 		"what runs":     {"one-node", []hostprep.Candidate{runs}, 0, "", nil, "", []string{"vm.nr_hugepages = 2048"}},
 		"small pages":   {"one-node", []hostprep.Candidate{onMemory("web1", 9821)}, 0, "", nil, "", nil},
 		"too much on small pages": {"one-node", []hostprep.Candidate{onMemory("web1", 9822)}, 0, "web1", []string{"web1"},
-			"9857 MiB of ordinary memory are needed, 1 MiB more than the host can give", nil},
+			"9857 MiB of ordinary memory is needed, 1 MiB more than the host can give", nil},
 		"small pages leave less for large ones": {"one-node", []hostprep.Candidate{onMemory("web1", 8000), onPages("db1", 4000, m2, -1)}, 0, "db1", []string{"db1"}, "2800 more pages", nil},
 
 		"each on its node": {"two-nodes", []hostprep.Candidate{onPages("web1", 300, m2, 0), onPages("db1", 900, m2, 1)}, 0, "", nil, "",
@@ -76,7 +76,7 @@ func TestPlan(t *testing.T) {
 		"a GiB on each": {"two-nodes", []hostprep.Candidate{onPages("web1", 1, g1, 0), onPages("db1", 2, g1, 1)}, 0, "", nil, "", []string{"hugepagesz=1G hugepages=0:1,1:2"}},
 		// A node gives what is free and cached less its share of the reserve.
 		"a full node": {"node0-full", []hostprep.Candidate{onPages("web1", 1000, m2, 1), onPages("db1", 10, m2, 0)}, 0, "db1", []string{"db1"},
-			"10 more pages of 2 MiB are needed on node 0: 10 are missing, as the host can spare 0 beside the 256 MiB that it keeps", nil},
+			"10 more pages of 2 MiB are needed on node 0: 10 are missing, as the host can spare 0: it keeps 256 MiB for itself", nil},
 		"no such node": {"one-node", []hostprep.Candidate{onPages("web1", 10, m2, 1)}, 0, "web1", []string{"web1"}, "the host has node 0; needed: node 1", nil},
 		"ballooned":    {"one-node", []hostprep.Candidate{balloon}, 0, "", nil, "", nil},
 	} {

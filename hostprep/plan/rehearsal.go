@@ -69,7 +69,7 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 	if len(c.Demand.Items) > 0 {
 		why = r.hold(hostprep.NewGuest(c.Demand, c.Traits, hostprep.NoStarter(), hostprep.UnknownIDs(), r.allowance(c.UUID)), force)
 	} else if short := c.Plain() + c.Overhead(r.small) - r.ordinary(); short > 0 && !force {
-		why = fmt.Sprintf("%s of ordinary memory are needed, %s more than the host can give", pages.FormatMiB(c.Plain()+c.Overhead(r.small)), pages.FormatMiB(short))
+		why = fmt.Sprintf("%s of ordinary memory is needed, %s more than the host can give", pages.FormatMiB(c.Plain()+c.Overhead(r.small)), pages.FormatMiB(short))
 	}
 	if why == "" {
 		r.take(hostprep.TakesOf(c.Demand))
@@ -109,7 +109,7 @@ func (r *rehearsal) hold(guest hostprep.Guest, force bool) (why string) {
 		return "" // overcommit or another node may give them
 	}
 	if short == nil { // of a host with one node
-		return "the node that it is bound to has too little free memory"
+		return "the node to which it is bound has too little free memory"
 	}
 	return short.Error()
 }

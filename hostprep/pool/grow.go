@@ -51,9 +51,9 @@ func (s *Short) Error() string {
 	if s.Pages-s.Got == 1 {
 		missing = "1 is"
 	}
-	why := fmt.Sprintf("the kernel can make %d", s.Got)
+	why := fmt.Sprintf("the kernel can allocate %d", s.Got)
 	if s.Kept > 0 {
-		why = fmt.Sprintf("the host can spare %d beside the %s that it keeps", s.Got, pages.FormatBytes(s.Kept))
+		why = fmt.Sprintf("the host can spare %d: it keeps %s for itself", s.Got, pages.Amount(s.Kept))
 	}
 	return fmt.Sprintf("%s needed%s: %s missing, as %s", needed, where, missing, why)
 }

@@ -113,7 +113,7 @@ func TestGrowRefused(t *testing.T) {
 	}{
 		"unknown node":                   {Need{Nodes: []int{3}, Size: pages.Size2MiB, Pages: 1}, "node 3 has no pool of pages of 2 MiB"},
 		"unknown size on a node":         {Need{Nodes: []int{0}, Size: pages.SizeOfKiB(64), Pages: 1}, "node 0 has no pool of pages of 64 KiB"},
-		"unknown size":                   {Need{Size: pages.SizeOfKiB(64), Pages: 9}, "9 more pages of 64 KiB are needed: 9 are missing, as the kernel can make 0"},
+		"unknown size":                   {Need{Size: pages.SizeOfKiB(64), Pages: 9}, "9 more pages of 64 KiB are needed: 9 are missing, as the kernel can allocate 0"},
 		"the size of another node alone": {Need{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 1}, "node 0 has no pool of pages of 1 GiB"},
 	} {
 		root := fixture(t, twoNodes)
@@ -130,7 +130,7 @@ func TestGrowRefused(t *testing.T) {
 
 func TestShortWords(t *testing.T) {
 	err := &Short{Need: Need{Nodes: []int{0, 1}, Size: pages.Size2MiB, Pages: 2048}, Got: 310}
-	if got, want := err.Error(), "2048 more pages of 2 MiB are needed on node 0-1: 1738 are missing, as the kernel can make 310"; got != want {
+	if got, want := err.Error(), "2048 more pages of 2 MiB are needed on node 0-1: 1738 are missing, as the kernel can allocate 310"; got != want {
 		t.Errorf("%s\nnot\n%s", got, want)
 	}
 }

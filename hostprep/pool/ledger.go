@@ -47,9 +47,9 @@ type Settlement struct {
 
 func (s Settlement) String() string {
 	if s.UUID == PreparedUUID {
-		return fmt.Sprintf("gave back %s of huge pages that vmhuge prepare had added", pages.FormatBytes(s.Given))
+		return fmt.Sprintf("freed %s of huge pages that vmhuge prepare had added", pages.FormatBytes(s.Given))
 	}
-	return fmt.Sprintf("%s is gone: gave back its %s of huge pages", s.Name, pages.FormatBytes(s.Given))
+	return fmt.Sprintf("%s is gone: freed its %s of huge pages", s.Name, pages.FormatBytes(s.Given))
 }
 
 // Open locks the ledger and gives back what claims hold whose guest or owner

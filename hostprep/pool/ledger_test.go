@@ -299,7 +299,7 @@ func TestUnusableClaim(t *testing.T) {
 		"no version":      {text: `{}`, aside: "version 0"},
 		"wrong shape":     {text: `{"version":1,"uuid":5}`, aside: "cannot unmarshal"},
 		"absurd number":   {text: `{"version":1,"grants":[{"pages":1e300}]}`, aside: "cannot unmarshal"},
-		"absurd size":     {text: `{"version":1,"grants":[{"page_size_kib":9223372036854775807}]}`, aside: "no page size"},
+		"absurd size":     {text: `{"version":1,"grants":[{"page_size_kib":9223372036854775807}]}`, aside: "not a page size"},
 		"negative":        {text: strings.Replace(dead(grant), `"pages":50`, `"pages":-50`, 1), aside: "-50 pages"},
 		"another guest's": {text: strings.ReplaceAll(dead(grant), web1, db1), aside: "it names the guest"},
 		"something else":  {text: `[1,2]`, aside: "cannot unmarshal"},

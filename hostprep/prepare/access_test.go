@@ -48,10 +48,10 @@ groups warning  fixable: libvirt-qemu is not in the group huge [gpasswd -a libvi
 		{name: "the mounts' group is the user's own", p: Options{MountGroup: "kvm"}},
 		{name: "no such group", p: Options{MountGroup: "huge"}}, // the mounts step tells
 		{name: "KVM of a group", edit: "-- modes --\ndev/kvm 0660 0:36\n-- etc/group --\nkvm:x:36:\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}, want: `
-groups blocker bad-host fixable: /dev/kvm is 0660 0:36, and libvirt-qemu may not open it [gpasswd -a libvirt-qemu kvm]`},
+groups blocker bad-host fixable: /dev/kvm is 0660 0:36, and libvirt-qemu cannot open it [gpasswd -a libvirt-qemu kvm]`},
 		{name: "KVM of a group, and guests of TCG", edit: "-- modes --\ndev/kvm 0660 0:36\n-- etc/group --\nkvm:x:36:\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Type = "qemu" })}}},
 		{name: "KVM of root", edit: "-- modes --\ndev/kvm 0600 0:0\n", p: Options{}, want: `
-groups warning : /dev/kvm is 0600 0:0, and libvirt-qemu may not open it`},
+groups warning : /dev/kvm is 0600 0:0, and libvirt-qemu cannot open it`},
 		{name: "KVM's group is the mounts', too", edit: "-- modes --\ndev/kvm 0660 0:36\n-- etc/group --\nhuge:x:36:\n", p: Options{MountGroup: "huge", Guests: []hostprep.Guest{guesttest.Takes(1)}}, want: `
 groups warning  fixable: libvirt-qemu is not in the group huge [gpasswd -a libvirt-qemu huge]`},
 		{name: "no KVM", edit: "-- dev/kvm --\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}},
@@ -74,9 +74,9 @@ qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_
 qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = []' +'hugetlbfs_mount = ["/dev/hugepages"]']`},
 		{name: "an entry that the mounts step mounts", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}},
 		{name: "a bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = what\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}, want: `
-groups warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
-folders warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
-qemu-conf warning unknown: could not tell: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list`},
+groups warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
+folders warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
+qemu-conf warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list`},
 
 		{name: "a user", edit: "-- modes --\nhome/alice/ 0700 1000:1000\n", p: Options{User: "alice"}, want: `
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
@@ -121,8 +121,8 @@ notes note : 512 MiB is swapped out while 1 GiB of huge pages is free, which no 
 notes note : KSM is on and saves 1 GiB (pages_sharing 262144): it can't merge reserved huge pages, and splits transparent ones
 notes note : all programs get transparent huge pages (enabled is always), which hold 2 GiB: the pools lack 976 MiB, and compete with these for free blocks`},
 		{name: "Ubuntu 14.04", host: "ubuntu-14.04", p: Options{User: "alice", Guests: []hostprep.Guest{guesttest.Takes(1)}, Persist: true}, want: `
-groups blocker bad-host fixable: /dev/kvm is 0660 0:116, and libvirt-qemu may not open it [gpasswd -a libvirt-qemu kvm]
-groups note : /dev/kvm is 0660 0:116, and alice may not open it [gpasswd -a alice kvm]
+groups blocker bad-host fixable: /dev/kvm is 0660 0:116, and libvirt-qemu cannot open it [gpasswd -a libvirt-qemu kvm]
+groups note : /dev/kvm is 0660 0:116, and alice cannot open it [gpasswd -a alice kvm]
 qemu-conf blocker bad-host fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has "", which keeps libvirt 9.0 from starting its QEMU driver, and has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ""  # they said it would disable it' +'hugetlbfs_mount = ["/run/hugepages/kvm"]  # they said it would disable it']
 qemu-kvm warning  fixable: the service qemu-kvm mounts no hugetlbfs at boot [edit /etc/default/qemu-kvm: -'KVM_HUGEPAGES=0' +'KVM_HUGEPAGES=1']
 user warning no-access fixable: /run/hugepages/kvm is 1770 0:116, and alice may not search it [gpasswd -a alice kvm]

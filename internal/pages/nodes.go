@@ -20,11 +20,11 @@ func ParseNodes(list string) ([]int, error) {
 		}
 		first, err := strconv.ParseUint(from, 10, 12)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no list of nodes", list)
+			return nil, fmt.Errorf("%q is not a list of nodes", list)
 		}
 		last, err := strconv.ParseUint(to, 10, 12)
 		if err != nil || last < first || (exclude && isRange) {
-			return nil, fmt.Errorf("%q is no list of nodes", list)
+			return nil, fmt.Errorf("%q is not a list of nodes", list)
 		}
 		for node := int(first); node <= int(last); node++ {
 			nodes = slices.DeleteFunc(nodes, func(n int) bool { return n == node })

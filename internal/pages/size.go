@@ -48,7 +48,7 @@ func ParseSize(text string) (Size, error) {
 		return 0, err
 	}
 	if n < 4*KiB || bits.OnesCount64(uint64(n)) != 1 {
-		return 0, fmt.Errorf("%q is no page size: page sizes are powers of two such as 2M or 1G", text)
+		return 0, fmt.Errorf("%q is not a page size: page sizes are powers of two such as 2M or 1G", text)
 	}
 	return Size(n), nil
 }
@@ -68,7 +68,7 @@ func ParseBytes(text string) (int64, error) {
 	}[unit]
 	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 	if err != nil || !known || n < 0 || n > (1<<62)>>shift {
-		return 0, fmt.Errorf("%q is no amount of memory: write it as 512M, 2G or 1048576", text)
+		return 0, fmt.Errorf("%q is not a size: write it as 512M, 2G or 1048576", text)
 	}
 	return n << shift, nil
 }
@@ -94,7 +94,7 @@ func (s Size) MarshalJSON() ([]byte, error) {
 func (s *Size) UnmarshalJSON(text []byte) error {
 	kib, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || kib < 0 || kib > math.MaxInt64/KiB {
-		return fmt.Errorf("%s is no page size in KiB", text)
+		return fmt.Errorf("%s is not a page size in KiB", text)
 	}
 	*s = SizeOfKiB(kib)
 	return nil

@@ -1,4 +1,6 @@
-package check
+// Package audit finds in the kernel's audit records what AppArmor or SELinux denied a
+// guest of its huge pages.
+package audit
 
 import (
 	"encoding/hex"
@@ -16,6 +18,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 )
@@ -67,8 +70,8 @@ func denied(h host.Host, denials []Denial, uuid string, now time.Time) ([]hostpr
 		}
 		f := hostprep.Finding{
 			Check: "denials", Severity: hostprep.Warning, Verdict: hostprep.NoAccess, Cause: hostprep.SecurityModule, Changes: []change.Change{},
-			Have: fmt.Sprintf("%s has denied %s (process %d) %q of %s", d.Module, d.Command, d.PID, d.What, d.object()),
-			Need: "leave for QEMU to use its pages",
+			Have: fmt.Sprintf("%s denied %s (process %d) %q access to %s", d.Module, d.Command, d.PID, d.What, d.object()),
+			Need: "permission for QEMU to use its huge pages",
 		}
 		if !d.Time.IsZero() {
 			f.Have += ", " + d.Time.UTC().Format(time.RFC3339)
@@ -90,11 +93,11 @@ func (d Denial) cure(mounts []host.Mount) string {
 	const allow = "update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c '%s' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp"
 	switch {
 	case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
-		return "vmhuge start adds the rule " + cpumapRule
+		return "vmhuge start adds the rule " + check.CPUMapRule
 	case d.Module == "AppArmor" && d.isMemfd():
-		return fmt.Sprintf("vmhuge enable --source file, or add the rule %q rw, to %s", d.Path, appArmorLocal)
+		return fmt.Sprintf("vmhuge enable --source file, or add the rule %q rw, to %s", d.Path, check.AppArmorLocal)
 	case d.Module == "AppArmor":
-		return fmt.Sprintf("add the rule %q rwk, to %s", d.rulePath(), appArmorLocal) + orNoPath
+		return fmt.Sprintf("add the rule %q rwk, to %s", d.rulePath(), check.AppArmorLocal) + orNoPath
 	case d.isMemfd():
 		return "vmhuge enable --source file, or " + fmt.Sprintf(allow, d.Command)
 	case strings.Contains(d.Label, ":hugetlbfs_t:"):

@@ -1,4 +1,4 @@
-package check
+package audit
 
 import (
 	"errors"
@@ -63,20 +63,20 @@ func TestDenied(t *testing.T) {
 	for name, test := range map[string]struct{ edit, uuid, want string }{
 		"nothing on record": {"", guestUUID, ""},
 		"the kernel's log, long ago": {"-- dev/kmsg --\n" + kmsgRecord + "\n", guestUUID, `
-denials note no-access: AppArmor has denied qemu-system-x86 (process 204198) "r" of /sys/devices/system/node/node1/cpumap, 2020-09-16T14:42:11Z; vmhuge start adds the rule @{sys}/devices/system/node/*/cpumap r,`},
+denials note no-access: AppArmor denied qemu-system-x86 (process 204198) "r" access to /sys/devices/system/node/node1/cpumap, 2020-09-16T14:42:11Z; vmhuge start adds the rule @{sys}/devices/system/node/*/cpumap r,`},
 		"of another guest": {"-- dev/kmsg --\n" + kmsgRecord + "\n", "1c01664c-8f99-4942-85c9-2c0c90b2e92c", ""},
 		"two logs that say the same, and what is no matter of pages": {"-- dev/kmsg --\n" + kernRecord + "\n-- var/log/kern.log --\n" + kernRecord + "\n" + noise + "\n", "", `
-denials warning no-access: AppArmor has denied qemu-system-x86 (process 14630) "wc" of /dev/hugepages/libvirt/qemu/1-a b, 2021-11-12T06:05:25Z; add the rule "/dev/hugepages/libvirt/qemu/**" rwk, to /etc/apparmor.d/local/abstractions/libvirt-qemu, or vmhuge enable --source memfd, which has no path`},
+denials warning no-access: AppArmor denied qemu-system-x86 (process 14630) "wc" access to /dev/hugepages/libvirt/qemu/1-a b, 2021-11-12T06:05:25Z; add the rule "/dev/hugepages/libvirt/qemu/**" rwk, to /etc/apparmor.d/local/abstractions/libvirt-qemu, or vmhuge enable --source memfd, which has no path`},
 		"SELinux": {"-- var/log/audit/audit.log --\n" + auditd + "\n" + permitted + "\n" + otherDaemo + "\n-- proc/self/mountinfo --\n" + hosttest.RootMounts + "44 27 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M\n", guestUUID, `
-denials warning no-access: SELinux has denied qemu-kvm (process 1681) "read write" of /mnt/huge/libvirt/qemu/1-web1/x, 2024-10-18T08:05:05Z; restorecon -R /mnt/huge, or vmhuge enable --source memfd, which has no path`},
+denials warning no-access: SELinux denied qemu-kvm (process 1681) "read write" access to /mnt/huge/libvirt/qemu/1-web1/x, 2024-10-18T08:05:05Z; restorecon -R /mnt/huge, or vmhuge enable --source memfd, which has no path`},
 		"the daemon, before it makes the guest's folder": {"-- var/log/audit/audit.log --\n" + daemon + "\n", guestUUID, `
-denials warning no-access: SELinux has denied rpc-virtqemud (process 1681) "write" of the root of a hugetlbfs, 2024-10-18T08:05:05Z; update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c 'rpc-virtqemud' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp, or vmhuge enable --source memfd, which has no path`},
+denials warning no-access: SELinux denied rpc-virtqemud (process 1681) "write" access to the root of a hugetlbfs, 2024-10-18T08:05:05Z; update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c 'rpc-virtqemud' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp, or vmhuge enable --source memfd, which has no path`},
 		"a mount without labels": {"-- var/log/audit/audit.log --\n" + strings.ReplaceAll(auditd, "hugetlbfs_t", "unlabeled_t") + "\n", guestUUID, `
-denials warning no-access: SELinux has denied qemu-kvm (process 1681) "read write" of /mnt/huge/libvirt/qemu/1-web1/x, 2024-10-18T08:05:05Z; restorecon -R /mnt/huge, or vmhuge enable --source memfd, which has no path`},
+denials warning no-access: SELinux denied qemu-kvm (process 1681) "read write" access to /mnt/huge/libvirt/qemu/1-web1/x, 2024-10-18T08:05:05Z; restorecon -R /mnt/huge, or vmhuge enable --source memfd, which has no path`},
 		"a memfd under SELinux": {"-- var/log/audit/audit.log --\n" + memfdRecord + "\n", guestUUID, `
-denials warning no-access: SELinux has denied qemu-system-x86 (process 20266) "read write" of its memfd, 2024-10-18T08:05:05Z; vmhuge enable --source file, or update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c 'qemu-system-x86' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp`},
+denials warning no-access: SELinux denied qemu-system-x86 (process 20266) "read write" access to its memfd, 2024-10-18T08:05:05Z; vmhuge enable --source file, or update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c 'qemu-system-x86' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp`},
 		"a memfd under AppArmor": {"-- var/log/kern.log --\n" + memfdAppArmor + "\n", guestUUID, `
-denials warning no-access: AppArmor has denied qemu-system-x86 (process 204198) "w" of its memfd, 2021-11-12T06:05:25Z; vmhuge enable --source file, or add the rule "/" rw, to /etc/apparmor.d/local/abstractions/libvirt-qemu`},
+denials warning no-access: AppArmor denied qemu-system-x86 (process 204198) "w" access to its memfd, 2021-11-12T06:05:25Z; vmhuge enable --source file, or add the rule "/" rw, to /etc/apparmor.d/local/abstractions/libvirt-qemu`},
 		"the root of another file system": {"-- var/log/audit/audit.log --\n" + strings.ReplaceAll(strings.ReplaceAll(daemon, "hugetlbfs_t", "tmpfs_t"), `"hugetlbfs"`, `"tmpfs"`) + "\n", guestUUID, ""},
 	} {
 		findings, err := Denied(host.Host{Root: hosttest.Unpack(t, "one-node", test.edit)}, test.uuid, now)

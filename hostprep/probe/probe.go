@@ -1,4 +1,6 @@
-package check
+// Package probe goes the way to a guest's huge pages as QEMU's user, to see what modes
+// and mount options do not tell.
+package probe
 
 import (
 	"bytes"
@@ -19,6 +21,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
@@ -48,9 +51,9 @@ type Obstacle struct {
 	Errno syscall.Errno `json:"errno"`
 }
 
-// ProbeCommand is the name of the command of vmhuge and of its hook for a Probe,
+// Command is the name of the command of vmhuge and of its hook for a Probe,
 // which follows as JSON; the Obstacle is printed.
-const ProbeCommand = "probe-as-qemu"
+const Command = "probe-as-qemu"
 
 // Go goes the way. It must be called in a process of its own, as root, whose
 // rights it drops for good. What it makes has no name, or has it for a moment.
@@ -135,21 +138,17 @@ func obstacle(step, path string, err error) (Obstacle, error) {
 	return Obstacle{step, path, errno}, nil
 }
 
-// Probes has QEMU's user try the way to a guest's pages, on each mount that the
+// Findings has QEMU's user try the way to a guest's pages, on each mount that the
 // guest uses, where no other check has found what blocks it. Only root can, and
 // where anything keeps it from trying there is nothing to tell.
-func Probes(h host.Host, g hostprep.Guest, findings []hostprep.Finding) []hostprep.Finding {
+func Findings(h host.Host, g hostprep.Guest, findings []hostprep.Finding) []hostprep.Finding {
 	known := func(f hostprep.Finding) bool {
-		return f.Severity == hostprep.Blocker && FoundBy(f, PageSize, Mount, Path)
+		return f.Severity == hostprep.Blocker && check.FoundBy(f, check.PageSize, check.Mount, check.Path)
 	}
 	if os.Geteuid() != 0 || !h.Real() || g.Session || slices.ContainsFunc(findings, known) {
 		return nil
 	}
-	mounts, err := usedMounts(h, g)
-	if err != nil {
-		return nil
-	}
-	user, err := RunsAs(h, g.Starter)
+	user, mounts, err := check.WayOf(h, g)
 	if err != nil {
 		return nil
 	}
@@ -193,7 +192,7 @@ func (p Probe) startIn(program string) (Obstacle, error) {
 		return Obstacle{}, err
 	}
 	var out bytes.Buffer
-	cmd := exec.Command(program, ProbeCommand, string(text))
+	cmd := exec.Command(program, Command, string(text))
 	cmd.Stdout, cmd.Dir, cmd.Env = &out, "/", []string{}
 	if err := cmd.Start(); err != nil {
 		return Obstacle{}, err
@@ -208,8 +207,8 @@ func (p Probe) startIn(program string) (Obstacle, error) {
 	return o, err
 }
 
-// RunProbe is the other side: it goes the way of a Probe and prints the Obstacle.
-func RunProbe(text string, out io.Writer) error {
+// Run is the other side: it goes the way of a Probe and prints the Obstacle.
+func Run(text string, out io.Writer) error {
 	var p Probe
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		return advice.New("probing", "no probe: "+err.Error(), "run vmhuge check instead")
@@ -226,14 +225,14 @@ func (o Obstacle) finding(user host.User) hostprep.Finding {
 		Have: fmt.Sprintf("%s %s as %s failed: %s", o.Step, o.Path, user.Name, o.Errno)}
 	switch denied := o.Errno == unix.EACCES || o.Errno == unix.EPERM; {
 	case denied && o.Step == "reaching":
-		f.Cause, f.Need = hostprep.FolderMode, "a folder that "+user.Name+" may search"
+		f.Cause, f.Need = hostprep.FolderMode, "a folder that "+user.Name+" can search"
 		f.Do = "chmod o+x " + o.Path + ", or see what getfacl shows and what the kernel's log says was denied"
 	case denied:
-		f.Cause, f.Need = hostprep.SecurityModule, "leave to have files there"
-		f.Do = "journalctl -k | grep -i denied; or " + orMemfd
+		f.Cause, f.Need = hostprep.SecurityModule, "permission to create files there"
+		f.Do = "journalctl -k | grep -i denied; or " + check.OrMemfd
 	default: // this process has limits of its own, as those of its cgroup
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
-		f.Need, f.Do = "one page, which is free", "journalctl -k, or "+strings.TrimSuffix(orMemfd, ", which needs no mount")
+		f.Need, f.Do = "one free page", "journalctl -k, or "+strings.TrimSuffix(check.OrMemfd, ", which needs no mount")
 	}
 	return f
 }
