@@ -124,7 +124,7 @@ func TestTHPNotAligned(t *testing.T) {
 	if p.Aligned || p.THPKiB != 0 || p.SmallKiB != 128<<10 || !p.Preallocated || code != 1 {
 		t.Errorf("a memfd: exit code %d, %+v", code, p)
 	}
-	if r := vmhuge(t, "verify", domain); !strings.Contains(r.Stdout, "not aligned: 128 MiB of RAM start at ") {
+	if r := vmhuge(t, "verify", domain); !strings.Contains(r.Stdout, "not aligned: 128 MiB of RAM starts at ") {
 		t.Errorf("verify: %s", r.Stdout)
 	}
 	destroy(t, dom)

@@ -139,7 +139,7 @@ func (l *Launcher) knowsMount(doc []byte, findings []hostprep.Finding) bool {
 // take pages: who comes first gets them.
 func (l *Launcher) racing(findings []hostprep.Finding, guest hostprep.Guest) {
 	guest.Pending = nil
-	if check.Short(l.host, guest) != nil {
+	if check.ShortageNow(l.host, guest) != nil {
 		return
 	}
 	for i := range findings {

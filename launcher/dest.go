@@ -162,7 +162,7 @@ func (l *Launcher) CheckDest(name string, d *Dest) (Report, error) {
 	if f := unfilled(demand, d.QEMU, dom.name); f != nil {
 		there.Findings = append(there.Findings, *f)
 	}
-	there.lookAtMounts(dom, demand)
+	there.askForMounts(dom, demand)
 	for i := range there.Findings {
 		if f := &there.Findings[i]; f.Check == "" {
 			f.Check = "dest"
@@ -174,10 +174,10 @@ func (l *Launcher) CheckDest(name string, d *Dest) (Report, error) {
 	return r, nil
 }
 
-// lookAtMounts asks the other libvirt for QEMU's command line, which it can't
+// askForMounts asks the other libvirt for QEMU's command line, which it can't
 // write without a hugetlbfs of the guest's page sizes. Of a failure for anything
 // else, and where it may not be asked, it says nothing of the mounts.
-func (d *Dest) lookAtMounts(dom *domain, demand pages.Demand) {
+func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 	if len(demand.Items) == 0 {
 		return
 	}

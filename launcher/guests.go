@@ -25,7 +25,7 @@ func (l *Launcher) Running() ([]Report, error) {
 	for i := range doms {
 		d, readErr := l.read(&doms[i])
 		if readErr == nil {
-			r, proofErr := l.look(d, running)
+			r, proofErr := l.summary(d, running)
 			reports, readErr = append(reports, r), proofErr
 		}
 		if !isGone(readErr) {
@@ -36,8 +36,8 @@ func (l *Launcher) Running() ([]Report, error) {
 	return reports, err
 }
 
-// look is what Guests tells of one domain.
-func (l *Launcher) look(d *domain, running map[string]pool.Process) (Report, error) {
+// summary is what Running tells of one domain.
+func (l *Launcher) summary(d *domain, running map[string]pool.Process) (Report, error) {
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 	// One whose backing libvirt would refuse has none.
 	if demand, err := l.demand(d.xml); err == nil {

@@ -38,7 +38,7 @@ func (c *call) hold(guest hostprep.Guest, until time.Time) error {
 	}
 	// Without the ledger: is there enough beside what others are promised?
 	guest.Pending, _ = pool.ReadPending(c.host.Root, guest.Demand.UUID)
-	if short := check.Short(c.host, guest); short != nil {
+	if short := check.ShortageNow(c.host, guest); short != nil {
 		why, do := cause(err)
 		return &refusal{fmt.Sprintf("%s, %s are needed, and none can be added: %s", short.Have, short.Need, why), do}
 	}

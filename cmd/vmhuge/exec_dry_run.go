@@ -10,7 +10,7 @@ import (
 
 // showExec prints the command line and, as comments, what would be done.
 func (p *program) showExec(e *execution) error {
-	short := check.Lacking(p.host(), e.guest)
+	short := check.Shortage(p.host(), e.guest)
 	code := exitDone
 	if short != nil && !short.Fixable {
 		code = exitNoMemory

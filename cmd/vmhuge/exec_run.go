@@ -21,7 +21,7 @@ func (p *program) supervise(ctx context.Context, e *execution) error {
 		Proved: func(proof supervise.Proof) { p.showProof(e, proof) }}
 	if os.Geteuid() == 0 {
 		q.Lease = p.lease(hostprep.NewClaim(e.Demand, e.UUID, e.Name))
-	} else if short := check.Lacking(p.host(), e.guest); short != nil {
+	} else if short := check.Shortage(p.host(), e.guest); short != nil {
 		return p.rootMust(e, short)
 	}
 	ended, err := supervise.Run(ctx, q)

@@ -41,7 +41,7 @@ func (p *program) holdForBench(ctx context.Context, item pages.Item, use func() 
 		if err != nil {
 			return giveBack, err
 		}
-		if short := check.Lacking(p.host(), guest); short != nil {
+		if short := check.Shortage(p.host(), guest); short != nil {
 			return giveBack, errors.New(short.Have + ", and " + short.Need + " are needed; root can add them")
 		}
 		return giveBack, use()

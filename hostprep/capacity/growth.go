@@ -134,8 +134,9 @@ func (g Growth) On(size pages.Size, nodes []int) hostprep.CouldMake {
 	return hostprep.CouldMake{Now: min(sum.Now, most), Compacted: min(sum.Compacted, most)}
 }
 
-// Exceeds finds what the kernel can't make whatever it tries.
-func (g Growth) Exceeds(needs []pool.Need) *pool.Short {
+// Missing is the first need of which the kernel cannot allocate all pages, whatever it
+// tries; nil: it can.
+func (g Growth) Missing(needs []pool.Need) *pool.Short {
 	for _, need := range needs {
 		if could := g.On(need.Size, need.Nodes); could.Compacted < need.Pages {
 			return &pool.Short{Need: need, Got: could.Compacted}

@@ -7,8 +7,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Exceeds says how growth would leave the host too little ordinary memory.
-func Exceeds(needs []pool.Need, a hostprep.Allowance) *pool.Short {
+// BeyondHeadroom is the first need whose pages would leave the host too little ordinary memory.
+func BeyondHeadroom(needs []pool.Need, a hostprep.Allowance) *pool.Short {
 	left := a.HeadroomKiB
 	for _, need := range needs {
 		if can := left / need.Size.KiB(); can < need.Pages {

@@ -10,7 +10,7 @@ import (
 	"vmhuge/internal/pages"
 )
 
-func TestElsewhere(t *testing.T) {
+func TestOnDest(t *testing.T) {
 	nodes := []host.Node{{ID: 0, Free: 8 * pages.MiB}, {ID: 1}}
 	state := pool.State{Globals: []pool.Global{{Size: pages.Size2MiB, Total: 100, Free: 60}},
 		Pools: []pool.Pool{{Node: 0, Size: pages.Size2MiB, Total: 50, Free: 20}, {Node: 1, Size: pages.Size2MiB, Total: 50, Free: 40}}}

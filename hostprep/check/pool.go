@@ -40,7 +40,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	if len(needs) > 0 && g.HeadroomKiB != hostprep.NotAsked {
 		growth, growthErr = capacity.ReadGrowth(h, g.HeadroomKiB, g.Reserve)
 		if growthErr == nil {
-			can = can && growth.Exceeds(needs) == nil
+			can = can && growth.Missing(needs) == nil
 		}
 	}
 	var findings []hostprep.Finding
@@ -75,7 +75,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				}
 			} else {
 				f.Do = "stop a guest or use less memory"
-				short := capacity.Exceeds(needs, g.Allowance)
+				short := capacity.BeyondHeadroom(needs, g.Allowance)
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
 				case f.CouldMake != nil:

@@ -55,9 +55,9 @@ func Grow(ctx context.Context, h host.Host, ledger *pool.Ledger, uuid string, gu
 			return changed, nil, err
 		}
 		o.Effort.Reserve = guest.Reserve
-		short := capacity.Exceeds(needs, guest.Allowance)
+		short := capacity.BeyondHeadroom(needs, guest.Allowance)
 		if growth, err := capacity.Foresee(h, guest.Allowance, o.Foresee); short == nil && err == nil {
-			short = growth.Exceeds(needs)
+			short = growth.Missing(needs)
 		}
 		if short == nil && tries == 6 {
 			short = &pool.Short{Need: needs[0]}

@@ -102,7 +102,7 @@ func (r *rehearsal) hold(guest hostprep.Guest, force bool) (why string) {
 		*r = grown
 		return ""
 	}
-	if exceeds := capacity.Exceeds(needs, guest.Allowance); exceeds != nil {
+	if exceeds := capacity.BeyondHeadroom(needs, guest.Allowance); exceeds != nil {
 		short = exceeds
 	}
 	if !slices.ContainsFunc(capacity.Limits(r.state, guest), func(l capacity.Limit) bool { return l.Judge().Severity == hostprep.Blocker }) {

@@ -132,7 +132,7 @@ func growPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, need po
 		return nil, nil, err
 	}
 	effort.Reserve = allowance.Reserve
-	short := capacity.Exceeds([]pool.Need{need}, allowance)
+	short := capacity.BeyondHeadroom([]pool.Need{need}, allowance)
 	if short == nil {
 		if err := ledger.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
 			return nil, nil, err
