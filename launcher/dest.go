@@ -10,6 +10,7 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
@@ -155,7 +156,7 @@ func (l *Launcher) CheckDest(name string, d *Dest) (Report, error) {
 	}
 	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
 	there := *d
-	there.Findings, err = check.OnDest(d.nodes, d.state, demand)
+	there.Findings, err = capacity.OnDest(d.nodes, d.state, demand)
 	if err != nil {
 		return r, err
 	}

@@ -179,7 +179,7 @@ pool blocker no-memory fixable: 20 of 40 pages of 2 MiB are free`},
 pool blocker bad-domain: the host has node 0`},
 		{name: "numad, one node", edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Ready, fixable: true},
 		{name: "numad, two nodes", host: "two-nodes", edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Unknown, fixable: true, want: `
-pool warning unknown: numad chooses the guest's nodes when it starts, so that nobody can tell if they have the pages`},
+pool warning unknown: numad chooses the guest's nodes only when it starts, so whether they have the pages is not known before`},
 		{name: "node 0 has no memory to make pages of", host: "node0-full", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "0" }), verdict: hostprep.NoMemory, want: `
 pool blocker no-memory: 0 of 3000 pages of 2 MiB are free on node 0: 1000 are missing`},
 		{name: "node 1 has", host: "node0-full", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "1" }), verdict: hostprep.Ready, fixable: true},

@@ -69,9 +69,9 @@ func TestCheckTHP(t *testing.T) {
 			want: "thp note false: khugepaged scans 16 MiB every 10s, and 2 GiB in 21m0s; less than 10m0s, in case the guest starts on small pages; " +
 				fmt.Sprintf(echo, "17476", "khugepaged/pages_to_scan", "4096") + "\n  " + fmt.Sprintf(echo, "17476", "khugepaged/pages_to_scan", "4096")},
 		{name: "fragmented", edit: "-- proc/buddyinfo --\nNode 0, zone   Normal   1   1   1   1   1   1   1   1   1   7   1\n", guest: ram(96),
-			want: "thp note false: 9 blocks of 2 MiB are free in one piece; 48, or time for the kernel to make them; vmhuge verify --wait shows how far it gets"},
+			want: "thp note false: 9 blocks of 2 MiB are free in one piece; 48, or time for the kernel to form them; vmhuge verify --wait shows the progress"},
 		{name: "no memory", edit: "-- " + thpSys + "khugepaged/scan_sleep_millisecs --\n0\n", guest: ram(14336), verdict: hostprep.Unknown,
-			want: "thp warning false: 11.7 GiB of ordinary memory are available; 14 GiB, all of which are taken at start; stop a guest, or use less memory"},
+			want: "thp warning false: 11.7 GiB of ordinary memory is available; 14 GiB, all of it allocated at start; stop a guest, or use less memory"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.verdict == "" {

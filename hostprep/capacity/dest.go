@@ -1,10 +1,9 @@
-package check
+package capacity
 
 import (
 	"fmt"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
@@ -14,7 +13,7 @@ import (
 // libvirt shows them, whether a guest would find its pages there: by the rules for
 // this host. What is not to be seen from here is for the caller to say.
 func OnDest(nodes []host.Node, state pool.State, d pages.Demand) ([]hostprep.Finding, error) {
-	findings, err := capacity.BadNodes(nodes, d)
+	findings, err := BadNodes(nodes, d)
 	if err != nil || len(findings) > 0 {
 		return findings, err
 	}
@@ -25,7 +24,7 @@ func OnDest(nodes []host.Node, state pool.State, d pages.Demand) ([]hostprep.Fin
 				Do: "vmhuge enable --size with one of these sizes, then restart the guest"})
 		}
 	}
-	for _, l := range capacity.Limits(state, hostprep.NewGuest(d, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())) {
+	for _, l := range Limits(state, hostprep.NewGuest(d, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())) {
 		f := l.Judge()
 		if f.Severity == "" {
 			continue
