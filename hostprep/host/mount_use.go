@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/internal/hostfs"
 )
 
 // mountUse is what running guests have of a mount: QEMU removes its files'
@@ -18,6 +20,9 @@ import (
 type mountUse struct {
 	Files int64
 	Bytes int64
+	// Unknown are processes that do not let their mappings be read: what they have
+	// of the mount is not counted.
+	Unknown []int
 }
 
 // UseOf adds up the nameless files of a mount that processes have mapped.
@@ -34,20 +39,23 @@ func (h Host) UseOf(m Mount) (mountUse, error) {
 	}
 	ends := map[string]int64{} // of each file, by its inode
 	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
 			continue
 		}
-		maps, err := os.Open(h.Root.Path("/proc/" + e.Name() + "/maps"))
-		if errors.Is(err, fs.ErrNotExist) {
+		maps, err := h.Root.ReadProcess(pid, "maps")
+		switch {
+		case errors.Is(err, hostfs.ErrHeld):
+			use.Unknown = append(use.Unknown, pid)
+			continue
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
 			continue // it has ended
-		}
-		if err != nil {
+		case err != nil:
 			return use, err
 		}
-		for inode, end := range parseMaps(maps, device) {
+		for inode, end := range parseMaps(strings.NewReader(maps), device) {
 			ends[inode] = max(ends[inode], end)
 		}
-		_ = maps.Close()
 	}
 	for _, end := range ends {
 		use.Files++

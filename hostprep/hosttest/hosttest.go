@@ -58,6 +58,10 @@ func Unpack(t *testing.T, name, edits string) hostfs.Root {
 				Must(t, os.Remove(filepath.Join(root, f.Name)))
 			default:
 				WriteFile(t, filepath.Join(root, f.Name), data)
+				if path, ok := strings.CutSuffix(f.Name, "/cmdline"); ok && strings.HasPrefix(path, "proc/") { // of a process, and it runs what stands first
+					program, _, _ := strings.Cut(data, "\x00")
+					Must(t, os.Symlink(program, filepath.Join(root, path, "exe")))
+				}
 			}
 		}
 		for line := range strings.Lines(modes) {

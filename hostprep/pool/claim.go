@@ -63,11 +63,15 @@ func (c *Claim) place(root hostfs.Root, running *guests) {
 	if was == Prepared {
 		return
 	}
-	c.Phase, c.PID = Owed, 0
 	if was == Owed {
+		c.PID = 0
 		return
 	}
-	c.PID = running.find(c.UUID, c.Name)
+	pid, held := running.find(*c)
+	if held {
+		return // it may run: nothing is taken from it
+	}
+	c.Phase, c.PID = Owed, pid
 	expired := c.Until > 0 && time.Now().Unix() > c.Until
 	switch {
 	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0):

@@ -63,10 +63,21 @@ func fixture(t *testing.T, texts ...string) hostfs.Root {
 		}
 		if strings.HasSuffix(f.Name, "/cmdline") {
 			text = strings.ReplaceAll(text, "\n", "\x00")
+			runs(t, filepath.Join(dir, filepath.Dir(f.Name)), text)
 		}
 		write(t, filepath.Join(dir, f.Name), text)
 	}
 	return hostfs.Root(dir)
+}
+
+// runs has a process run the program that its command line names first.
+func runs(t *testing.T, proc, cmdline string) {
+	t.Helper()
+	program, _, _ := strings.Cut(cmdline, "\x00")
+	must(t, os.MkdirAll(proc, 0o755))
+	if program != "" {
+		must(t, os.Symlink(program, filepath.Join(proc, "exe")))
+	}
 }
 
 func unpackPool(t *testing.T, dir string, f []string) {

@@ -62,7 +62,7 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	l := &Ledger{root: root, lock: lock, guests: &guests{root: root}}
+	l := &Ledger{root: root, lock: lock, guests: newGuests(root)}
 	if l.boot, err = bootID(root); err == nil {
 		err = giveBackBorrowed(root)
 	}
@@ -120,7 +120,7 @@ func ReadClaims(root hostfs.Root) ([]Claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{root: root, boot: boot, guests: &guests{root: root}}
+	l := &Ledger{root: root, boot: boot, guests: newGuests(root)}
 	if err := l.list(); err != nil {
 		return nil, err
 	}
@@ -160,13 +160,13 @@ func (l *Ledger) Pending(except string) []Pending { return pendingOf(l.root, l.c
 
 func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 	var pending []Pending
-	now := &guests{root: root} // a QEMU may have begun since the ledger was opened
+	now := newGuests(root) // a QEMU may have begun since the ledger was opened
 	for _, c := range claims {
 		if c.Phase != Starting || c.UUID == except {
 			continue
 		}
 		if c.PID == 0 {
-			c.PID = now.find(c.UUID, c.Name)
+			c.PID, _ = now.find(c) // not told: it counts in full
 		}
 		pending = append(pending, c.pending(root)...)
 	}
@@ -238,7 +238,11 @@ func (l *Ledger) Started(uuid string) error {
 		return nil
 	}
 	c := l.claims[i]
-	if c.PID = l.guests.find(uuid, c.Name); c.PID == 0 {
+	pid, held := l.guests.find(c)
+	if held {
+		return nil // it may run: the claim stays, and the next run looks again
+	}
+	if c.PID = pid; c.PID == 0 {
 		given, _, err := l.Release(uuid)
 		if given > 0 {
 			l.Settled = append(l.Settled, Settlement{uuid, c.Name, given})

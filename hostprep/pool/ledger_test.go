@@ -153,6 +153,7 @@ func TestPendingNow(t *testing.T) {
 	for _, f := range txtar.Parse([]byte(qemu(700, web1) + smapsOf(700, 9))).Files {
 		write(t, filepath.Join(proc, filepath.Base(f.Name)), string(f.Data))
 	}
+	runs(t, proc, "qemu-system\x00")
 	write(t, filepath.Join(proc, "cmdline"), "qemu-system\x00-uuid\x00"+web1+"\x00")
 	if left := l.Pending(""); len(left) > 0 {
 		t.Error(left)

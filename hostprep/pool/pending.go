@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"strconv"
-
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
@@ -50,9 +48,9 @@ func (c Claim) pending(root hostfs.Root) []Pending {
 
 // hugetlbOf returns how many pages of each size a process has mapped, which the
 // kernel has then promised to it, and how many it has. A process that is gone
-// or may not be looked at has none: its claim then counts in full.
+// or can't be looked at has none: its claim then counts in full.
 func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64) {
-	text, err := root.Read("proc", strconv.Itoa(pid), "smaps")
+	text, err := root.ReadProcess(pid, "smaps")
 	if err != nil {
 		return nil, nil
 	}

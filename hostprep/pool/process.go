@@ -1,9 +1,7 @@
 package pool
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -25,6 +23,17 @@ func FindProcess(root hostfs.Root, pid int) (Process, error) {
 	}
 	start, err := parseStatStart(text)
 	return Process{PID: pid, Start: start}, err
+}
+
+// parent returns the process that started this one, 0 if that is not known.
+func parent(root hostfs.Root, pid int) int {
+	text, _ := root.Read("proc", strconv.Itoa(pid), "stat")
+	_, rest, _ := cutLast(text, ")")
+	if fields := strings.Fields(rest); len(fields) > 1 {
+		ppid, _ := strconv.Atoi(fields[1])
+		return ppid
+	}
+	return 0
 }
 
 // Alive says whether the process still runs.
@@ -56,95 +65,4 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
-}
-
-// guests finds the QEMU processes of running guests. It needs no libvirt, so
-// that it can be asked when libvirtd is down or waits for us.
-type guests struct {
-	root    hostfs.Root
-	scanned map[string]Process // by UUID, once all processes were looked at
-	pids    map[string]bool    // what /proc lists, once that was asked
-}
-
-// find returns the process of a guest, 0 if it does not run. libvirt writes
-// its pid into a file before QEMU begins; a daemon whose files are elsewhere
-// (qemu:///session, qemu:///embed) costs a look at every process.
-func (g *guests) find(uuid, name string) int {
-	if !strings.ContainsAny(name, "/\x00") {
-		if pid, err := g.root.ReadInt("run", "libvirt", "qemu", name+".pid"); err == nil && g.runsAs(uuid, int(pid)) {
-			return int(pid)
-		}
-	}
-	if g.scanned == nil {
-		g.scanned, _ = FindGuests(g.root)
-	}
-	return g.scanned[uuid].PID
-}
-
-// exists says whether there is a process of that number. It costs one look at
-// /proc for all, where runsAs costs one for each.
-func (g *guests) exists(pid int) bool {
-	if g.pids == nil {
-		g.pids = map[string]bool{}
-		if dir, err := os.Open(g.root.Path("proc")); err == nil {
-			defer dir.Close()
-			names, _ := dir.Readdirnames(-1)
-			for _, name := range names {
-				g.pids[name] = true
-			}
-		}
-	}
-	return g.pids[strconv.Itoa(pid)]
-}
-
-// runsAs says whether a process is a guest's QEMU.
-func (g *guests) runsAs(uuid string, pid int) bool {
-	cmdline, err := g.root.Read("proc", strconv.Itoa(pid), "cmdline")
-	return err == nil && cmdlineUUID([]byte(cmdline)) == uuid
-}
-
-// FindGuests returns the QEMU processes of running guests by the UUID that
-// libvirt gives them on their command line (-uuid). It needs no libvirt, so
-// that it can be asked when libvirtd is down or waits for us.
-func FindGuests(root hostfs.Root) (map[string]Process, error) {
-	entries, err := os.ReadDir(root.Path("proc"))
-	if err != nil {
-		return nil, err
-	}
-	guests := map[string]Process{}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		cmdline, err := root.Read("proc", e.Name(), "cmdline")
-		if err != nil {
-			continue // it has ended since
-		}
-		uuid := cmdlineUUID([]byte(cmdline))
-		if uuid == "" {
-			continue
-		}
-		if p, err := FindProcess(root, pid); err == nil {
-			guests[uuid] = p
-		}
-	}
-	return guests, nil
-}
-
-// cmdlineUUID reads the value of -uuid from /proc/PID/cmdline, in which the
-// arguments end with a zero byte. The emulator's name starts with qemu, or is
-// kvm on older Debian.
-func cmdlineUUID(cmdline []byte) string {
-	args := bytes.Split(cmdline, []byte{0})
-	program := string(args[0][bytes.LastIndexByte(args[0], '/')+1:])
-	if !strings.HasPrefix(program, "qemu") && program != "kvm" {
-		return ""
-	}
-	for i := 1; i+1 < len(args); i++ {
-		if string(args[i]) == "-uuid" {
-			return string(args[i+1])
-		}
-	}
-	return ""
 }

@@ -32,7 +32,10 @@ func (l *Ledger) reconcile() error {
 // be another's by now.
 func (l *Ledger) Audit() error {
 	for _, c := range slices.Clone(l.claims) {
-		if c.Phase != InUse || l.guests.runsAs(c.UUID, c.PID) {
+		if c.Phase != InUse {
+			continue
+		}
+		if runs, held := l.guests.runsAs(c.UUID, c.PID); runs || held {
 			continue
 		}
 		if err := l.look(c.UUID); err != nil {

@@ -102,7 +102,7 @@ func commandLines(h host.Host) (string, error) {
 	guests, err := pool.FindGuests(h.Root)
 	var all strings.Builder
 	for _, process := range guests {
-		if text, err := h.Root.Read("proc", strconv.Itoa(process.PID), "cmdline"); err == nil { // else it has ended
+		if text, err := h.Root.ReadProcess(process.PID, "cmdline"); err == nil { // else it has ended
 			all.WriteString(text)
 		}
 	}

@@ -1,0 +1,183 @@
+package hosttest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process that holds the lock of its own memory map: it maps a FUSE file whose server
+// does not answer. The kernel first wants the file's pages out of its cache, and these
+// wait for the server.
+//
+// A test's main program calls HoldMap first: the process is a copy of it, named as QEMU.
+
+const holdVariable = "VMHUGE_TEST_HOLDS_ITS_MAP"
+
+// HoldMap is the main program of the process that HeldProcess starts; elsewhere it
+// does nothing.
+func HoldMap() {
+	file := os.Getenv(holdVariable)
+	if file == "" {
+		return
+	}
+	if file == "-" { // one that hides nothing
+		select {}
+	}
+	cached, err := unix.Open(file, unix.O_RDONLY, 0)
+	if err != nil {
+		os.Exit(3)
+	}
+	direct, err := unix.Open(file, unix.O_RDONLY, 0)
+	if err != nil {
+		os.Exit(4)
+	}
+	go func() { _, _ = unix.Pread(cached, make([]byte, 4096), 0) }()
+	time.Sleep(100 * time.Millisecond)
+	_, _ = unix.Mmap(direct, 0, 4096, unix.PROT_READ, unix.MAP_PRIVATE)
+	os.Exit(5)
+}
+
+// FakeQEMU starts a process of a user that is named as QEMU, with these arguments. It
+// ends with the test.
+func FakeQEMU(t *testing.T, uid uint32, args ...string) (pid int) {
+	t.Helper()
+	pid = fake(t, "-", uid, args)
+	for range 100 { // exec is over a little before the kernel shows the arguments
+		if text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline"); len(text) > 0 {
+			return pid
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the process does not start")
+	return 0
+}
+
+// HeldProcess is FakeQEMU with a process that holds the lock of its memory map.
+func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int) {
+	t.Helper()
+	NeedRoot(t)
+	file := filepath.Join(openDir(t), "file")
+	WriteFile(t, file, "")
+	fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	Must(t, err)
+	options := "fd=" + strconv.Itoa(fuse) + ",rootmode=100644,user_id=0,group_id=0,allow_other"
+	Must(t, unix.Mount("silent", file, "fuse", unix.MS_NODEV|unix.MS_NOSUID, options))
+	server := os.NewFile(uintptr(fuse), "/dev/fuse") // can be waited for only once it is mounted
+	t.Cleanup(func() {                               // before the process is waited for
+		_ = unix.Unmount(file, unix.MNT_DETACH)
+		_ = server.Close()
+	})
+	go serveSilent(server)
+	pid = fake(t, file, uid, args)
+	held := func() bool {
+		done := make(chan struct{})
+		go func() {
+			_, _ = os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+			close(done)
+		}()
+		select {
+		case <-done:
+			return false
+		case <-time.After(200 * time.Millisecond):
+			return true
+		}
+	}
+	for range 50 {
+		if held() {
+			return pid
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the process does not hold its memory map")
+	return 0
+}
+
+func fake(t *testing.T, file string, uid uint32, args []string) (pid int) {
+	t.Helper()
+	dir := openDir(t)
+	self, err := os.ReadFile("/proc/self/exe")
+	Must(t, err)
+	program := filepath.Join(dir, "qemu-system-x86_64")
+	Must(t, os.WriteFile(program, self, 0o755))
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), holdVariable+"="+file)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if uid != 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
+	}
+	Must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		if file == "-" {
+			_ = cmd.Wait()
+			return
+		}
+		go func() { _ = cmd.Wait() }() // it ends with its file, which is unmounted later
+	})
+	return cmd.Process.Pid
+}
+
+// openDir is a folder that every user may enter, as t.TempDir is not.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "vmhuge-test-")
+	Must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	Must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+// serveSilent answers what must be answered for the file to be opened, and no read.
+//
+// Source: include/uapi/linux/fuse.h of the kernel.
+func serveSilent(server *os.File) {
+	request := make([]byte, 1<<20)
+	opened := uint32(0)
+	for {
+		n, err := server.Read(request)
+		if err != nil || n < 40 {
+			return
+		}
+		var reply any
+		errno := int32(0)
+		switch binary.NativeEndian.Uint32(request[4:]) {
+		case 26: // FUSE_INIT
+			reply = [16]uint32{0: 7, 1: 31, 2: 1 << 16, 3: 1, 4: 16 | 12<<16, 5: 1 << 16, 6: 1}
+		case 3: // FUSE_GETATTR
+			reply = struct {
+				Valid                     uint64
+				_                         [2]uint32
+				Ino, Size, Blocks         uint64
+				_                         [3]uint64
+				_                         [3]uint32
+				Mode, Nlink, UID, GID     uint32
+				Rdev, BlockSize, Reserved uint32
+			}{Valid: 1000, Ino: 1, Size: 1 << 16, Blocks: 128, Mode: unix.S_IFREG | 0o644, Nlink: 1, BlockSize: 4096}
+		case 14: // FUSE_OPEN: by way of the cache, then FOPEN_DIRECT_IO
+			reply = [2]uint64{uint64(opened), uint64(opened)}
+			opened = 1
+		case 15, 2, 36: // FUSE_READ is not answered, FUSE_FORGET and FUSE_INTERRUPT need not be
+			continue
+		default:
+			errno = -int32(unix.ENOSYS)
+		}
+		var body, answer bytes.Buffer
+		if reply != nil {
+			_ = binary.Write(&body, binary.NativeEndian, reply)
+		}
+		_ = binary.Write(&answer, binary.NativeEndian, []uint32{uint32(16 + body.Len()), uint32(errno)})
+		answer.Write(request[8:16])
+		answer.Write(body.Bytes())
+		_, _ = server.Write(answer.Bytes())
+	}
+}

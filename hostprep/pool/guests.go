@@ -1,0 +1,181 @@
+package pool
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/hostfs"
+)
+
+// guests finds the QEMU processes of running guests. It needs no libvirt, so
+// that it can be asked when libvirtd is down or waits for us.
+type guests struct {
+	root    hostfs.Root
+	known   *identity
+	scanned *scan           // once all processes were looked at
+	pids    map[string]bool // what /proc lists, once that was asked
+}
+
+func newGuests(root hostfs.Root) *guests { return &guests{root: root, known: newIdentity(root)} }
+
+// scan is what a look at all processes found.
+type scan struct {
+	byUUID map[string]Process
+	// held are processes that look like QEMU and whose command line could not be
+	// read: any of them may be any guest.
+	held []int
+	// strangers run QEMU for a user who has no part in libvirt's system guests.
+	strangers []int
+}
+
+// find returns the process of a claim's guest, 0 if it does not run. held says that
+// this could not be told, because a process that may be the guest does not let its
+// command line be read. libvirt writes the pid into a file before QEMU begins; a
+// daemon whose files are elsewhere (qemu:///session, qemu:///embed) costs a look at
+// every process.
+func (g *guests) find(c Claim) (pid int, held bool) {
+	if !strings.ContainsAny(c.Name, "/\x00") {
+		if pid := g.known.pidFile(c.Name); pid != 0 {
+			runs, unread := g.runsAs(c.UUID, pid)
+			if runs {
+				return pid, false
+			}
+			held = unread
+		}
+	}
+	if c.PID != 0 && !held {
+		runs, unread := g.runsAs(c.UUID, c.PID)
+		if runs {
+			return c.PID, false
+		}
+		held = unread
+	}
+	if g.scanned == nil {
+		g.scanned, _ = scanProcesses(g.root, g.known)
+	}
+	if g.scanned == nil {
+		return 0, held
+	}
+	if p := g.scanned.byUUID[c.UUID]; p.PID != 0 {
+		return p.PID, false
+	}
+	// exec's QEMU may have given up root (-runas), and is its child.
+	if len(g.scanned.strangers) > 0 && c.Owner.Alive(g.root) {
+		for _, pid := range g.scanned.strangers {
+			if parent(g.root, pid) != c.Owner.PID {
+				continue
+			}
+			uuid, err := readUUID(g.root, pid)
+			if err == nil && uuid == c.UUID {
+				return pid, false
+			}
+			held = held || errors.Is(err, hostfs.ErrHeld)
+		}
+	}
+	return 0, held || len(g.scanned.held) > 0
+}
+
+// exists says whether there is a process of that number. It costs one look at
+// /proc for all, where runsAs costs one for each.
+func (g *guests) exists(pid int) bool {
+	if g.pids == nil {
+		g.pids = map[string]bool{}
+		if dir, err := os.Open(g.root.Path("proc")); err == nil {
+			defer dir.Close()
+			names, _ := dir.Readdirnames(-1)
+			for _, name := range names {
+				g.pids[name] = true
+			}
+		}
+	}
+	return g.pids[strconv.Itoa(pid)]
+}
+
+// runsAs says whether a process is a guest's QEMU, and held that it may be.
+func (g *guests) runsAs(uuid string, pid int) (runs, held bool) {
+	if g.known.of(pid) != trusted {
+		return false, false
+	}
+	found, err := readUUID(g.root, pid)
+	if errors.Is(err, hostfs.ErrHeld) {
+		found = g.known.libvirtUUID(pid)
+		held = found == ""
+	}
+	return found == uuid, held
+}
+
+// FindGuests returns the QEMU processes of running guests by the UUID that
+// libvirt gives them on their command line (-uuid). It needs no libvirt, so
+// that it can be asked when libvirtd is down or waits for us.
+func FindGuests(root hostfs.Root) (map[string]Process, error) {
+	s, err := scanProcesses(root, newIdentity(root))
+	if err != nil {
+		return nil, err
+	}
+	return s.byUUID, nil
+}
+
+func scanProcesses(root hostfs.Root, known *identity) (*scan, error) {
+	entries, err := os.ReadDir(root.Path("proc"))
+	if err != nil {
+		return nil, err
+	}
+	s := &scan{byUUID: map[string]Process{}}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		switch known.of(pid) {
+		case notQEMU:
+			continue
+		case stranger:
+			s.strangers = append(s.strangers, pid)
+			continue
+		}
+		uuid, err := readUUID(root, pid)
+		if errors.Is(err, hostfs.ErrHeld) {
+			if uuid = known.libvirtUUID(pid); uuid == "" {
+				s.held = append(s.held, pid)
+			}
+		}
+		if uuid == "" {
+			continue // also when it has ended since
+		}
+		p, err := FindProcess(root, pid)
+		if err != nil {
+			continue
+		}
+		// Of two that say they are one guest it is the one that libvirt started.
+		if other := s.byUUID[uuid]; other.PID == 0 || known.hasPIDFile(pid) && !known.hasPIDFile(other.PID) {
+			s.byUUID[uuid] = p
+		}
+	}
+	return s, nil
+}
+
+// readUUID reads the UUID of the guest that a process says it is, "" for none.
+func readUUID(root hostfs.Root, pid int) (string, error) {
+	cmdline, err := root.ReadProcess(pid, "cmdline")
+	return cmdlineUUID([]byte(cmdline)), err
+}
+
+// cmdlineUUID reads the value of -uuid from /proc/PID/cmdline, in which the
+// arguments end with a zero byte. The emulator's name starts with qemu, or is
+// kvm on older Debian.
+func cmdlineUUID(cmdline []byte) string {
+	args := bytes.Split(cmdline, []byte{0})
+	program := string(args[0][bytes.LastIndexByte(args[0], '/')+1:])
+	if !strings.HasPrefix(program, "qemu") && program != "kvm" {
+		return ""
+	}
+	for i := 1; i+1 < len(args); i++ {
+		if string(args[i]) == "-uuid" {
+			return string(args[i+1])
+		}
+	}
+	return ""
+}
