@@ -30,7 +30,7 @@ func HoldMap() {
 		return
 	}
 	if file == "-" { // one that hides nothing
-		select {}
+		time.Sleep(time.Hour)
 	}
 	cached, err := unix.Open(file, unix.O_RDONLY, 0)
 	if err != nil {
