@@ -76,6 +76,7 @@ func (l *Ledger) save(i int, c Claim) error {
 }
 
 func (l *Ledger) write(c Claim) error {
+	l.touch(c.Grants)
 	text, err := json.Marshal(claimText{claimVersion, l.boot, c})
 	if err != nil {
 		return err

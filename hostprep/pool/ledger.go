@@ -34,8 +34,11 @@ type Ledger struct {
 	claims []Claim
 	// Settled is what was given back for guests that were gone.
 	Settled []Settlement
-	// SetAside are sentences about files that could not be used.
+	// SetAside are sentences about what of the ledger counts no more: files that
+	// could not be used, pools that another program has set.
 	SetAside []string
+	counted  []count // the pools to which claims have added
+	touched  bool    // they must be counted again
 }
 
 // Settlement is what was given back for a guest that was gone.
@@ -67,12 +70,16 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 		err = giveBackBorrowed(root)
 	}
 	if err == nil {
-		if err = l.list(); err == nil {
-			err = l.reconcile()
-		}
+		err = l.list()
+	}
+	if err == nil {
+		err = l.findRewrites()
+	}
+	if err == nil {
+		err = l.reconcile()
 	}
 	if err != nil {
-		l.Close()
+		lock.Close()
 		return nil, err
 	}
 	return l, nil
@@ -87,6 +94,7 @@ func openError(err error) error {
 
 // Close gives up the lock. A ledger without claims leaves no folder.
 func (l *Ledger) Close() {
+	_ = l.saveCounts() // without it the next Open can't tell what others did, as after a crash
 	if len(l.claims) == 0 {
 		_ = os.Remove(l.root.Path(claimsDir...)) // stays where something else is in it
 	}

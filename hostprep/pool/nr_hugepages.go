@@ -81,6 +81,9 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 }
 
 func writeNr(root hostfs.Root, node int, size pages.Size, n int64) error {
+	if err := removeIfThere(root.Path(countsFile...)); err != nil {
+		return err
+	}
 	return root.WriteInt(n, poolFile(root, node, size, "nr_hugepages")...)
 }
 

@@ -1,0 +1,94 @@
+package pool
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+// TestRewritten has another program set the pool while a guest of 20 more pages starts:
+// of its pages none may go when the guest does.
+func TestRewritten(t *testing.T) {
+	const sysctl10 = "-- proc/meminfo --\nHugepagesize:       2048 kB\n-- etc/sysctl.d/20-db.conf --\n# of the database\nvm.nr_hugepages = 110\n"
+	for name, test := range map[string]struct {
+		edit  string
+		write int // 100 are other people's, and vmhuge's make it 120
+		want  int64
+		says  string
+	}{
+		"nobody":                       {write: 120, want: 100},
+		"somebody takes all away":      {write: 0, want: 0, says: "a program other than vmhuge has set the pages of 2 MiB on node 0 from 120 to 0: 20 that"},
+		"somebody takes vmhuge's":      {write: 100, want: 100, says: ": 20 that"},
+		"somebody takes some":          {write: 115, want: 100, says: ": 5 that"},
+		"sysctl takes some":            {edit: sysctl10, write: 110, want: 110, says: "sysctl, as /etc/sysctl.d/20-db.conf asks, has set the pages of 2 MiB on node 0 from 120 to 110: 20 that"},
+		"sysctl adds":                  {edit: strings.ReplaceAll(sysctl10, "110", "130"), write: 130, want: 130, says: "from 120 to 130: 20 that"},
+		"somebody adds":                {edit: sysctl10, write: 130, want: 110},
+		"sysctl's file is overridden":  {edit: sysctl10 + "-- etc/sysctl.conf --\nvm/nr_hugepages=7\n", write: 110, want: 100, says: "a program other"},
+		"sysctl's is of another size":  {edit: strings.Replace(sysctl10, "2048 kB", "1048576 kB", 1), write: 110, want: 100, says: "a program other"},
+		"vmhuge prepare's own setting": {edit: strings.Replace(sysctl10, "20-db", "99-vmhuge", 1), write: 110, want: 110, says: "/etc/sysctl.d/99-vmhuge.conf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := fixture(t, oneNode, us(), test.edit)
+			l := open(t, root)
+			must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(30)}))
+			must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+			l.Close()
+			set(t, root, test.write)
+			l = open(t, root)
+			if said := strings.Join(l.SetAside, "\n"); !strings.Contains(said, test.says) || test.says == "" && said != "" {
+				t.Errorf("it says %q", said)
+			}
+			l.Close()
+			if l = open(t, root); len(l.SetAside) > 0 {
+				t.Errorf("again: %q", l.SetAside)
+			}
+			c, err := l.read(l.claims[0])
+			must(t, err)
+			_, _, err = l.Release(web1)
+			must(t, err)
+			l.Close()
+			if n := nr(t, root, 0, 2048); n != test.want {
+				t.Errorf("%d pages are left, not %d; the claim had %+v", n, test.want, c.Grants)
+			}
+			if _, err := os.Stat(root.Path(countsFile...)); err == nil {
+				t.Error("the counts outlive the claims")
+			}
+		})
+	}
+}
+
+// TestRewrittenBesidePrepared: the number in vmhuge's own file for sysctl has the pages
+// that were prepared.
+func TestRewrittenBesidePrepared(t *testing.T) {
+	root := fixture(t, oneNode, us(), "-- proc/meminfo --\nHugepagesize:       2048 kB\n-- etc/sysctl.d/99-vmhuge.conf --\nvm.nr_hugepages = 108\n")
+	l := open(t, root)
+	must(t, l.Prepare(t.Context(), []Need{{Size: pages.Size2MiB, Pages: 8}}, Effort{}))
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(30)}))
+	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+	l.Close()
+	set(t, root, 108)
+	l = open(t, root)
+	for _, uuid := range []string{web1, PreparedUUID} {
+		_, _, err := l.Release(uuid)
+		must(t, err)
+		if want := map[string]int64{web1: 108, PreparedUUID: 100}[uuid]; nr(t, root, 0, 2048) != want {
+			t.Errorf("%s: %d pages are left, not %d", uuid, nr(t, root, 0, 2048), want)
+		}
+	}
+}
+
+// set is what another program does.
+func set(t *testing.T, root hostfs.Root, n int) {
+	t.Helper()
+	dir := []string{"sys/devices/system/node/node0/hugepages/hugepages-2048kB"}
+	must(t, root.WriteInt(int64(n), append(dir, "nr_hugepages")...))
+	must(t, root.WriteInt(int64(max(0, n-40)), append(dir, "free_hugepages")...))
+	for _, name := range []string{"nr_hugepages", "free_hugepages"} {
+		v, err := root.ReadInt(append(dir, name)...)
+		must(t, err)
+		must(t, root.WriteInt(v, "sys/kernel/mm/hugepages/hugepages-2048kB", name))
+	}
+}

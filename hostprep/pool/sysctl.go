@@ -1,0 +1,88 @@
+package pool
+
+import (
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+)
+
+// ourSysctlFile is what vmhuge prepare --persist writes.
+const ourSysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
+
+// sysctlDirs are where sysctl --system and systemd-sysctl read settings: in the order
+// of the files' names, and of two of one name the first folder's (sysctl.d(5)).
+var sysctlDirs = []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
+
+// sysctlHasSet returns the file that sets vm.nr_hugepages, if the pools of a size have
+// just that count; else "". The setting is for the default size alone, and for all
+// nodes together.
+func sysctlHasSet(root hostfs.Root, size pages.Size) string {
+	ofDefault, err := defaultSize(root)
+	if err != nil || ofDefault != size {
+		return ""
+	}
+	n, file := sysctlPages(root)
+	state, err := Read(root)
+	if g, _ := state.Global(size); err != nil || g.Total-g.Surplus != n {
+		return ""
+	}
+	return file
+}
+
+// sysctlPages is the number that sysctl's files give to vm.nr_hugepages, and the file
+// whose word is the last; "": none does.
+func sysctlPages(root hostfs.Root) (n int64, file string) {
+	files := map[string]string{} // by name
+	for _, dir := range slices.Backward(sysctlDirs) {
+		entries, _ := os.ReadDir(root.Path(dir))
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".conf") {
+				files[e.Name()] = path.Join("/", dir, e.Name())
+			}
+		}
+	}
+	var order []string
+	for name := range files {
+		order = append(order, name)
+	}
+	slices.Sort(order)
+	paths := make([]string, 0, len(order)+1)
+	for _, name := range order {
+		paths = append(paths, files[name])
+	}
+	if _, ok := files["99-sysctl.conf"]; !ok { // procps reads it last
+		paths = append(paths, "/etc/sysctl.conf")
+	}
+	for _, at := range paths {
+		text, _ := root.Read(at)
+		for line := range strings.Lines(text) {
+			name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "-"), "=")
+			if strings.ReplaceAll(strings.TrimSpace(name), "/", ".") != "vm.nr_hugepages" {
+				continue
+			}
+			if count, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil {
+				n, file = count, at
+			}
+		}
+	}
+	return n, file
+}
+
+// defaultSize is the page size that vm.nr_hugepages is about, from /proc/meminfo:
+//
+//	Hugepagesize:       2048 kB
+func defaultSize(root hostfs.Root) (pages.Size, error) {
+	text, err := root.Read("proc", "meminfo")
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, "Hugepagesize:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 52)
+			return pages.SizeOfKiB(kib), err
+		}
+	}
+	return 0, err
+}
