@@ -22,6 +22,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/hosttest"
 )
 
 // The test binary runs three times, one inside the other; in a micro-VM, which
@@ -38,6 +40,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	hosttest.HoldMap()
 	var code int
 	var err error
 	switch stage := os.Getenv(stageVar); stage {
