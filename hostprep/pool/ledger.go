@@ -79,7 +79,8 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 		err = l.reconcile()
 	}
 	if err != nil {
-		lock.Close()
+		l.counted, l.touched = nil, false // not all is known: the counts stay as they are
+		l.Close()
 		return nil, err
 	}
 	return l, nil
