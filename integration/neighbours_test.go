@@ -39,7 +39,7 @@ func TestHeldNeighbours(t *testing.T) {
 		t.Errorf("the log says %+v", e)
 	}
 	within("status", func() {
-		if out := done(t, "status", name).Stdout; !strings.Contains(out, name) {
+		if out := done(t, "status", name).Stdout; !strings.Contains(out, "100 %") {
 			t.Errorf("status says\n%s", out)
 		}
 	})
