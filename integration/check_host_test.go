@@ -56,7 +56,7 @@ func TestCheckHost(t *testing.T) {
 	_, thp, _ := strings.Cut(readTHP(t, "enabled"), "[")
 	thp, _, _ = strings.Cut(thp, "]")
 	hostSays(t, 0, map[string]string{
-		"libvirt":   fmt.Sprintf("ok %d.%d.%d, libvirtd (process %d) runs since", version/1000000, version/1000%1000, version%1000, libvirtd.libvirtd.Process.Pid),
+		"libvirt":   fmt.Sprintf("ok %d.%d.%d, libvirtd (process %d) has been running since", version/1000000, version/1000%1000, version%1000, libvirtd.libvirtd.Process.Pid),
 		"hugetlbfs": "ok " + mount2M + " (2 MiB)\n",
 		"THP":       "ok " + thp + ", defrag ",
 		"hook":      "ok not installed",
@@ -80,7 +80,7 @@ func TestCheckHost(t *testing.T) {
 		hostSays(t, 0, map[string]string{
 			"pool 2 MiB": fmt.Sprintf(" %d pages, %d free, %d of them reserved, 0 surplus", total, free, p.Reserved),
 			"node 0":     fmt.Sprintf("ok %d of %d pages of 2 MiB are free\n", p.Nodes[0].Free, p.Nodes[0].Total),
-			"hugetlbfs":  "warning /run/hugepages-other has the mode 1352, which is 1770 written in decimal by mistake\nnote /run/hugepages-other is mounted with min_size=4194304: 4 MiB are kept",
+			"hugetlbfs":  "warning /run/hugepages-other has the mode 1352, which is 1770 written in decimal by mistake\nnote /run/hugepages-other is mounted with min_size=4194304: 4 MiB reserved for files on it",
 		})
 	})
 	t.Run("THP", func(t *testing.T) {

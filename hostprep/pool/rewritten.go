@@ -11,10 +11,11 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Other programs set a pool to a number of their own at any time: sysctl --system, a
-// restart of systemd-sysctl, somebody's script. Such a number says nothing of what
-// vmhuge has added. So the ledger notes the counts that it left, and of a pool that
-// has another count it takes as its own only what can't be anybody else's.
+// Other programs change a pool at any time. One that takes back pages which it had
+// added itself leaves vmhuge's alone: pools are counted by amount. But sysctl
+// --system, or a restart of systemd-sysctl, sets a number that says nothing of what
+// vmhuge has added. So the ledger notes the counts that it left: a pool that since has
+// the number in sysctl's files was set by them, and all of it is what they ask for.
 
 // count is the persistent count of a pool that the ledger left.
 type count struct {
@@ -115,9 +116,9 @@ func (l *Ledger) findRewrites() error {
 
 // rewritten takes what was lost in a pool out of the claims. Where the count is the
 // one that sysctl's files ask for, all of it is what the administrator wants, with or
-// without vmhuge; else what the pool lost was ours first.
+// without vmhuge; else it is what the pool is too small for.
 func (l *Ledger) rewritten(r Rewrite) error {
-	lost := max(0, r.Was-r.Is)
+	lost := max(0, l.addedTo(r.Node, r.Size)-r.Is)
 	if r.Sysctl = sysctlHasSet(l.root, r.Size); r.Sysctl != "" {
 		lost = max(r.Was, r.Is)
 	}
@@ -142,6 +143,22 @@ func (l *Ledger) rewritten(r Rewrite) error {
 		l.SetAside = append(l.SetAside, r.String())
 	}
 	return nil
+}
+
+// addedTo is how many pages all claims have added to a pool.
+func (l *Ledger) addedTo(node int, size pages.Size) (n int64) {
+	for _, named := range l.claims {
+		c, err := l.read(named)
+		if err != nil {
+			continue // one that can't be used is seen to elsewhere
+		}
+		for _, g := range c.Grants {
+			if g.Node == node && g.Size == size {
+				n += g.Pages
+			}
+		}
+	}
+	return n
 }
 
 // lose takes up to so many pages of a pool out of a claim.
