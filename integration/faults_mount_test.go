@@ -30,10 +30,10 @@ var mountFaults = []fault{
 	{name: "mount-late-of-this-size", of1G: true, setup: all(mountLateOf1G, free1G(1)), guest: gibs(1), verdict: hostprep.NoMount, says: noSize, cause: "mount-late"},
 	{name: "mount-missing", setup: restarted(mountAgain(mount1G, ""), mountAgain(mount2M, "")), verdict: hostprep.NoMount, says: noMount, cause: "mount-missing"},
 	{name: "mount-missing-of-this-size", of1G: true, setup: restarted(mountAgain(mount1G, "")), guest: gibs(1), verdict: hostprep.NoMount, says: noSize, cause: "mount-missing"},
-	{name: "memfd-without-its-mount", setup: restarted(mountAgain(mount2M, "")), guest: memfd(""), verdict: hostprep.Ready},
+	{name: "memfd-without-its-mount", of1G: true, setup: restarted(mountAgain(mount2M, "")), guest: memfd(""), verdict: hostprep.Ready},
 
 	// Mounts that are not what they were when libvirtd looked.
-	{name: "mount-vanished", setup: mountAgain(mount2M, ""), verdict: hostprep.NoMount, says: "No such file or directory", cause: "mount-vanished", mends: true},
+	{name: "mount-vanished", of1G: true, setup: mountAgain(mount2M, ""), verdict: hostprep.NoMount, says: "No such file or directory", cause: "mount-vanished", mends: true},
 	{name: "mount-vanished-without-namespaces", setup: all(restarted(conf("namespaces = []")), mountAgain(mount2M, "")), verdict: hostprep.NoMount, small: true, mends: true},
 	{name: "mount-covered", setup: overMount, verdict: hostprep.NoMount, small: true},
 	{name: "mount-covered-memfd", setup: overMount, guest: memfd(""), verdict: hostprep.Ready},

@@ -37,7 +37,7 @@ type fault struct {
 	fixable   bool   // check says that vmhuge start mends it; that is not tried
 	small     bool   // it starts, and has no huge page
 	tossed    bool   // nobody can know if it starts
-	of1G      bool   // the host must have pages of 1 GiB
+	of1G      bool   // the host must have pages of 1 GiB, or their mount beside the one that goes
 	unfilled  bool   // it does not fill its last page: QEMU since 9.1 refuses that
 }
 
