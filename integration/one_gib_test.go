@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// oneNodeWith1G has two pages of 1 GiB from boot on.
-var oneNodeWith1G = machine{nodes: 1, nodeMiB: 5120, kernel: "hugepagesz=1G hugepages=2"}
+// oneNodeWith1G has two pages of 1 GiB from boot on, and room for more in one piece.
+var oneNodeWith1G = machine{nodes: 1, nodeMiB: 8192, kernel: "hugepagesz=1G hugepages=2"}
 
 // TestMicroVMPagesOf1GiB runs what needs pages of 1 GiB, as the machine's processor
 // may have none.

@@ -142,6 +142,10 @@ func setPages(t *testing.T, node, kib, n int) {
 	}
 	p := readTestPools(t)[kib]
 	more := n - (p.Nodes[node].Free - p.Reserved)
+	if kib == size1G && more < 0 { // given back, the kernel may not find a whole GiB again
+		use(t, node, kib, -more)
+		return
+	}
 	if err := addPages(scratch, node, kib, more); err != nil {
 		t.Fatal(err)
 	}
