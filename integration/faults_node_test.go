@@ -118,7 +118,7 @@ var kvmFaults = []fault{
 
 // TestMicroVMFaultsOnNodes has them in a micro-VM.
 func TestMicroVMFaultsOnNodes(t *testing.T) {
-	if inMicroVM(t, twoNodesWith1G) {
+	if inMicroVM(t, twoNodesWith1G.within(time.Hour)) {
 		oneGiBOnEach(t)
 		runFaults(t, nodeFaults)
 	}

@@ -3,6 +3,7 @@ package integration
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // oneNodeWith1G has two pages of 1 GiB from boot on, and room for more in one piece.
@@ -11,7 +12,7 @@ var oneNodeWith1G = machine{nodes: 1, nodeMiB: 8192, kernel: "hugepagesz=1G huge
 // TestMicroVMPagesOf1GiB runs what needs pages of 1 GiB, as the machine's processor
 // may have none.
 func TestMicroVMPagesOf1GiB(t *testing.T) {
-	if !inMicroVM(t, oneNodeWith1G) {
+	if !inMicroVM(t, oneNodeWith1G.within(time.Hour)) {
 		return
 	}
 	if !has1G() {
