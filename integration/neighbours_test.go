@@ -65,9 +65,15 @@ func TestPoolSetByAnother(t *testing.T) {
 		t.Skip("the count of sysctl is for all nodes together")
 	}
 	startPaused(t, dom)
-	const sysctl = "/proc/sys/vm/nr_hugepages"
-	if err := os.WriteFile(sysctl, []byte(strconv.Itoa(before.Nodes[0].Total)), 0o644); err != nil {
-		t.Fatal(err)
+	// As sysctl --system does. A number that no file has might be of a program that
+	// takes back pages of its own.
+	total := strconv.Itoa(before.Nodes[0].Total)
+	const file = "/etc/sysctl.d/50-others.conf"
+	t.Cleanup(func() { _ = os.Remove(file) })
+	for name, text := range map[string]string{file: "vm.nr_hugepages = " + total + "\n", "/proc/sys/vm/nr_hugepages": total} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got := pagesOf(t, pidOf(t, dom)); got[size2M] != 32 {
 		t.Errorf("it runs on %v", got)

@@ -62,7 +62,7 @@ func againstReality(t *testing.T, sets int, bind func(*rand.Rand, guest) guest) 
 				}))))
 			}
 			// The pools may grow by a part of what the guests want.
-			args := []string{"--host-reserve", fmt.Sprint(reserveLeaving(t, sum/4+random.Int64N(sum/2)))}
+			args := []string{"--host-reserve", fmt.Sprintf("%dK", reserveLeaving(t, sum/4+random.Int64N(sum/2))/1024)}
 			plan := planned(t, append(append([]string{"plan"}, args...), names...)...)
 			first := ""
 			for i, name := range names {
