@@ -126,7 +126,7 @@ func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
 	}
 }
 
-// showRunning says what the RAM of a guest lies on that runs and needs no
+// showRunning says what the RAM of a guest is backed by, of one that runs and needs no
 // change of its XML.
 func (p *program) showRunning(l *launcher.Launcher, e launcher.Edit) {
 	if e.State != launcher.Running && e.State != launcher.Paused {
