@@ -165,7 +165,7 @@ func TestTopEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := onScreen(t, topScript)
-			s.shows("vmhuge top", "there are no guests")
+			s.shows("vmhuge top", "no guests")
 			end(s)
 			s.over()
 		})
@@ -189,7 +189,7 @@ func TestTopWithoutLibvirtd(t *testing.T) {
 	if err := libvirtd.libvirtd.Process.Signal(unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "libvirt answers again", func() bool { return !strings.Contains(s.text(), "not answered") })
+	waitUntil(t, "libvirt answers again", func() bool { return !strings.Contains(s.text(), "libvirt has not responded") })
 
 	if err := libvirtd.stopLibvirtd(); err != nil {
 		t.Fatal(err)
