@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 )
@@ -21,7 +23,7 @@ import (
 type Daemon struct {
 	Name    string
 	PID     int
-	Started time.Time // to about a second
+	Started time.Time // to a hundredth of a second on this host, to a second below another root
 }
 
 // ReadDaemon finds the running daemon. nil: none runs, which is no fault: it is
@@ -55,16 +57,36 @@ func findDaemon(h host.Host) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	stat, err := h.Root.Read("proc", "stat")
+	started, err := startTime(h, process)
 	if err != nil {
 		return nil, err
 	}
-	boot, err := parseBootTime(strings.NewReader(stat))
-	if err != nil {
-		return nil, err
-	}
+	return &Daemon{Name: name, PID: pid, Started: started}, nil
+}
+
+// startTime is when a process started. A hook that root installed just before it
+// restarted the daemon must not look newer than the daemon.
+func startTime(h host.Host, p pool.Process) (time.Time, error) {
+	boot, err := bootTime(h)
 	// A tick is 10 ms: USER_HZ is 100 on every architecture that libvirt runs on.
-	return &Daemon{Name: name, PID: pid, Started: boot.Add(time.Duration(process.Start) * 10 * time.Millisecond)}, nil
+	return boot.Add(time.Duration(p.Start) * 10 * time.Millisecond), err
+}
+
+// bootTime is the kernel's btime, of which /proc/stat shows whole seconds alone: the
+// host's own comes from the same two clocks, in nanoseconds.
+func bootTime(h host.Host) (time.Time, error) {
+	if !h.Real() {
+		stat, err := h.Root.Read("proc", "stat")
+		if err != nil {
+			return time.Time{}, err
+		}
+		return parseBootTime(strings.NewReader(stat))
+	}
+	var sinceBoot unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &sinceBoot); err != nil {
+		return time.Time{}, fmt.Errorf("clock_gettime(CLOCK_BOOTTIME): %w", err)
+	}
+	return time.Now().Add(-time.Duration(sinceBoot.Nano())), nil
 }
 
 // parseBootTime reads when the host booted from /proc/stat:
