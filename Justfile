@@ -60,7 +60,7 @@ test: deps-test build format
     @.ci/lanes \
         'units' ".ci/in-memory go test -count=1 -timeout 70m $(go list ./... | grep -v /integration | tr '\n' ' ')" \
         'machine' "go test -count=1 -timeout 70m -skip '^TestMicroVM' ./integration" \
-        'micro-VMs' "go test -count=1 -timeout 70m -run '^TestMicroVM' ./integration" \
+        'micro-VMs' "SAMPLE=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j))) go test -count=1 -timeout 70m -run '^TestMicroVM' ./integration" \
         'lab' "go test -count=1 -timeout 70m ./integration/lab" \
         'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -count=1 -timeout 70m -run 'TestPrepare$' ./integration/lab"
 
@@ -82,17 +82,21 @@ chaos ROUNDS='200': deps
 
 # random sets of guests planned, and then really started (as root)
 plans SETS='30': deps
-    PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run 'TestPlan|TestMicroVMPlan' ./integration
+    PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run 'TestPlan|TestMicroVMTwoNodes/plan' ./integration
 
 # random hosts, of one node and of two, and random guests: check's verdict against the real start (as root)
 fuzz-hosts COUNT='300': deps
-    FUZZ_COUNT={{ COUNT }} go test -count=1 -timeout 120m -v -run FuzzHosts ./integration
+    FUZZ_COUNT={{ COUNT }} go test -count=1 -timeout 120m -v -run 'TestFuzzHosts|TestMicroVMTwoNodesWith1G/fuzz-hosts' ./integration
 
 # what libvirt and QEMU say of memory, and libvirt's translations, from their sources anew (downloads 150 MB)
 messages:
     explain/testdata/sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
+
+# every row of the fault table, of which the tests run a third in micro-VMs (as root)
+fault-table: deps
+    go test -count=1 -timeout 120m -v -run 'TestFaults|TestMicroVMFaultsKVM|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/faults' ./integration
 
 # write the expected output of the command line's tests and docs/ anew
 golden:

@@ -28,15 +28,6 @@ const guestsAHost = 6
 // made from the seed in its name: FUZZ_COUNT=1 FUZZ_SEED=that makes it alone.
 func TestFuzzHosts(t *testing.T) { fuzzHosts(t, 30) }
 
-// TestMicroVMFuzzHostsNodes does the same on two nodes, with cgroups and pages of 1 GiB.
-func TestMicroVMFuzzHostsNodes(t *testing.T) {
-	const count = 12
-	if inMicroVM(t, twoNodesWith1G.within(time.Duration(number(t, "FUZZ_COUNT", count)+20)*30*time.Second)) {
-		oneGiBOnEach(t)
-		fuzzHosts(t, count)
-	}
-}
-
 func fuzzHosts(t *testing.T, count int) {
 	hostAsBefore(t)
 	count, seed := number(t, "FUZZ_COUNT", count), number(t, "FUZZ_SEED", int(time.Now().UnixNano()%1e9))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -191,12 +192,15 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off nokaslr", m.kernel,
 		"program=" + program,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
-	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED"} {
+	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE"} {
 		cmdline = append(cmdline, name+"="+os.Getenv(name))
 	}
 	pattern := "^" + test + "$"
-	if _, sub, found := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); found {
-		pattern += "/" + sub
+	for alternative := range strings.SplitSeq(flag.Lookup("test.run").Value.String(), "|") {
+		outer, sub, _ := strings.Cut(alternative, "/")
+		if ok, err := regexp.MatchString(outer, test); err == nil && ok && sub != "" {
+			pattern += "/" + sub
+		}
 	}
 	cmdline = append(cmdline, "-- -test.v -test.run="+pattern+" -test.timeout="+limit.String())
 	args := []string{

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -15,7 +16,6 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// twoNodes is where these tests run.
 var twoNodes = machine{nodes: 2, nodeMiB: 2048}
 
 // twoNodesWith1G has a page of 1 GiB on each from boot on: once it runs, its kernel
@@ -75,12 +75,26 @@ func stopNow(t *testing.T, domain string) {
 	done(t, "stop", "--force", "--timeout", "0s", domain)
 }
 
-// TestMicroVMStrictNodes runs a guest on each node. Pages that lay there before are
-// used, and are there again after.
-func TestMicroVMStrictNodes(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
+// TestMicroVMTwoNodes runs what takes two nodes on one machine: to boot it and start
+// libvirtd there takes longer than most of these tests.
+func TestMicroVMTwoNodes(t *testing.T) {
+	const planSets = 2
+	if !inMicroVM(t, twoNodes.within(time.Duration(number(t, "PLAN_SETS", planSets)+6)*5*time.Minute)) {
 		return
 	}
+	t.Run("strict", strictNodes)
+	t.Run("cells", cellsOnNodes)
+	t.Run("surplus", surplusOnOtherNode)
+	t.Run("owed", owedOnNodes)
+	t.Run("hook", hookOnNodes)
+	t.Run("plan", func(t *testing.T) { planOnNodes(t, planSets) })
+	t.Run("too-small", nodeTooSmall)
+	t.Run("keeps-memory", nodeKeepsMemory)
+}
+
+// strictNodes runs a guest on each node. Pages that lay there before are
+// used, and are there again after.
+func strictNodes(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 5)
 	setPages(t, 1, size2M, 7)
@@ -98,11 +112,8 @@ func TestMicroVMStrictNodes(t *testing.T) {
 	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
 }
 
-// TestMicroVMCellsOnNodes binds each node of a guest to one of the host.
-func TestMicroVMCellsOnNodes(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
-		return
-	}
+// cellsOnNodes binds each node of a guest to one of the host.
+func cellsOnNodes(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 1, size2M, 3)
 	domain := nameOf(t, define(t, guest{backing: pages2M, more: `
@@ -115,14 +126,11 @@ func TestMicroVMCellsOnNodes(t *testing.T) {
 	wantNodes(t, "at the end", nodePool{}, nodePool{Total: 3, Free: 3})
 }
 
-// TestMicroVMSurplusOnOtherNode starts and stops a guest on node 1 while the pages of
+// surplusOnOtherNode starts and stops a guest on node 1 while the pages of
 // one on node 0 are surplus: somebody wrote 0 there, and they go when it goes.
 // Kernels before 6.12 then add node 0's surplus to what is written to node 1,
 // and later ones do not free what is free there.
-func TestMicroVMSurplusOnOtherNode(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
-		return
-	}
+func surplusOnOtherNode(t *testing.T) {
 	for name, row := range map[string]struct {
 		surplus int // pages of the guest on node 0; the one on node 1 has 32
 		foreign int // free on node 1 before
@@ -164,12 +172,9 @@ func TestMicroVMSurplusOnOtherNode(t *testing.T) {
 	}
 }
 
-// TestMicroVMOwedOnNodes gives pages back while another mount has some reserved. On which
+// owedOnNodes gives pages back while another mount has some reserved. On which
 // node is not to be known, so each keeps as many, until the mount is gone.
-func TestMicroVMOwedOnNodes(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
-		return
-	}
+func owedOnNodes(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 32)
 	domain := nameOf(t, define(t, on(1)))
@@ -184,11 +189,8 @@ func TestMicroVMOwedOnNodes(t *testing.T) {
 	wantNodes(t, "with none", nodePool{Total: 32, Free: 32}, nodePool{})
 }
 
-// TestMicroVMNodeTooSmall asks one node for more than it can give.
-func TestMicroVMNodeTooSmall(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
-		return
-	}
+// nodeTooSmall asks one node for more than it can give.
+func nodeTooSmall(t *testing.T) {
 	t.Run("by-the-numbers", func(t *testing.T) {
 		refusedOnNode1(t, pages2M, "are free on node 1", func(n host.Node) int64 { return n.Total + 64*pages.MiB })
 	})
@@ -199,13 +201,9 @@ func TestMicroVMNodeTooSmall(t *testing.T) {
 	})
 }
 
-// TestMicroVMNodeKeepsMemory asks for all that is free on a node. QEMU has to live
-// there, too: the kernel would kill it for want of ordinary memory, or whoever
-// else it takes, libvirtd and vmhuge among them.
-func TestMicroVMNodeKeepsMemory(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
-		return
-	}
+// nodeKeepsMemory asks for all that is free on a node. QEMU needs ordinary memory
+// there, too: without it the kernel would kill QEMU, libvirtd or vmhuge.
+func nodeKeepsMemory(t *testing.T) {
 	refusedOnNode1(t, pages2M, "node 1", func(n host.Node) int64 { return n.Free + n.Cache - 32*pages.MiB })
 }
 
@@ -231,12 +229,9 @@ func refusedOnNode1(t *testing.T, backing, words string, bytes func(host.Node) i
 	wantNodes(t, "after the start", before, before)
 }
 
-// TestMicroVMHookOnNodes has libvirt start a strict guest on each node, for which the
+// hookOnNodes has libvirt start a strict guest on each node, for which the
 // hook gets the pages.
-func TestMicroVMHookOnNodes(t *testing.T) {
-	if !inMicroVM(t, twoNodes) {
-		return
-	}
+func hookOnNodes(t *testing.T) {
 	hostAsBefore(t)
 	installHook(t)
 	setPages(t, 0, size2M, 5)

@@ -21,13 +21,9 @@ func TestPlan(t *testing.T) {
 	againstReality(t, 3, func(random *rand.Rand, g guest) guest { return g })
 }
 
-// TestMicroVMPlanNodes does the same on two nodes, with guests bound to one of them
-// and others that may lie on any.
-func TestMicroVMPlanNodes(t *testing.T) {
-	const sets = 2
-	if !inMicroVM(t, twoNodes.within(time.Duration(number(t, "PLAN_SETS", sets)+3)*5*time.Minute)) {
-		return
-	}
+// planOnNodes does the same on two nodes, with guests that are bound to one of them
+// and guests that may get their pages on either.
+func planOnNodes(t *testing.T, sets int) {
 	againstReality(t, sets, func(random *rand.Rand, g guest) guest {
 		switch node := random.IntN(3); node {
 		case 0, 1:
