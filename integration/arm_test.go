@@ -10,7 +10,7 @@ import (
 	"vmhuge/launcher"
 )
 
-// givenBackBy is who gives back what was added for a guest.
+// givenBackBy says what frees the pages that were added for a guest.
 func givenBackBy(t *testing.T, name string) string {
 	t.Helper()
 	var s launcher.Status

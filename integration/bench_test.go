@@ -58,7 +58,7 @@ func compare(b *testing.B, ours, peer []string, after func()) {
 			milliseconds = append(milliseconds, a.wall.Seconds()*1000)
 		}
 	}
-	b.ReportMetric(0, "ns/op") // of all pairs together: says nothing
+	b.ReportMetric(0, "ns/op") // the time of all pairs together would mislead
 	b.ReportMetric(median(wall), "wall-ratio")
 	b.ReportMetric(median(memory), "memory-ratio")
 	b.ReportMetric(median(milliseconds), "ms")

@@ -21,7 +21,7 @@ import (
 
 // Breaks of the pools, and of what stands between them and a guest.
 
-// reserve has a program keep pages that it does not touch.
+// reserve starts a program that maps pages and does not touch them.
 func reserve(n int) func(t *testing.T) {
 	return func(t *testing.T) {
 		mem, err := unix.Mmap(-1, 0, n*size2M*1024, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_HUGETLB)
@@ -32,8 +32,8 @@ func reserve(n int) func(t *testing.T) {
 	}
 }
 
-// surplus has a program use pages on a node that the pool has lost since. Where
-// others are free, the kernel takes one of these instead.
+// surplus starts a program that uses pages on a node, and then takes them out of the pool.
+// If other pages are free, the kernel takes one of those instead.
 func surplus(node, n int) func(t *testing.T) {
 	return func(t *testing.T) {
 		before := readTestPools(t)[size2M].Nodes[node].Total
@@ -47,7 +47,7 @@ func surplus(node, n int) func(t *testing.T) {
 	}
 }
 
-// use has a program use pages on a node.
+// use starts a program that uses pages on a node.
 func use(t *testing.T, node, size, n int) {
 	t.Helper()
 	if free := readTestPools(t)[size].Nodes[node].Free; free < n {
@@ -83,10 +83,10 @@ func overcommit(n int) func(t *testing.T) {
 	}
 }
 
-// neighbour is a guest that runs on so many pages of its own.
+// neighbour starts a guest on so many pages of its own.
 func neighbour(pages int) func(t *testing.T) { return beside(pages, startPaused) }
 
-// claimed is one that vmhuge has started.
+// claimed starts such a guest with vmhuge, which claims the pages.
 func claimed(t *testing.T) {
 	beside(16, func(t *testing.T, dom *libvirt.Domain) {
 		uuid, err := dom.GetUUIDString()
@@ -115,7 +115,7 @@ func beside(n int, start func(t *testing.T, dom *libvirt.Domain)) func(t *testin
 	}
 }
 
-// promised has a start of another guest get so far that it holds a claim on free
+// promised lets the start of another guest come to the point where it has a claim on free
 // pages.
 func promised(n int64) func(t *testing.T) {
 	return func(t *testing.T) {
@@ -151,7 +151,7 @@ func withLedger(t *testing.T, f func(*hostpool.Ledger) error) {
 	}
 }
 
-// What a domain went through before.
+// What happened to a domain before its start.
 
 func onNodes(free ...int) func(t *testing.T) {
 	return func(t *testing.T) {

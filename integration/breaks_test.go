@@ -98,8 +98,8 @@ func file(path, text string, mode os.FileMode) func(t *testing.T) {
 	}
 }
 
-// restarted has libvirtd see what was broken before it, and at the end that it
-// is not any more.
+// restarted restarts libvirtd, so that it sees the breaks made so far, and again at the
+// end, when they are undone.
 func restarted(breaks ...func(t *testing.T)) func(t *testing.T) {
 	return func(t *testing.T) {
 		t.Cleanup(func() { restartLibvirtd(t) })
@@ -121,7 +121,7 @@ func stale(ids ...int) func(t *testing.T) {
 	}
 }
 
-// hook writes a hook, and has libvirtd look for one.
+// hook writes a hook script, and makes libvirtd look for it.
 func withHook(text string, mode os.FileMode) func(t *testing.T) {
 	return func(t *testing.T) {
 		file(oneHook, text, mode)(t)
@@ -204,13 +204,14 @@ func folderOfGroup(t *testing.T) {
 	mode(dir, 0o750)(t)
 }
 
-// onceStarted has it start and end, by which vmhuge knows that its hook is called.
+// onceStarted starts and stops the guest once, so that vmhuge knows that libvirtd calls
+// its hook.
 func onceStarted(t *testing.T, dom *libvirt.Domain) {
 	startPaused(t, dom)
 	destroy(t, dom)
 }
 
-// transient makes it a guest that libvirt forgets when it ends.
+// transient makes it a transient guest, which libvirt forgets when it ends.
 func transient(t *testing.T, dom *libvirt.Domain) {
 	xml := definition(t, dom)
 	startPaused(t, dom)
@@ -224,7 +225,7 @@ func transient(t *testing.T, dom *libvirt.Domain) {
 	})
 }
 
-// saved has it saved while its definition had another backing.
+// saved saves the guest while its definition has another backing.
 func saved(backing string) func(t *testing.T, dom *libvirt.Domain) {
 	return func(t *testing.T, dom *libvirt.Domain) {
 		now := definition(t, dom)
@@ -248,7 +249,7 @@ func redefine(t *testing.T, xml string) {
 	_ = dom.Free()
 }
 
-// savedShort has it saved, and then a page taken.
+// savedShort saves the guest, and then takes one of its pages away.
 func savedShort(backing string) func(t *testing.T, dom *libvirt.Domain) {
 	return func(t *testing.T, dom *libvirt.Domain) {
 		saved(backing)(t, dom)

@@ -18,10 +18,10 @@ import (
 	"libvirt.org/go/libvirt"
 )
 
-// TestChaos starts and stops guests in every way there is while vmhuge, its
-// hook, libvirtd and QEMU are killed at random moments and somebody else
-// changes the pool. Whatever happens, no guest that runs is lost, and once all
-// guests are gone the pool has what it had before and what the others added.
+// TestChaos starts and stops guests in every way there is while vmhuge, its hook, libvirtd
+// and QEMU are killed at random moments and another program changes the pool. No running
+// guest may be lost, and once all guests have ended the pool must have its former size plus
+// what the other program added.
 //
 // CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run.
 func TestChaos(t *testing.T) {
@@ -76,7 +76,7 @@ type chaos struct {
 	round  int
 	guests []string
 	before int // pages of the pool that stay, at the beginning
-	// foreign is what somebody else has added to the pool since.
+	// foreign is what the other program has added to the pool since.
 	foreign int
 
 	mu                    sync.Mutex
@@ -167,10 +167,10 @@ func (c *chaos) start(name string, how int) {
 	}
 }
 
-// stop ends a guest, and whoever else does so at the same time may be first.
+// stop ends a guest; something else may have ended it at the same time.
 func (c *chaos) stop(name string, how int) {
 	pid := qemus()[name]
-	if pid == 0 { // killed meanwhile; and to a signal 0 is everybody
+	if pid == 0 { // killed meanwhile; a signal to pid 0 would reach the whole process group
 		return
 	}
 	c.mu.Lock()
@@ -237,11 +237,10 @@ func (c *chaos) kill(what, pick int) {
 	}
 }
 
-// write is somebody who adds pages for a use of their own, or takes them back.
-// It reads the count and then writes it, and nothing can keep another writer
-// from doing so between the two; that is why it waits for vmhuge here. Nor can
-// a change be told from that of a vmhuge killed just before, so it lets the next
-// run find out first what that one has done.
+// write is another program that adds pages for itself, or frees them again. It reads the
+// count and then writes it; nothing keeps another writer from doing the same in between,
+// so here it waits for vmhuge. Its change could also be taken for that of a vmhuge that was
+// killed just before, so it first lets a run settle what that one has done.
 func (c *chaos) write(add int) {
 	if err := os.MkdirAll("/run/vmhuge", 0o755); err != nil {
 		c.t.Error(err)

@@ -52,7 +52,7 @@ func TestMicroVMCouldMake(t *testing.T) {
 			could, allowed := couldMake(t)
 			now, most := grown(t, could.Now), grown(t, allowed)
 			t.Logf("now %d, after compaction %d; the kernel made %d of the former, and %d at most", could.Now, could.Compacted, now, most)
-			// What others take meanwhile is all that may be missing.
+			// Only what other programs take meanwhile may be missing.
 			if now < could.Now-could.Now/50 {
 				t.Errorf("could make %d now, it said, and the kernel made %d", could.Now, now)
 			}
@@ -147,7 +147,7 @@ func sparseTables(t *testing.T) []byte {
 	memory := mapped(t, 150_000*huge)
 	sum := byte(0)
 	for at := 0; at < len(memory); at += huge {
-		sum += memory[at] // of the page of zeros: takes the table alone
+		sum += memory[at] // maps the zero page: only the page table takes memory
 	}
 	for at := 0; at+64*huge <= len(memory); at += 64 * huge {
 		unmap(t, memory[at+huge:at+61*huge])

@@ -7,8 +7,8 @@ import (
 	"vmhuge/hostprep"
 )
 
-// TestCheckDest has the tests' own libvirtd for a destination, and the verdict
-// that a start there, which every arrival begins with, then bears out.
+// TestCheckDest uses the tests' own libvirtd as the destination, and compares the verdict
+// with a start there, which is how every incoming migration begins.
 func TestCheckDest(t *testing.T) {
 	for _, row := range []struct {
 		name    string

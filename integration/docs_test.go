@@ -28,7 +28,7 @@ var guides = map[string]guest{
 	"docs/virtiofs.md":    sharing(documented("files1")),
 }
 
-// situations are what a section begins with that its page has not come to by then.
+// situations set up what a section takes for granted and the page has not done before it.
 var situations = map[string]func(*testing.T){
 	"Transparent or reserved pages": func(t *testing.T) { setTHP(t, "enabled", "never") },
 	"When there is too little":      func(t *testing.T) { done(t, "enable", "web1") },
@@ -88,9 +88,9 @@ func TestDocs(t *testing.T) {
 					prepare(t)
 				}
 				heading = step.Heading
-				// Before it is up, the guest does not hear the power button and touches
-				// more memory than is collapsed meanwhile, and once it
-				// has been saved it says no more that it is.
+				// Wait until the guest is up: before, it ignores the power button and
+				// touches memory faster than it is collapsed. A guest resumed from a
+				// saved state does not print that it is up again.
 				if leaves := leaving.MatchString(step.Command); leaves && !up {
 					greeting(t, lookup(t, g.name))
 					up = true

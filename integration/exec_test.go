@@ -161,7 +161,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// What comes in and goes out is QEMU's: streams, signals, the exit code.
+// Streams, signals and the exit code are passed on between the caller and QEMU.
 func TestExecPassesThrough(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 0)
@@ -269,7 +269,7 @@ func TestExecSameUUID(t *testing.T) {
 	r.code(t)
 }
 
-// Who is not root finds the pages there, or hears what root must do.
+// An ordinary user uses free pages, or is told what root must do.
 func TestExecAsUser(t *testing.T) {
 	hostAsBefore(t)
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}

@@ -24,7 +24,7 @@ var accessFaults = []fault{
 	{name: "folder-stale-of-root-as-user", setup: restarted(conf(`user = "root"`), stale(1)), verdict: hostprep.Ready},
 	{name: "folder-stale-of-another-id", setup: restarted(stale(999)), verdict: hostprep.Ready},
 
-	// What a hook of somebody else says nobody knows before; check says that.
+	// What another hook decides can't be known before the start; check says so.
 	{name: "hook-lets", setup: withHook("#!/bin/sh\nexit 0\n", 0o755), verdict: hostprep.Ready},
 	{name: "hook-not-executable", setup: withHook("#!/bin/sh\nexit 1\n", 0o644), verdict: hostprep.Ready},
 	{name: "hook-refuses", setup: withHook("#!/bin/sh\necho no >&2\nexit 1\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-refused"},

@@ -8,7 +8,7 @@ const (
 	strict0 = "<numatune><memory mode='strict' nodeset='0'/></numatune>"
 )
 
-// memfd is a guest of 32 pages without files on a mount, with something else.
+// memfd is a guest of 32 pages on a memfd, with more XML.
 func memfd(also string) guest {
 	return guest{backing: pages2M + "<source type='memfd'/>", more: also}
 }

@@ -10,15 +10,14 @@ import (
 
 const badAddress = "preallocating memory failed: Bad address"
 
-// bound is a guest of 32 pages that is bound to a node as a whole, with something
-// else.
+// bound is a guest of 32 pages that is bound to a node as a whole, with more XML.
 func bound(node, also string) guest { return tuned("strict", node, also) }
 
 func tuned(mode, node, also string) guest {
 	return more("<numatune><memory mode='" + mode + "' nodeset='" + node + "'/></numatune>" + also)
 }
 
-// boundCell is one whose one cell is, which is another condition of the kernel's.
+// boundCell is a guest whose only cell is bound, for which the kernel has other rules.
 func boundCell(node, also string) guest { return tunedCell("strict", node, also) }
 
 func tunedCell(mode, node, also string) guest {
@@ -48,8 +47,8 @@ func used(node, size, n int) func(t *testing.T) {
 	return func(t *testing.T) { use(t, node, size, n) }
 }
 
-// nodeFaults are what takes two nodes, or cgroups of one's own. Each node has a
-// page of 1 GiB.
+// nodeFaults need two nodes, or cgroups that the tests may change. Each node has a page of
+// 1 GiB.
 var nodeFaults = []fault{
 	// The node of all memory: the cpuset of the thread that maps it.
 	{name: "node-enough", pages: -1, setup: onNodes(0, 32), guest: bound("1", ""), verdict: hostprep.Ready},
@@ -110,7 +109,7 @@ var nodeFaults = []fault{
 		verdict: hostprep.BadHost, says: badAddress, cause: "cgroup-used"},
 }
 
-// kvmFaults are what takes KVM, which the machine may lack.
+// kvmFaults need KVM, which the machine may lack.
 var kvmFaults = []fault{
 	{name: "kvm-enough", setup: withKVM, guest: guest{kvm: true}, verdict: hostprep.Ready},
 	{name: "kvm-permission", setup: withKVM, guest: guest{kvm: true}, before: onlyRoot, verdict: hostprep.BadHost, says: "Could not access KVM kernel module: Permission denied", cause: "kvm-permission"},

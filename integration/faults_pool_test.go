@@ -33,7 +33,7 @@ var poolFaults = []fault{
 	{name: "sizes-mixed-enough", of1G: true, setup: free1G(1), guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.Ready},
 	{name: "sizes-mixed-short-of-1G", of1G: true, guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 
-	// What others have been promised, and what the kernel may make.
+	// Pages promised to other programs, and overcommit.
 	{name: "reserved-beside", pages: 33, setup: reserve(1), verdict: hostprep.Ready},
 	{name: "reserved-one-short", setup: reserve(1), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "overcommit-enough", pages: 31, setup: overcommit(1), verdict: hostprep.Ready},
@@ -52,7 +52,7 @@ var poolFaults = []fault{
 
 	// What the ledger says of other guests.
 	{name: "claim-of-a-starting-guest", pages: 48, setup: promised(16), verdict: hostprep.Ready},
-	{name: "claim-of-a-starting-guest-one-short", pages: 47, setup: promised(16), verdict: hostprep.Unknown, tossed: true}, // who comes first
+	{name: "claim-of-a-starting-guest-one-short", pages: 47, setup: promised(16), verdict: hostprep.Unknown, tossed: true}, // it depends on which guest is first
 	{name: "claim-of-a-running-guest", setup: claimed, verdict: hostprep.Ready},
 	{name: "claim-of-a-running-guest-one-short", pages: 31, setup: claimed, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 }

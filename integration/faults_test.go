@@ -25,14 +25,14 @@ type fault struct {
 	guest guest              // name and backing may be left open: pages of 2 MiB
 	pages int                // free pages of 2 MiB; 0: 32, as many as the guest takes; -1: none
 	setup func(t *testing.T) // breaks the host, and mends it with t.Cleanup
-	// before is what the domain, which is defined by then, went through.
+	// before is what happens to the domain after it is defined.
 	before func(t *testing.T, dom *libvirt.Domain)
 
 	verdict   hostprep.Verdict
 	says      string // of libvirt's words
 	cause     string // what explain calls it
 	undefined bool   // libvirt refuses the definition already
-	blind     bool   // no check can see it: what a hook does is its own affair
+	blind     bool   // no check can see it, such as what another hook decides
 	mends     bool   // vmhuge start then starts it
 	fixable   bool   // check says that vmhuge start mends it; that is not tried
 	small     bool   // it starts, and has no huge page

@@ -22,7 +22,7 @@ const guestsAHost = 6
 
 // TestFuzzHosts makes random hosts out of this machine, defines random guests on
 // them, and holds what check says of each to what its real start then comes to.
-// Sizes lie around each other: a page more or less decides.
+// Supply and demand are close to each other: one page more or less decides.
 //
 // FUZZ_COUNT is how many guests there are, FUZZ_SEED repeats a run. Each host is
 // made from the seed in its name: FUZZ_COUNT=1 FUZZ_SEED=that makes it alone.
@@ -134,7 +134,7 @@ func held(t *testing.T, said launcher.Report, g guest) string {
 	return verdict + ", " + outcome
 }
 
-// openReason says why check does not know, and whether nobody could.
+// openReason says why check's verdict is unknown, and whether it must be.
 func openReason(findings []hostprep.Finding) (why string, open bool) {
 	for _, f := range findings {
 		switch {

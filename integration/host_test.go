@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// hostState is what a test must leave as it found it.
+// hostState is the part of the machine that a test must leave unchanged.
 type hostState struct {
 	Pools   pools
 	Mounts  []string

@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 	}
 	crowd.Wait()
 
-	// libvirtd goes and comes back; what needs none is there meanwhile.
+	// libvirtd stops and starts again; metrics that do not need it are there meanwhile.
 	if err := libvirtd.stopLibvirtd(); err != nil {
 		t.Fatal(err)
 	}

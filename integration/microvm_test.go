@@ -56,7 +56,8 @@ func inMicroVM(t *testing.T, m machine) bool {
 	if strings.Contains(t.Name(), "/") || !strings.HasPrefix(t.Name(), microVMPrefix) {
 		t.Fatalf("only a test that is called %s… can have a micro-VM, and no subtest", microVMPrefix)
 	}
-	// The environment can be anybody's, the kernel's command line cannot.
+	// An environment variable could be left over in any shell; only a micro-VM that
+	// this file has booted has these words on its kernel command line.
 	cmdline, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		t.Fatal(err)
@@ -72,12 +73,12 @@ func inMicroVM(t *testing.T, m machine) bool {
 	return true
 }
 
-// The lines by which the test outside knows what became of the one inside. No
-// other text has the machine's scratch directory in it just so.
+// The lines that report the inner test's result to the outer one. They contain the
+// scratch directory, so that no other output is taken for them.
 func insideLine(dir string) string { return dir + ": the test runs inside" }
 
-// sent is the line by which a test inside hands a file out, and saveSent writes it
-// where the test outside was told to: what is written inside is lost.
+// sent is the line with which an inner test hands a file to the outer one, and saveSent
+// writes that file: what is written inside the micro-VM is lost.
 func sent(name string, content []byte) string {
 	return "sent: " + name + " " + base64.StdEncoding.EncodeToString(content)
 }
@@ -99,7 +100,7 @@ func exitLine(dir string, code int) string { return fmt.Sprintf("%s: exit code %
 
 // run boots the machine for a test and waits until it has turned itself off. One
 // that hangs as a whole, so that not even the test in there can run into its time
-// limit, is QEMU's doing, with the emulation of SVM if with any. It gets one more try.
+// limit, is a fault of QEMU, mostly of its emulation of SVM. It is booted once more.
 func (m machine) run(t *testing.T) {
 	t.Helper()
 	if m.once(t) {
@@ -215,7 +216,7 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	// Where the kernel lies decides which node has a whole GiB free: no chance there.
+	// nokaslr: a kernel at a random address may break up the only free GiB of a node.
 	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off nokaslr", m.kernel,
 		"program=" + program,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}

@@ -12,8 +12,8 @@ import (
 )
 
 // TestHeldNeighbours starts, looks at and stops a guest while processes beside it hold
-// the locks of their memory maps, which keeps readers of their command lines waiting
-// for ever: a user's, which says that it is the guest, and one of root's.
+// the locks of their memory maps, so that reading their command lines blocks for ever: one
+// of an ordinary user, which claims to be the guest, and one of root's.
 func TestHeldNeighbours(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 10)

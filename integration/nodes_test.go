@@ -92,8 +92,8 @@ func TestMicroVMTwoNodes(t *testing.T) {
 	t.Run("keeps-memory", nodeKeepsMemory)
 }
 
-// strictNodes runs a guest on each node. Pages that lay there before are
-// used, and are there again after.
+// strictNodes runs a guest on each node. Pages that were free there before are
+// used, and are free again afterwards.
 func strictNodes(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 5)
@@ -173,7 +173,7 @@ func surplusOnOtherNode(t *testing.T) {
 }
 
 // owedOnNodes gives pages back while another mount has some reserved. On which
-// node is not to be known, so each keeps as many, until the mount is gone.
+// node can't be known, so each node keeps as many until the mount is gone.
 func owedOnNodes(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 32)

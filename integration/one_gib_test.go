@@ -21,7 +21,7 @@ func TestMicroVMPagesOf1GiB(t *testing.T) {
 	t.Run("paused", TestPausedStartTakesAllPages)
 	t.Run("start", TestEnableStartVerifyStop)
 	t.Run("faults", func(t *testing.T) {
-		// Its pages are there from boot on: what is about too few takes a machine that has none.
+		// These pages exist from boot on; tests about too few of them run on machines without.
 		few := []string{"pool-1G-one-short", "sizes-mixed-short-of-1G"}
 		runFaults(t, sampled(t, slices.DeleteFunc(machineFaults(), func(f fault) bool { return !f.of1G || slices.Contains(few, f.name) })))
 	})

@@ -95,7 +95,7 @@ func readTestPools(t *testing.T) pools {
 	return p
 }
 
-// used returns the pages in use or promised, by size: what the kernel has given.
+// used returns the pages in use or promised, by size.
 func (p pools) used() pageCount {
 	n := pageCount{}
 	for kib, pool := range p {
@@ -259,7 +259,7 @@ func writePages(node, kib, n int) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s: wrote %d, the kernel made it %d", path, n, got)
 		}
-		// Whether these helped is for the next round to tell.
+		// The next round shows whether this helped.
 		_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
 		_ = os.WriteFile("/proc/sys/vm/compact_memory", []byte("1"), 0)
 	}

@@ -15,7 +15,7 @@ import (
 // freePages is how many pages of 2 MiB nobody uses.
 func freePages(t *testing.T) int { return readTestPools(t)[size2M].Nodes[0].Free }
 
-// TestPrepare gets the pages for guests that others start, and takes them back.
+// TestPrepare allocates pages for guests that virsh starts, and frees them.
 func TestPrepare(t *testing.T) {
 	hostAsBefore(t)
 	defer vmhuge(t, "undo") // also of a test that fails
@@ -127,8 +127,8 @@ func TestPreparePersist(t *testing.T) {
 	}
 }
 
-// TestPrepareKilled kills it at any moment. Either way is open then: undo takes
-// back what was done, and a second run does the rest.
+// TestPrepareKilled kills prepare at any moment. Both must work then: undo reverts what was
+// done, or a second run does the rest.
 func TestPrepareKilled(t *testing.T) {
 	hostAsBefore(t)
 	defer vmhuge(t, "undo")

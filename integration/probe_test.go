@@ -41,8 +41,8 @@ func TestFaultsOfProbe(t *testing.T) {
 	})
 }
 
-// TestProbeLeavesNothing has the process that goes the way killed at any moment
-// of it, and then looks at the mount and the pools.
+// TestProbeLeavesNothing kills the probing process at any moment, and then compares the
+// mount and the pools with before.
 func TestProbeLeavesNothing(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 1)

@@ -150,7 +150,7 @@ var shapes = []shape{
 	{name: "virtio-mem", guest: device(pages2M, "<memory model='virtio-mem'><target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>64</requested></target></memory>"), want: m32},
 	{name: "nvdimm", guest: device(pages2M, "<memory model='nvdimm' access='shared'><source><path>"+nvdimmFile+"</path></source><target><size unit='MiB'>32</size><node>0</node></target></memory>"), want: m32},
 
-	// What looks like it and is not, and what does not matter.
+	// Elements that look as if they asked for huge pages, or do not matter.
 	{name: "metadata-look-alike", guest: guest{more: "<metadata><x:memoryBacking xmlns:x='urn:x'><x:hugepages/></x:memoryBacking></metadata>"}, want: none},
 	{name: "metadata-look-alike-beside", guest: more("<metadata><m xmlns='urn:m'><memory unit='GiB'>9</memory><memoryBacking><hugepages><page size='1048576'/></hugepages></memoryBacking></m></metadata>"), want: m32},
 	{name: "comment-look-alike", guest: guest{more: "<!-- <memoryBacking><hugepages/></memoryBacking> -->"}, want: none},
@@ -187,8 +187,8 @@ var shapes = []shape{
 // TestShapes starts each shape and counts what the kernel hands out.
 func TestShapes(t *testing.T) { startShapes(t, shapes, 1440) }
 
-// startShapes has as many pages free as any shape takes, and of 2 MiB more: what a
-// guest takes must not depend on what there is.
+// startShapes provides as many free pages as any shape takes, and more of 2 MiB: what a
+// guest takes must not depend on how many are free.
 func startShapes(t *testing.T, shapes []shape, pages2M int) {
 	hostAsBefore(t)
 	if has1G() {

@@ -265,8 +265,8 @@ func TestMendsFolders(t *testing.T) {
 	}
 }
 
-// TestInterrupted presses Ctrl-C, and kills, at moments all over a start. What
-// comes after: the guest runs and holds its pages, or nothing is left.
+// TestInterrupted interrupts or kills a start at many moments. Afterwards either the guest
+// runs and has its pages, or nothing is left.
 func TestInterrupted(t *testing.T) {
 	setPages(t, 0, size2M, 0)
 	dom := define(t, guest{memory: "<memory unit='MiB'>512</memory>", backing: pages2M})

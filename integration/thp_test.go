@@ -108,7 +108,7 @@ func TestTHP(t *testing.T) {
 }
 
 // TestTHPNotAligned is the counter-example: QEMU aligns a memfd to 4 KiB, and
-// even a kernel that would give it huge pages has none that fit.
+// no huge page fits, even if the kernel would give it some.
 func TestTHPNotAligned(t *testing.T) {
 	hostAsBefore(t)
 	setTHP(t, "enabled", "madvise")

@@ -26,7 +26,7 @@ func onScreen(t *testing.T, script string) *screen {
 	s := &screen{t, t.TempDir()}
 	t.Setenv("LC_ALL", "C.UTF-8")
 	t.Setenv("PATH", filepath.Join(scratch, "bin")+":"+os.Getenv("PATH"))
-	t.Setenv("TERM", "xterm") // of who starts tmux; within it is tmux's
+	t.Setenv("TERM", "xterm") // for tmux itself; inside, tmux sets its own
 	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "-c", s.dir, script)
 	t.Cleanup(func() { _ = s.command("kill-server").Run() })
 	return s

@@ -9,9 +9,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// OnDest asks of a host that is known by its nodes and pools alone, as another
-// libvirt shows them, whether a guest would find its pages there: by the rules for
-// this host. What is not to be seen from here is for the caller to say.
+// OnDest asks whether a guest would find its pages on another host, of which only the
+// nodes and pools are known, as that host's libvirt reports them. The rules are those for
+// this host. The caller lists what cannot be seen from here.
 func OnDest(nodes []host.Node, state pool.State, d pages.Demand) ([]hostprep.Finding, error) {
 	findings, err := BadNodes(nodes, d)
 	if err != nil || len(findings) > 0 {
@@ -50,7 +50,7 @@ func sizeWords(state pool.State) []string {
 	return words
 }
 
-// freeWords says how much memory is free of which pages could be made.
+// freeWords says how much memory is free, from which the kernel could allocate pages.
 func freeWords(nodes []host.Node, of []int) string {
 	var free int64
 	for _, n := range nodes {

@@ -35,8 +35,8 @@ type nodeGrowth struct {
 // has them.
 //
 // Sources: the buddy allocator's free blocks in /proc/buddyinfo, less what
-// /proc/zoneinfo keeps of each zone; and from /proc/pagetypeinfo, which is root's
-// alone to read, what is set apart, and what lies among memory that can't move.
+// /proc/zoneinfo keeps of each zone; and from /proc/pagetypeinfo, which only root may
+// read, blocks that are set apart and blocks that hold memory which can't be moved.
 func ReadGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 	return host.Once(h, cacheKey(fmt.Sprint("growth ", headroomKiB, reserve)), func() (Growth, error) { return newGrowth(h, headroomKiB, reserve) })
 }
@@ -71,8 +71,8 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 	return growth, nil
 }
 
-// most is a Growth that knows no Now, without the cost of it: the kernel counts
-// its free blocks under a lock.
+// most is a Growth without Now, which is costly to read: the kernel counts its free
+// blocks under a lock.
 func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, error) {
 	growth := Growth{headroom: headroomKiB * pages.KiB}
 	state, err := h.Pools()
@@ -145,7 +145,7 @@ func (g Growth) Missing(needs []pool.Need) *pool.Short {
 	return nil
 }
 
-// blocks is how many pages of a size a zone has free in one piece, for anybody.
+// blocks is how many free blocks of a page's size a zone has that anybody may allocate.
 func blocks(l host.ZoneLimits, zones []host.Zone, types []host.PageType, size, small pages.Size) int64 {
 	order := bits.Len64(uint64(size/small)) - 1
 	var n int64
@@ -162,10 +162,10 @@ func blocks(l host.ZoneLimits, zones []host.Zone, types []host.PageType, size, s
 	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))
 }
 
-// movable is how many pages of a size a zone has outside the pageblocks that can't
-// be emptied, and free in those. A page that can't move, as one of the kernel's own,
-// spoils its block; the kernel marks a block by what it holds most. What it has not
-// set up yet is in no block, and can be had.
+// movable is how many pages of a size compaction could at most form in a zone: all of it
+// but the pageblocks that can't be emptied, plus what is free in those. One unmovable page,
+// such as the kernel's own, spoils its block; the kernel marks a block by what it mostly
+// holds. Memory that is not initialized yet is in no block, and can be allocated.
 func movable(l host.ZoneLimits, types []host.PageType, size, small pages.Size) int64 {
 	per := int64(size / small)
 	var listed, spoiled int64

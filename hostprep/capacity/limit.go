@@ -17,9 +17,9 @@ type Limit struct {
 	// What the guest takes there: at least, when all that may come from other
 	// nodes does, and at most, when nothing does.
 	Least, most int64
-	// What is there for it whatever happens; what other guests that are
-	// starting may take here or on another node; and what overcommit adds if
-	// the kernel then finds free memory.
+	// Pages that are certain for the guest; pages that other starting guests may
+	// take here or on another node; and what overcommit adds if the kernel then
+	// finds free memory.
 	sure, contested, overcommit int64
 
 	free, total, Reserved, promised int64 // of which sure is made, for the message
@@ -41,7 +41,7 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 		size := total.PageSize
 		global, ok := state.Global(size)
 		if !ok || total.Pages <= 0 {
-			continue // the check of the page size tells
+			continue // the check of the page size reports it
 		}
 		overcommit := max(0, global.Overcommit-global.Surplus)
 		whole := Limit{
@@ -131,13 +131,13 @@ func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere in
 	return must + sure, may - sure
 }
 
-// Could is what may be there for the guest at best.
+// Could is how many pages the guest finds at best.
 func (l Limit) Could() int64 { return l.sure + l.contested + l.overcommit }
 
-// Lacks is how many pages there are too few for a start that is sure.
+// Lacks is how many more pages make the start certain.
 func (l Limit) Lacks() int64 { return l.most - l.sure }
 
-// Judge says what a limit makes of the start; no severity: all is well.
+// Judge says how a limit affects the start; without a severity it does not.
 func (l Limit) Judge() hostprep.Finding {
 	where := ""
 	cause := hostprep.PoolShort

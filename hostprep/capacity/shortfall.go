@@ -11,8 +11,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// BadNodes finds nodes that the host has not, and bindings that contradict
-// each other.
+// BadNodes finds nodes that the host does not have, and bindings that contradict each
+// other.
 func BadNodes(nodes []host.Node, d pages.Demand) ([]hostprep.Finding, error) {
 	var have []int
 	for _, n := range nodes {
@@ -53,9 +53,8 @@ func BadNodes(nodes []host.Node, d pages.Demand) ([]hostprep.Finding, error) {
 	return nil, nil
 }
 
-// Shortfall returns the pages to add so that the guest's start is sure. Where
-// numad chooses the nodes, nothing makes it so; then the pages are enough, but
-// may be on other nodes.
+// Shortfall returns the pages to add so that the guest's start is certain. If numad
+// chooses the nodes, it never is: the pages are enough, but may be on other nodes.
 func Shortfall(state pool.State, g hostprep.Guest) []pool.Need {
 	var needs []pool.Need
 	for _, l := range Limits(state, g) {
@@ -72,8 +71,8 @@ func Shortfall(state pool.State, g hostprep.Guest) []pool.Need {
 	return needs
 }
 
-// CanGrow says whether the host has the memory for the pages, as far as
-// numbers tell.
+// CanGrow says whether the host has enough memory for the pages; fragmentation is not
+// considered.
 func CanGrow(nodes []host.Node, needs []pool.Need, a hostprep.Allowance) bool {
 	headroom := a.HeadroomKiB * pages.KiB
 	keeps := int64(0)

@@ -46,7 +46,7 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 	if err != nil || rules == "" || allowsCPUMap(rules) { // "": libvirt's profiles are not there
 		return nil, err
 	}
-	// It says in its flags how QEMU is held: complain and unconfined refuse nothing.
+	// The template's flags say how QEMU is confined: complain and unconfined refuse nothing.
 	template, err := h.ReadIfThere(appArmorTemplate)
 	if err != nil || strings.Contains(template, "complain") || strings.Contains(template, "unconfined") {
 		return nil, err
@@ -57,8 +57,8 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 		Need: CPUMapRule,
 		Do:   "add it to " + appArmorRules,
 	}
-	// libvirt confines guests where its daemon is confined. Who is not root may not
-	// read that.
+	// libvirt confines guests only if its daemon is confined. Only root may read whether
+	// it is.
 	if profiles, _ := h.ReadIfThere(appArmorProfiles); profiles != "" {
 		if daemonProfile(profiles) == "" {
 			return nil, nil
@@ -72,9 +72,9 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 	return []hostprep.Finding{f}, err
 }}
 
-// appArmorFile returns the rules of a file, or of all files in a directory, with
-// those that they include. One that is not there has none, nor has one that was
-// read before: they may include each other.
+// appArmorFile returns the rules of a file, or of all files in a directory, and of the
+// files that they include. A missing file has no rules, and a file is read only once, as
+// files may include each other.
 //
 //	#include <abstractions/base>
 //	include if exists <local/abstractions/libvirt-qemu>

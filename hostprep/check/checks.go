@@ -18,16 +18,16 @@ func Checks() []Check {
 	}
 }
 
-// Run asks every check. One that could not tell is a finding of its own,
-// never silence. The findings are empty, not nil, where all is well.
+// Run asks every check. A check that fails is itself a finding, never silence. Without
+// problems the findings are empty, not nil.
 func Run(h host.Host, g hostprep.Guest) []hostprep.Finding {
 	findings := ask(h, g, Checks())
 	leaveToScripts(findings)
 	return findings
 }
 
-// RunMounts asks the checks of the way from QEMU to its pages, the mounts and
-// the folders on them: what can be mended in a guest's start, but for the pages.
+// RunMounts asks the checks of the mounts and of the folders on them: apart from pages,
+// these are what can be fixed while a guest starts.
 func RunMounts(h host.Host, g hostprep.Guest) []hostprep.Finding {
 	return ask(h, g, []Check{Mount, Path})
 }

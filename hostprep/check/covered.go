@@ -39,7 +39,7 @@ var Covered = Check{"covered", func(h host.Host, g hostprep.Guest) ([]hostprep.F
 				return findings, err
 			}
 			if size == m.Size {
-				continue // more of the same
+				continue // another hugetlbfs of the same page size: the guest finds its pages there
 			}
 			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
 				Have: fmt.Sprintf("%s is mounted on %s, over the hugetlbfs on %s: libvirt starts the guest, but not on pages of %s", table[i].FsType, dir, m.Point, m.Size),

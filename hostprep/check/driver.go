@@ -75,7 +75,7 @@ func knows(h host.Host, g hostprep.Guest, d libvirtd.Driver, m host.Mount) (bool
 	if err != nil {
 		return false, err
 	}
-	// A mount of qemu.conf is the driver's whatever was mounted there since.
+	// The driver uses a mount named in qemu.conf, whatever was mounted there since.
 	looked := m.Point
 	if d.Conf.HugetlbfsMounts != nil {
 		looked = cmp.Or(g.Conf, libvirtd.QEMUConfPath)

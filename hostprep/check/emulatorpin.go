@@ -30,7 +30,7 @@ var EmulatorPin = Check{"emulatorpin", func(h host.Host, g hostprep.Guest) ([]ho
 				return findings, err
 			}
 			if there = st != nil; !there {
-				break // for the pool check to say
+				break // the pool check reports it
 			}
 			text, err := h.Root.Read("sys", "devices", "system", "node", "node"+strconv.Itoa(node), "cpulist")
 			if err != nil {

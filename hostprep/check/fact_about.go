@@ -5,8 +5,8 @@ import "strings"
 // nodeFact begins the name of each fact about a node's pool.
 const nodeFact = "node "
 
-// About says whether a fact of the host shows what a domain's check, by its name,
-// asks about: what to show where the domain is not known.
+// About says whether a fact of the host shows the state that a domain's check, given by
+// name, looks at: explain shows it if the domain is not known.
 func (f Fact) About(check string) bool {
 	switch check {
 	case Pool.Name, Cgroup.Name:

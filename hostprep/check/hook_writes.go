@@ -14,9 +14,9 @@ import (
 )
 
 // HookWrites finds scripts that libvirt runs and that set the size of a pool
-// themselves, as the alloc_hugepages.sh that many guides on VFIO hand out. Such a
-// script sets one number for all guests: at the start of one it may take the pages
-// of another, and at the end of one it frees what others wait for.
+// themselves, like the alloc_hugepages.sh of many guides on VFIO. Such a script sets one
+// number for all guests: when one guest starts it may take away the pages of another, and
+// when one ends it frees pages that a starting guest is about to use.
 var HookWrites = Check{"hook-writes", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if !g.System() {
 		return nil, nil
@@ -41,9 +41,10 @@ type poolScript struct {
 	lines []string // number and text: 12: echo 0 > /proc/sys/vm/nr_hugepages
 }
 
-// poolScripts lists them for a domain, "": for any. libvirt itself runs hooks/qemu
-// and the files of hooks/qemu.d; a script among these that names qemu.d is taken for
-// one that runs qemu.d/DOMAIN/OPERATION/SUBOPERATION/*, as that of VFIO-Tools does.
+// poolScripts lists such hooks for a domain, or for any domain if the name is empty.
+// libvirt itself runs hooks/qemu and the files of hooks/qemu.d; if one of these scripts
+// mentions qemu.d, it is assumed to run qemu.d/DOMAIN/OPERATION/SUBOPERATION/*, as the
+// script of VFIO-Tools does.
 func poolScripts(h host.Host, domain string) ([]poolScript, error) {
 	files, err := hook.Files(h)
 	if err != nil {
@@ -92,21 +93,21 @@ func poolScripts(h host.Host, domain string) ([]poolScript, error) {
 	return scripts, nil
 }
 
-// scriptText reads a script; false: it is a program, or can't be read.
+// scriptText reads a script; ok is false if it is a binary or can't be read.
 func scriptText(h host.Host, file string) (text string, ok bool) {
 	file = h.Resolve(file)
 	text, err := h.ReadTail(path.Dir(file), path.Base(file))
 	return text, err == nil && !strings.ContainsRune(text, 0)
 }
 
-// poolWrite is what sets the size of a pool in a script: a redirection or tee into
-// nr_hugepages, sysctl, hugeadm, virsh allocpages.
+// poolWrite matches a line of a script that sets the size of a pool: a redirection or tee
+// into nr_hugepages, or a call of sysctl, hugeadm or virsh allocpages.
 var poolWrite = regexp.MustCompile(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b`)
 
-// poolVariable is a variable that has the path of such a file: P=/proc/sys/vm/nr_hugepages.
+// poolVariable matches a variable that is set to the path of such a file: P=/proc/sys/vm/nr_hugepages.
 var poolVariable = regexp.MustCompile(`^\s*(?:export\s+|readonly\s+|local\s+)?([A-Za-z_][A-Za-z_0-9]*)=["']?[^\s"'$]*nr_(?:overcommit_)?hugepages["']?`)
 
-// poolLines lists the lines of a script that set the size of a pool, three at most.
+// poolLines lists the lines of a script that set the size of a pool, at most three.
 func poolLines(text string) []string {
 	var lines, variables []string
 	for i, line := range strings.Split(text, "\n") {
@@ -130,8 +131,8 @@ func poolLines(text string) []string {
 	return lines
 }
 
-// leaveToScripts makes what a hook of somebody else may mend uncertain: whether a
-// pool is long enough once such a script has set it, the start alone can tell.
+// leaveToScripts turns a short pool into a warning if a hook other than vmhuge's sets the
+// pool's size: only the start shows whether that script allocates enough pages.
 func leaveToScripts(findings []hostprep.Finding) {
 	if !slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Check == HookWrites.Name }) {
 		return
@@ -144,7 +145,7 @@ func leaveToScripts(findings []hostprep.Finding) {
 	}
 }
 
-// hookWritesCheck is HookWrites for the hooks of any guest.
+// hookWritesCheck is HookWrites for the host alone: the hooks of all guests.
 var hookWritesCheck = hostCheck{"hook", func(h host.Host, g anyGuest) ([]Fact, error) {
 	findings, err := HookWrites.Detect(h, g.Guest)
 	return of("hook", findings, hostprep.Warning), err

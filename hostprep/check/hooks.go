@@ -8,8 +8,8 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// Hooks tells of hooks that are not vmhuge's. libvirt runs them before each
-// start, and any may refuse it, which nobody can know before.
+// Hooks lists hooks that are not vmhuge's. libvirt runs them before each start, and any of
+// them may refuse it; that cannot be known in advance.
 var Hooks = Check{hook.CheckName, func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if !g.System() {
 		return nil, nil

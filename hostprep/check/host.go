@@ -46,8 +46,7 @@ type anyGuest struct {
 	told Libvirt
 }
 
-// Facts asks every check of the host alone. What it takes more than vmhuge
-// start to mend is a blocker.
+// Facts runs every check of the host alone. What vmhuge start cannot fix is a blocker.
 func Facts(h host.Host, told Libvirt) []Fact {
 	h = h.Snapshot()
 	mem, _ := h.Meminfo() // memoryCheck says what is wrong with it
@@ -55,7 +54,7 @@ func Facts(h host.Host, told Libvirt) []Fact {
 	demand := pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,
 		PageSize: size, Pages: 1, MemoryKiB: size.KiB(), Source: "file", HostNodes: "0", Mode: pages.Strict}}}
 	by := hostprep.SystemStarter(told.Version, told.QEMU)
-	if told.QEMU == hostprep.UnknownVersion { // of those that are about, Debian 12's have the most to look at
+	if told.QEMU == hostprep.UnknownVersion { // as Debian 12 has it, which has the most pitfalls of the versions in use
 		by = hostprep.SystemStarter(9000000, 7002000)
 	}
 	g := anyGuest{hostprep.NewGuest(demand, pages.Traits{}, by, hostprep.UnknownIDs(), hostprep.Unasked()), size, told}
@@ -94,15 +93,15 @@ func off(severity hostprep.Severity, name, have, need, do string) Fact {
 	return Fact{Name: name, Finding: hostprep.Finding{Severity: severity, Have: have, Need: need, Do: do}}
 }
 
-// block is off for what keeps guests from starting.
+// block is off for a problem that keeps guests from starting.
 func block(verdict hostprep.Verdict, name, have, need, do string) Fact {
 	f := off(hostprep.Blocker, name, have, need, do)
 	f.Verdict = verdict
 	return f
 }
 
-// of makes lines of what the check of a domain has found. worst is the most that
-// it weighs where no domain is known.
+// of turns the findings of a domain's check into lines about the host. worst caps their
+// severity, because no domain is known.
 func of(name string, findings []hostprep.Finding, worst hostprep.Severity) []Fact {
 	var facts []Fact
 	for _, f := range findings {

@@ -60,8 +60,8 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 	return facts, nil
 }}
 
-// noLimitV1 is less than what cgroup v1 shows where there is not a limit: the
-// largest number, rounded down to pages.
+// noLimitV1 is a little less than the number that cgroup v1 shows for "no limit": the
+// largest one, rounded down to whole pages.
 const noLimitV1 = 1<<63 - 1<<40
 
 // hasHugetlbController says whether cgroups can limit huge pages. Kernels since

@@ -28,8 +28,8 @@ var processorCheck = hostCheck{"processor", func(h host.Host, _ anyGuest) ([]Fac
 }}
 
 // virtualizationCheck asks whether the processor walks a guest's page tables and
-// the host's by itself, and tells the two apart in its TLB. Where not, KVM keeps
-// page tables of its own for each guest, and of huge pages little is left.
+// the host's in hardware, and tags its TLB by guest. Without that, KVM keeps shadow page
+// tables for each guest, and huge pages bring little.
 var virtualizationCheck = hostCheck{"virtualization", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	cpu, err := h.CPU()
 	if err != nil || !cpu.Known {

@@ -11,9 +11,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// holdersCheck says who holds the pages that are in use, and finds those that no
-// process has mapped: they are of files that were left on a hugetlbfs, of deleted
-// files that are still open, or of shared memory.
+// holdersCheck lists the processes that use huge pages, and finds pages in use that no
+// process has mapped: they belong to files left on a hugetlbfs, to deleted files that are
+// still open, or to shared memory.
 var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	const name = "in use"
 	state, err := h.Pools()
@@ -65,8 +65,8 @@ var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, er
 	return append(facts, off(hostprep.Note, name, have, "pages that somebody uses", do)), nil
 }}
 
-// leftFiles are the files on each hugetlbfs that hold pages, in words and by path,
-// five at most.
+// leftFiles lists files on a hugetlbfs that hold pages, as words for a sentence and as
+// paths quoted for the shell, at most five.
 func leftFiles(h host.Host) (words, paths []string, err error) {
 	mounts, err := h.Mounts()
 	for _, m := range mounts {
@@ -85,8 +85,8 @@ func leftFiles(h host.Host) (words, paths []string, err error) {
 	return words, paths, err
 }
 
-// reservedCheck says what reserves pages at boot, and notes a pool of which nobody
-// uses a page: it is memory that the host cannot use for anything else.
+// reservedCheck shows which settings reserve pages at boot, and notes pools of which no
+// page is used: the host cannot use that memory for anything else.
 var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	const name = "reserved"
 	state, err := h.Pools()

@@ -15,9 +15,9 @@ import (
 	"vmhuge/hostprep/libvirtd"
 )
 
-// libvirtCheck says which daemon has the QEMU driver, whether it runs or is
-// started when it is asked, and the versions, where it told them. To be without
-// is no fault: vmhuge exec needs none.
+// libvirtCheck shows which daemon has the QEMU driver, whether it runs or starts on
+// demand, and its versions if libvirt reported them. A host without libvirt is not at
+// fault: vmhuge exec needs none.
 var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, error) {
 	qemu, err := qemuFact(h, g.told)
 	if err != nil {
@@ -50,7 +50,7 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 		return []Fact{qemu}, err
 	}
 	for _, socket := range []struct{ path, name string }{{"/run/libvirt/libvirt-sock", "libvirtd"}, {"/run/libvirt/virtqemud-sock", "virtqemud"}} {
-		st, err := h.Lstat(socket.path) // the list has those of other mount namespaces, too
+		st, err := h.Lstat(socket.path) // /proc/net/unix also lists sockets of other mount namespaces
 		if err != nil {
 			return []Fact{qemu}, err
 		}
@@ -62,7 +62,7 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 		"systemctl start libvirtd (or virtqemud.socket)"), qemu}, nil
 }}
 
-// qemuFact is the version that libvirt told, or where a QEMU lies.
+// qemuFact is the version that libvirt reported, or the path of an installed QEMU.
 func qemuFact(h host.Host, told Libvirt) (Fact, error) {
 	if told.QEMU != 0 {
 		return fine("QEMU", versionText(told.QEMU)), nil
@@ -90,7 +90,7 @@ func versionText(v uint32) string {
 	return fmt.Sprintf("%d.%d.%d", v/1000000, v/1000%1000, v%1000)
 }
 
-// hookCheck says whether the starts of other programs come to vmhuge.
+// hookCheck says whether libvirt calls vmhuge when another program starts a guest.
 var hookCheck = hostCheck{"hook", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	if libvirt, err := libvirtd.Installed(h); err != nil || !libvirt {
 		return nil, err

@@ -11,8 +11,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// hostTHPCheck shows the kernel's settings of transparent huge pages, and what
-// they keep from guests that are meant for them.
+// hostTHPCheck shows the kernel's settings of transparent huge pages, and which of them
+// keep such pages from guests that ask for them.
 var hostTHPCheck = hostCheck{"THP", func(h host.Host, g anyGuest) ([]Fact, error) {
 	thp, err := h.THP()
 	if err != nil {
@@ -26,7 +26,7 @@ var hostTHPCheck = hostCheck{"THP", func(h host.Host, g anyGuest) ([]Fact, error
 	guest.Demand = pages.Demand{Backing: pages.THP}
 	findings, err := THP.Detect(h, guest)
 	for i, f := range findings {
-		if len(f.Changes) > 0 { // there is no guest here whose start would make them
+		if len(f.Changes) > 0 { // no guest is started here, so nothing makes these changes
 			findings[i].Do, findings[i].Fixable = change.Join(f.Changes), false
 		}
 	}
@@ -60,8 +60,8 @@ var ksmCheck = hostCheck{"KSM", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	return []Fact{fine("KSM", "off")}, nil
 }}
 
-// swapCheck shows where the host's ordinary memory goes when it runs short:
-// huge pages of the pools never go there, but make it run short.
+// swapCheck shows how much is swapped out: pages of the pools never are, but pools that
+// are too large push the host's ordinary memory out.
 var swapCheck = hostCheck{"swap", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	swap, err := h.Swap()
 	if err != nil {

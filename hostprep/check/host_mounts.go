@@ -13,8 +13,7 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// hugetlbfsCheck shows each mounted hugetlbfs, and what libvirt will make of
-// them.
+// hugetlbfsCheck shows each mounted hugetlbfs, and whether libvirt can use it.
 var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fact, error) {
 	const name = "hugetlbfs"
 	mounts, err := h.Mounts()
@@ -73,8 +72,8 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 	return facts, nil
 }}
 
-// mountFacts are the lines about one mount; st is its root, nil where it can't
-// be seen.
+// mountFacts are the lines about one mount; st describes its root, and is nil if that
+// can't be read.
 func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 	const name = "hugetlbfs"
 	mode := uint32(m.Mode)
@@ -87,7 +86,7 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 	}
 	facts := []Fact{fine(name, have)}
 	found, set, meant := mode, "has the mode ", slipOf(mode)
-	if meant == 0 { // somebody has changed it since, but this is what it gets again
+	if meant == 0 { // the mode was changed since, but the next mount sets this one again
 		found, set, meant = uint32(m.Mode), "was mounted with mode=", slipOf(uint32(m.Mode))
 	}
 	switch {
@@ -110,7 +109,7 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 	return facts
 }
 
-// usualModes are what people give a hugetlbfs.
+// usualModes are the modes that administrators give a hugetlbfs.
 var usualModes = []uint32{0o700, 0o750, 0o755, 0o770, 0o775, 0o777, 0o1700, 0o1750, 0o1755, 0o1770, 0o1775, 0o1777, 0o2770, 0o2775}
 
 // slipOf returns the mode that was meant where one was written in decimal, as

@@ -35,8 +35,8 @@ var pageSizesCheck = hostCheck{"page sizes", func(h host.Host, g anyGuest) ([]Fa
 	return []Fact{fine(name, have)}, err
 }}
 
-// memoryCheck asks whether the pools leave the host what it needs for itself,
-// and whether there is a page to be had at all.
+// memoryCheck asks whether the pools leave enough memory for the host itself, and whether
+// a huge page is free or could be allocated.
 var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, error) {
 	mem, err := h.Meminfo()
 	if err != nil {
@@ -67,8 +67,8 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 	return append(facts, line), nil
 }}
 
-// giveBack is how the pools are lowered by so many bytes, as far as pages are
-// free on the node with most of them.
+// giveBack is the command that frees so many bytes from a pool, or as many as are free on
+// the node with the most free pages.
 func giveBack(h host.Host, state pool.State, bytes int64) string {
 	var from pool.Pool
 	var n int64
@@ -84,8 +84,8 @@ func giveBack(h host.Host, state pool.State, bytes int64) string {
 	return fmt.Sprintf("echo %d > %s", from.Total-n, pool.File(h.Root, from.Node, from.Size))
 }
 
-// poolsCheck shows the pools by size and by node, and what is odd about where
-// their pages lie.
+// poolsCheck shows the pools by size and by node, and points out pages on unsuitable nodes
+// and surplus that no guest uses.
 var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	state, err := h.Pools()
 	if err != nil {

@@ -28,7 +28,7 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 		return nil, err
 	}
 	if strings.TrimSpace(enabled) == "Y" {
-		// Who is not root may not read it.
+		// Only root may read it.
 		profiles, _ := h.ReadIfThere(appArmorProfiles)
 		facts = append(facts, fine("AppArmor", "on"+daemonProfile(profiles)+apart("apparmor")))
 		findings, err := AppArmor.Detect(h, g.Guest)

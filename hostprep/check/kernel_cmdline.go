@@ -13,8 +13,8 @@ import (
 )
 
 // KernelCmdline asks whether the pages that the kernel was asked for when it
-// booted are there, and on the nodes that were named. A kernel that lacks memory
-// on a node says nothing: 6.1 and 6.12 take the pages from another one.
+// booted were allocated, and on the nodes that were named. If a node lacks memory, the
+// kernel (6.1 and 6.12) silently allocates the pages on another one.
 func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 	k, err := boot.ReadKernel(h)
 	if err != nil {
@@ -28,7 +28,7 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Also sizes that the kernel then did not have.
+	// Include page sizes that this kernel does not support.
 	asked := boot.ParseCmdline(k.Cmdline, k.Standard, func(size pages.Size) bool { return size > 0 })
 	var findings []hostprep.Finding
 	for _, p := range slices.SortedFunc(maps.Keys(asked.Pages), func(a, b boot.Pool) int {

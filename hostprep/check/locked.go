@@ -18,7 +18,7 @@ var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Fin
 		return nil, nil
 	}
 	daemon, err := libvirtd.ReadDaemon(h)
-	if err != nil || daemon == nil { // it will be started with what its unit gives it
+	if err != nil || daemon == nil { // when it starts, its unit sets its limits and capabilities
 		return nil, err
 	}
 	pid := strconv.Itoa(daemon.PID)
@@ -51,7 +51,7 @@ func unlimitedLock(limits string) bool {
 	return false
 }
 
-// capabilities reads those that count of /proc/PID/status:
+// capabilities reads the effective capabilities from /proc/PID/status:
 //
 //	CapEff:	000001ffffffffff
 func capabilities(status string) uint64 {

@@ -10,14 +10,14 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// qemuOwn is memory that QEMU needs beside the guest's RAM, at the least: an idle
-// one with no devices to speak of has some 40 MiB.
+// qemuOwn is the least memory that QEMU needs beside the guest's RAM: with an idle guest
+// and hardly any devices it uses about 40 MiB.
 const qemuOwn = 40 * pages.MiB
 
-// MemoryCgroup asks whether the limits of memory let the guest have its huge pages,
-// on a host whose cgroup2 counts these as memory. It does where it is mounted with
-// memory_hugetlb_accounting (Linux 6.6); else such limits are of no matter to huge
-// pages. <hard_limit> becomes memory.max of the guest's own cgroup.
+// MemoryCgroup asks whether memory limits leave room for the guest's huge pages, on a
+// host whose cgroup2 counts huge pages as memory: one that is mounted with
+// memory_hugetlb_accounting (Linux 6.6). Without that option, memory limits do not affect
+// huge pages. <hard_limit> becomes memory.max of the guest's own cgroup.
 var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	var huge int64
 	for _, total := range g.Demand.Totals() {
@@ -65,7 +65,7 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 	return findings, err
 }}
 
-// countsHugetlb says that cgroup2 is mounted so that it counts huge pages.
+// countsHugetlb says whether cgroup2 is mounted so that it counts huge pages as memory.
 func countsHugetlb(h host.Host) (bool, error) {
 	table, err := h.MountTable()
 	return slices.ContainsFunc(table, func(m host.MountLine) bool {

@@ -21,7 +21,7 @@ import (
 // Mount asks whether libvirt has a hugetlbfs of each size that the guest
 // maps files of, and whether the guest's files fit in.
 //
-// What is mounted after libvirt has started does not exist for it: see driver.
+// libvirt does not see what is mounted after it has started: see driver.
 var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if len(g.Demand.Items) == 0 {
 		return nil, nil
@@ -84,7 +84,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	return findings, nil
 }}
 
-// OrMemfd is the way out where a mount is in the way.
+// OrMemfd suggests memfd, which needs no mount.
 const OrMemfd = "vmhuge enable --source memfd, which needs no mount"
 
 // noMount says why libvirt has no mount of a size, and what makes one.
@@ -123,8 +123,8 @@ func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	listed := d.Conf.HugetlbfsMounts
 	if listed != nil {
 		f.Have += " on a hugetlbfs_mount of qemu.conf"
-		// Which size an entry had that is not mounted now, nobody can tell; the
-		// default is what a mount without options has.
+		// An entry that is not mounted does not tell its page size; a mount without
+		// options has the default size.
 		point = ""
 		for _, entry := range listed {
 			_, ok, err := h.MountOf(entry)
@@ -173,8 +173,8 @@ func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	return f, nil
 }
 
-// limits finds what a mount refuses. used says that the guest's files of the
-// mount's size will lie on it.
+// limits finds what a mount refuses. used says that the guest's files of the mount's
+// size will be on it.
 func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.Finding, error) {
 	var findings []hostprep.Finding
 	add := func(cause hostprep.Cause, have, need, do string) {
@@ -223,8 +223,8 @@ func freeOn(h host.Host, m host.Mount) (free int64, limited bool) {
 	return m.SizeLimit, true
 }
 
-// inodesOn counts what is on a mount, its root included, and which of
-// libvirt's folders are yet to be made. statfs tells inodes only with size=.
+// inodesOn counts the inodes on a mount, its root included, and the folders that libvirt
+// has yet to make. statfs reports inodes only on a mount with size=.
 func inodesOn(h host.Host, m host.Mount, baseDir string) (inodes, missing int64, err error) {
 	err = filepath.WalkDir(h.Root.Path(m.Point), func(string, fs.DirEntry, error) error {
 		inodes++

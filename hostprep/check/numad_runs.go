@@ -7,8 +7,8 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// numadRuns says why a numad that is there will fail. It asks the kernel for a
-// message queue, even to answer one question, and reads the nodes from sysfs.
+// numadRuns says why an installed numad will fail: libvirt cannot execute it, or sysfs,
+// where numad reads the nodes, has none.
 func numadRuns(h host.Host, file string, st *unix.Stat_t) ([]hostprep.Finding, error) {
 	fails := func(have, need, do string) ([]hostprep.Finding, error) {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing, Have: have, Need: need,

@@ -69,8 +69,8 @@ func ramShort(have, need, do string) []hostprep.Finding {
 }
 
 // committed is the memory in bytes that the kernel has to commit when QEMU maps
-// it, and the largest piece of it: what is on no huge pages, nor on a shared file.
-// A virtio-mem device is reserved as it grows.
+// it, and the largest single mapping: all but huge pages and shared files. The memory of
+// a virtio-mem device is committed only as the device grows.
 func committed(d pages.Demand) (largest, all int64) {
 	for _, b := range d.Backends {
 		if b.Kind == pages.VirtioMem || b.Uncommitted {

@@ -83,9 +83,9 @@ func Unsearchable(h host.Host, m host.Mount, base string, user host.User) ([]hos
 }
 
 // staleDirs finds the folders of earlier starts of the guest that libvirt will
-// take for the new one's without giving them to the QEMU user: it does so only
-// with those that it makes. A crash leaves them, and another user= in qemu.conf
-// makes them wrong.
+// reuse for the new start without changing their owner to the QEMU user: it does that
+// only for folders that it creates. They remain after a crash, and have the wrong owner
+// once user= in qemu.conf is changed.
 func staleDirs(h host.Host, g hostprep.Guest, base string, user host.User) ([]hostprep.Finding, error) {
 	if g.ID == 0 && g.RunningIDs == nil {
 		return nil, nil
@@ -133,9 +133,9 @@ func staleDirs(h host.Host, g hostprep.Guest, base string, user host.User) ([]ho
 	return findings, nil
 }
 
-// lastID returns the highest id that libvirt has given to a guest. It counts
-// upward, from the highest id that runs when it starts; what it has counted
-// since then stands in the guests' logs. In the hook the next id is known.
+// lastID returns the highest id that libvirt has given to a guest. libvirt counts up from
+// the highest running id when it starts; the guests' logs have the ids given since. In the
+// hook the next id is known.
 func lastID(h host.Host, g hostprep.Guest) (int, error) {
 	if g.ID != 0 {
 		return g.ID - 1, nil

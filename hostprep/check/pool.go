@@ -47,7 +47,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	for _, l := range capacity.Limits(state, g) {
 		f := l.Judge()
 		for _, m := range mounts {
-			// Of what is reserved, min_size= keeps that much for files on the mount.
+			// This many of the reserved pages are kept by min_size= for files on the mount.
 			others := m.MinSize / max(1, int64(m.Size))
 			if slices.ContainsFunc(own, func(o host.Mount) bool { return host.Within(o.Point, m.Point) }) {
 				others -= g.Kept[m.Size]
@@ -100,8 +100,8 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	return findings, nil
 }}
 
-// missing ends a sentence about pages that are not to be had; 0, or less: another
-// limit is in the way.
+// missing ends a sentence about pages that cannot be allocated. With n ≤ 0 another limit
+// is the problem.
 func missing(n int64) string {
 	switch {
 	case n <= 0:
@@ -113,9 +113,9 @@ func missing(n int64) string {
 }
 
 // KeptFor returns the pages of each size that min_size= keeps for the guest: of
-// the mounts that its files will lie on, what is not in use, and of that no more
-// than the files take. Where it can't be told, for which the check of the mounts
-// says why, nothing is.
+// the mounts that its files will be on, the part of min_size= that is not in use, but no
+// more than the files take. None if the mounts can't be read; the check of the mounts
+// reports that.
 func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 	kept := map[pages.Size]int64{}
 	mounts, _ := usedMounts(h, g)

@@ -5,8 +5,8 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// ShortageNow says why the guest's start would fail for want of pages if the pools
-// stayed as they are. nil: it would not fail for that, or it cannot be known.
+// ShortageNow says why the guest's start would fail for lack of pages if the pools stayed
+// as they are; nil if it would not, or if that cannot be known.
 func ShortageNow(h host.Host, guest hostprep.Guest) *hostprep.Finding {
 	guest.HeadroomKiB = hostprep.NotAsked
 	return Shortage(h, guest)

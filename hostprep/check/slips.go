@@ -9,8 +9,8 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// slipsCheck shows what asks for huge pages in vain at boot: on the kernel's command
-// line, in fstab, in mount units and in sysctl's files.
+// slipsCheck shows settings of huge pages that have no effect because of a mistake in
+// them: on the kernel's command line, in fstab, in mount units and in sysctl's files.
 var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	kernel, err := boot.ReadKernel(h)
 	if err != nil {
@@ -35,8 +35,8 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 	return facts, err
 }}
 
-// slipped is the line about one slip; do says where it is corrected, and what to do
-// then.
+// slipped is the line about one such mistake; do says where to correct it, and what to
+// run afterwards.
 func slipped(name string, s boot.Slip, do string) Fact {
 	have, need := s.Word+" "+s.Why, s.Right
 	if s.Where != "" {

@@ -14,8 +14,8 @@ import (
 )
 
 // THP asks whether the kernel gives transparent huge pages to a guest that
-// is meant for them. Only where it gives none at all is that a blocker, and
-// mended: these settings are the whole host's.
+// is set to use them. Only if the kernel gives none at all is that a blocker, which start
+// fixes: the settings are those of the whole host.
 var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if g.Demand.Backing != pages.THP {
 		return nil, nil
@@ -63,11 +63,11 @@ func SetTHP(h host.Host, name, from, to string) change.Change {
 	return change.Change{Kind: change.KindSysfs, Path: filepath.Join(path...), From: from, To: to}
 }
 
-// slow is a time in which khugepaged is of no help to a guest any more.
+// slow is how long a scan by khugepaged may take before it is too late to help a guest.
 const slow = 10 * time.Minute
 
 // khugepaged looks at the kernel's thread that turns small pages into huge ones
-// where none could be had at once.
+// if none were free when the memory was touched.
 func khugepaged(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	value := map[string]int64{}
 	for _, name := range []string{"defrag", "pages_to_scan", "scan_sleep_millisecs"} {
@@ -98,8 +98,8 @@ func khugepaged(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	return findings, nil
 }
 
-// thpRoom compares the guest with the memory that is there. All of it is taken
-// at start, and swapping or the kernel's killer would make room.
+// thpRoom compares the guest with the available memory. All of the guest's memory is
+// allocated at start; if there is too little, the host swaps or the OOM killer runs.
 func thpRoom(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	mem, err := h.Meminfo()
 	if err != nil {

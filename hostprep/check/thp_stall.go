@@ -7,9 +7,9 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// thpStallCheck tells of programs that stand still while the kernel compacts memory
-// for them: defrag=always has every program with transparent huge pages wait for it
-// at a page fault, and where no block is free in one piece that is at each.
+// thpStallCheck warns of programs that stall while the kernel compacts memory for them:
+// with defrag=always, a page fault for a transparent huge page waits for compaction if no
+// free block is large enough, and hardly any block is free here.
 var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	thp, err := h.THP()
 	if err != nil || thp.Enabled != "always" && thp.Enabled != "madvise" || thp.Defrag != "always" {
@@ -32,7 +32,7 @@ var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, erro
 		return nil, err
 	}
 	free := host.Blocks(zones, nil, size, small)
-	if free*int64(size)*100 >= mem.Total { // 1 % of RAM lasts a while
+	if free*int64(size)*100 >= mem.Total { // 1 % of RAM is enough for some time
 		return nil, nil
 	}
 	who := "programs that ask for them, QEMU among them, stand"

@@ -11,7 +11,7 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// Account is what the kernel's account of a process says of its guest's RAM.
+// Account is what backs a guest's RAM, from the kernel's account of its QEMU.
 type Account struct {
 	HugeKiB      int64            `json:"huge_kib"`      // on huge pages, transparent or of a pool
 	HugetlbKiB   int64            `json:"hugetlb_kib"`   // of those, of a pool, which need no collapse
@@ -20,7 +20,7 @@ type Account struct {
 	ByNode       map[string]int64 `json:"by_node"`       // KiB on each host node, on pages of any size
 }
 
-// read adds to a proof which parts of QEMU's mappings the RAM is in, and its nodes.
+// read completes a proof by the parts of QEMU's mappings that are RAM, and their nodes.
 func (q *qemu) read(h host.Host, p proof.Proof) ([]ramRange, Account, error) {
 	a := Account{HugeKiB: p.RAMKiB - p.SmallKiB, HugetlbKiB: p.Hugetlb() + p.ReservedKiB, SmallKiB: p.SmallKiB - p.UntouchedKiB, UntouchedKiB: p.UntouchedKiB, ByNode: map[string]int64{}}
 	maps, err := h.Root.Read("proc", strconv.Itoa(q.pid), "maps")

@@ -1,6 +1,6 @@
-// Package collapse makes the RAM of a running guest huge, by the kernel's own call:
-// process_madvise(2) with MADV_COLLAPSE, in Linux since 6.1. The call heeds no setting of
-// transparent huge pages, and this package changes none.
+// Package collapse moves the RAM of a running guest to transparent huge pages, with
+// process_madvise(2) and MADV_COLLAPSE, in Linux since 6.1. The call ignores the settings
+// of transparent huge pages, and this package does not change them.
 package collapse
 
 import (
@@ -26,16 +26,16 @@ type Guest struct {
 	Backends []pages.Backend // of the RAM, as proof.Read takes them
 }
 
-// Options is how far to go.
+// Options say how much to collapse, and when to stop.
 type Options struct {
-	AtLeast  float64       // percent that are asked for
+	AtLeast  float64       // percent of the RAM that should be on huge pages
 	Budget   time.Duration // when to stop
 	Node     int           // only memory of this host node; -1: of all
 	DryRun   bool
-	Progress func(done, all int64) // hears of bytes that were tried; may be nil
+	Progress func(done, all int64) // called with the bytes tried so far; may be nil
 }
 
-// Result is what was reached, and what was not.
+// Result is what is on huge pages afterwards, and what is not.
 type Result struct {
 	RAMKiB int64 `json:"ram_kib"`
 	Node   int   `json:"node"` // -1: all
@@ -44,8 +44,8 @@ type Result struct {
 	Before Account `json:"before"`
 	After  Account `json:"after"`
 
-	// Percent is how much of the RAM that has pages is on huge ones; with a node, of the
-	// blocks there. In a dry run it is what would be reached at most.
+	// Percent is the share of the RAM in use that is on huge pages; with a node, of the
+	// blocks on that node. In a dry run it is the most that a real run could reach.
 	Percent        float64 `json:"percent"`
 	AtLeastPercent float64 `json:"at_least_percent"`
 	Reached        bool    `json:"reached"`
@@ -55,11 +55,11 @@ type Result struct {
 	Left    []Left  `json:"left"`
 	Seconds float64 `json:"seconds"` // that the calls took
 
-	// CouldMake is there where a block was wanted and none was free.
+	// CouldMake is set if there was no free block for part of the RAM.
 	*hostprep.CouldMake
 }
 
-// Stop says why no more was tried.
+// Stop says why a collapse ended.
 type Stop string
 
 // Why a collapse ended.
@@ -76,10 +76,10 @@ const (
 const (
 	readWithin = time.Minute // for the kernel's account of a large guest
 	callWithin = 2 * time.Second
-	// A slice is as much as one call is given: a call can't be stopped.
+	// A slice is the most that is passed to one call, because a call can't be stopped.
 	sliceBytes = uint64(32 * pages.MiB)
-	// shortRun is how many blocks in a row find no free memory before it is given up:
-	// each of them has the kernel compact memory.
+	// shortRun is how many blocks in a row may find no free memory before the collapse
+	// ends: for each of them the kernel compacts memory.
 	shortRun = 8
 	pause    = 100 * time.Millisecond // before a second round
 )
@@ -149,8 +149,7 @@ func Run(ctx context.Context, h host.Host, g Guest, o Options) (Result, error) {
 
 var errBudget = errors.New("the budget is used up")
 
-// judge compares what is there with what was asked for; leftKiB are blocks that are not
-// huge.
+// judge compares the result with AtLeast; leftKiB is memory in blocks that are not huge.
 func (r *Result) judge(p plan, leftKiB int64) {
 	huge, there := r.After.HugeKiB, r.RAMKiB-r.After.UntouchedKiB
 	if r.Node >= 0 {
@@ -160,7 +159,8 @@ func (r *Result) judge(p plan, leftKiB int64) {
 	r.Reached = r.Percent >= r.AtLeastPercent
 }
 
-// foretell is the result of a dry run: every block that can be asked for becomes huge.
+// foretell is the result of a dry run, which assumes that every suitable block becomes
+// huge.
 func (r Result) foretell(h host.Host, p plan, size pages.Size) (Result, error) {
 	small := max(0, r.RAMKiB-r.Before.UntouchedKiB-r.Before.HugeKiB)
 	would := min(small, r.TryKiB)
@@ -177,7 +177,7 @@ func (r Result) foretell(h host.Host, p plan, size pages.Size) (Result, error) {
 	return r, err
 }
 
-// percent is rounded down: 100 is all of it. All of nothing is all.
+// percent is rounded down, so that 100 means all; of nothing it is 100.
 func percent(part, all int64) float64 {
 	if all <= 0 {
 		return 100

@@ -10,8 +10,8 @@ import (
 	"vmhuge/internal/advice"
 )
 
-// samples is how many pages of a block are asked for their node. The kernel puts a huge
-// page on the node that has most of its small ones.
+// samples is how many pages of a block are looked up to find its node. The kernel puts a
+// huge page on the node that has most of the block's small pages.
 const samples = 8
 
 // onNode is the part of a plan that is on a host node.
@@ -46,8 +46,8 @@ func (q *qemu) spansOn(ctx context.Context, spans []span, size uint64, node int)
 	return joined(on, size), nil
 }
 
-// mostly is the node of most pages, -1 if none is there. Negative numbers are errors, as
-// for a page that is not there.
+// mostly is the node of most pages, or -1 if no page is present. Negative entries are
+// errors, for example of a page that is not present.
 func mostly(nodes []int32) int {
 	count, most := map[int32]int{}, int32(-1)
 	for _, n := range nodes {
@@ -61,7 +61,7 @@ func mostly(nodes []int32) int {
 	return int(most)
 }
 
-// nodes asks for the node of the page at each address: move_pages(2), told to move none.
+// nodes returns the node of the page at each address, by move_pages(2) without targets.
 func (q *qemu) nodes(places []uintptr) ([]int32, error) {
 	nodes := make([]int32, len(places))
 	if len(places) == 0 {

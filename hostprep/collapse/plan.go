@@ -18,8 +18,8 @@ type plan struct {
 	unaligned []span // what is outside of them
 }
 
-// newPlan cuts RAM into what can become huge pages of a size. Of a file, pages at
-// addresses that don't agree with their place in the file modulo the huge page can't.
+// newPlan divides RAM into blocks that can become huge pages of a size, and the rest. In a
+// mapped file, address and file offset must agree modulo the huge page.
 func newPlan(ram []ramRange, size uint64) plan {
 	var p plan
 	for _, r := range ram {

@@ -17,8 +17,8 @@ import (
 	"vmhuge/internal/advice"
 )
 
-// qemu is the QEMU of a guest, held by a pidfd: what is asked of it can't reach another
-// process that has its pid by then.
+// qemu is the QEMU of a guest, held by a pidfd: if it ends and its pid is reused, calls do
+// not reach the other process.
 type qemu struct {
 	fd, pid int
 	pagemap *os.File
@@ -30,7 +30,7 @@ var (
 	errNoAnswer = errors.New("the kernel has not answered in time: QEMU may be stopped with its memory map locked")
 )
 
-// openQEMU takes hold of a guest's QEMU, and only then looks whether it is that.
+// openQEMU opens the pidfd first and then checks that the process is the guest's QEMU.
 func openQEMU(h host.Host, g Guest) (*qemu, error) {
 	fd, err := unix.PidfdOpen(g.Process.PID, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -44,7 +44,7 @@ func openQEMU(h host.Host, g Guest) (*qemu, error) {
 	if err == nil {
 		q.pagemap, err = os.Open(h.Root.Path("proc", strconv.Itoa(q.pid), "pagemap"))
 	}
-	if !errors.Is(err, errNoAnswer) && (guests[g.UUID] != g.Process || !q.alive()) { // alive: all of this was the one process
+	if !errors.Is(err, errNoAnswer) && (guests[g.UUID] != g.Process || !q.alive()) { // if it is still alive, everything above was read from this process
 		err = errGone
 	}
 	if err != nil {
@@ -61,8 +61,8 @@ func (q *qemu) close() {
 	}
 }
 
-// alive says whether the process has not ended; its pid is its own so long.
-// A pidfd can be read from when its process has ended, reaped or not.
+// alive says whether the process still runs; until it ends its pid is not reused.
+// A pidfd becomes readable when its process ends, reaped or not.
 func (q *qemu) alive() bool {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}}, 0)
@@ -72,8 +72,8 @@ func (q *qemu) alive() bool {
 	}
 }
 
-// within bounds a call that waits for QEMU's memory map, which QEMU can lock for as long
-// as it likes. What does not come back in time is left behind.
+// within limits the time of a call that waits for QEMU's memory map, which QEMU can lock
+// for as long as it likes. A call that does not return in time is abandoned.
 func within[T any](ctx context.Context, limit time.Duration, do func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -91,7 +91,7 @@ func within[T any](ctx context.Context, limit time.Duration, do func() (T, error
 		select {
 		case a := <-done:
 			return a.value, a.err
-		case <-end: // what has begun may end
+		case <-end: // let a call that has begun finish
 			end = nil
 			timer.Reset(min(limit, callWithin))
 		case <-timer.C:
@@ -104,7 +104,7 @@ func within[T any](ctx context.Context, limit time.Duration, do func() (T, error
 	}
 }
 
-// supported asks the kernel about no memory at all, whether it would collapse any.
+// supported finds out whether the kernel can collapse, by a call on no memory at all.
 func (q *qemu) supported() error {
 	return judgeSupport(q.madvise(span{}))
 }
@@ -129,7 +129,7 @@ func refused(err error) error {
 	return advice.Wrap(err, "process_madvise", "")
 }
 
-// collapse makes all of a span huge, or says why the last part that is not could not be.
+// collapse makes all of a span huge, or returns the error of the last part that failed.
 func (q *qemu) collapse(ctx context.Context, s span) error {
 	_, err := within(ctx, readWithin, func() (struct{}, error) { return struct{}{}, q.madvise(s) })
 	switch {
@@ -142,7 +142,7 @@ func (q *qemu) collapse(ctx context.Context, s span) error {
 }
 
 func (q *qemu) madvise(s span) error {
-	// Not a unix.Iovec: its pointer would be an address of another process.
+	// Not a unix.Iovec: that has a pointer, and this is an address in another process.
 	memory := struct{ base, length uintptr }{uintptr(s.start), uintptr(s.end - s.start)}
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_PROCESS_MADVISE, uintptr(q.fd), uintptr(unsafe.Pointer(&memory)), 1, unix.MADV_COLLAPSE, 0, 0)
@@ -162,8 +162,8 @@ const (
 	pagemapSwapped = 1 << 62
 )
 
-// state looks at the pages of each block of a size in a span: it is untouched, or swapped
-// out in parts; where it is neither, only the kernel knows why it would refuse it.
+// state says of each block in a span whether it is untouched or partly swapped out; if it
+// is neither, only the kernel's answer tells why it can't be collapsed.
 func (q *qemu) state(s span, size uint64) ([]Reason, error) {
 	page := uint64(os.Getpagesize())
 	entries := make([]byte, (s.end-s.start)/page*8)

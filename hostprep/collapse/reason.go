@@ -1,6 +1,6 @@
 package collapse
 
-// Reason says why memory is on small pages still.
+// Reason says why memory is still on small pages.
 type Reason string
 
 // The reasons.

@@ -20,11 +20,11 @@ type worker struct {
 	left     map[uint64]Reason // by where a block begins
 	short    int               // blocks in a row that found no free memory
 	call     func(context.Context, span) error
-	state    func(span) ([]Reason, error) // of each block, were it refused; see qemu.state
+	state    func(span) ([]Reason, error) // the reason for each block if it were refused; see qemu.state
 }
 
-// run goes over the blocks, and again over those that may have been refused for a moment
-// or that the guest may have touched since, as long as that gains something.
+// run collapses the blocks, then retries blocks that were busy or that the guest may have
+// touched since, as long as a round gains something.
 func (w *worker) run(ctx context.Context, blocks []span) (Stop, error) {
 	for {
 		was := len(w.left)
@@ -56,7 +56,7 @@ func (w *worker) run(ctx context.Context, blocks []span) (Stop, error) {
 	}
 }
 
-// round asks once for each block. It says why it stopped early, if it did.
+// round tries each block once, and says why if it stops early.
 func (w *worker) round(ctx context.Context, blocks []span) (Stop, error) {
 	all, done := kib(blocks)*1024, int64(0)
 	for _, s := range cut(blocks, max(w.size, sliceBytes/w.size*w.size)) {
@@ -88,8 +88,8 @@ func stopped(ctx context.Context) Stop {
 	return Interrupted
 }
 
-// slice asks for what a slice has pages for. The kernel would refuse the rest, and look
-// at what all processors have cached before each refusal.
+// slice collapses the blocks of a slice that have pages. The kernel would refuse the rest,
+// and flush the caches of all processors (lru_add_drain_all) before each refusal.
 func (w *worker) slice(ctx context.Context, s span) (Stop, error) {
 	reasons, err := w.state(s)
 	if err != nil {
@@ -111,7 +111,7 @@ func (w *worker) slice(ctx context.Context, s span) (Stop, error) {
 	return "", nil
 }
 
-// ask asks for all of a span at once, and where that fails for each of its blocks.
+// ask collapses a whole span with one call; if that fails, block by block.
 func (w *worker) ask(ctx context.Context, s span) (Stop, error) {
 	err := w.call(ctx, s)
 	if err == nil {
@@ -151,8 +151,8 @@ func (w *worker) ask(ctx context.Context, s span) (Stop, error) {
 	return "", nil
 }
 
-// why names the reason for a block that the kernel has refused; an error is one for all
-// blocks. Source: madvise_collapse_errno() in the kernel's mm/khugepaged.c.
+// why names the reason for which the kernel refused a block; an error concerns all blocks.
+// Source: madvise_collapse_errno() in the kernel's mm/khugepaged.c.
 func (w *worker) why(at uint64, err error) (Reason, error) {
 	switch {
 	case errors.Is(err, unix.ENOMEM):

@@ -42,7 +42,7 @@ func findDaemon(h host.Host) (*Daemon, error) {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || pid <= 0 {
-		return nil, nil // the daemon is just writing it, or it is none of libvirt's
+		return nil, nil // the daemon is just writing it, or the file is not libvirt's
 	}
 	// The file outlives a daemon that was killed, and its pid is used again.
 	comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm")
@@ -111,7 +111,7 @@ func parseBootTime(r io.Reader) (time.Time, error) {
 	return time.Time{}, errors.New("/proc/stat has no line btime")
 }
 
-// LooksNoMore says why the daemon does not call the hook.
+// LooksNoMore says why the daemon does not call a hook that was installed after it started.
 func (d Daemon) LooksNoMore() string {
 	return fmt.Sprintf("the running %s (process %d) may have found no hook when it started, and then calls none", d.Name, d.PID)
 }

@@ -46,7 +46,7 @@ func IDSince(log string, since time.Time) (id int) {
 		stamp, rest, ok := strings.Cut(line, ": ")
 		if ok && strings.HasPrefix(rest, "starting up libvirt") {
 			at, err := time.Parse("2006-01-02 15:04:05.999-0700", stamp)
-			counts = err == nil && !at.Before(since.Add(-time.Second)) // which is known to a second
+			counts = err == nil && !at.Before(since.Add(-time.Second)) // since is accurate to a second
 		}
 		if m := domainDir().FindStringSubmatch(line); counts && m != nil {
 			n, _ := strconv.Atoi(m[1])

@@ -9,8 +9,8 @@ import (
 // reads them once, when it starts (virQEMUDriverConfigNew).
 type Driver struct {
 	Conf QEMUConf
-	// daemon finds the one that runs; nil: none does, or the guest's is not the
-	// system's. It is seldom asked for.
+	// Daemon finds the running daemon; nil: none runs, or the guest is not one of the
+	// system's. A function, as it is rarely needed.
 	Daemon  func() (*Daemon, error)
 	Known   []host.Mount // in libvirt's order: the first of a size is used
 	Unknown []host.Mount // mounted now, but the running daemon does not know it
@@ -65,9 +65,9 @@ func DefaultPageSize(h host.Host, path string) (pages.Size, error) {
 }
 
 // DriverMounts returns what a driver with this configuration uses when it
-// starts: the entries of hugetlbfs_mount, each with the mount below it, or all
-// that is mounted, and of these apart what something else is mounted over.
-// Entries that are no hugetlbfs are left out.
+// starts: the entries of hugetlbfs_mount, each with the mount that it is on, or else every
+// mounted hugetlbfs. Mounts that something else is mounted over are returned separately;
+// entries that are not on a hugetlbfs are left out.
 func DriverMounts(h host.Host, conf QEMUConf) (used, hidden []host.Mount, err error) {
 	if conf.HugetlbfsMounts == nil {
 		mounts, err := h.Mounts()

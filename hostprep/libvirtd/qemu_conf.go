@@ -17,17 +17,17 @@ type cacheKey string
 // QEMUConf is what vmhuge needs of libvirt's qemu.conf.
 type QEMUConf struct {
 	User, Group string // whom QEMU runs as; "": not set
-	// HugetlbfsMounts are the mounts that libvirt shall use. nil: not set, it
-	// takes every one that is mounted when it starts. Empty: none.
+	// HugetlbfsMounts are the mounts that libvirt may use. nil: not set, libvirt uses
+	// every hugetlbfs that is mounted when it starts. Empty: none.
 	HugetlbfsMounts []string
-	SecurityDrivers []string // nil: not set, libvirt takes the one that the kernel has
+	SecurityDrivers []string // nil: not set, libvirt uses the one that is active in the kernel
 }
 
 // QEMUConfPath is the file of the system driver.
 const QEMUConfPath = "/etc/libvirt/qemu.conf"
 
-// ReadQEMUConf reads a qemu.conf; "" is the system driver's. A file that is not
-// there leaves every default.
+// ReadQEMUConf reads a qemu.conf; "" is the system driver's. If the file does not exist,
+// all values are the defaults.
 func ReadQEMUConf(h host.Host, path string) (QEMUConf, error) {
 	if path == "" {
 		path = QEMUConfPath
@@ -50,8 +50,8 @@ func loadQEMUConf(h host.Host, path string) (QEMUConf, error) {
 	return conf, err
 }
 
-// ParseQEMUConf picks what vmhuge needs. Of a name that is there twice libvirt
-// takes the first, virConfGetValue().
+// ParseQEMUConf picks the settings that vmhuge needs. If a name occurs twice, libvirt uses
+// the first: virConfGetValue().
 func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
 	var conf QEMUConf
 	text, err := io.ReadAll(r)

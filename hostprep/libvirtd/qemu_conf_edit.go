@@ -17,7 +17,7 @@ func SetMounts(text string, mounts []string) (string, error) {
 	}
 	settings = slices.DeleteFunc(settings, func(s confSetting) bool { return s.name != "hugetlbfs_mount" })
 	if mounts == nil {
-		// All of them: libvirt takes the first, and then it would be the next.
+		// Comment out all of them: otherwise libvirt would use the next one.
 		for _, s := range slices.Backward(settings) {
 			text = text[:s.start] + "#" + strings.ReplaceAll(text[s.start:s.end], "\n", "\n#") + text[s.end:]
 		}
@@ -50,8 +50,7 @@ func DefaultMount(mounts []string) string {
 	return mounts[1]
 }
 
-// KeepDefault puts one entry where libvirt takes it for the default, if it is
-// among them.
+// KeepDefault moves one of the entries to the place of libvirt's default.
 func KeepDefault(mounts []string, standard string) []string {
 	i := slices.Index(mounts, standard)
 	if i < 0 || len(mounts) < 2 || DefaultMount(mounts) == standard {

@@ -6,21 +6,19 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// arm has the kernel itself give back what was added for a guest that runs:
-// the pool's count is lowered below what is in use, so that the guest's pages
-// become surplus, and the kernel frees them when QEMU ends, whoever ended it
-// and whether or not anybody is there to see it.
+// arm makes the kernel itself free what was added for a running guest: the pool's count is
+// lowered below what is in use, so that the guest's pages become surplus, which the kernel
+// frees when QEMU ends, however it ends and whether or not vmhuge or libvirtd run then.
 //
-// The kernel does not mark pages as surplus, it counts: of a pool with surplus
-// the next pages that anybody frees go. So this is done only where nobody else
-// can be hurt: on one node, since older kernels mix up the surplus of several;
-// in a pool in which every page is this guest's and in use; without overcommit,
-// whose limit surplus counts against; and for guests that keep their pages
-// until they end. Elsewhere, and once the pool grows for another guest, release
-// gives the pages back after the guest.
+// The kernel does not mark pages as surplus, it counts: in a pool with surplus it frees
+// the next pages that any program releases. So arm is limited to cases where no other
+// program can lose pages: on one node, since older kernels mix up the surplus of several;
+// in a pool in which every page is this guest's and in use; without overcommit, whose
+// limit surplus counts against; and for guests that keep their pages until they end.
+// Otherwise, and once the pool grows for another guest, release frees the pages later.
 //
-// The claim is still that of a starting guest, which the next run reads and
-// finishes should this one be killed.
+// The claim is still in the phase "starting", so that the next run reads and completes it
+// if this one is killed.
 func (l *Ledger) arm(i int, c *Claim) error {
 	if c.Elastic || len(c.Grants) == 0 {
 		return nil
@@ -63,9 +61,9 @@ func (l *Ledger) arm(i int, c *Claim) error {
 	return nil
 }
 
-// disarm makes the surplus of guests that run persistent again, and theirs to
-// give back: a pool that grows does that first in any case, without a page
-// more, and would leave the pages to whoever made it grow.
+// disarm makes the surplus of running guests persistent again and returns it to their
+// claims. When a pool grows, the kernel first makes surplus persistent, which gains no
+// page, and those pages would then count as added for the new guest.
 func (l *Ledger) disarm(size pages.Size) error {
 	state, err := Read(l.root)
 	if err != nil {
@@ -88,12 +86,12 @@ func (l *Ledger) disarmOne(i, node int, size pages.Size) error {
 	if l.claims[i].Phase != InUse {
 		return nil
 	}
-	c, err := l.read(l.claims[i]) // one that can't be used is seen to elsewhere
+	c, err := l.read(l.claims[i]) // a claim that can't be read is handled by load
 	armed := slices.IndexFunc(c.Armed, func(g Grant) bool { return g.Node == node && g.Size == size })
 	if err != nil || armed < 0 {
 		return nil
 	}
-	// As a starting guest's, the next run reads it, should this one be killed.
+	// Saved as a starting guest's claim, so that the next run reads it if this one is killed.
 	pid := c.PID
 	c.Phase = Starting
 	if err := l.rename(i, c); err != nil {

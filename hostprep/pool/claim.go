@@ -21,7 +21,7 @@ const (
 	Starting Phase = "starting" // the guest has not taken all of its pages yet
 	InUse    Phase = "in-use"   // the guest runs, and the kernel counts its pages
 	Prepared Phase = "prepared" // no guest's: the pages stay until they are taken back
-	Owed     Phase = "owed"     // the guest is gone; the pages wait for somebody else to let go of them
+	Owed     Phase = "owed"     // the guest is gone, but another program still uses or waits for the pages
 )
 
 // Claim is what one guest holds.
@@ -30,8 +30,8 @@ type Claim struct {
 	Name  string `json:"name"`
 	Phase Phase  `json:"-"` // it is in the file's name
 	PID   int    `json:"-"` // of its QEMU, 0 for none yet
-	// Owner answers for a guest that is starting: when it is gone and the
-	// guest does not run, there will be no guest.
+	// Owner is the process that starts the guest: once it has ended and the guest does
+	// not run, the start has failed.
 	Owner Process `json:"owner"`
 	// Until, in seconds since 1970, is when a guest that was only announced
 	// must have started; 0: no such end.
@@ -41,10 +41,9 @@ type Claim struct {
 	// Elastic says that pages may leave the guest while it runs, so that they
 	// must stay in the pool for it.
 	Elastic bool `json:"elastic,omitempty"`
-	// Grants is what was added to the pools for it, and goes when it goes.
+	// Grants is what was added to the pools for it, to be freed when it ends.
 	Grants []Grant `json:"grants"`
-	// Armed is what was added for it and leaves with its QEMU: the kernel sees
-	// to it.
+	// Armed is the part of it that the kernel itself frees when QEMU ends; see arm.
 	Armed []Grant `json:"armed,omitempty"`
 }
 
@@ -55,9 +54,8 @@ type Take struct {
 	Pages int64      `json:"pages"`
 }
 
-// place says where a claim that was read as it is on disk really stands: a
-// crash leaves one starting whose owner is dead, or in use by a guest that is
-// gone.
+// place corrects the phase of a claim that was read from disk: after a crash it may still
+// be "starting" though its owner is dead, or "in use" though its guest is gone.
 func (c *Claim) place(root hostfs.Root, running *guests) {
 	was := c.Phase
 	if was == Prepared {
@@ -96,7 +94,7 @@ type claimText struct {
 //	 "takes":[{"page_size_kib":2048,"pages":90}],"grants":[{"node":0,"page_size_kib":2048,"pages":50}]}
 func parseClaim(text []byte) (claimText, error) {
 	var c claimText
-	// The version first: of another one nothing else is known.
+	// Check the version first: another version may have another shape.
 	err := json.Unmarshal(text, &struct{ Version *int }{&c.Version})
 	if err == nil && c.Version != claimVersion {
 		err = fmt.Errorf("version %d", c.Version)

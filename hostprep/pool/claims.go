@@ -107,8 +107,8 @@ func (l *Ledger) remove(i int) error {
 	return err
 }
 
-// setAside takes a file that can't be used out of the ledger. What the guest
-// uses the kernel counts; what was added for it nobody knows any more.
+// setAside takes a file that can't be used out of the ledger. The kernel still counts what
+// the guest uses, but what was added for it is no longer known.
 func (l *Ledger) setAside(i int, why error) error {
 	name := l.claims[i].fileName()
 	l.claims = slices.Delete(l.claims, i, i+1)

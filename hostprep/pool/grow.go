@@ -23,10 +23,10 @@ type Need struct {
 type Grant struct {
 	Node int        `json:"node"`
 	Size pages.Size `json:"page_size_kib"`
-	// Pages is what was added. While the pool is being written, to add them or
-	// to take them out, it is what may be there at most, and Without, the
-	// persistent count without any of them, tells after a crash how much of it
-	// is; else Without is nil.
+	// Pages is what was added. While the pool is being written, to add or to free
+	// them, it is the most that can be there, and Without is the persistent count
+	// without any of them, from which the next run after a crash computes how many
+	// there are. Otherwise Without is nil.
 	Pages   int64  `json:"pages"`
 	Without *int64 `json:"without,omitempty"`
 }
@@ -64,12 +64,12 @@ type Effort struct {
 	// of several nodes each keeps its share of a quarter of it.
 	Reserve    int64
 	DropCaches bool // may drop the page cache to find contiguous memory
-	// Progress, if not nil, hears what is done, and how many bytes of all are there.
+	// Progress, if not nil, is called with what is being done, and the bytes done of all.
 	Progress func(step string, done, all int64)
 }
 
-// chunk is what one write asks for: the kernel can't be interrupted while it
-// allocates, about 0.1 s for this much.
+// chunk is how much one write asks for: the kernel can't be interrupted while it
+// allocates, which takes about 0.1 s for this much.
 const chunk = 4 * pages.GiB
 
 // grow adds pages to the pools, all or nothing. record is called with what is
@@ -153,8 +153,8 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	if want = min(want, g.room(node)/int64(size)); want <= 0 {
 		return 0, nil
 	}
-	// The kernel first makes its surplus persistent, which is in use by whoever
-	// has it: those pages come on top of what is wanted.
+	// The kernel first makes the pool's surplus persistent. Those pages are in use,
+	// so that the pages wanted come on top of them.
 	surplus := before.Surplus
 	want += surplus
 	at, count := len(g.grants), before.Persistent()
@@ -211,8 +211,8 @@ func (g *grower) progress(step string, done int64) {
 	}
 }
 
-// room is how many bytes a node may give. The guest's QEMU may be confined to
-// it, and so may others: of a node without ordinary memory the kernel kills them.
+// room is how many bytes a node may give. QEMU and other programs may be confined to the
+// node, and the kernel kills them if it has no ordinary memory left.
 func (g *grower) room(node int) int64 {
 	nodes, _ := readNodes(g.root)
 	if len(nodes) < 2 {
@@ -225,8 +225,8 @@ func (g *grower) room(node int) int64 {
 // giveBack returns what was granted so far. What the kernel keeps stays in the
 // record, and the next run of anything returns it.
 func (g *grower) giveBack() {
-	// Nothing was promised of what has only just come. Of an error nothing
-	// better is known: the record on disk still names the pages.
+	// Nobody was promised pages that were only just added. An error is ignored: the
+	// record on disk still names the pages.
 	g.grants, _ = release(g.root, g.grants, nil, g.record)
 }
 
@@ -264,7 +264,7 @@ func release(root hostfs.Root, grants []Grant, pending []Pending, record func([]
 	return kept, record(kept)
 }
 
-// releasable is how many pages of a grant may be given back now, and the
+// releasable is how many pages of a grant can be freed now, and the
 // persistent count that the pool then has.
 func releasable(root hostfs.Root, grant Grant, pending []Pending) (give, without int64) {
 	state, err := Read(root)

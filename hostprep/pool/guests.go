@@ -78,8 +78,8 @@ func (g *guests) find(c Claim) (pid int, held bool) {
 	return 0, held || len(g.scanned.held) > 0
 }
 
-// exists says whether there is a process of that number. It costs one look at
-// /proc for all, where runsAs costs one for each.
+// exists says whether there is a process of that number. /proc is listed once for all
+// pids, which is cheaper than runsAs for each.
 func (g *guests) exists(pid int) bool {
 	if g.pids == nil {
 		g.pids = map[string]bool{}
@@ -149,7 +149,7 @@ func scanProcesses(root hostfs.Root, known *identity) (*scan, error) {
 		if err != nil {
 			continue
 		}
-		// Of two that say they are one guest it is the one that libvirt started.
+		// If two processes claim the same UUID, the one that libvirt started counts.
 		if other := s.byUUID[uuid]; other.PID == 0 || known.hasPIDFile(pid) && !known.hasPIDFile(other.PID) {
 			s.byUUID[uuid] = p
 		}

@@ -3,8 +3,8 @@ package pool
 import "vmhuge/internal/pages"
 
 // Reserve is the ordinary memory that a host keeps for itself unless told
-// otherwise: 2 GiB up to 64 GiB of RAM, above that 2 GiB and another 0.5 GiB
-// for each 64 GiB. All values in bytes.
+// otherwise: 2 GiB, and on hosts of more than 64 GiB another 0.5 GiB for each
+// 64 GiB of RAM. All values in bytes.
 func Reserve(memTotal int64) int64 {
 	reserve := 2 * pages.GiB
 	if memTotal > 64*pages.GiB {
@@ -13,9 +13,9 @@ func Reserve(memTotal int64) int64 {
 	return reserve
 }
 
-// Headroom is how many bytes the pools may still grow. Ordinary memory never
-// shrinks below the reserve, and a quarter of the reserve stays available to
-// what runs besides: the guests' QEMU processes need ordinary memory too.
+// Headroom is how many bytes the pools may still grow. Ordinary memory never shrinks below
+// the reserve, and a quarter of the reserve stays available to other programs: the guests'
+// QEMU processes need ordinary memory too.
 func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
 	pooled := int64(0)
 	for _, g := range state.Globals {
@@ -25,8 +25,8 @@ func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
 }
 
 // NodeReserve is the ordinary memory in bytes that each of so many nodes keeps
-// of the host's reserve: its share of what stays available to what runs
-// besides, and enough for one guest's QEMU.
+// of the host's reserve: its share of what stays available to other programs, and enough
+// for one guest's QEMU.
 func NodeReserve(reserve int64, nodes int) int64 {
 	return max(128*pages.MiB, reserve/4/int64(nodes))
 }

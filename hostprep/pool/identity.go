@@ -12,7 +12,7 @@ import (
 	"vmhuge/internal/hostfs"
 )
 
-// role is what a process may be, by what it can't choose itself.
+// role is what a process can be, judged by properties that it can't choose itself.
 type role int
 
 const (

@@ -34,8 +34,8 @@ type Ledger struct {
 	claims []Claim
 	// Settled is what was given back for guests that were gone.
 	Settled []Settlement
-	// SetAside are sentences about what of the ledger counts no more: files that
-	// could not be used, pools that another program has set.
+	// SetAside are sentences about parts of the ledger that were dropped: files that could
+	// not be used, pools that another program has set.
 	SetAside []string
 	counted  []count // the pools to which claims have added
 	touched  bool    // they must be counted again
@@ -97,13 +97,13 @@ func openError(err error) error {
 func (l *Ledger) Close() {
 	_ = l.saveCounts() // without it the next Open can't tell what others did, as after a crash
 	if len(l.claims) == 0 {
-		_ = os.Remove(l.root.Path(claimsDir...)) // stays where something else is in it
+		_ = os.Remove(l.root.Path(claimsDir...)) // fails, and may, if something else is in it
 	}
 	l.lock.Close()
 }
 
-// Settle gives back what claims hold whose guest or owner is gone, as Open does,
-// for who has nothing else to do. Where no claims are, it writes nothing.
+// Settle frees what claims hold whose guest or owner is gone, as Open does, and does
+// nothing else. Without claims it writes nothing.
 func Settle(ctx context.Context, root hostfs.Root) (settled []Settlement, setAside []string, err error) {
 	entries, err := os.ReadDir(root.Path(claimsDir...))
 	if len(entries) == 0 {
@@ -175,7 +175,7 @@ func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 			continue
 		}
 		if c.PID == 0 {
-			c.PID, _ = now.find(c) // not told: it counts in full
+			c.PID, _ = now.find(c) // if that is not known the claim counts in full
 		}
 		pending = append(pending, c.pending(root)...)
 	}
@@ -205,7 +205,7 @@ func (l *Ledger) Begin(c Claim) error {
 		return err
 	}
 	c.Grants = old.Grants
-	// The name first: were there two files, both would name the grants.
+	// Rename first: with two files, both would list the grants.
 	if err := l.rename(i, c); err != nil {
 		return err
 	}
@@ -270,9 +270,8 @@ func (l *Ledger) use(i int, c Claim) error {
 	return l.rename(i, c)
 }
 
-// Release gives back what was added for a guest, and returns how many bytes
-// were given and how many must wait because somebody else uses them. A guest
-// without a claim has nothing to give.
+// Release frees what was added for a guest, and returns how many bytes were freed and how
+// many must wait because another program uses them. A guest without a claim has none.
 func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 	i := l.index(uuid)
 	if i < 0 {
@@ -281,7 +280,7 @@ func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 	if given, owed, err = l.release(i); err != nil {
 		return given, owed, err
 	}
-	// What this guest was promised may be what others owe.
+	// Pages promised to this guest may be ones that other claims owe.
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase == Owed && c.UUID != uuid {
 			if err := l.settle(c.UUID); err != nil {
@@ -292,7 +291,7 @@ func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 	return given, owed, nil
 }
 
-// release makes a claim owed, and pays what can be paid.
+// release turns a claim into one that is owed, and frees what can be freed now.
 func (l *Ledger) release(i int) (given, owed int64, err error) {
 	c, err := l.load(i)
 	if errors.Is(err, errUnusable) {
@@ -308,14 +307,14 @@ func (l *Ledger) release(i int) (given, owed int64, err error) {
 	for _, g := range slices.Concat(c.Grants, c.Armed) {
 		given += g.Pages * int64(g.Size)
 	}
-	c.Armed = nil // it went with QEMU
+	c.Armed = nil // the kernel freed it when QEMU ended
 	kept, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
 		c.Grants = grants
 		return l.save(i, c)
 	})
 	for at, g := range kept {
 		given -= g.Pages * int64(g.Size)
-		// What somebody else has taken out of the pool can't be owed any more.
+		// Pages that another program has taken out of the pool are not owed any more.
 		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
 			kept[at].Pages = min(g.Pages, max(0, p.Persistent()-l.held(c.UUID, g.Node, g.Size)))
 		}

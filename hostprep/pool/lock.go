@@ -20,8 +20,8 @@ import (
 const lockDeadline = 60 * time.Second
 
 // lock takes the one lock of all who change pools. The kernel drops it when
-// the holder ends, however it ends. The file is for nobody else to open: who may
-// read it may lock it.
+// the holder ends, however it ends. Only root may open the file: whoever can read it can
+// lock it.
 func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	path := root.Path(append(slices.Clip(runDir), "lock")...)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -48,7 +48,7 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 				return nil, &advice.Error{What: "waiting for whoever changes the page pools", Why: "interrupted", Err: ctx.Err()}
 			}
 			holder := "another process"
-			if pid := strings.TrimSpace(string(text)); pid != "" { // else it has only just got the lock
+			if pid := strings.TrimSpace(string(text)); pid != "" { // empty if it has only just taken the lock
 				holder = "process " + pid
 			}
 			return nil, advice.New("locking the page pools", holder+" holds "+path, "wait for it to end, or end it")

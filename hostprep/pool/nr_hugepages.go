@@ -11,12 +11,13 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// setPersistent writes a node's count and reads back what came of it: the
-// kernel accepts any number and reaches what it can.
+// setPersistent writes a node's count and reads back the result: the kernel accepts any
+// number and allocates as many as it can.
 //
 // While another node has surplus, kernels before 6.12 add that to what is
 // written here, and later ones turn free pages into surplus that nobody frees.
-// So that surplus is made persistent for a moment, where that can be taken back.
+// So the other node's surplus is made persistent for the time of the write, if that can
+// be reverted.
 func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (Pool, error) {
 	state, err := Read(root)
 	if err != nil {
@@ -30,8 +31,8 @@ func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (P
 	if err := writeBorrowed(root, other); err != nil {
 		return before, err
 	}
-	// The node's own count includes the surplus, and the kernel now takes it
-	// for the count that is to stay: nothing is allocated.
+	// The node's count includes the surplus; written back, it becomes the persistent
+	// count, and nothing is allocated.
 	err = writeNr(root, other.Node, size, other.Total)
 	var after Pool
 	if err == nil {
@@ -40,9 +41,9 @@ func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (P
 	return after, errors.Join(err, giveBackBorrowed(root))
 }
 
-// surplusElsewhere returns the one other node that has surplus, if it can be
-// made persistent and surplus again: with surplus here too, or on two others,
-// the kernel would add it up, and of free pages there it would take those.
+// surplusElsewhere returns the other node that has surplus, if that can be made persistent
+// and then surplus again. It can't with surplus on this node too, or on two others, which
+// the kernel would add up, nor with free pages there, which the kernel would use instead.
 func (s State) surplusElsewhere(node int, size pages.Size) (Pool, bool) {
 	var found []Pool
 	for _, p := range s.Pools {
@@ -71,7 +72,7 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 		write -= p.Persistent() - target
 	}
 	if p.Free > 0 && p.Surplus > before.Surplus {
-		// Free pages have become surplus, which no guest's end would free.
+		// Free pages have become surplus, which no end of a guest would free.
 		if err := writeNr(root, p.Node, p.Size, p.Total); err != nil {
 			return p, err
 		}
@@ -114,8 +115,8 @@ func writeBorrowed(root hostfs.Root, p Pool) error {
 	return root.Replace(text, 0o644, borrowedFile...)
 }
 
-// giveBackBorrowed makes surplus again what was borrowed. What its guest has
-// freed since is then freed: it would have been, as surplus.
+// giveBackBorrowed turns the borrowed pages into surplus again. If their guest has ended
+// since, they are freed, as surplus would have been.
 func giveBackBorrowed(root hostfs.Root) error {
 	text, err := root.Read(borrowedFile...)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -6,8 +6,8 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// Pending is pages that look free, or will in a moment, and that a guest which
-// is starting will yet take.
+// Pending is pages that look free, or soon will, but that a starting guest will still
+// take.
 type Pending struct {
 	Take
 	// Unmapped are those that the kernel has not promised to the guest yet:
@@ -18,7 +18,7 @@ type Pending struct {
 	Unfaulted int64
 }
 
-// pending is what a starting guest will yet take; nothing once it has it all.
+// pending is what a starting guest will still take; nothing once it has all its pages.
 func (c Claim) pending(root hostfs.Root) []Pending {
 	var mapped, faulted map[pages.Size]int64
 	if c.PID != 0 {
@@ -35,8 +35,8 @@ func (c Claim) pending(root hostfs.Root) []Pending {
 	}
 	var pending []Pending
 	for _, take := range c.Takes {
-		// Which of a guest's takes are done is not known: each may be the one
-		// that is not, but the guest maps no more than the rest.
+		// Which of its takes the guest has done is not known: each may still be to
+		// come, but in sum no more than the rest.
 		p := Pending{take, min(take.Pages, unmapped[take.Size]), min(take.Pages, unfaulted[take.Size])}
 		unmapped[take.Size] -= p.Unmapped
 		if p.Unfaulted > 0 {

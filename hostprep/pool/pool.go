@@ -36,7 +36,7 @@ type Global struct {
 	Free       int64
 	Reserved   int64 // resv_hugepages: promised to a mapping, not yet faulted in
 	Surplus    int64
-	Overcommit int64 // nr_overcommit_hugepages: how much surplus may become
+	Overcommit int64 // nr_overcommit_hugepages: the most surplus that is allowed
 }
 
 // Available is what a new mapping gets: the kernel reserves all of it or

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// PreparedUUID is the claim of what was added for no one guest: it stays until
-// it is taken back or the host reboots. No guest has this UUID: libvirt takes it
-// for none at all.
+// PreparedUUID is the claim of pages that were added for no particular guest: they stay
+// until they are freed or the host reboots. No guest has this UUID: libvirt does not
+// accept it.
 const PreparedUUID = "00000000-0000-0000-0000-000000000000"
 
 // Prepare adds pages that stay, whoever takes them, all or nothing.
@@ -26,8 +26,8 @@ func (l *Ledger) Prepare(ctx context.Context, needs []Need, effort Effort) error
 	return err
 }
 
-// Adopt writes down pages that are there as ones to take back with the others:
-// a file of ours has had the kernel make them at boot.
+// Adopt records existing pages as prepared ones, to be freed with them: a file of vmhuge's
+// made the kernel allocate them at boot.
 func (l *Ledger) Adopt(grants []Grant) error {
 	if len(grants) == 0 {
 		return nil
@@ -48,7 +48,7 @@ func (l *Ledger) Prepared() []Grant {
 	return c.Grants
 }
 
-// beginPrepared has the claim ready to take grants, those that it has and more.
+// beginPrepared opens the claim, with the grants that it already has, for more.
 func (l *Ledger) beginPrepared(more []Grant) error {
 	c := Claim{UUID: PreparedUUID, Name: "vmhuge prepare", Phase: Prepared, Takes: []Take{}}
 	if i := l.index(c.UUID); i >= 0 {

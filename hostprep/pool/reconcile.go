@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// reconcile sets right what a crash left: a starting guest whose owner is dead,
-// and any claim whose guest is gone.
+// reconcile settles what a crash left: starting guests whose owner is dead, and claims
+// whose guest is gone.
 func (l *Ledger) reconcile() error {
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase == InUse && l.guests.exists(c.PID) {
@@ -17,7 +17,7 @@ func (l *Ledger) reconcile() error {
 			return err
 		}
 	}
-	// Last, when it is known what guests that start will yet take.
+	// Last, once it is known what starting guests will still take.
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase == Owed {
 			if err := l.settle(c.UUID); err != nil {
@@ -28,8 +28,7 @@ func (l *Ledger) reconcile() error {
 	return nil
 }
 
-// Audit looks closer than Open does: the number of a process that is gone may
-// be another's by now.
+// Audit looks closer than Open does: the pid of an ended process may have been reused.
 func (l *Ledger) Audit() error {
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase != InUse {
@@ -50,7 +49,7 @@ func (l *Ledger) Audit() error {
 	return nil
 }
 
-// look reads a claim and writes down where it really stands.
+// look reads a claim and records its real phase.
 func (l *Ledger) look(uuid string) error {
 	i := l.index(uuid)
 	c, err := l.load(i)
@@ -67,7 +66,7 @@ func (l *Ledger) look(uuid string) error {
 	return l.rename(i, c)
 }
 
-// load reads a claim's file. One that can't be used is out of the ledger then.
+// load reads a claim's file, and takes it out of the ledger if it can't be used.
 func (l *Ledger) load(i int) (Claim, error) {
 	c, err := l.read(l.claims[i])
 	switch {
@@ -95,10 +94,10 @@ func (l *Ledger) settle(uuid string) error {
 	return err
 }
 
-// finish corrects grants that were written down before the pool was changed
-// and whose writer died in between: what is really there is what the pool has
-// above the count without it. The lock has kept other writers of ours away; what
-// others have done since can't be told apart.
+// finish corrects grants that were recorded before a change of the pool which their writer
+// did not live to complete: the pages really added are what the pool has above Without.
+// The lock has kept other runs of vmhuge away; what other programs have changed since
+// can't be told apart.
 func (l *Ledger) finish(c *Claim) (changed bool) {
 	for i := range c.Grants {
 		g := &c.Grants[i]

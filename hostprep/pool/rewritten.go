@@ -116,7 +116,7 @@ func (l *Ledger) findRewrites() error {
 
 // rewritten takes what was lost in a pool out of the claims. Where the count is the
 // one that sysctl's files ask for, all of it is what the administrator wants, with or
-// without vmhuge; else it is what the pool is too small for.
+// without vmhuge; otherwise it is what the pool now has too little of.
 func (l *Ledger) rewritten(r Rewrite) error {
 	lost := max(0, l.addedTo(r.Node, r.Size)-r.Is)
 	if r.Sysctl = sysctlHasSet(l.root, r.Size); r.Sysctl != "" {
@@ -150,7 +150,7 @@ func (l *Ledger) addedTo(node int, size pages.Size) (n int64) {
 	for _, named := range l.claims {
 		c, err := l.read(named)
 		if err != nil {
-			continue // one that can't be used is seen to elsewhere
+			continue // a claim that can't be read is handled by load
 		}
 		for _, g := range c.Grants {
 			if g.Node == node && g.Size == size {
@@ -165,7 +165,7 @@ func (l *Ledger) addedTo(node int, size pages.Size) (n int64) {
 func (l *Ledger) lose(i, node int, size pages.Size, most int64) (took int64, err error) {
 	c, err := l.read(l.claims[i])
 	if err != nil || most == 0 {
-		return 0, nil // one that can't be used is seen to elsewhere
+		return 0, nil // a claim that can't be read is handled by load
 	}
 	for at := range c.Grants {
 		if g := &c.Grants[at]; g.Node == node && g.Size == size {

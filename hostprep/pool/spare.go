@@ -8,8 +8,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// IfFree calls do while nobody else changes the pools. It waits for nobody: false,
-// another has the lock, and do was not called.
+// IfFree calls do while no other run of vmhuge changes the pools. It does not wait: false
+// means that another run has the lock, and do was not called.
 func IfFree(root hostfs.Root, do func()) bool {
 	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
 		return false
@@ -25,9 +25,9 @@ func IfFree(root hostfs.Root, do func()) bool {
 	return true
 }
 
-// WithSpare calls do while nobody else changes the pools, and tells it whether
-// there is a page of a size that no program and no starting guest is promised.
-// While another has the lock, there is none.
+// WithSpare calls do while no other run of vmhuge changes the pools, and tells it whether
+// there is a free page of a size that is promised to no program and no starting guest.
+// While another run has the lock, there is none.
 func WithSpare(root hostfs.Root, size pages.Size, do func(spare bool) error) (err error) {
 	if !IfFree(root, func() { err = do(hasSpare(root, size)) }) {
 		err = do(false)

@@ -34,8 +34,8 @@ func sysctlHasSet(root hostfs.Root, size pages.Size) string {
 	return file
 }
 
-// sysctlPages is the number that sysctl's files give to vm.nr_hugepages, and the file
-// whose word is the last; "": none does.
+// sysctlPages is the number that sysctl's files set vm.nr_hugepages to, and the file that
+// has it, which is the last of them to be read; "" if none sets it.
 func sysctlPages(root hostfs.Root) (n int64, file string) {
 	files := map[string]string{} // by name
 	for _, dir := range slices.Backward(sysctlDirs) {

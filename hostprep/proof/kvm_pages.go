@@ -11,8 +11,8 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// KVMPages is how many pages of each size KVM has mapped for a guest. It maps
-// what the guest touches, and no larger than the host's own page tables are.
+// KVMPages is how many pages of each size KVM has mapped for a guest. KVM maps what the
+// guest touches, with pages no larger than in the host's own page tables.
 type KVMPages struct {
 	Small int64 `json:"pages_4k"`
 	Huge  int64 `json:"pages_2m"`
@@ -20,7 +20,7 @@ type KVMPages struct {
 }
 
 // readKVM adds KVM's own counters for a guest that runs under it, which Linux
-// has since 5.15. Where they can't be had the proof says why, and stands:
+// has since 5.15. If they can't be read the proof says why, and is valid without them:
 //
 //	/sys/kernel/debug/kvm/4242-12/pages_2m
 func readKVM(h host.Host, pid int, p *Proof) error {

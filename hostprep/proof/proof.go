@@ -17,7 +17,7 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// Verdict says how much of a guest's RAM lies on huge pages.
+// Verdict says how much of a guest's RAM is on huge pages.
 type Verdict string
 
 // The verdicts of a proof.
@@ -40,9 +40,9 @@ type Proof struct {
 
 	ReservedKiB  int64 `json:"reserved_kib"`  // on hugetlb pages that are promised to it, but not used yet
 	UntouchedKiB int64 `json:"untouched_kib"` // of SmallKiB, what has no page yet
-	Preallocated bool  `json:"preallocated"`  // neither: all of it is there
-	// Aligned says that in all of the RAM guest and host addresses agree modulo
-	// the huge page: else the processor can't map the guest by such pages.
+	Preallocated bool  `json:"preallocated"`  // every byte of the RAM has its page already
+	// Aligned says that guest and host addresses agree modulo the huge page
+	// throughout the RAM. Otherwise the processor can't map the guest with such pages.
 	Aligned bool      `json:"aligned"`
 	Parts   []RAMPart `json:"parts"`
 

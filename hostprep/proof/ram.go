@@ -16,18 +16,17 @@ type ramMapping struct {
 	guestKiB int64 // at which of the guest's addresses it begins, give or take whole huge pages
 }
 
-// ramMappings finds the guest's RAM among QEMU's mappings: of those that QEMU
-// asks huge pages for (MADV_HUGEPAGE), or has on hugetlb pages, the one that
-// holds a backend best. They are not the heap, nor the code that TCG makes, but
-// the memory of video cards is also among them. Without backends the largest
-// are the RAM.
+// ramMappings finds the guest's RAM among QEMU's mappings: for each backend the mapping
+// that fits its size best, of those for which QEMU asks for huge pages (MADV_HUGEPAGE) or
+// that are on hugetlb pages. Heap and TCG's code are not among them, but the memory of
+// video cards is. Without backends the largest mappings are the RAM.
 func ramMappings(all []smaps.Mapping, ramKiB int64, backends []pages.Backend) []ramMapping {
 	var found []smaps.Mapping
 	for _, m := range all {
 		if !m.Writable || m.Executable || !m.Has("hg") && !m.Has("ht") {
 			continue
 		}
-		// What was split, as by mbind, is one again.
+		// Join mappings that mbind or another call has split.
 		if last := len(found) - 1; last >= 0 && found[last].End == m.Start && found[last].Name == m.Name && found[last].PageKiB == m.PageKiB {
 			l := &found[last]
 			l.End, l.SizeKiB, l.RSSKiB, l.SwapKiB = m.End, l.SizeKiB+m.SizeKiB, l.RSSKiB+m.RSSKiB, l.SwapKiB+m.SwapKiB
