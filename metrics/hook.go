@@ -22,14 +22,6 @@ var (
 	hookLast      = newDesc("hook_last_call_timestamp_seconds", "When libvirt called it last, since the host booted.")
 )
 
-// hookResults are the results that each operation may have. All are counted
-// from 0: of the first failure, increase() sees nothing where no series was.
-var hookResults = map[string][]hook.Result{
-	"prepare": {hook.Passed, hook.Held, hook.Refused, hook.Failed},
-	"release": {hook.Released, hook.Failed},
-	"restore": {hook.Held, hook.Dropped, hook.Failed},
-}
-
 // hookCalls counts what the hook's log tells. The log forgets its oldest lines,
 // and a counter must not fall: each event is counted when it is first seen.
 type hookCalls struct {
@@ -46,7 +38,9 @@ func newHookCalls() *hookCalls {
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "vmhuge_hook_call_duration_seconds",
 			Help: "How long libvirt waited for the hook.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"operation"}),
 	}
-	for operation, results := range hookResults {
+	// All are counted from 0: increase() does not see the first failure of a series that
+	// was not there before.
+	for operation, results := range hook.Results {
 		c.took.WithLabelValues(operation)
 		for _, result := range results {
 			c.count.WithLabelValues(operation, string(result))

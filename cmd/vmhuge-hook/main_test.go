@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,6 +133,9 @@ func TestCalls(t *testing.T) {
 			}
 			if event.Result != "" && (event.Operation != test.op || event.Name != test.name) {
 				t.Errorf("logged %+v", event)
+			}
+			if event.Result != "" && !slices.Contains(hook.Results[test.op], event.Result) {
+				t.Errorf("the metrics don't expect %s of %s", event.Result, test.op)
 			}
 			if left := traces(t, host); left != test.left {
 				t.Errorf("it left %s\nnot     %s", left, test.left)

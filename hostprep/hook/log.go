@@ -36,6 +36,13 @@ const (
 	Failed   Result = "failed"   // the hook could not do its work; the start goes on
 )
 
+// Results are the results that each operation can log.
+var Results = map[string][]Result{
+	"prepare": {Passed, Held, Refused, Failed},
+	"release": {Released, Failed},
+	"restore": {Held, Dropped, Failed},
+}
+
 // Event is one call of the hook.
 type Event struct {
 	Time      time.Time       `json:"time"`
