@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -131,14 +131,14 @@ func KernelWords(line string) []string {
 	return words
 }
 
-var leadingSize = regexp.MustCompile(`^(0[xX][0-9a-fA-F]+|[0-9]+)`)
+var leadingSize = lazyregexp.New(`^(0[xX][0-9a-fA-F]+|[0-9]+)`)
 
-var leadingNumber = regexp.MustCompile(`^[0-9]+`)
+var leadingNumber = lazyregexp.New(`^[0-9]+`)
 
 // memparse reads a size as the kernel's function of this name: 2M, 0x200000,
 // 1g; what follows is ignored. 0: it is no size.
 func memparse(text string) pages.Size {
-	digits := leadingSize.FindString(text)
+	digits := leadingSize.Get().FindString(text)
 	n, err := strconv.ParseInt(digits, 0, 64)
 	shift := 0
 	if rest := text[len(digits):]; rest != "" {
@@ -162,7 +162,7 @@ func parseHugepages(value string) map[int]int64 {
 		if !named {
 			node, after = "-1", part
 		}
-		n, err := strconv.ParseInt(leadingNumber.FindString(after), 10, 62)
+		n, err := strconv.ParseInt(leadingNumber.Get().FindString(after), 10, 62)
 		id, nerr := strconv.Atoi(node)
 		if err != nil || nerr != nil || named && id < 0 {
 			break

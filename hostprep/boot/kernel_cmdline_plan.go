@@ -3,13 +3,13 @@ package boot
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/cmdline"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -245,12 +245,12 @@ func bootPagesOf(r Request, size pages.Size) []PoolPages {
 	return list
 }
 
-var hugeWord = regexp.MustCompile(`(?:^|[\s"'])((?:default_)?hugepages[z]?=[^\s"']*)`)
+var hugeWord = lazyregexp.New(`(?:^|[\s"'])((?:default_)?hugepages[z]?=[^\s"']*)`)
 
 // hugeWords returns the words for huge pages on a command line.
 func hugeWords(line string) string {
 	var words []string
-	for _, m := range hugeWord.FindAllStringSubmatch(line, -1) {
+	for _, m := range hugeWord.Get().FindAllStringSubmatch(line, -1) {
 		words = append(words, m[1])
 	}
 	if len(words) == 0 {

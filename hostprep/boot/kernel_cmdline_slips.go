@@ -3,11 +3,11 @@ package boot
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -59,11 +59,11 @@ func CmdlineSlips(line string, standard pages.Size) []Slip {
 	return slips
 }
 
-var optionEnd = regexp.MustCompile(`[=:]`)
+var optionEnd = lazyregexp.New(`[=:]`)
 
 // splitOption splits hugepages=4 and hugepages:4; sep is "" where there is neither.
 func splitOption(word string) (name, sep, value string) {
-	at := optionEnd.FindStringIndex(word)
+	at := optionEnd.Get().FindStringIndex(word)
 	if at == nil {
 		return strings.ReplaceAll(word, "-", "_"), "", ""
 	}
@@ -95,7 +95,7 @@ func misspelled(word string, standard pages.Size) (Slip, bool) {
 			if !ok {
 				count = part
 			}
-			if digits := leadingNumber.FindString(count); digits == "" {
+			if digits := leadingNumber.Get().FindString(count); digits == "" {
 				return Slip{Word: word, Why: "has no count, so that the kernel reserves nothing for it", Right: "hugepages=N, a number of pages"}, true
 			} else if digits != count {
 				return Slip{Word: word, Why: "has a unit, but is a count: the kernel reads " + digits + " pages", Right: countFor(count)}, true
@@ -125,7 +125,7 @@ func countFor(amount string) string {
 
 // sizeMeant is the size that was probably meant by one in another unit.
 func sizeMeant(value string) string {
-	n, _ := strconv.ParseInt(leadingNumber.FindString(value), 10, 32)
+	n, _ := strconv.ParseInt(leadingNumber.Get().FindString(value), 10, 32)
 	for _, unit := range []int64{pages.KiB, pages.MiB, pages.GiB} {
 		if size := pages.Size(n * unit); n > 0 && (size == pages.Size2MiB || size == pages.Size1GiB) {
 			return pages.SizeWord(size)

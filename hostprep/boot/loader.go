@@ -24,8 +24,11 @@ type loader struct {
 	byHand func(options string) string
 }
 
-// loaders lists every loader. The first that is in charge counts.
-var loaders = []loader{container, ostree, nixOS, readOnlyEtc, systemdBoot, grubEntries, grub, elsewhere}
+// loaders lists every loader. The first that is in charge counts. A function, so that a
+// program that does not ask is not linked with all of them.
+func loaders() []loader {
+	return []loader{container, ostree, nixOS, readOnlyEtc, systemdBoot, grubEntries, grub, elsewhere}
+}
 
 // booted is the loader of a host with the files that it reads there.
 type booted struct {
@@ -35,7 +38,7 @@ type booted struct {
 
 // findLoader looks for the boot loader that is in charge.
 func findLoader(h host.Host) (booted, error) {
-	for _, l := range loaders {
+	for _, l := range loaders() {
 		files, inCharge, err := l.find(h)
 		if err != nil || inCharge {
 			return booted{l, files}, err
@@ -100,7 +103,7 @@ func (b booted) changes(h host.Host, ours string) ([]change.Change, error) {
 func (b booted) whoAsks(file string) string {
 	asks := func(f cmdline.File) bool {
 		for line := range strings.Lines(f.Text) {
-			if !f.Own && !strings.HasPrefix(strings.TrimSpace(line), "#") && hugeWord.MatchString(line) {
+			if !f.Own && !strings.HasPrefix(strings.TrimSpace(line), "#") && hugeWord.Get().MatchString(line) {
 				return true
 			}
 		}

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,9 @@ import (
 
 var container = loader{
 	name: "container",
-	find: marked("/run/systemd/container", "/.dockerenv", "/run/.containerenv"),
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		return nil, marked(h, "/run/systemd/container", "/.dockerenv", "/run/.containerenv"), nil
+	},
 	byHand: func(options string) string {
 		return "put " + options + " on the kernel command line of this container's host, and reboot that host"
 	},
@@ -22,7 +25,7 @@ var container = loader{
 
 var ostree = loader{
 	name: "ostree",
-	find: marked("/run/ostree-booted"),
+	find: func(h host.Host) ([]cmdline.File, bool, error) { return nil, marked(h, "/run/ostree-booted"), nil },
 	byHand: func(options string) string {
 		return "rpm-ostree kargs --append=" + strings.ReplaceAll(options, " ", " --append=") + ", and reboot"
 	},
@@ -30,7 +33,7 @@ var ostree = loader{
 
 var nixOS = loader{
 	name: "NixOS",
-	find: marked("/etc/NIXOS"),
+	find: func(h host.Host) ([]cmdline.File, bool, error) { return nil, marked(h, "/etc/NIXOS"), nil },
 	byHand: func(options string) string {
 		return `add boot.kernelParams = [ "` + strings.ReplaceAll(options, " ", `" "`) + `" ]; to the configuration, nixos-rebuild boot, and reboot`
 	},
@@ -57,14 +60,10 @@ var elsewhere = loader{
 	},
 }
 
-// marked finds a host by a file that is there.
-func marked(files ...string) func(host.Host) ([]cmdline.File, bool, error) {
-	return func(h host.Host) ([]cmdline.File, bool, error) {
-		for _, file := range files {
-			if st, err := h.Lstat(file); err == nil && st != nil {
-				return nil, true, nil
-			}
-		}
-		return nil, false, nil
-	}
+// marked says whether a host has one of the files by which it is known.
+func marked(h host.Host, files ...string) bool {
+	return slices.ContainsFunc(files, func(file string) bool {
+		st, err := h.Lstat(file)
+		return err == nil && st != nil
+	})
 }

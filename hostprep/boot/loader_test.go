@@ -144,7 +144,7 @@ func TestEveryLoader(t *testing.T) {
 		hosttest.Must(t, err)
 		found[b.name] = true
 	}
-	for _, l := range loaders {
+	for _, l := range loaders() {
 		if !found[l.name] {
 			t.Errorf("no host of testdata has %s", l.name)
 		}

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"vmhuge/hostprep/cmdline"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -75,9 +75,9 @@ func withoutOurs(line string) string {
 //	ExecStart=/bin/sh -c "echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 //	w /sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages - - - - 8
 //	sysctl -w vm.nr_hugepages=512
-var scriptWrite = regexp.MustCompile(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!]*\s+\S*|\bsysctl\b.*\bvm\.|\btee\b.*)\bnr_hugepages(?:\s*=\s*([0-9]+)|(?:\s+-){4}\s+([0-9]+))?`)
+var scriptWrite = lazyregexp.New(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!]*\s+\S*|\bsysctl\b.*\bvm\.|\btee\b.*)\bnr_hugepages(?:\s*=\s*([0-9]+)|(?:\s+-){4}\s+([0-9]+))?`)
 
-var sizeInPath = regexp.MustCompile(`hugepages-([0-9]+)kB/`)
+var sizeInPath = lazyregexp.New(`hugepages-([0-9]+)kB/`)
 
 // bootScripts finds such lines where an administrator puts what runs at boot.
 func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
@@ -102,7 +102,7 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 		}
 		for i, line := range strings.Split(text, "\n") {
 			line = strings.TrimSpace(line)
-			m := scriptWrite.FindStringSubmatch(line)
+			m := scriptWrite.Get().FindStringSubmatch(line)
 			if m == nil || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
 				continue
 			}
@@ -110,7 +110,7 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 			if n, err := strconv.ParseInt(cmp.Or(m[1], m[2], m[3]), 10, 62); err == nil {
 				r.Pages = n
 			}
-			if size := sizeInPath.FindStringSubmatch(line); size != nil {
+			if size := sizeInPath.Get().FindStringSubmatch(line); size != nil {
 				kib, _ := strconv.ParseInt(size[1], 10, 52)
 				r.Size = pages.SizeOfKiB(kib)
 			}

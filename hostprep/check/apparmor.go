@@ -2,7 +2,6 @@ package check
 
 import (
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/lazyregexp"
 )
 
 const (
@@ -98,14 +98,14 @@ func appArmorFile(h host.Host, path string, read map[string]bool) (string, error
 	}
 	text, err := h.ReadIfThere(path)
 	rules := text + "\n"
-	for _, name := range appArmorInclude.FindAllStringSubmatch(text, -1) {
+	for _, name := range appArmorInclude.Get().FindAllStringSubmatch(text, -1) {
 		more, fileErr := appArmorFile(h, "/etc/apparmor.d/"+name[1], read)
 		rules, err = rules+more, errors.Join(err, fileErr)
 	}
 	return rules, err
 }
 
-var appArmorInclude = regexp.MustCompile(`(?m)^\s*#?include\s+(?:if\s+exists\s+)?<([^>]+)>`)
+var appArmorInclude = lazyregexp.New(`(?m)^\s*#?include\s+(?:if\s+exists\s+)?<([^>]+)>`)
 
 // allowsCPUMap says whether one of these rules covers a node's cpumap.
 //

@@ -11,6 +11,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/lazyregexp"
 )
 
 // HookWrites finds scripts that libvirt runs and that set the size of a pool
@@ -102,10 +103,10 @@ func scriptText(h host.Host, file string) (text string, ok bool) {
 
 // poolWrite matches a line of a script that sets the size of a pool: a redirection or tee
 // into nr_hugepages, or a call of sysctl, hugeadm or virsh allocpages.
-var poolWrite = regexp.MustCompile(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b`)
+var poolWrite = lazyregexp.New(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b`)
 
 // poolVariable matches a variable that is set to the path of such a file: P=/proc/sys/vm/nr_hugepages.
-var poolVariable = regexp.MustCompile(`^\s*(?:export\s+|readonly\s+|local\s+)?([A-Za-z_][A-Za-z_0-9]*)=["']?[^\s"'$]*nr_(?:overcommit_)?hugepages["']?`)
+var poolVariable = lazyregexp.New(`^\s*(?:export\s+|readonly\s+|local\s+)?([A-Za-z_][A-Za-z_0-9]*)=["']?[^\s"'$]*nr_(?:overcommit_)?hugepages["']?`)
 
 // poolLines lists the lines of a script that set the size of a pool, at most three.
 func poolLines(text string) []string {
@@ -115,10 +116,10 @@ func poolLines(text string) []string {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		if m := poolVariable.FindStringSubmatch(line); m != nil {
+		if m := poolVariable.Get().FindStringSubmatch(line); m != nil {
 			variables = append(variables, m[1])
 		}
-		writes := poolWrite.MatchString(line) || slices.ContainsFunc(variables, func(name string) bool {
+		writes := poolWrite.Get().MatchString(line) || slices.ContainsFunc(variables, func(name string) bool {
 			return regexp.MustCompile(`(>|\btee\b)[^|]*\$\{?` + name + `\b`).MatchString(line)
 		})
 		if writes && len(lines) < 3 {

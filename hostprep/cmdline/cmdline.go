@@ -5,8 +5,9 @@ package cmdline
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // File is a file of a boot loader's. One that is missing has no text.
@@ -22,7 +23,7 @@ type Line struct{ File, Text string }
 // form is how files of one name have the kernel's command line.
 type form struct {
 	is       func(name string) bool // without its folder
-	patterns []*regexp.Regexp       // its first group is the command line; the first that is there is edited
+	patterns []*lazyregexp.Regexp   // its first group is the command line; the first that is there is edited
 	example  string                 // of a line that the patterns find
 	// line returns the command line that a file says, with the variables of grubenv; nil:
 	// it says none by itself.
@@ -43,8 +44,8 @@ func formOf(file string) (form, error) {
 }
 
 // last finds the first group of the last match, text[from:to].
-func last(pattern *regexp.Regexp, text string) (from, to int, ok bool) {
-	all := pattern.FindAllStringSubmatchIndex(text, -1)
+func last(pattern *lazyregexp.Regexp, text string) (from, to int, ok bool) {
+	all := pattern.Get().FindAllStringSubmatchIndex(text, -1)
 	if len(all) == 0 {
 		return 0, 0, false
 	}

@@ -3,21 +3,21 @@ package cmdline
 import (
 	"os"
 	"path"
-	"regexp"
 	"strings"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/lazyregexp"
 )
 
 // entry is an entry of the Boot Loader Specification. Its command line is all of its
 // options, with the variables of grubenv.
 var entry = form{
 	is:       func(name string) bool { return strings.HasSuffix(name, ".conf") },
-	patterns: []*regexp.Regexp{entryOptions},
+	patterns: []*lazyregexp.Regexp{entryOptions},
 	example:  "options root=… ro",
 	line: func(text string, variables map[string]string) (string, bool) {
 		var options []string
-		for _, m := range entryOptions.FindAllStringSubmatch(text, -1) {
+		for _, m := range entryOptions.Get().FindAllStringSubmatch(text, -1) {
 			options = append(options, m[1])
 		}
 		return os.Expand(strings.Join(options, " "), func(name string) string { return variables[name] }), true
@@ -25,14 +25,14 @@ var entry = form{
 }
 
 var (
-	entryOptions = regexp.MustCompile(`(?m)^options[ \t]+(.*)$`)
-	entryOfLinux = regexp.MustCompile(`(?m)^linux[ \t]`)
+	entryOptions = lazyregexp.New(`(?m)^options[ \t]+(.*)$`)
+	entryOfLinux = lazyregexp.New(`(?m)^linux[ \t]`)
 )
 
 // IsEntry says whether a file in a folder of boot entries starts Linux. An entry for
 // rescue does not count: it has to work whatever was asked for.
 func IsEntry(name, text string) bool {
-	return entry.is(name) && !strings.Contains(name, "rescue") && entryOfLinux.MatchString(text)
+	return entry.is(name) && !strings.Contains(name, "rescue") && entryOfLinux.Get().MatchString(text)
 }
 
 // InEntries says whether a file is one of several entries that are edited together.

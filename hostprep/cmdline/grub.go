@@ -2,8 +2,9 @@ package cmdline
 
 import (
 	"os"
-	"regexp"
 	"strings"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // The files of GRUB.
@@ -18,9 +19,9 @@ const (
 // boots there.
 var grubDefaults = form{
 	is: func(name string) bool { return name == "grub" },
-	patterns: []*regexp.Regexp{
-		regexp.MustCompile(`(?m)^[ \t]*GRUB_CMDLINE_LINUX_DEFAULT=["']([^"'\n]*)["'][ \t]*(?:#.*)?$`),
-		regexp.MustCompile(`(?m)^[ \t]*GRUB_CMDLINE_LINUX=["']([^"'\n]*)["'][ \t]*(?:#.*)?$`),
+	patterns: []*lazyregexp.Regexp{
+		lazyregexp.New(`(?m)^[ \t]*GRUB_CMDLINE_LINUX_DEFAULT=["']([^"'\n]*)["'][ \t]*(?:#.*)?$`),
+		lazyregexp.New(`(?m)^[ \t]*GRUB_CMDLINE_LINUX=["']([^"'\n]*)["'][ \t]*(?:#.*)?$`),
 	},
 	example: `GRUB_CMDLINE_LINUX_DEFAULT=""`,
 	line: func(text string, _ map[string]string) (string, bool) {
@@ -35,7 +36,7 @@ func GrubLine(files []File) string {
 	return strings.TrimSpace(set["GRUB_CMDLINE_LINUX"] + " " + set["GRUB_CMDLINE_LINUX_DEFAULT"])
 }
 
-var grubAssignment = regexp.MustCompile(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(\+?)=("(?:[^"\\]|\\.)*"|'[^']*'|[^ \t;]*)`)
+var grubAssignment = lazyregexp.New(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(\+?)=("(?:[^"\\]|\\.)*"|'[^']*'|[^ \t;]*)`)
 
 // GrubSettings reads the settings of /etc/default/grub and of the files after it. They
 // are assignments of a shell, with variables in them. What else a shell would run in
@@ -47,7 +48,7 @@ func GrubSettings(files []File) map[string]string {
 	set := map[string]string{}
 	for _, f := range files {
 		for line := range strings.Lines(strings.ReplaceAll(f.Text, "\\\n", "")) {
-			m := grubAssignment.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+			m := grubAssignment.Get().FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 			if m == nil {
 				continue
 			}

@@ -2,15 +2,16 @@ package cmdline
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // grubenv has the variables of GRUB, to which its entries may refer. GRUB writes into the
 // blocks of this file, so that its size must stay: # fills it up.
 var grubenv = form{
 	is:       func(name string) bool { return name == "grubenv" },
-	patterns: []*regexp.Regexp{regexp.MustCompile(`(?m)^kernelopts=(.*)$`)},
+	patterns: []*lazyregexp.Regexp{lazyregexp.New(`(?m)^kernelopts=(.*)$`)},
 	example:  "kernelopts=root=… ro",
 	fit:      fitGrubenv,
 }

@@ -1,13 +1,13 @@
 package cmdline
 
-import "regexp"
+import "vmhuge/internal/lazyregexp"
 
 // KernelInstall is the command line that kernel-install(8) gives to new kernels.
 const KernelInstall = "/etc/kernel/cmdline"
 
 var kernelInstall = form{
 	is:       func(name string) bool { return name == "cmdline" },
-	patterns: []*regexp.Regexp{kernelInstallText},
+	patterns: []*lazyregexp.Regexp{kernelInstallText},
 	example:  "root=… ro",
 	line: func(text string, _ map[string]string) (string, bool) {
 		from, to, ok := last(kernelInstallText, text)
@@ -15,4 +15,4 @@ var kernelInstall = form{
 	},
 }
 
-var kernelInstallText = regexp.MustCompile(`(?m)^[ \t]*([^# \t\n].*)$`)
+var kernelInstallText = lazyregexp.New(`(?m)^[ \t]*([^# \t\n].*)$`)

@@ -1,11 +1,12 @@
 package cmdline
 
 import (
-	"regexp"
 	"strings"
+
+	"vmhuge/internal/lazyregexp"
 )
 
-var endOfOptions = regexp.MustCompile(`(?:^|[ \t])--(?:[ \t]|$)`)
+var endOfOptions = lazyregexp.New(`(?:^|[ \t])--(?:[ \t]|$)`)
 
 // vmhuge's options stand between two marks, so that vmhuge finds them again: on the
 // running kernel's command line, and in what the system has copied for a new kernel. The
@@ -17,11 +18,11 @@ const (
 )
 
 // Marked finds the marks and what is between them.
-var Marked = regexp.MustCompile(`[ \t]vmhuge\.begin((?:[ \t]+[^ \t]+)*?)[ \t]+vmhuge\.end\b|^vmhuge\.begin((?:[ \t]+[^ \t]+)*?)[ \t]+vmhuge\.end\b[ \t]?`)
+var Marked = lazyregexp.New(`[ \t]vmhuge\.begin((?:[ \t]+[^ \t]+)*?)[ \t]+vmhuge\.end\b|^vmhuge\.begin((?:[ \t]+[^ \t]+)*?)[ \t]+vmhuge\.end\b[ \t]?`)
 
 // Ours returns vmhuge's options on a command line.
 func Ours(line string) string {
-	m := Marked.FindStringSubmatch(line)
+	m := Marked.Get().FindStringSubmatch(line)
 	if m == nil {
 		return ""
 	}
@@ -32,12 +33,12 @@ func Ours(line string) string {
 // those out. All else stays as it is. Last, because the kernel would take a hugepages=
 // that follows to be of our size.
 func With(line, ours string) string {
-	line = Marked.ReplaceAllString(line, "")
+	line = Marked.Get().ReplaceAllString(line, "")
 	if ours == "" {
 		return line
 	}
 	ours = Begin + " " + ours + " " + End
-	if at := endOfOptions.FindStringIndex(line); at != nil { // what follows is for init
+	if at := endOfOptions.Get().FindStringIndex(line); at != nil { // what follows is for init
 		if at[0] == 0 {
 			return ours + " " + line
 		}
