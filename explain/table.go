@@ -25,7 +25,7 @@ func connection() []Row {
 	}, {
 		ID:    "session-down",
 		Says:  []string{"Failed to connect socket to '/run/user/…: No such file or directory", "Failed to connect socket to '/run/user/…: Connection refused"},
-		Cause: "qemu:///session was asked, and no libvirt daemon of this user listens: it is not installed, or could not start",
+		Cause: "the connection is to qemu:///session, but no libvirt daemon of this user is running: it is not installed, or could not start",
 		Do:    "virsh -c qemu:///system for the system's guests; else install libvirt-daemon, and journalctl --user -b tells why it does not start",
 	}, {
 		ID:    "state-lock",

@@ -13,7 +13,7 @@ func definition() []Row {
 			"two master hugepages detected", "nodeset attribute of hugepages of sizes … intersect", "hugepage size can't be zero",
 		},
 		Cause: "the <page> elements contradict each other",
-		Check: "domain", Do: "virsh edit DOMAIN: one <page> without nodeset, and the others for different nodes",
+		Check: "domain", Do: "virsh edit DOMAIN: one <page> without nodeset, and any further <page> for other nodes",
 	}, {
 		ID:    "hugepages-source",
 		Says:  []string{"hugepages are not allowed with anonymous memory source", "hugepages are not allowed with memory allocation ondemand"},

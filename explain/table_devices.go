@@ -59,7 +59,7 @@ func devices() []Row {
 		Do:    "virsh edit DOMAIN: take <numatune> out; a kernel with CONFIG_NUMA has it",
 	}, {
 		ID: "cpuset-busy", Says: []string{"Unable to write to 'PATH/cpuset.mems': Device or resource busy", "Unable to write to 'PATH/cpuset.mems': Permission denied", "Unable to write to 'PATH/cpuset.mems': Invalid argument"},
-		Cause: "the kernel refuses the nodes for the guest's cgroup: a cgroup below or above it has others (cgroup v1), or they have no memory",
+		Cause: "the kernel refuses the nodes for the guest's cgroup: a cgroup below or above it is limited to other nodes (cgroup v1), or the nodes have no memory",
 		Do:    "virsh numatune DOMAIN --nodeset … --config, which holds from the next start; huge pages that are in use do not move anyway",
 	}, {
 		ID: "memfd-denied", Says: []string{"failed to create memfd…: Operation not permitted", "failed to create memfd…: Permission denied"},

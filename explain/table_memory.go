@@ -28,7 +28,7 @@ func memory() []Row {
 		Kind: advice.NoMemory,
 	}, {
 		ID: "node-short", Says: slices.Concat(noMemory, []string{noMemoryOld, badAddress}), On: huge, Versions: noMemoryVersions + "; " + badAddressVersions,
-		Cause: "too few free huge pages on a node that the guest is bound to, whatever others have",
+		Cause: "too few free huge pages on the node that the guest is bound to; free pages on other nodes do not help",
 		Check: "pool", Do: "vmhuge start DOMAIN allocates them there; vmhuge check DOMAIN names the node",
 		Kind: advice.NoMemory,
 	}, {
@@ -66,7 +66,7 @@ func memory() []Row {
 		Kind: advice.NoMemory,
 	}, {
 		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory"},
-		Cause: "the kernel has too little memory of its own for KVM's tables: huge pages are not short, but their pool may hold what is missing",
+		Cause: "the kernel has too little ordinary memory for KVM's tables: there are enough huge pages, but their pools may take up the memory that is missing",
 		Do:    "free -m, and vmhuge status for what the pools hold; leave the host more (vmhuge start --host-reserve SIZE)",
 		Kind:  advice.NoMemory,
 	}, {

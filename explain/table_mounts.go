@@ -30,7 +30,7 @@ func mounts() []Row {
 		Check: "mount", Do: "vmhuge start DOMAIN mounts it; or vmhuge enable --source memfd DOMAIN, which needs no mount",
 	}, {
 		ID: "session-mount", Says: []string{notMounted},
-		Cause: "qemu:///session looks for no mounts: it knows those of the user's qemu.conf alone",
+		Cause: "qemu:///session does not look for mounts: it knows only the ones in the user's qemu.conf",
 		Check: "mount", Do: "vmhuge -c qemu:///session enable --source memfd DOMAIN",
 	}, {
 		ID: "session-folder", Says: []string{"Unable to create PATH: Permission denied", "unable to create hugepage path PATH: Permission denied"}, On: huge,

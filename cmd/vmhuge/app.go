@@ -84,7 +84,7 @@ EXIT STATUS
 			&cli.StringFlag{Name: "connect", Aliases: []string{"c"}, Usage: "`URI` libvirt to connect to", EnvVars: []string{"LIBVIRT_DEFAULT_URI"}, Value: "qemu:///system", Destination: &p.uri},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object", Destination: &p.json},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only what is wrong", Destination: &p.quiet},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print what is fine, too", Destination: &p.verbose},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "also print what is fine", Destination: &p.verbose},
 			&cli.BoolFlag{Name: "no-color", Usage: "no colours, as if $NO_COLOR were set", Destination: &p.noColor},
 			&cli.StringFlag{Name: "root", Hidden: true, Value: "/", Destination: &p.root},
 		},

@@ -45,7 +45,7 @@ EXIT STATUS
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "check every domain"},
 			&cli.BoolFlag{Name: "no-probe", Usage: "skip the access test as QEMU's user"},
-			&cli.StringFlag{Name: "dest", Usage: "`URI` could the domains be migrated to the host of this libvirt?"},
+			&cli.StringFlag{Name: "dest", Usage: "`URI` could the domains be migrated to the host of the libvirt at URI?"},
 		},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)

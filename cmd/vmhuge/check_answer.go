@@ -27,7 +27,7 @@ func (p *program) showReport(r launcher.Report) {
 		}
 	}
 	for _, change := range r.Changed {
-		p.say("  done: %s", change)
+		p.say("  done: %s", changeWords(change))
 	}
 }
 

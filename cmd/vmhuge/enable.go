@@ -28,7 +28,7 @@ start: a reboot inside the guest is not enough.
 FILES
   /var/lib/vmhuge/domains/UUID.xml
 EXIT STATUS
-  0  enabled, or it was already
+  0  enabled, or already was
   1
   2`,
 		Flags: append(rewriteFlags(), &cli.BoolFlag{Name: "all", Usage: "every domain"}, &cli.BoolFlag{Name: "dry-run", Usage: "show the diff, change nothing"}),

@@ -80,7 +80,7 @@ func (p *program) help(app *cli.App, path []string) error {
 
 // everyFlag are the flags of every command.
 func everyFlag(app *cli.App) []cli.Flag {
-	return append([]cli.Flag{&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "explain the command"}}, app.Flags...)
+	return append([]cli.Flag{&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this help"}}, app.Flags...)
 }
 
 // visible returns what there is to say of a flag; false: nothing.

@@ -48,7 +48,7 @@ FILES
   /etc/vmhuge/hook.json
   /var/lib/vmhuge/hook.json
 EXIT STATUS
-  0  installed, or it was already
+  0  installed, or already was
   1
   2`,
 				Flags: []cli.Flag{
@@ -131,7 +131,7 @@ func (p *program) hookRemove(c *cli.Context) error {
 		p.say("hook: not installed")
 	}
 	for _, change := range changes {
-		p.say("hook: %s: %s", done, change)
+		p.say("hook: %s: %s", done, changeWords(change))
 	}
 	return p.leftAsItIs(left)
 }

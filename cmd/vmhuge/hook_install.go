@@ -58,7 +58,7 @@ func (p *program) hookInstall(c *cli.Context) error {
 		p.say("hook: nothing to do, it is installed")
 	}
 	for _, change := range changes {
-		p.say("hook: %s: %s", done, change)
+		p.say("hook: %s: %s", done, changeWords(change))
 	}
 	switch {
 	case reload:

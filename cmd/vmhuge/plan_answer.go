@@ -33,7 +33,7 @@ func (p *program) showPlan(plan plan.Plan) {
 			}
 			p.insist("%s is %s short", where, picture.Size(l.KiB))
 		}
-		p.insist("without %s the others fit", oneLine(strings.Join(plan.Move, ", ")))
+		p.insist("without %s, the rest fit", oneLine(strings.Join(plan.Move, ", ")))
 	}
 	for _, s := range plan.Settings {
 		p.say("to reserve what fits (%s): %s", settingWords[s.Kind], s.Text)

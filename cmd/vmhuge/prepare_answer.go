@@ -77,7 +77,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 
 func (p *program) showDone(host prepare.Result) {
 	for _, change := range host.Changed {
-		p.say("prepare: done: %s", change)
+		p.say("prepare: done: %s", changeWords(change))
 	}
 }
 

@@ -16,7 +16,7 @@ func (p *program) prepareBoot(c *cli.Context) error {
 	defer ledger.Close()
 	changed, findings, err := prepare.AtBoot(c.Context, p.host(), ledger)
 	for _, change := range changed {
-		p.say("prepare: done: %s", change)
+		p.say("prepare: done: %s", changeWords(change))
 	}
 	worst := exitDone
 	for _, f := range findings {

@@ -21,14 +21,14 @@ as virsh destroy does.
 FILES
   /run/vmhuge/claims/
 EXIT STATUS
-  0  shut off, or it was already
+  0  shut off, or already was
   1
   2`,
 		UsageText: `  vmhuge stop web1
   vmhuge stop web1 --timeout 5m --force`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "timeout", Usage: "`TIME` how long to wait for the guest, such as 90s or 5m", Value: "60s"},
-			&cli.BoolFlag{Name: "force", Usage: "power a guest off that does not shut down in time"},
+			&cli.BoolFlag{Name: "force", Usage: "power off a guest that does not shut down in time"},
 		},
 		Action: func(c *cli.Context) error {
 			timeout, err := parseTime("timeout", c.String("timeout"))

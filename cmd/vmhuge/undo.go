@@ -67,7 +67,7 @@ EXIT STATUS
 				p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatBytes(owed))
 			}
 			for _, change := range undone {
-				p.say("%sundo: %s", would, change)
+				p.say("%sundo: %s", would, changeWords(change))
 			}
 			return p.leftAsItIs(left)
 		},

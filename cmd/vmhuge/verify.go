@@ -24,7 +24,7 @@ func (p *program) verifyCommand() *cli.Command {
 		Description: `Reads from the kernel's accounting of the QEMU process how much of the guest's RAM is
 on huge pages, of which size and on which NUMA node. Pages that are reserved but not
 used yet are counted separately. It also says whether the RAM is aligned: only if
-guest and host addresses agree modulo the page size can KVM map it by huge pages.
+guest and host addresses agree modulo the page size can KVM map it with huge pages.
 
 FILES
   /proc/PID/smaps

@@ -43,7 +43,7 @@ var rules = []rule{
 		text := when(v.Demand.Type == "kvm", "%s is %d pages of %s with %s of page tables, %d pages of 2 MiB, or %d of 1 GiB",
 			pages.Amount(v.ram()), v.ram()/small, pages.Size(small), pages.Amount(v.ram()/small*8), pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
 		if text != "" && v.cpu.Known { // four levels of the guest's table, each found by up to four of the host's
-			text += "; a TLB miss reads up to 24 entries of both tables, 19, or 14"
+			text += "; a TLB miss reads up to 24, 19 or 14 entries of the guest's and the host's tables"
 		}
 		return text
 	}},

@@ -30,7 +30,7 @@ var HookWrites = Check{"hook-writes", func(h host.Host, g hostprep.Guest) ([]hos
 	for _, s := range scripts {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.ForeignHook,
 			Have: fmt.Sprintf("%s sets the pool by itself: line %s", s.path, strings.Join(s.lines, "; line ")),
-			Need: "one program alone that allocates and frees huge pages: this one writes one number for all guests, and so frees pages that others wait for, or that vmhuge added",
+			Need: "only one program that sets the pool: this script sets the same number for all guests, and so frees pages that another guest is waiting for, or that vmhuge added",
 			Do:   "chmod a-x " + s.path + "; vmhuge hook install allocates and frees them for each guest instead"})
 	}
 	return findings, nil
