@@ -213,7 +213,7 @@ func startPrometheus(t *testing.T, address string) string {
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
 		const why = "no prometheus here; run: sudo ./just deps-test, then: sudo ./just test"
-		if os.Getenv("CI") == "true" {
+		if os.Getenv("CI") != "" {
 			t.Fatal(why)
 		}
 		t.Skip(why)
