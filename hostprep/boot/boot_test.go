@@ -29,9 +29,38 @@ func TestBootLacks(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]pool.Grant{
-		{Node: 1, Size: pages.Size2MiB, Pages: 10}, {Node: 0, Size: pages.Size2MiB, Pages: 25},
+		{Node: 1, Size: pages.Size2MiB, Pages: 10}, {Node: 0, Size: pages.Size2MiB, Pages: 22},
 	}, there); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What another file has reserved is not the table's, wherever it is counted: with what
+// is added the ledger has what the table asks for, and no page more.
+func TestBootLeavesOthers(t *testing.T) {
+	const others = 424
+	for _, total := range []int64{0, 400, others, others + 20, others + 32, others + 100} {
+		for _, nodes := range [][]int{nil, {0}, {1}} {
+			state := pool.State{Pools: []pool.Pool{
+				{Node: 0, Size: pages.Size2MiB, Total: total / 2, Free: total / 2}, {Node: 1, Size: pages.Size2MiB, Total: total - total/2, Free: total - total/2},
+			}}
+			table := Table{Pages: []Row{{Name: "web", Nodes: nodes, Size: pages.Size2MiB, Pages: 32}}}
+			needs, there := table.lacks(state, pages.Size2MiB, others)
+			after, ours := total, int64(0)
+			for _, n := range needs {
+				after += n.Pages
+				ours += n.Pages
+			}
+			for _, g := range there {
+				ours += g.Pages
+			}
+			if want := max(total, others+32); after != want {
+				t.Errorf("%d pages, the row on %v: %d then, not %d", total, nodes, after, want)
+			}
+			if left := after - ours; left != min(total, others) && total < others+32 || total >= others+32 && ours != 32 {
+				t.Errorf("%d pages, the row on %v: undo leaves %d", total, nodes, left)
+			}
+		}
 	}
 }
 

@@ -226,7 +226,27 @@ func (b Table) lacks(state pool.State, defaultSize pages.Size, others int64) (ne
 			needs = append(needs, pool.Need{Nodes: row.Nodes, Size: row.Size, Pages: missing})
 		}
 	}
-	return needs, there
+	return needs, leaveOthers(there, state, defaultSize, others)
+}
+
+// leaveOthers takes out of the pages that are the table's what another file has
+// reserved: a row for certain nodes may count them, and others are added in their place.
+// Both may not be taken back.
+func leaveOthers(there []pool.Grant, state pool.State, defaultSize pages.Size, others int64) []pool.Grant {
+	excess := -max(0, state.Persistent(defaultSize)-others)
+	for _, g := range there {
+		if g.Size == defaultSize {
+			excess += g.Pages
+		}
+	}
+	for i := range slices.Backward(there) {
+		if g := &there[i]; g.Size == defaultSize && excess > 0 {
+			n := min(g.Pages, excess)
+			g.Pages -= n
+			excess -= n
+		}
+	}
+	return slices.DeleteFunc(there, func(g pool.Grant) bool { return g.Pages == 0 })
 }
 
 // onCmdline is the row as an option of the kernel. There is no option for "one of these

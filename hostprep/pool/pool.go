@@ -80,6 +80,16 @@ func (s State) Pool(node int, size pages.Size) (Pool, bool) {
 	return s.Pools[i], true
 }
 
+// Persistent is how many pages of a size stay when nobody uses them, on all nodes.
+func (s State) Persistent(size pages.Size) (n int64) {
+	for _, p := range s.Pools {
+		if p.Size == size {
+			n += p.Persistent()
+		}
+	}
+	return n
+}
+
 // Nodes returns the nodes that have a pool of a size.
 func (s State) Nodes(size pages.Size) []int {
 	var nodes []int
