@@ -159,6 +159,9 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 	case file.state != "" && !file.Ours:
 		return nil, taken(file)
 	}
+	if have, do := tooNarrow(h); have != "" {
+		return nil, advice.New(installing, have, do)
+	}
 	if changes, err = change.RootFolders(h, path.Dir(file.Path)); err != nil {
 		return nil, advice.About(err, installing)
 	}

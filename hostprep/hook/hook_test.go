@@ -201,3 +201,26 @@ func TestHookInstallKilled(t *testing.T) {
 		}
 	}
 }
+
+// A limit that lets the hook not run is no host for one: libvirt would fail every start.
+func TestHookTooNarrow(t *testing.T) {
+	h := hookHost(t)
+	installHook(t, h, Options{})
+	limit := func(soft string) {
+		hosttest.WriteFile(t, h.Root.Path("proc/812/limits"),
+			"Limit                     Soft Limit           Hard Limit           Units     \n"+
+				"Max address space         "+soft+"            unlimited            bytes     \n")
+	}
+	startDaemon(t, h)
+	for soft, words := range map[string]string{"unlimited": "", "8589934592": "", "204800000": "libvirtd (process 812) may map only 195.3 MiB", "0": "may map only"} {
+		limit(soft)
+		_, err := Plan(h, Options{})
+		if err == nil && words != "" || err != nil && (words == "" || !strings.Contains(err.Error(), words)) {
+			t.Errorf("%s: %v", soft, err)
+		}
+		s, err := newStatus(h)
+		if err != nil || s.Ready != (words == "") {
+			t.Errorf("%s: %+v, %v", soft, s, err)
+		}
+	}
+}
