@@ -18,7 +18,7 @@ import (
 // call is one call by libvirt.
 type call struct {
 	host   host.Host
-	owner  int    // the process that answers for the start: libvirtd
+	parent int    // libvirtd, or a script of its user's that calls us
 	name   string // of the guest
 	stdin  io.Reader
 	wait   time.Duration // for the ledger's lock
@@ -70,7 +70,7 @@ func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Write
 }
 
 func newCall(host host.Host, args []string, stdin io.Reader) *call {
-	c := &call{host: host, owner: os.Getppid(), name: args[1], stdin: stdin, wait: lockDeadline}
+	c := &call{host: host, parent: os.Getppid(), name: args[1], stdin: stdin, wait: lockDeadline}
 	c.event = hook.Event{Time: time.Now(), Operation: args[2], Name: c.name}
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 )
@@ -22,14 +23,14 @@ const (
 )
 
 // hold gets the pages that a guest lacks, for a claim of its own, which holds
-// as long as libvirtd lives, but no longer than until unless the guest runs.
+// as long as libvirtd lives; the guest must run within a time.
 //
 // A refusal says that the guest would start without its pages, in vain. Any
 // other error is of our own making, and the pages are there all the same.
-func (c *call) hold(guest hostprep.Guest, until time.Time) error {
+func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
 	settings, err := hook.ReadSettings(c.host)
 	c.note(err)
-	finding, err := c.claim(guest, until, settings.HostReserveKiB)
+	finding, err := c.claim(guest, within, settings.HostReserveKiB)
 	if finding != nil {
 		return &refusal{finding.Have, finding.Do}
 	}
@@ -46,9 +47,9 @@ func (c *call) hold(guest hostprep.Guest, until time.Time) error {
 }
 
 // claim begins a claim and gets its pages; with a finding the host can't.
-func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (refused *hostprep.Finding, err error) {
+func (c *call) claim(guest hostprep.Guest, within time.Duration, reserveKiB int64) (refused *hostprep.Finding, err error) {
 	// libvirtd calls us for the start, and tells us if it comes to nothing.
-	owner, err := pool.FindProcess(c.host.Root, c.owner)
+	owner, err := libvirtd.Above(c.host, c.parent)
 	if err != nil {
 		return nil, err
 	}
@@ -56,9 +57,9 @@ func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (r
 	if err != nil {
 		return nil, err
 	}
-	defer ledger.Close()
+	defer c.closeLedger(ledger)
 	claim := hostprep.NewClaim(guest.Demand, guest.Demand.UUID, guest.Demand.Domain)
-	claim.Owner, claim.Until = owner, until.Unix()
+	claim.Owner, claim.Until = owner, pool.In(within)
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
 	defer cancel()
 	changed, refused, err := hold.Pages(ctx, c.host, ledger, claim, guest, hold.Options{Reserve: reserveKiB * 1024})
@@ -66,15 +67,18 @@ func (c *call) claim(guest hostprep.Guest, until time.Time, reserveKiB int64) (r
 	return refused, err
 }
 
-// openLedger opens the ledger, and keeps for the log what can't be used of it.
 func (c *call) openLedger() (*pool.Ledger, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
 	defer cancel()
-	ledger, err := pool.Open(ctx, c.host.Root)
-	if err == nil && len(ledger.SetAside) > 0 {
+	return pool.Open(ctx, c.host.Root)
+}
+
+// closeLedger keeps for the log what of the ledger counts no more.
+func (c *call) closeLedger(ledger *pool.Ledger) {
+	if len(ledger.SetAside) > 0 {
 		c.note(errors.New(strings.Join(ledger.SetAside, "; ")))
 	}
-	return ledger, err
+	ledger.Close()
 }
 
 // cause says why the ledger could not be used, and what to do about it.

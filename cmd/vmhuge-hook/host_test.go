@@ -33,6 +33,8 @@ func fixture(t *testing.T) host.Host {
 		write(t, host, f.Name, string(f.Data))
 	}
 	write(t, host, fmt.Sprintf("proc/%d/stat", os.Getppid()), "1 (libvirtd) S 1 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 777 1 1\n")
+	write(t, host, fmt.Sprintf("proc/%d/comm", os.Getppid()), "libvirtd\n")
+	write(t, host, "proc/1/stat", "1 (systemd) S 0 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 2 1 1\n")
 	must(t, os.MkdirAll(host.Root.Path("dev/hugepages/libvirt/qemu"), 0o755))
 	return host
 }

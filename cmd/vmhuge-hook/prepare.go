@@ -28,7 +28,7 @@ func (c *call) prepare() error {
 		return nil
 	}
 	c.mend(guest)
-	if err := c.hold(guest, time.Now().Add(startWithin)); err != nil {
+	if err := c.hold(guest, startWithin); err != nil {
 		return err
 	}
 	c.event.Result = hook.Held

@@ -28,7 +28,7 @@ func (c *call) release() error {
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
+	defer c.closeLedger(ledger)
 	// Opening it has given back already what it found without a guest.
 	for _, s := range ledger.Settled {
 		if s.UUID == c.event.UUID {

@@ -23,7 +23,7 @@ func (c *call) restore() error {
 	if err != nil || !huge {
 		return err
 	}
-	err = c.hold(guest, time.Now().Add(prepareWithin))
+	err = c.hold(guest, prepareWithin)
 	no := (*refusal)(nil)
 	if !errors.As(err, &no) {
 		c.event.Result = hook.Held // unless there is an error

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,6 +88,23 @@ func bootTime(h host.Host) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("clock_gettime(CLOCK_BOOTTIME): %w", err)
 	}
 	return time.Now().Add(-time.Duration(sinceBoot.Nano())), nil
+}
+
+// Above returns the daemon that has started a process, or one between: a hook may be
+// called by a script, which ends. Where none is found, the first process of the host
+// answers, which outlives all.
+func Above(h host.Host, pid int) (pool.Process, error) {
+	for range 32 { // a chain that changes while it is read may have no end
+		if pid <= 1 {
+			break
+		}
+		comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm")
+		if err == nil && slices.Contains(DaemonNames, strings.TrimSpace(comm)) {
+			return pool.FindProcess(h.Root, pid)
+		}
+		pid = pool.Parent(h.Root, pid)
+	}
+	return pool.FindProcess(h.Root, 1)
 }
 
 // parseBootTime reads when the host booted from /proc/stat:

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"slices"
 
 	"vmhuge/internal/pages"
@@ -50,7 +51,12 @@ func (l *Ledger) arm(i int, c *Claim) error {
 		if err := l.save(i, *c); err != nil {
 			return err
 		}
-		if _, err := setPersistent(l.root, g.Node, g.Size, without); err != nil {
+		_, err = setPersistent(l.root, g.Node, g.Size, p.Persistent(), without)
+		if errors.Is(err, errMoved) { // the next run finds out what that comes to
+			c.Grants[0].Without = nil
+			return l.save(i, *c)
+		}
+		if err != nil {
 			return err
 		}
 		c.Grants, c.Armed = c.Grants[1:], append(c.Armed, g)
@@ -110,10 +116,14 @@ func (l *Ledger) disarmOne(i, node int, size pages.Size) error {
 		if err := l.save(i, c); err != nil {
 			return err
 		}
-		if _, err := setPersistent(l.root, node, size, without+g.Pages); err != nil {
+		_, err = setPersistent(l.root, node, size, without, without+g.Pages)
+		if err != nil && !errors.Is(err, errMoved) {
 			return err
 		}
 		c.Grants[len(c.Grants)-1].Without = nil
+		if err != nil { // they are what the other program asks for, or go with the guest
+			c.Grants = c.Grants[:len(c.Grants)-1]
+		}
 		if err := l.save(i, c); err != nil {
 			return err
 		}

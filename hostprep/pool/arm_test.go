@@ -66,6 +66,20 @@ func TestReleaseArmed(t *testing.T) {
 	}
 }
 
+// What is surplus still has not left: it is another program's, or stays as that asked for
+// it.
+func TestReleaseArmedBesideOthers(t *testing.T) {
+	const armed = `"armed":[{"node":0,"page_size_kib":2048,"pages":50},{"node":0,"page_size_kib":2048,"pages":6}],"grants"`
+	pools := strings.ReplaceAll(strings.ReplaceAll(oneNode, "0 2048 100 60 0\n", "0 2048 100 60 16\n"), "all 2048 100 60 0 0", "all 2048 100 60 0 16")
+	root := fixture(t, pools, us(), onDisk(web1+".700", strings.Replace(dead(""), `"grants"`, armed, 1)))
+	l, err := Open(t.Context(), root)
+	must(t, err)
+	defer l.Close()
+	if len(l.Settled) != 1 || l.Settled[0].Given != 40*2*pages.MiB {
+		t.Errorf("%+v", l.Settled)
+	}
+}
+
 // A pool that is to grow takes the surplus first: it becomes the grant that it
 // was, of the guest that has the pages.
 func TestDisarm(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -33,9 +35,9 @@ type Claim struct {
 	// Owner is the process that starts the guest: once it has ended and the guest does
 	// not run, the start has failed.
 	Owner Process `json:"owner"`
-	// Until, in seconds since 1970, is when a guest that was only announced
-	// must have started; 0: no such end.
-	Until int64 `json:"until,omitempty"`
+	// Until is the uptime in seconds by which a guest that was only announced must have
+	// started, whatever is done to the clock meanwhile; 0: no such end.
+	Until int64 `json:"until_uptime,omitempty"`
 	// Takes is what the guest takes when it starts, whoever added the pages.
 	Takes []Take `json:"takes"`
 	// Elastic says that pages may leave the guest while it runs, so that they
@@ -54,6 +56,16 @@ type Take struct {
 	Pages int64      `json:"pages"`
 }
 
+// In is the uptime in seconds that the host will have after so long.
+func In(d time.Duration) int64 { return uptime() + int64(d/time.Second) }
+
+// uptime is in seconds, and counts those of a suspended host.
+func uptime() int64 {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // every Linux has it
+	return int64(now.Sec)
+}
+
 // place corrects the phase of a claim that was read from disk: after a crash it may still
 // be "starting" though its owner is dead, or "in use" though its guest is gone.
 func (c *Claim) place(root hostfs.Root, running *guests) {
@@ -70,7 +82,7 @@ func (c *Claim) place(root hostfs.Root, running *guests) {
 		return // it may run: nothing is taken from it
 	}
 	c.Phase, c.PID = Owed, pid
-	expired := c.Until > 0 && time.Now().Unix() > c.Until
+	expired := c.Until > 0 && uptime() > c.Until
 	switch {
 	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0):
 		c.Phase = InUse

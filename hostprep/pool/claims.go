@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // errUnusable is the error of a file that can't be used, errOtherBoot that of
@@ -31,6 +34,9 @@ func (l *Ledger) list() error {
 			continue
 		}
 		c, err := parseFileName(e.Name())
+		if err == nil && !e.Type().IsRegular() { // a fifo would be waited for
+			err = errors.New("it is no file")
+		}
 		if i := l.index(c.UUID); err == nil && i >= 0 {
 			err = fmt.Errorf("there is %s too", l.claims[i].fileName())
 		}
@@ -76,7 +82,9 @@ func (l *Ledger) save(i int, c Claim) error {
 }
 
 func (l *Ledger) write(c Claim) error {
-	l.touch(c.Grants)
+	if err := l.expect(c.Grants); err != nil {
+		return err
+	}
 	text, err := json.Marshal(claimText{claimVersion, l.boot, c})
 	if err != nil {
 		return err
@@ -84,7 +92,21 @@ func (l *Ledger) write(c Claim) error {
 	if err := os.MkdirAll(l.root.Path(claimsDir...), 0o755); err != nil {
 		return err
 	}
-	return l.root.Replace(text, 0o644, append(slices.Clip(claimsDir), c.fileName())...)
+	were := l.grantsOf(c)
+	if err := l.root.Replace(text, 0o644, append(slices.Clip(claimsDir), c.fileName())...); err != nil {
+		return err
+	}
+	l.account(c.UUID, were, c.Grants)
+	return nil
+}
+
+// grantsOf are the grants of a claim as they are on record.
+func (l *Ledger) grantsOf(c Claim) []Grant {
+	c, err := l.read(Claim{UUID: c.UUID, Phase: c.Phase, PID: c.PID})
+	if err != nil {
+		return nil
+	}
+	return c.Grants
 }
 
 // rename gives a claim's file the name that its phase asks for.
@@ -99,8 +121,13 @@ func (l *Ledger) rename(i int, c Claim) error {
 }
 
 func (l *Ledger) remove(i int) error {
+	grants := l.grantsOf(l.claims[i])
 	err := os.Remove(l.path(l.claims[i].fileName()))
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		for _, g := range grants {
+			l.leave(g.Node, g.Size, g.Pages)
+		}
+		l.account(l.claims[i].UUID, grants, nil)
 		l.claims = slices.Delete(l.claims, i, i+1)
 		return nil
 	}
@@ -116,15 +143,40 @@ func (l *Ledger) setAside(i int, why error) error {
 }
 
 func (l *Ledger) moveAside(name string, why error) error {
-	if err := os.MkdirAll(l.root.Path(asideDir...), 0o755); err != nil {
-		return err
-	}
-	aside := l.root.Path(append(slices.Clip(asideDir), name)...)
-	if err := os.Rename(l.path(name), aside); err != nil {
+	aside, err := l.asideAs(l.path(name))
+	if err != nil {
 		return err
 	}
 	l.SetAside = append(l.SetAside, fmt.Sprintf(
 		"a claim of the ledger is set aside as %s (%v): pages that were added for that guest stay in the pools", aside, why))
+	return nil
+}
+
+// asideAs puts a file aside, and returns where it is now.
+func (l *Ledger) asideAs(path string) (aside string, err error) {
+	if err := os.MkdirAll(l.root.Path(asideDir...), 0o755); err != nil {
+		return "", err
+	}
+	aside = l.root.Path(append(slices.Clip(asideDir), filepath.Base(path))...)
+	if st, err := os.Lstat(aside); err == nil && !st.Mode().IsRegular() {
+		aside += "." + strconv.FormatInt(time.Now().UnixNano(), 10) // nothing replaces a folder
+	}
+	return aside, os.Rename(path, aside)
+}
+
+// needFiles puts aside what has the name of a file of the ledger's and is none.
+func (l *Ledger) needFiles() error {
+	for _, path := range []string{l.root.Path(countsFile...), l.root.Path(borrowedFile...)} {
+		st, err := os.Lstat(path)
+		if err != nil || st.Mode().IsRegular() {
+			continue
+		}
+		aside, err := l.asideAs(path)
+		if err != nil {
+			return err
+		}
+		l.SetAside = append(l.SetAside, path+" is no file of the ledger's, and is set aside as "+aside)
+	}
 	return nil
 }
 

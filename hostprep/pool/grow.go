@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -175,9 +176,15 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		}
 		var p Pool
 		target := count + min(got+step, want)
-		p, err = setPersistent(g.root, node, size, target)
+		p, err = setPersistent(g.root, node, size, count+got, target)
 		gained := p.Persistent() - count - got
-		if err != nil || gained < 0 {
+		if err == nil && gained < 0 {
+			err = errMoved
+		}
+		if errors.Is(err, errMoved) { // all of it is what the other program asks for
+			got = 0
+		}
+		if err != nil {
 			break
 		}
 		got += gained
@@ -228,66 +235,6 @@ func (g *grower) giveBack() {
 	// Nobody was promised pages that were only just added. An error is ignored: the
 	// record on disk still names the pages.
 	g.grants, _ = release(g.root, g.grants, nil, g.record)
-}
-
-// release takes grants out of the pools and returns those that had to stay:
-// only pages that nobody uses, that no mapping was promised, and that no guest
-// which is starting waits for are given back, so that no guest loses its pages
-// and the pool never turns into surplus of somebody else's. record is called
-// with what is left before each change of a pool, and after.
-func release(root hostfs.Root, grants []Grant, pending []Pending, record func([]Grant) error) (kept []Grant, err error) {
-	for i, grant := range grants {
-		give, without := releasable(root, grant, pending)
-		if give == 0 {
-			if grant.Pages > 0 {
-				kept = append(kept, grant)
-			}
-			continue
-		}
-		going, staying := grant, grant
-		going.Pages, going.Without = give, &without
-		staying.Pages -= give
-		if staying.Pages > 0 {
-			kept = append(kept, staying)
-		}
-		if err := record(slices.Concat(kept, []Grant{going}, grants[i+1:])); err != nil {
-			return slices.Concat(kept, []Grant{going}, grants[i+1:]), err
-		}
-		after, err := setPersistent(root, grant.Node, grant.Size, without)
-		if err != nil {
-			return slices.Concat(kept, []Grant{going}, grants[i+1:]), err
-		}
-		if going.Pages, going.Without = min(give, max(0, after.Persistent()-without)), nil; going.Pages > 0 {
-			kept = append(kept, going)
-		}
-	}
-	return kept, record(kept)
-}
-
-// releasable is how many pages of a grant can be freed now, and the
-// persistent count that the pool then has.
-func releasable(root hostfs.Root, grant Grant, pending []Pending) (give, without int64) {
-	state, err := Read(root)
-	if err != nil {
-		return 0, 0
-	}
-	p, ok := state.Pool(grant.Node, grant.Size)
-	global, _ := state.Global(grant.Size)
-	if !ok {
-		return 0, 0
-	}
-	here, all := p.Free-global.Reserved, global.Free-global.Reserved
-	for _, g := range pending {
-		if g.Size != grant.Size {
-			continue
-		}
-		all -= g.Unmapped
-		if slices.Contains(g.Nodes, grant.Node) {
-			here -= g.Unfaulted
-		}
-	}
-	give = max(0, min(grant.Pages, here, all, p.Persistent()))
-	return give, p.Persistent() - give
 }
 
 func readPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {

@@ -63,9 +63,10 @@ func (g *guests) find(c Claim) (pid int, held bool) {
 		return p.PID, false
 	}
 	// exec's QEMU may have given up root (-runas), and is its child.
-	if len(g.scanned.strangers) > 0 && c.Owner.Alive(g.root) {
+	// Of the first process everybody may be.
+	if len(g.scanned.strangers) > 0 && c.Owner.PID > 1 && c.Owner.Alive(g.root) {
 		for _, pid := range g.scanned.strangers {
-			if parent(g.root, pid) != c.Owner.PID {
+			if Parent(g.root, pid) != c.Owner.PID {
 				continue
 			}
 			uuid, err := readUUID(g.root, pid)

@@ -37,8 +37,7 @@ type Ledger struct {
 	// SetAside are sentences about parts of the ledger that were dropped: files that could
 	// not be used, pools that another program has set.
 	SetAside []string
-	counted  []count // the pools to which claims have added
-	touched  bool    // they must be counted again
+	counts   counts
 }
 
 // Settlement is what was given back for a guest that was gone.
@@ -67,20 +66,23 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 	}
 	l := &Ledger{root: root, lock: lock, guests: newGuests(root)}
 	if l.boot, err = bootID(root); err == nil {
+		err = l.needFiles()
+	}
+	if err == nil {
 		err = giveBackBorrowed(root)
 	}
 	if err == nil {
 		err = l.list()
 	}
 	if err == nil {
+		l.readCounts()
 		err = l.findRewrites()
 	}
 	if err == nil {
 		err = l.reconcile()
 	}
 	if err != nil {
-		l.counted, l.touched = nil, false // not all is known: the counts stay as they are
-		l.Close()
+		l.unlock() // not all is known: the counts stay as they are
 		return nil, err
 	}
 	return l, nil
@@ -93,9 +95,14 @@ func openError(err error) error {
 	return err
 }
 
-// Close gives up the lock. A ledger without claims leaves no folder.
+// Close gives up the lock.
 func (l *Ledger) Close() {
 	_ = l.saveCounts() // without it the next Open can't tell what others did, as after a crash
+	l.unlock()
+}
+
+// unlock gives up the lock. A ledger without claims leaves no folder.
+func (l *Ledger) unlock() {
 	if len(l.claims) == 0 {
 		_ = os.Remove(l.root.Path(claimsDir...)) // fails, and may, if something else is in it
 	}
@@ -220,7 +227,19 @@ func (l *Ledger) Grow(ctx context.Context, uuid string, needs []Need, effort Eff
 	return l.grow(ctx, uuid, needs, effort)
 }
 
-func (l *Ledger) grow(ctx context.Context, uuid string, needs []Need, effort Effort) error {
+func (l *Ledger) grow(ctx context.Context, uuid string, needs []Need, effort Effort) (err error) {
+	for range movedTries {
+		if err = l.findRewrites(); err != nil {
+			break
+		}
+		if err = l.growOnce(ctx, uuid, needs, effort); !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	return err
+}
+
+func (l *Ledger) growOnce(ctx context.Context, uuid string, needs []Need, effort Effort) error {
 	i := l.index(uuid)
 	if i < 0 {
 		return fmt.Errorf("no claim of %s to grow", uuid)
@@ -270,67 +289,6 @@ func (l *Ledger) use(i int, c Claim) error {
 	return l.rename(i, c)
 }
 
-// Release frees what was added for a guest, and returns how many bytes were freed and how
-// many must wait because another program uses them. A guest without a claim has none.
-func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
-	i := l.index(uuid)
-	if i < 0 {
-		return 0, 0, nil
-	}
-	if given, owed, err = l.release(i); err != nil {
-		return given, owed, err
-	}
-	// Pages promised to this guest may be ones that other claims owe.
-	for _, c := range slices.Clone(l.claims) {
-		if c.Phase == Owed && c.UUID != uuid {
-			if err := l.settle(c.UUID); err != nil {
-				return given, owed, err
-			}
-		}
-	}
-	return given, owed, nil
-}
-
-// release turns a claim into one that is owed, and frees what can be freed now.
-func (l *Ledger) release(i int) (given, owed int64, err error) {
-	c, err := l.load(i)
-	if errors.Is(err, errUnusable) {
-		return 0, 0, nil
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	c.Takes, c.Phase, c.PID = nil, Owed, 0
-	if err := l.rename(i, c); err != nil {
-		return 0, 0, err
-	}
-	for _, g := range slices.Concat(c.Grants, c.Armed) {
-		given += g.Pages * int64(g.Size)
-	}
-	c.Armed = nil // the kernel freed it when QEMU ended
-	kept, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
-		c.Grants = grants
-		return l.save(i, c)
-	})
-	for at, g := range kept {
-		given -= g.Pages * int64(g.Size)
-		// Pages that another program has taken out of the pool are not owed any more.
-		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
-			kept[at].Pages = min(g.Pages, max(0, p.Persistent()-l.held(c.UUID, g.Node, g.Size)))
-		}
-		owed += kept[at].Pages * int64(g.Size)
-	}
-	switch {
-	case err != nil:
-	case owed == 0:
-		err = l.remove(i)
-	case len(kept) > 0:
-		c.Grants = kept
-		err = l.save(i, c)
-	}
-	return given, owed, err
-}
-
 func (l *Ledger) index(uuid string) int {
 	return slices.IndexFunc(l.claims, func(c Claim) bool { return c.UUID == uuid })
 }
@@ -338,21 +296,4 @@ func (l *Ledger) index(uuid string) int {
 func bootID(root hostfs.Root) (string, error) {
 	text, err := root.Read("proc", "sys", "kernel", "random", "boot_id")
 	return strings.TrimSpace(text), err
-}
-
-// held says what other claims have added to a pool.
-func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
-	for _, c := range l.claims {
-		if c.UUID == except {
-			continue
-		}
-		if c, err := l.read(c); err == nil {
-			for _, g := range c.Grants {
-				if g.Node == node && g.Size == size {
-					held += g.Pages
-				}
-			}
-		}
-	}
-	return held
 }

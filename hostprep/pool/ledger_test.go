@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/sys/unix"
 
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -165,7 +166,7 @@ func TestUntil(t *testing.T) {
 	for until, want := range map[time.Duration]int{-2 * time.Second: 0, time.Hour: 1} {
 		root := fixture(t, oneNode, us())
 		l := open(t, root)
-		must(t, l.Begin(Claim{UUID: web1, Owner: owner(), Takes: takes(9), Until: time.Now().Add(until).Unix()}))
+		must(t, l.Begin(Claim{UUID: web1, Owner: owner(), Takes: takes(9), Until: In(until)}))
 		must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
 		l.Close()
 		if l = open(t, root); len(l.claims) != want || nr(t, root, 0, 2048) != int64(100+20*want) {
@@ -339,6 +340,36 @@ func TestUnusableClaim(t *testing.T) {
 				t.Errorf("next time: %v, %s", l.claims, l.SetAside)
 			}
 		})
+	}
+}
+
+// What is no file keeps nobody from the ledger, and is not waited for.
+func TestNoFiles(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"fifo":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"folder": func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) },
+		"link":   func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		root := fixture(t, oneNode, us())
+		for range 2 {
+			paths := []string{filepath.Join(root.Path(claimsDir...), web1+".starting"), root.Path(countsFile...), root.Path(borrowedFile...)}
+			for _, path := range paths {
+				must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+				must(t, put(path))
+			}
+			if claims, err := ReadClaims(root); err != nil || len(claims) > 1 {
+				t.Errorf("%s: shown: %v, %v", name, claims, err)
+			}
+			l := open(t, root)
+			if len(l.claims) != 0 || len(l.SetAside) != len(paths) {
+				t.Errorf("%s: %v, %q", name, l.claims, l.SetAside)
+			}
+			must(t, l.Begin(Claim{UUID: web1, Owner: owner(), Takes: takes(7)}))
+			must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+			_, _, err := l.Release(web1)
+			must(t, err)
+			l.Close()
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ import (
 // hundreds of GiB is the longest that anybody holds the lock.
 const lockDeadline = 60 * time.Second
 
+// stoppedWait is how long a writer waits for one that is stopped, as by Ctrl-Z. It may
+// stay so for days.
+const stoppedWait = 2 * time.Second
+
 // lock takes the one lock of all who change pools. The kernel drops it when
 // the holder ends, however it ends. Only root may open the file: whoever can read it can
 // lock it.
@@ -31,6 +36,7 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	_ = f.Chmod(0o600) // of an older vmhuge's
 	ctx, cancel := context.WithTimeout(ctx, lockDeadline)
 	defer cancel()
+	moving := time.Now() // when the holder was last seen not to be stopped
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
@@ -42,7 +48,7 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 		}
 		select {
 		case <-ctx.Done():
-			text, _ := os.ReadFile(path)
+			text, _ := root.Read(append(slices.Clip(runDir), "lock")...)
 			f.Close()
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil, &advice.Error{What: "waiting for whoever changes the page pools", Why: "interrupted", Err: ctx.Err()}
@@ -53,6 +59,15 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 			}
 			return nil, advice.New("locking the page pools", holder+" holds "+path, "wait for it to end, or end it")
 		case <-time.After(20 * time.Millisecond):
+		}
+		text, _ := root.Read(append(slices.Clip(runDir), "lock")...)
+		pid, _ := strconv.Atoi(strings.TrimSpace(text))
+		if !stopped(root, pid) {
+			moving = time.Now()
+		} else if time.Since(moving) > stoppedWait {
+			f.Close()
+			return nil, advice.New("locking the page pools", fmt.Sprintf("process %d holds %s and is stopped", pid, path),
+				fmt.Sprintf("kill -CONT %d lets it go on", pid))
 		}
 	}
 	// For the message above; the lock does not depend on it.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/hosttest"
 )
 
 // Each of many writers reads, waits its turn, and adds one claim; none is lost.
@@ -70,6 +72,22 @@ func TestLockHeld(t *testing.T) {
 	again, err := Open(t.Context(), root)
 	must(t, err)
 	again.Close()
+}
+
+// Who holds the lock and is stopped is not waited for.
+func TestLockHeldByStopped(t *testing.T) {
+	hosttest.NeedRoot(t)
+	root := fixture(t, oneNode, us())
+	held := open(t, root)
+	defer held.Close()
+	write(t, root.Path("run", "vmhuge", "lock"), "4242\n")
+	write(t, root.Path("proc/4242/stat"), "4242 (vmhuge (x) S) T 1 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 2 1 1\n")
+	began := time.Now()
+	_, err := Open(t.Context(), root)
+	want := "locking the page pools: process 4242 holds " + root.Path("run", "vmhuge", "lock") + " and is stopped; kill -CONT 4242 lets it go on"
+	if err == nil || err.Error() != want || time.Since(began) > 4*time.Second {
+		t.Errorf("after %s: %v\nnot %s", time.Since(began), err, want)
+	}
 }
 
 // A lock that is a symbolic link would make root write into somebody's file.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -12,21 +13,26 @@ import (
 )
 
 // setPersistent writes a node's count and reads back the result: the kernel accepts any
-// number and allocates as many as it can.
+// number and allocates as many as it can. Where the count is not from, another program has set it:
+// errMoved, and nothing is written.
 //
 // While another node has surplus, kernels before 6.12 add that to what is
 // written here, and later ones turn free pages into surplus that nobody frees.
 // So the other node's surplus is made persistent for the time of the write, if that can
 // be reverted.
-func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (Pool, error) {
+func setPersistent(root hostfs.Root, node int, size pages.Size, from, target int64) (Pool, error) {
 	state, err := Read(root)
 	if err != nil {
 		return Pool{}, err
 	}
 	before, _ := state.Pool(node, size)
+	if before.Persistent() != from {
+		return before, errMoved
+	}
 	other, ok := state.surplusElsewhere(node, size)
 	if !ok {
-		return writePersistent(root, before, target)
+		after, err := writePersistent(root, before, target)
+		return after, cmp.Or(err, state.setAbove(after, target))
 	}
 	if err := writeBorrowed(root, other); err != nil {
 		return before, err
@@ -39,6 +45,18 @@ func setPersistent(root hostfs.Root, node int, size pages.Size, target int64) (P
 		after, err = writePersistent(root, before, target)
 	}
 	return after, errors.Join(err, giveBackBorrowed(root))
+}
+
+// setAbove is the error of a pool that has more than was written. Only other nodes'
+// surplus can make it so, or reserved pages that the kernel can't take out of one that
+// is to shrink.
+func (s State) setAbove(after Pool, target int64) error {
+	g, _ := s.Global(after.Size)
+	p, _ := s.Pool(after.Node, after.Size)
+	if after.Persistent() <= target || g.Surplus > p.Surplus || target < p.Persistent() && g.Reserved > 0 {
+		return nil
+	}
+	return errMoved
 }
 
 // surplusElsewhere returns the other node that has surplus, if that can be made persistent
@@ -82,9 +100,6 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 }
 
 func writeNr(root hostfs.Root, node int, size pages.Size, n int64) error {
-	if err := removeIfThere(root.Path(countsFile...)); err != nil {
-		return err
-	}
 	return root.WriteInt(n, poolFile(root, node, size, "nr_hugepages")...)
 }
 

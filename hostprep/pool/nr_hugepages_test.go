@@ -60,7 +60,7 @@ func TestBorrowed(t *testing.T) {
 	}
 	// It is on record before the surplus is touched, and off it after.
 	root := fixture(t, surplusOn0)
-	p, err := setPersistent(root, 1, pages.Size2MiB, 5)
+	p, err := setPersistent(root, 1, pages.Size2MiB, 10, 5)
 	must(t, err)
 	if _, err := root.Read(borrowedFile...); p.Total != 5 || !os.IsNotExist(err) {
 		t.Errorf("%+v, %v", p, err)

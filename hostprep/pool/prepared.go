@@ -50,14 +50,20 @@ func (l *Ledger) Prepared() []Grant {
 
 // beginPrepared opens the claim, with the grants that it already has, for more.
 func (l *Ledger) beginPrepared(more []Grant) error {
+	if err := l.expect(more); err != nil {
+		return err
+	}
+	for _, g := range more {
+		l.leave(g.Node, g.Size, -g.Pages) // the pool has them already
+	}
 	c := Claim{UUID: PreparedUUID, Name: "vmhuge prepare", Phase: Prepared, Takes: []Take{}}
 	if i := l.index(c.UUID); i >= 0 {
 		old, err := l.load(i)
-		if errors.Is(err, errUnusable) {
-			return l.beginPrepared(more)
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errUnusable) {
 			return err
+		}
+		if i = l.index(c.UUID); i < 0 {
+			return l.newPrepared(c, more)
 		}
 		c.Grants = slices.Concat(old.Grants, more)
 		if err := l.rename(i, c); err != nil {
@@ -65,7 +71,11 @@ func (l *Ledger) beginPrepared(more []Grant) error {
 		}
 		return l.save(i, c)
 	}
-	c.Grants = more
+	return l.newPrepared(c, more)
+}
+
+func (l *Ledger) newPrepared(c Claim, grants []Grant) error {
+	c.Grants = grants
 	if err := l.write(c); err != nil {
 		return err
 	}

@@ -25,15 +25,26 @@ func FindProcess(root hostfs.Root, pid int) (Process, error) {
 	return Process{PID: pid, Start: start}, err
 }
 
-// parent returns the process that started this one, 0 if that is not known.
-func parent(root hostfs.Root, pid int) int {
+// Parent returns the process that started this one, 0 if that is not known.
+func Parent(root hostfs.Root, pid int) int {
+	_, ppid := stateAndParent(root, pid)
+	return ppid
+}
+
+// stopped says that a process was stopped, by a signal or a debugger.
+func stopped(root hostfs.Root, pid int) bool {
+	state, _ := stateAndParent(root, pid)
+	return state == "T" || state == "t"
+}
+
+func stateAndParent(root hostfs.Root, pid int) (state string, ppid int) {
 	text, _ := root.Read("proc", strconv.Itoa(pid), "stat")
 	_, rest, _ := cutLast(text, ")")
 	if fields := strings.Fields(rest); len(fields) > 1 {
-		ppid, _ := strconv.Atoi(fields[1])
-		return ppid
+		ppid, _ = strconv.Atoi(fields[1])
+		return fields[0], ppid
 	}
-	return 0
+	return "", 0
 }
 
 // Alive says whether the process still runs.

@@ -88,7 +88,7 @@ func (l *Ledger) settle(uuid string) error {
 	i := l.index(uuid)
 	s := Settlement{UUID: uuid, Name: l.claims[i].Name}
 	var err error
-	if s.Given, _, err = l.release(i); s.Given > 0 {
+	if s.Given, _, err = l.release(uuid); s.Given > 0 {
 		l.Settled = append(l.Settled, s)
 	}
 	return err
@@ -105,10 +105,13 @@ func (l *Ledger) finish(c *Claim) (changed bool) {
 			continue
 		}
 		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
-			g.Pages, g.Without = min(g.Pages, max(0, p.Persistent()-*g.Without)), nil
+			g.Pages, g.Without = g.there(p), nil
 			changed = true
 		}
 	}
 	c.Grants = slices.DeleteFunc(c.Grants, func(g Grant) bool { return g.Pages == 0 })
 	return changed
 }
+
+// there is what the pool has of a grant that was being changed.
+func (g Grant) there(p Pool) int64 { return min(g.Pages, max(0, p.Persistent()-*g.Without)) }

@@ -1,37 +1,27 @@
 package pool
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 
 	"vmhuge/internal/pages"
 )
 
-// Other programs change a pool at any time. One that takes back pages which it had
-// added itself leaves vmhuge's alone: pools are counted by amount. But sysctl
-// --system, or a restart of systemd-sysctl, sets a number that says nothing of what
-// vmhuge has added. So the ledger notes the counts that it left: a pool that since has
-// the number in sysctl's files was set by them, and all of it is what they ask for.
+// Other programs set a pool's count at any time: sysctl --system, an administrator, a
+// restart of systemd-sysctl. The number says nothing of what vmhuge has added, so that
+// none of the pages that it asks for may go with a guest. The ledger knows the count that
+// it expects; a pool with another one was set, and has nothing more of vmhuge's.
+//
+// A program that adds to the count that it finds, or takes pages of its own back, can't be
+// told from that. What vmhuge had added then stays: rather a page too many than one of
+// somebody's taken.
 
-// count is the persistent count of a pool that the ledger left.
-type count struct {
-	Node       int        `json:"node"`
-	Size       pages.Size `json:"page_size_kib"`
-	Persistent int64      `json:"persistent"`
-}
+// errMoved is the error of a pool that was set while it was about to be written.
+var errMoved = errors.New("another program is setting the page pools")
 
-// counts are those of all pools to which claims have added. Whoever writes a pool
-// removes the file first: after a crash nothing is known.
-type counts struct {
-	BootID string  `json:"boot_id"`
-	Pools  []count `json:"pools"`
-}
-
-var countsFile = append(slices.Clip(runDir), "counts.json")
+// movedTries is how often a change is tried beside a program that sets the pools.
+const movedTries = 3
 
 // Rewrite is a pool that another program has set.
 type Rewrite struct {
@@ -51,132 +41,97 @@ func (r Rewrite) String() string {
 		by, r.Size, r.Node, r.Was, r.Is, r.Lost)
 }
 
-// touch notes that claims have added to pools which must be counted at the end.
-func (l *Ledger) touch(grants []Grant) {
-	for _, g := range grants {
-		if !slices.ContainsFunc(l.counted, func(c count) bool { return c.Node == g.Node && c.Size == g.Size }) {
-			l.counted = append(l.counted, count{Node: g.Node, Size: g.Size})
-		}
-		l.touched = true
-	}
-}
-
-// saveCounts notes what the pools have, for the next Open.
-func (l *Ledger) saveCounts() error {
-	if len(l.claims) == 0 && len(l.counted) > 0 {
-		return removeIfThere(l.root.Path(countsFile...))
-	}
-	if !l.touched {
-		return nil
-	}
-	for i, c := range l.counted {
-		p, err := readPool(l.root, c.Node, c.Size)
-		if err != nil {
-			return err
-		}
-		l.counted[i].Persistent = p.Persistent()
-	}
-	text, err := json.Marshal(counts{l.boot, l.counted})
-	if err != nil {
-		return err
-	}
-	return l.root.Replace(text, 0o644, countsFile...)
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// findRewrites finds the pools that were set by another program since the ledger was
-// closed, and takes out of the claims what such a program may count as its own.
+// findRewrites finds the pools that were set by another program, and takes out of the
+// claims what such a program may count as its own.
 func (l *Ledger) findRewrites() error {
-	text, err := l.root.Read(countsFile...)
-	if err != nil {
-		return nil // not there: nothing is known
-	}
-	var known counts
-	if json.Unmarshal([]byte(text), &known) != nil || known.BootID != l.boot {
-		return removeIfThere(l.root.Path(countsFile...))
-	}
-	l.counted = known.Pools
-	for _, c := range known.Pools {
-		p, err := readPool(l.root, c.Node, c.Size)
-		if err == nil && p.Persistent() != c.Persistent {
-			err = l.rewritten(Rewrite{Node: c.Node, Size: c.Size, Was: c.Persistent, Is: p.Persistent()})
-		}
-		if err != nil {
+	var state State
+	if len(l.counts.pools) > 0 {
+		var err error
+		if state, err = Read(l.root); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// rewritten takes what was lost in a pool out of the claims. Where the count is the
-// one that sysctl's files ask for, all of it is what the administrator wants, with or
-// without vmhuge; otherwise it is what the pool now has too little of.
-func (l *Ledger) rewritten(r Rewrite) error {
-	lost := max(0, l.addedTo(r.Node, r.Size)-r.Is)
-	if r.Sysctl = sysctlHasSet(l.root, r.Size); r.Sysctl != "" {
-		lost = max(r.Was, r.Is)
-	}
-	for _, phase := range []Phase{Owed, InUse, Starting, Prepared} {
-		if phase == Prepared && r.Sysctl == ourSysctlFile {
-			break // the number in it has them
+	var set []Rewrite
+	bySysctl := map[pages.Size]string{} // which sets all nodes
+	for i := range l.counts.pools {
+		c := &l.counts.pools[i]
+		p, ok := state.Pool(c.Node, c.Size)
+		if !ok {
+			continue // a node that is gone
 		}
-		for i := range l.claims {
-			if l.claims[i].Phase != phase {
+		if l.counts.crashed || len(l.counts.unfinished) > 0 {
+			added, more, _ := l.addedTo(p)
+			c.Persistent = c.Others + added
+			l.counts.changed = true
+			if p.Persistent() >= c.Persistent && p.Persistent() <= c.Persistent+more {
 				continue
 			}
-			took, err := l.lose(i, r.Node, r.Size, lost)
-			if err != nil {
-				return err
-			}
-			lost -= took
-			r.Lost += took
+		}
+		r := Rewrite{Node: c.Node, Size: c.Size, Was: c.Persistent, Is: p.Persistent()}
+		if r.Is != r.Was {
+			bySysctl[c.Size] = sysctlHasSet(l.root, state, c.Size)
+		}
+		set = append(set, r)
+	}
+	l.counts.crashed = false
+	for _, r := range set {
+		if r.Sysctl = bySysctl[r.Size]; r.Is == r.Was && r.Sysctl == "" {
+			continue
+		}
+		p, _ := state.Pool(r.Node, r.Size)
+		if err := l.rewritten(r, p); err != nil {
+			return err
 		}
 	}
-	l.touched = true
+	return nil
+}
+
+// rewritten takes what was added to a pool out of the claims. In the number of vmhuge's
+// own file for sysctl are the pages that were prepared.
+func (l *Ledger) rewritten(r Rewrite, p Pool) error {
+	var stays int64
+	for i := range l.claims {
+		prepared := l.claims[i].Phase == Prepared && r.Sysctl == ourSysctlFile
+		c, err := l.read(l.claims[i])
+		if err != nil {
+			continue // one that can't be used is seen to elsewhere
+		}
+		var lost int64
+		for at := range c.Grants {
+			g := &c.Grants[at]
+			if g.Node != r.Node || g.Size != r.Size {
+				continue
+			}
+			keep := int64(0)
+			if prepared {
+				keep = min(g.Pages, p.Persistent()-stays)
+				stays += keep
+			}
+			lost += g.Pages - keep
+			g.Pages, g.Without = keep, nil
+		}
+		for at := range c.Armed {
+			if g := &c.Armed[at]; g.Node == r.Node && g.Size == r.Size && g.Pages > p.Surplus {
+				lost += g.Pages - p.Surplus // some of the guest's pages stay now
+				g.Pages = p.Surplus
+			}
+		}
+		if lost == 0 {
+			continue
+		}
+		none := func(g Grant) bool { return g.Pages == 0 }
+		c.Grants, c.Armed = slices.DeleteFunc(c.Grants, none), slices.DeleteFunc(c.Armed, none)
+		if err := l.save(i, c); err != nil {
+			return err
+		}
+		r.Lost += lost
+	}
+	if c := l.counts.of(r.Node, r.Size); c != nil {
+		c.Persistent, c.Others = p.Persistent(), p.Persistent()-stays
+		l.counts.changed, l.counts.stale = true, true
+	}
 	if r.Lost > 0 {
 		l.SetAside = append(l.SetAside, r.String())
 	}
 	return nil
-}
-
-// addedTo is how many pages all claims have added to a pool.
-func (l *Ledger) addedTo(node int, size pages.Size) (n int64) {
-	for _, named := range l.claims {
-		c, err := l.read(named)
-		if err != nil {
-			continue // a claim that can't be read is handled by load
-		}
-		for _, g := range c.Grants {
-			if g.Node == node && g.Size == size {
-				n += g.Pages
-			}
-		}
-	}
-	return n
-}
-
-// lose takes up to so many pages of a pool out of a claim.
-func (l *Ledger) lose(i, node int, size pages.Size, most int64) (took int64, err error) {
-	c, err := l.read(l.claims[i])
-	if err != nil || most == 0 {
-		return 0, nil // a claim that can't be read is handled by load
-	}
-	for at := range c.Grants {
-		if g := &c.Grants[at]; g.Node == node && g.Size == size {
-			n := min(g.Pages, most-took)
-			g.Pages -= n
-			took += n
-		}
-	}
-	if took == 0 {
-		return 0, nil
-	}
-	c.Grants = slices.DeleteFunc(c.Grants, func(g Grant) bool { return g.Pages == 0 })
-	return took, l.save(i, c)
 }

@@ -19,15 +19,17 @@ func TestRewritten(t *testing.T) {
 		want  int64
 		says  string
 	}{
-		"nobody":                       {write: 120, want: 100},
-		"somebody takes all away":      {write: 0, want: 0, says: "a program other than vmhuge has set the pages of 2 MiB on node 0 from 120 to 0: 20 that"},
-		"somebody takes their own":     {write: 70, want: 50},
-		"sysctl takes some":            {edit: sysctl10, write: 110, want: 110, says: "sysctl, as /etc/sysctl.d/20-db.conf asks, has set the pages of 2 MiB on node 0 from 120 to 110: 20 that"},
-		"sysctl adds":                  {edit: strings.ReplaceAll(sysctl10, "110", "130"), write: 130, want: 130, says: "from 120 to 130: 20 that"},
-		"somebody adds":                {edit: sysctl10, write: 130, want: 110},
-		"sysctl's file is overridden":  {edit: sysctl10 + "-- etc/sysctl.conf --\nvm/nr_hugepages=7\n", write: 110, want: 90},
-		"sysctl's is of another size":  {edit: strings.Replace(sysctl10, "2048 kB", "1048576 kB", 1), write: 110, want: 90},
-		"vmhuge prepare's own setting": {edit: strings.Replace(sysctl10, "20-db", "99-vmhuge", 1), write: 110, want: 110, says: "/etc/sysctl.d/99-vmhuge.conf"},
+		"nobody":                      {write: 120, want: 100},
+		"somebody takes all away":     {write: 0, want: 0, says: "a program other than vmhuge has set the pages of 2 MiB on node 0 from 120 to 0: 20 that"},
+		"somebody sets what was":      {write: 100, want: 100, says: "from 120 to 100: 20 that"},
+		"somebody sets less":          {write: 70, want: 70, says: "from 120 to 70: 20 that"},
+		"somebody sets a bit more":    {write: 110, want: 110, says: "from 120 to 110: 20 that"},
+		"somebody adds":               {edit: sysctl10, write: 130, want: 130, says: "a program other than vmhuge has set the pages of 2 MiB on node 0 from 120 to 130: 20 that"},
+		"sysctl takes some":           {edit: sysctl10, write: 110, want: 110, says: "sysctl, as /etc/sysctl.d/20-db.conf asks, has set the pages of 2 MiB on node 0 from 120 to 110: 20 that"},
+		"sysctl adds":                 {edit: strings.ReplaceAll(sysctl10, "110", "130"), write: 130, want: 130, says: "from 120 to 130: 20 that"},
+		"sysctl's file is overridden": {edit: sysctl10 + "-- etc/sysctl.conf --\nvm/nr_hugepages=7\n", write: 110, want: 110, says: "a program other than vmhuge"},
+		"sysctl's is of another size": {edit: strings.Replace(sysctl10, "2048 kB", "1048576 kB", 1), write: 110, want: 110, says: "a program other than vmhuge"},
+		"vmhuge prepare's own number": {edit: strings.Replace(sysctl10, "20-db", "99-vmhuge", 1), write: 110, want: 110, says: "/etc/sysctl.d/99-vmhuge.conf"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := fixture(t, oneNode, us(), test.edit)
@@ -75,6 +77,89 @@ func TestRewrittenBesidePrepared(t *testing.T) {
 		must(t, err)
 		if want := map[string]int64{web1: 108, PreparedUUID: 100}[uuid]; nr(t, root, 0, 2048) != want {
 			t.Errorf("%s: %d pages are left, not %d", uuid, nr(t, root, 0, 2048), want)
+		}
+	}
+}
+
+// TestRewrittenAfterKill has vmhuge killed before it closes the ledger, and then perhaps
+// another program set the pool. What is on record of the pool holds all the same.
+func TestRewrittenAfterKill(t *testing.T) {
+	for name, test := range map[string]struct {
+		grants string // on record, of a guest that will never run
+		pool   int    // 0: as it was left
+		want   int64
+	}{
+		"nobody":                      {want: 100},
+		"the pool was set":            {pool: 110, want: 110},
+		"to what was":                 {pool: 100, want: 100},
+		"in a change":                 {grants: `{"node":0,"page_size_kib":2048,"pages":20,"without":100}`, pool: 113, want: 100},
+		"the pool was set in one":     {grants: `{"node":0,"page_size_kib":2048,"pages":20,"without":100}`, pool: 121, want: 121},
+		"and to less than there was":  {grants: `{"node":0,"page_size_kib":2048,"pages":20,"without":100}`, pool: 99, want: 99},
+		"in one after another":        {grants: `{"node":0,"page_size_kib":2048,"pages":5},{"node":0,"page_size_kib":2048,"pages":15,"without":105}`, pool: 110, want: 100},
+		"and the pool was set in one": {grants: `{"node":0,"page_size_kib":2048,"pages":5},{"node":0,"page_size_kib":2048,"pages":15,"without":105}`, pool: 104, want: 104},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := fixture(t, oneNode, us())
+			l := open(t, root)
+			must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: Process{600, 5}, Takes: takes(30)}))
+			must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+			must(t, l.lock.Close())
+			if test.grants != "" {
+				write(t, l.path(web1+".starting"), dead(test.grants))
+			}
+			if test.pool != 0 {
+				set(t, root, test.pool)
+			}
+			open(t, root).Close()
+			if n := nr(t, root, 0, 2048); n != test.want {
+				t.Errorf("%d pages are left, not %d", n, test.want)
+			}
+		})
+	}
+}
+
+// TestRewrittenOpen has the pool set while the ledger is open.
+func TestRewrittenOpen(t *testing.T) {
+	root := fixture(t, oneNode, us())
+	l := open(t, root)
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(30)}))
+	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+	set(t, root, 130)
+	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 7}}, Effort{})) // these are vmhuge's
+	l.Close()
+	l = open(t, root)
+	if given, owed, err := l.Release(web1); err != nil || given != 14*pages.MiB || owed != 0 || nr(t, root, 0, 2048) != 130 {
+		t.Errorf("%v: %d MiB given, %d owed, %d pages", err, given/pages.MiB, owed, nr(t, root, 0, 2048))
+	}
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(30)}))
+	must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+	set(t, root, 110)
+	if given, owed, err := l.Release(web1); err != nil || given != 0 || owed != 0 || nr(t, root, 0, 2048) != 110 {
+		t.Errorf("%v: %d MiB given, %d owed, %d pages", err, given/pages.MiB, owed, nr(t, root, 0, 2048))
+	}
+}
+
+// TestRewrittenNode: a number for one node says nothing of another; sysctl's is for all.
+func TestRewrittenNode(t *testing.T) {
+	for _, sysctl := range []bool{false, true} {
+		root := fixture(t, strings.Replace(twoNodes, "0 2048 10 6 4", "0 2048 10 6 0", 1), us(), "-- proc/meminfo --\nHugepagesize:       2048 kB\n")
+		l := open(t, root)
+		must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(30)}))
+		must(t, l.Grow(t.Context(), web1, []Need{{Nodes: []int{0}, Size: pages.Size2MiB, Pages: 3}, {Nodes: []int{1}, Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+		l.Close()
+		set(t, root, 12)
+		want := int64(30)
+		if sysctl {
+			want = 50
+			write(t, root.Path("etc/sysctl.d/20-db.conf"), "vm.nr_hugepages = 62\n")
+		}
+		l = open(t, root)
+		must(t, root.WriteInt(40, "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"))
+		must(t, root.WriteInt(40, "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages"))
+		_, _, err := l.Release(web1)
+		must(t, err)
+		if nr(t, root, 0, 2048) != 12 || nr(t, root, 1, 2048) != want {
+			t.Errorf("sysctl %v: %d pages on node 0, %d on node 1, not 12 and %d", sysctl, nr(t, root, 0, 2048), nr(t, root, 1, 2048), want)
 		}
 	}
 }

@@ -21,14 +21,13 @@ var sysctlDirs = []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.
 // sysctlHasSet returns the file that sets vm.nr_hugepages, if the pools of a size have
 // just that count; else "". The setting is for the default size alone, and for all
 // nodes together.
-func sysctlHasSet(root hostfs.Root, size pages.Size) string {
+func sysctlHasSet(root hostfs.Root, state State, size pages.Size) string {
 	ofDefault, err := defaultSize(root)
 	if err != nil || ofDefault != size {
 		return ""
 	}
 	n, file := sysctlPages(root)
-	state, err := Read(root)
-	if g, _ := state.Global(size); err != nil || g.Total-g.Surplus != n {
+	if state.Persistent(size) != n {
 		return ""
 	}
 	return file

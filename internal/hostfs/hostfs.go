@@ -26,12 +26,14 @@ func (r Root) Path(elem ...string) string {
 	return filepath.Join(append([]string{root}, elem...)...)
 }
 
-// Read returns a small file whole. It does without os.ReadFile, which asks for
+// Read returns a small file whole. It waits for no writer of a fifo, and it does without os.ReadFile, which asks for
 // the size and for polling and so needs twice the system calls for a file of
 // the kernel's, and the hook reads many.
 func (r Root) Read(elem ...string) (string, error) {
 	path := r.Path(elem...)
-	fd, err := retry(func() (int, error) { return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
+	fd, err := retry(func() (int, error) {
+		return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	})
 	if err != nil {
 		return "", &os.PathError{Op: "open", Path: path, Err: err}
 	}

@@ -1,0 +1,168 @@
+package pool
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"vmhuge/internal/pages"
+)
+
+// count is what the ledger expects of a pool: the persistent count that it left, and
+// what of it is not vmhuge's.
+type count struct {
+	Node       int        `json:"node"`
+	Size       pages.Size `json:"page_size_kib"`
+	Persistent int64      `json:"persistent"`
+	// Others is the count without the grants of all claims. It changes only when others
+	// set the pool, so that after a crash, when Persistent is of before, it still holds.
+	Others int64 `json:"others"`
+}
+
+// countsText is the file of the counts of all pools to which claims have added.
+type countsText struct {
+	Version int    `json:"version"`
+	BootID  string `json:"boot_id"`
+	// Changing says that grants are being changed: after a crash Persistent may be of before.
+	Changing bool    `json:"changing,omitempty"`
+	Pools    []count `json:"pools"`
+}
+
+// countsVersion is the version of the file's shape. An older vmhuge reads no version, and
+// removes the file before it writes a pool: nothing is known then.
+const countsVersion = 2
+
+var countsFile = append(slices.Clip(runDir), "counts.json")
+
+// counts are those of an open ledger.
+type counts struct {
+	pools      []count
+	changing   bool            // the file says so
+	crashed    bool            // it said so when the ledger was opened
+	changed    bool            // the file must be written at the end
+	stale      bool            // and before a grant is
+	unfinished map[string]bool // claims with grants that are being changed
+}
+
+func (c *counts) of(node int, size pages.Size) *count {
+	i := slices.IndexFunc(c.pools, func(c count) bool { return c.Node == node && c.Size == size })
+	if i < 0 {
+		return nil
+	}
+	return &c.pools[i]
+}
+
+// readCounts reads what is known of the pools. A file of another boot, or that can't be
+// used, says nothing.
+func (l *Ledger) readCounts() {
+	text, err := l.root.Read(countsFile...)
+	var known countsText
+	if err == nil && json.Unmarshal([]byte(text), &known) == nil && known.Version == countsVersion && known.BootID == l.boot {
+		l.counts.pools, l.counts.changing, l.counts.crashed = known.Pools, known.Changing, known.Changing
+	}
+}
+
+// saveCounts notes what the pools are expected to have, for the next Open.
+func (l *Ledger) saveCounts() error {
+	if len(l.claims) == 0 {
+		return removeIfThere(l.root.Path(countsFile...))
+	}
+	if !l.counts.changed {
+		return nil
+	}
+	l.counts.changed = false
+	return l.writeCounts(len(l.counts.unfinished) > 0)
+}
+
+func (l *Ledger) writeCounts(changing bool) error {
+	text, err := json.Marshal(countsText{countsVersion, l.boot, changing, l.counts.pools})
+	if err != nil {
+		return err
+	}
+	l.counts.changing, l.counts.stale = changing, false
+	return l.root.Replace(text, 0o644, countsFile...)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// expect sees to it that the counts of the pools of grants are on record, before the
+// first of the grants is.
+func (l *Ledger) expect(grants []Grant) error {
+	for _, g := range grants {
+		if l.counts.of(g.Node, g.Size) != nil {
+			continue
+		}
+		p, err := readPool(l.root, g.Node, g.Size)
+		if err != nil {
+			continue // a node that is gone
+		}
+		added, _, unfinished := l.addedTo(p)
+		l.counts.pools = append(l.counts.pools, count{g.Node, g.Size, p.Persistent() - unfinished, p.Persistent() - unfinished - added})
+		l.counts.stale = true
+	}
+	if len(grants) == 0 || l.counts.changing && !l.counts.stale {
+		return nil
+	}
+	l.counts.changed = true
+	return l.writeCounts(true)
+}
+
+// account notes that a claim's grants are others now, because the pools are.
+func (l *Ledger) account(uuid string, were, are []Grant) {
+	add := func(grants []Grant, sign int64) {
+		for _, g := range grants {
+			if c := l.counts.of(g.Node, g.Size); c != nil && g.Without == nil {
+				c.Persistent += sign * g.Pages
+				l.counts.changed = true
+			}
+		}
+	}
+	add(were, -1)
+	add(are, 1)
+	delete(l.counts.unfinished, uuid)
+	if slices.ContainsFunc(are, func(g Grant) bool { return g.Without != nil }) {
+		if l.counts.unfinished == nil {
+			l.counts.unfinished = map[string]bool{}
+		}
+		l.counts.unfinished[uuid] = true
+	}
+}
+
+// leave notes that pages of a grant stay in the pool and are vmhuge's no more, or, of a
+// negative number, that some which are there are. It comes before the grant is changed.
+func (l *Ledger) leave(node int, size pages.Size, n int64) {
+	if c := l.counts.of(node, size); c != nil {
+		c.Persistent += n
+		c.Others += n
+		l.counts.changed, l.counts.stale = true, true
+	}
+}
+
+// addedTo is how many pages all claims have added to a pool; where a writer died, how
+// many more they may have, and how many more the pool shows.
+func (l *Ledger) addedTo(p Pool) (added, most, unfinished int64) {
+	for _, named := range l.claims {
+		c, err := l.read(named)
+		if err != nil {
+			continue // one that can't be used is seen to elsewhere
+		}
+		for _, g := range c.Grants {
+			switch {
+			case g.Node != p.Node || g.Size != p.Size:
+			case g.Without == nil:
+				added += g.Pages
+			default:
+				most += g.Pages
+				unfinished += g.there(p)
+			}
+		}
+	}
+	return added, most, unfinished
+}
