@@ -76,9 +76,13 @@ lint:
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./...
 
-# crowds of guests started at once, and guests started and stopped while everything is killed at random moments (as root)
+# crowds of guests, and guests beside kills, forgers and others who set the pools, at random moments (as root)
 chaos ROUNDS='200': deps
-    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 60m -v -run 'TestChaos|TestCrowd' ./integration
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos|TestCrowd' ./integration
+
+# the same on two nodes, in a micro-VM, with steps of the clock; a round takes 10 s (as root)
+chaos-nodes ROUNDS='100': deps
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
 
 # random sets of guests planned, and then really started (as root)
 plans SETS='30': deps

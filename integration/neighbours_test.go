@@ -1,11 +1,15 @@
 package integration
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/hosttest"
@@ -52,37 +56,78 @@ func TestHeldNeighbours(t *testing.T) {
 	}
 }
 
-// TestPoolSetByAnother writes the pool's count anew, as sysctl does, while a guest runs
-// on pages of which vmhuge has added some: its end leaves the count that was set.
+// TestPoolSetByAnother writes the pool's count anew, as sysctl does, while guests run on
+// pages of which vmhuge has added some: their end leaves the count that was set.
 func TestPoolSetByAnother(t *testing.T) {
+	for name, row := range map[string]struct{ before, guests, written int }{
+		"to-what-was-there":        {6, 1, 6},
+		"where-nothing-was":        {0, 1, 5},
+		"to-less-than-was":         {6, 1, 3},
+		"to-more-than-the-guest's": {3, 1, 40},
+		"below-two-guests":         {2, 2, 7},
+		"to-what-was-below-two":    {6, 2, 6},
+		"between-two-guests":       {6, 2, 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostAsBefore(t)
+			setPages(t, 0, size2M, row.before)
+			was := readTestPools(t)[size2M].Nodes[0].Total
+			installHook(t)
+			another := define(t, guest{name: guestPrefix + "another", backing: pages2M})
+			var doms []*libvirt.Domain
+			for i := range row.guests {
+				doms = append(doms, define(t, guest{name: fmt.Sprint(guestPrefix, i), backing: pages2M}))
+				startPaused(t, doms[i])
+			}
+			writeNode(t, 0, was+row.written-row.before)
+			if got := pagesOf(t, pidOf(t, doms[0])); got[size2M] != 32 {
+				t.Errorf("it runs on %v", got)
+			}
+			startPaused(t, another) // the pool grows again, and these are vmhuge's
+			for _, dom := range append(doms, another) {
+				destroy(t, dom)
+			}
+			wantClaims(t)
+			if got := readTestPools(t)[size2M].Nodes[0]; got.Total != was+row.written-row.before || got.Surplus != 0 {
+				t.Errorf("the pool is %+v; it had %d pages, %d of them free, and was set to %d free", got, was, row.before, row.written)
+			}
+			writeNode(t, 0, was)
+		})
+	}
+}
+
+// writeNode sets a node's pool, as a program does that knows nothing of vmhuge. Pages in
+// use beyond that number become surplus.
+func writeNode(t *testing.T, node, n int) {
+	t.Helper()
+	if err := os.WriteFile(nodePoolDir(node, size2M)+"/nr_hugepages", []byte(strconv.Itoa(n)), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPoolSetBySysctl sets the number of sysctl's files while a guest runs, and the
+// hook's log says so.
+func TestPoolSetBySysctl(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 10)
 	installHook(t)
-	second := define(t, guest{name: guestPrefix + "second", backing: pages2M})
 	dom := define(t, guest{backing: pages2M})
-	before := readTestPools(t)[size2M]
-	if len(before.Nodes) != 1 {
-		t.Skip("the count of sysctl is for all nodes together")
-	}
+	before := readTestPools(t)[size2M].Nodes[0]
 	startPaused(t, dom)
-	// As sysctl --system does. A number that no file has might be of a program that
-	// takes back pages of its own.
-	total := strconv.Itoa(before.Nodes[0].Total)
 	const file = "/etc/sysctl.d/50-others.conf"
 	t.Cleanup(func() { _ = os.Remove(file) })
-	for name, text := range map[string]string{file: "vm.nr_hugepages = " + total + "\n", "/proc/sys/vm/nr_hugepages": total} {
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(file, fmt.Appendf(nil, "vm.nr_hugepages = %d\n", before.Total), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	if got := pagesOf(t, pidOf(t, dom)); got[size2M] != 32 {
-		t.Errorf("it runs on %v", got)
+	if out, err := exec.Command("sysctl", "-q", "-p", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	startPaused(t, second) // the pool grows again, and these are vmhuge's
-	destroy(t, second)
 	destroy(t, dom)
 	wantClaims(t)
-	if got := readTestPools(t)[size2M].Nodes[0]; got != before.Nodes[0] {
-		t.Errorf("the pool is %+v, and was set to %+v", got, before.Nodes[0])
+	if got := readTestPools(t)[size2M].Nodes[0]; got != before {
+		t.Errorf("the pool is %+v, and was set to %+v", got, before)
+	}
+	if e := lastCall(t, nameOf(t, dom)); !strings.Contains(e.Why, "sysctl, as "+file+" asks,") || e.Given != 0 {
+		t.Errorf("the log says %+v", e)
 	}
 }

@@ -246,4 +246,13 @@ func hookOnNodes(t *testing.T) {
 	wantNodes(t, "with a guest on node 0", nodePool{Total: 32}, nodePool{Total: 7, Free: 7})
 	destroy(t, zero)
 	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
+
+	// Another program sets node 0 while a guest runs on either.
+	startPaused(t, zero)
+	startPaused(t, one)
+	writeNode(t, 0, 9)
+	destroy(t, zero)
+	destroy(t, one)
+	wantNodes(t, "at the end, with node 0 set", nodePool{Total: 9, Free: 9}, nodePool{Total: 7, Free: 7})
+	writeNode(t, 0, 5)
 }
