@@ -121,6 +121,7 @@ func TestGone(t *testing.T) {
 	if r, err := Run(t.Context(), p.host, p.guest, enough); !errors.Is(err, errGone) { // a zombie
 		t.Errorf("killed before: %+v, %v", r, err)
 	}
+	_ = p.cmd.Process.Kill() // should the run have ended before it was killed
 	_ = p.cmd.Wait()
 	if r, err := Run(t.Context(), p.host, p.guest, enough); !errors.Is(err, errGone) {
 		t.Errorf("reaped before: %+v, %v", r, err)
