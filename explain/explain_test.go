@@ -34,7 +34,7 @@ func TestExplain(t *testing.T) {
 		qemu + "os_mem_prealloc: Insufficient free host memory pages available to allocate guest RAM":                                    "pool-short node-short",
 		qemu + "qemu_prealloc_mem: preallocating memory failed: Bad address":                                                             "node-short cgroup-used",
 		qemu + "os_mem_prealloc: preallocating memory failed: Bad address":                                                               "node-short cgroup-used",
-		"internal error: unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory": "hotplug-short " + noMemory,
+		"internal error: unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory": "hotplug-short mount-full min-size cgroup-reserved",
 		qemu + "cannot bind memory to host NUMA nodes: Invalid argument":                                                                 "bindings-contradict",
 		// The root cause first.
 		"internal error: qemu unexpectedly closed the monitor: qemu_madvise: Invalid argument\nmadvise doesn't support MADV_DONTDUMP, but dump_guest_core=off specified\n2026-11-21T03:50:15.379695Z qemu-system-x86_64: cannot bind memory to host NUMA nodes: Invalid argument": "unaligned bindings-contradict",
@@ -56,7 +56,7 @@ func TestExplain(t *testing.T) {
 		"failed to create memfd with flags 0x60000007: No such device":                                                    "page-size-missing",
 		"Hugepage size must be a power of 2":                                                                              "page-size-missing",
 		"unsupported configuration: NUMA node 3 is unavailable":                                                           "node-missing",
-		"operation failed: Failed to query numad for the advisory nodeset":                                                "numad-missing",
+		"operation failed: Failed to query numad for the advisory nodeset":                                                "numad-missing numad-fails",
 		"unsupported configuration: memory hotplug is not enabled: missing acpi device or acpi disabled":                  "dimm-without-acpi",
 		"Could not access KVM kernel module: Permission denied\n-accel kvm: failed to initialize kvm: Permission denied":  "kvm-permission",
 		"Could not access KVM kernel module: No such file or directory":                                                   "kvm-missing",

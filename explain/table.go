@@ -1,6 +1,10 @@
 package explain
 
-import "slices"
+import (
+	"slices"
+
+	"vmhuge/internal/advice"
+)
 
 // Rows is the table, root causes before what follows from them. Where rows have
 // the same words, what is seen most often comes first.
@@ -63,6 +67,13 @@ func connection() []Row {
 		Says:  []string{"Hook script execution failed: …unexpected fatal signal"},
 		Cause: "a hook was killed",
 		Do:    "journalctl -k tells if the kernel was short of memory; run vmhuge start DOMAIN again",
+	}, {
+		ID:    "hook-allocates",
+		Says:  []string{"Not able to allocate all hugepages. Reverting"},
+		Cause: "a hook that allocates huge pages itself (alloc_hugepages.sh of the guides on GPU passthrough) found too little memory in one piece, and gave back what it got",
+		Check: "hook",
+		Do:    "vmhuge start DOMAIN, which compacts memory and frees caches on the way; vmhuge hook install does that at each start, and the scripts that allocate and free them can go",
+		Kind:  advice.NoMemory,
 	}, {
 		ID:    "hook-refused",
 		Says:  []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},

@@ -1,7 +1,11 @@
 package explain
 
+import "slices"
+
 // definition is what is wrong with the domain's XML, for this host.
 func definition() []Row {
+	const queryNumad = "Failed to query numad for the advisory nodeset"
+	failingNumad := []string{"Child process (…numad", "cannot execute binary …numad: Permission denied", "msgget failed"}
 	return []Row{{
 		ID:    "hugepages-node",
 		Says:  []string{"hugepages: node … not found"},
@@ -35,9 +39,17 @@ func definition() []Row {
 		Cause: "the guest has no memory, or less than its memory devices",
 		Check: "domain", Do: "virsh edit DOMAIN: raise <memory>, or that of its cells",
 	}, {
-		ID: "numad-missing", Says: []string{"Failed to query numad for the advisory nodeset", "numad is not available on this host", "Advice from numad is needed in case of automatic numa placement"},
-		Cause: "placement='auto' asks numad for nodes, and there is no numad",
-		Check: "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",
+		ID: "numad-missing", Says: []string{
+			queryNumad, "numad is not available on this host", "Cannot find 'numad' in path", "cannot execute binary …numad: No such file or directory",
+			"Advice from numad is needed in case of automatic numa placement",
+		},
+		Unless: failingNumad,
+		Cause:  "placement='auto' asks numad for nodes, and there is no numad",
+		Check:  "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",
+	}, {
+		ID: "numad-fails", Says: slices.Concat([]string{queryNumad}, failingNumad),
+		Cause: "placement='auto' asks numad for nodes, and numad fails: it may not be run, the kernel gives it no message queue (kernel.msgmni), or there are no NUMA nodes in /sys",
+		Check: "numad", Do: "numad -w 1:1024 as root says why; or name the nodes in <numatune>: virsh edit DOMAIN",
 	}, {
 		ID: "node-missing", Says: []string{"NUMA node … is unavailable", "NUMA node … is not available", "NUMA node … is out of range"},
 		Cause: "<numatune> names a node that the host does not have",
@@ -62,9 +74,9 @@ func definition() []Row {
 		Cause: "the guest, or one of its nodes, is smaller than one page; a <hugepages/> that names no size may mean 1 GiB",
 		Check: "domain", Do: "vmhuge enable --size 2M DOMAIN",
 	}, {
-		ID: "virtio-mem-block", Says: []string{"'block-size' property has to be at least the page size", "'block-size' property has to be at least 0x"},
-		Cause: "the <block> of a virtio-mem device is smaller than a page",
-		Check: "domain", Do: "virsh edit DOMAIN: raise <block> to the page size",
+		ID: "virtio-mem-block", Says: []string{"'block-size' property has to be at least the page size", "'block-size' property has to be at least 0x", "block size too small, must be at least"},
+		Cause: "the <block> of a virtio-mem device is smaller than a page, or than a transparent huge page of this host",
+		Check: "domain", Do: "virsh edit DOMAIN: raise <block> to the page size, or to what the message names",
 	}, {
 		ID: "device-unaligned",
 		Says: []string{
@@ -84,7 +96,7 @@ func definition() []Row {
 			"unable to map backing store for guest RAM: Invalid argument", "unable to map backing store for hugepages: Invalid argument",
 			"Guest memory size is not a 2MB multiple",
 		},
-		Unless:   []string{"virtio-mem-pci", "virtio-mem-ccw"},
+		Unless:   []string{"virtio-mem-pci", "virtio-mem-ccw", "add memory device"},
 		On:       huge,
 		Versions: "every QEMU for memfd, memory devices and memory bound to nodes; since 9.1 for any memory; SPDK: Guest memory size",
 		Cause:    "the memory is not a multiple of the page",
@@ -110,6 +122,12 @@ func definition() []Row {
 		ID: "preferred-nodes", Says: []string{"NUMA memory tuning in 'preferred' mode only supports single node"},
 		Cause: "<numatune> prefers several nodes, and mode='preferred' takes one",
 		Do:    "virsh edit DOMAIN: name one node, or mode='interleave' or 'strict' for several",
+	}, {
+		ID: "nodeset-live", Says: []string{
+			"can't change nodeset for strict mode for running domain", "change of nodeset for running domain requires", "can't change numatune mode for running domain",
+		},
+		Cause: "the nodes that memory is bound to can't be changed while the guest runs: QEMU has bound it already, and huge pages do not move",
+		Do:    "virsh numatune DOMAIN --mode MODE --nodeset NODES --config, which holds from the next cold start",
 	}, {
 		ID: "numa-machine", Says: []string{"NUMA is not supported by this machine-type", "machine doesn't support NUMA"},
 		Cause: "the guest's machine type knows no NUMA nodes, and its XML has <numa>, or a memory device, which needs a node",

@@ -1,5 +1,7 @@
 package explain
 
+import "vmhuge/internal/advice"
+
 // devices is what passed-through, vhost-user and other devices want of the guest's
 // memory.
 func devices() []Row {
@@ -29,6 +31,23 @@ func devices() []Row {
 		},
 		Cause: "virtiofs and vhost-user devices read the guest's memory from another process, so that it must be shared",
 		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages",
+	}, {
+		ID: "vhost-user-map", Says: []string{"mmap region … failed", "Processing VHOST_USER_SET_MEM_TABLE failed", "VHOST_USER_SET_MEM_TABLE failed"},
+		Cause: "the program behind a vhost-user device (Open vSwitch, DPDK, SPDK, VPP) can't map the guest's memory: it is private, its size is not a multiple of the huge page, or a limit of that program or its cgroup is reached",
+		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>; vmhuge enable --round DOMAIN; systemctl show -p LimitMEMLOCK,MemoryMax of that program's unit",
+	}, {
+		ID: "vhost-rounded", Says: []string{"vhost_region_add_section:Section rounded to", "vhost_region_add_section: Overlapping but not coherent sections", "vhost_region_add_section:Overlapping but not coherent sections"},
+		Versions: "QEMU 2.12 to 4.2",
+		Cause:    "this QEMU aligns memory on huge pages for the kernel's vhost, as only vhost-user needs it, and the guest's network stays dead",
+		Do:       "a QEMU since 5.0; until then <driver name='qemu'/> in the <interface>, which leaves vhost out",
+	}, {
+		ID: "dpdk-short", Says: []string{
+			"EAL: No available … hugepages reported", "EAL: No available hugepages reported", "EAL: No free … hugepages reported", "EAL: No free hugepages reported", "EAL: Cannot get hugepage information",
+			"EAL: FATAL: Cannot get hugepage information", "EAL: FATAL: Cannot init memory", "EAL: Not enough memory available", "EAL: Cannot init memory",
+		},
+		Cause: "a program with DPDK, such as Open vSwitch, found no free huge pages of that size for itself; it takes them from the same pool as the guests. Of a size that it does not use, the message is harmless",
+		Check: "pool", Do: "vmhuge prepare --persist --pages N, with what that program and the guests take together, and start it before the guests",
+		Kind: advice.NoMemory,
 	}, {
 		ID: "memory-slots", Says: []string{
 			"a used vhost backend has no free memory slots left", "hypervisor has no free memory slots left", "has not enough free memory slots left",

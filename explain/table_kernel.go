@@ -42,7 +42,13 @@ func kernel() []Row {
 		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or raise <memtune><hard_limit>",
 		Kind:  advice.NoMemory,
 	}, {
-		ID: "page-poisoned", Says: []string{"Memory failure: …: recovery action for huge page", "HugeTLB: …hwpoison", "huge page …hardware memory error", "Guest MCE Memory Error"},
+		ID: "boot-starved", Says: []string{"System is deadlocked on memory", "Out of memory and no killable processes"},
+		Cause: "ordinary memory ran out, and nothing is left to kill: mostly the kernel's command line or sysctl asks for so many huge pages that the host can't boot",
+		Do:    "edit the kernel's line in the boot loader: lower hugepages= (nodes with : too), or add systemd.mask=systemd-sysctl.service where sysctl sets vm.nr_hugepages; then correct the file",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "page-poisoned", Says: []string{
+			"MCE: Killing qemu…hardware memory corruption", "Guest memory hardware error", "Memory failure: …: recovery action for huge page", "HugeTLB: …hwpoison", "huge page …hardware memory error", "Guest MCE Memory Error"},
 		Cause: "a DIMM of the host has failed in a page of a guest, and the kernel takes the whole huge page out of use",
 		Do:    "ras-mc-ctl --errors names the DIMM; HugePages_Total stays smaller until a reboot",
 	}}

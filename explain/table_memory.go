@@ -14,20 +14,25 @@ func memory() []Row {
 	}
 	const noMemoryOld = "Insufficient free host memory pages available to allocate guest RAM"
 	const badAddress = "preallocating memory failed: Bad address"
+	const hotplug = "unable to execute QEMU command 'object-add': "
+	// Bound memory is preallocated after it was reserved, so that the pool had enough.
+	bound := []string{"policy=bind: os_mem_prealloc:", `"policy":"bind"}: os_mem_prealloc:`}
 	const noMemoryVersions = "very old QEMU: for hugepages, can't mmap; 2.x to 6.x also: Insufficient free host memory pages"
 	const badAddressVersions = "QEMU 6.2 to 7.1: os_mem_prealloc; since 7.2: qemu_prealloc_mem"
 	return []Row{{
-		ID: "hotplug-short", Says: []string{"unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory"}, On: huge,
-		Cause: "too few free huge pages for the memory device that was attached; the guest runs on without it",
+		ID: "hotplug-short", Says: []string{
+			hotplug + "…unable to map backing store for guest RAM: Cannot allocate memory", hotplug + "…" + noMemoryOld, hotplug + "…" + badAddress,
+		}, On: huge,
+		Cause: "too few free huge pages for the memory device that was attached, or of the node that it is bound to; the guest runs on without it",
 		Check: "pool", Do: "vmhuge status shows how many pages there are; vmhuge prepare --pages N, with as many more as the device has, and attach it again",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "pool-short", Says: slices.Concat(noMemory, []string{noMemoryOld}), On: huge, Versions: noMemoryVersions,
+		ID: "pool-short", Says: slices.Concat(noMemory, []string{noMemoryOld}), On: huge, Versions: noMemoryVersions, Unless: append(bound, hotplug),
 		Cause: "too few free huge pages; of those that are free, some may be reserved",
 		Check: "pool", Do: "vmhuge start DOMAIN allocates them; vmhuge check DOMAIN says how many are missing",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "node-short", Says: slices.Concat(noMemory, []string{noMemoryOld, badAddress}), On: huge, Versions: noMemoryVersions + "; " + badAddressVersions,
+		ID: "node-short", Says: slices.Concat(noMemory, []string{noMemoryOld, badAddress}), On: huge, Unless: []string{hotplug}, Versions: noMemoryVersions + "; " + badAddressVersions,
 		Cause: "too few free huge pages on the node that the guest is bound to; free pages on other nodes do not help",
 		Check: "pool", Do: "vmhuge start DOMAIN allocates them there; vmhuge check DOMAIN names the node",
 		Kind: advice.NoMemory,
@@ -63,6 +68,11 @@ func memory() []Row {
 		},
 		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits, or a pool of huge pages holds the rest",
 		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "page-lost", Says: []string{"kvm run failed Bad address", "…qemu…Bus error", `type=ANOM_ABEND…comm="qemu…sig=7`},
+		Cause: "QEMU could not get a page of the guest's memory when the guest touched it: a tmpfs such as /dev/shm filled up, huge pages were not preallocated and ran out, a cgroup limits them (hugetlb.SIZE.max), or the hardware lost one",
+		Check: "pool", Do: "journalctl -k -g 'hugetlb|Memory failure|oom'; df -h /dev/shm; vmhuge check DOMAIN; <allocation mode='immediate'/> in <memoryBacking> finds it at the start",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory"},

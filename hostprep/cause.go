@@ -13,6 +13,7 @@ const (
 	KVMPermission      Cause = "kvm-permission"
 	LockedMemory       Cause = "locked-memory"
 	NumadMissing       Cause = "numad-missing"
+	NumadFails         Cause = "numad-fails"
 	NodeMissing        Cause = "node-missing"
 	NodeWithoutCPUs    Cause = "node-without-cpus"
 	EmulatorPin        Cause = "emulatorpin"

@@ -140,7 +140,7 @@ func (d Denial) object() string {
 // concerns says whether a guest's QEMU, or libvirt's daemon for it, was kept from what
 // it needs for its pages.
 func (d Denial) concerns(uuid string, mounts []host.Mount) bool {
-	onMount := strings.Contains(d.Path, "hugepage") || strings.Contains(d.Label, ":hugetlbfs_t:") || d.FS == "hugetlbfs" ||
+	onMount := strings.Contains(d.Path, "hugepage") || strings.Contains(d.Path, "/huge") && strings.Contains(d.Path, "/"+libvirtd.SystemBase+"/") || strings.Contains(d.Label, ":hugetlbfs_t:") || d.FS == "hugetlbfs" ||
 		slices.ContainsFunc(mounts, func(m host.Mount) bool { return host.Within(path.Clean(d.Path), m.Point) })
 	if d.Module == "SELinux" { // its contexts don't tell one guest from another
 		return onMount && (strings.Contains(d.Subject, ":svirt") || strings.HasPrefix(d.Command, "qemu") || d.ofDaemon())

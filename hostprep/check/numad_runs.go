@@ -1,6 +1,8 @@
 package check
 
 import (
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
@@ -11,7 +13,7 @@ import (
 // where numad reads the nodes, has none.
 func numadRuns(h host.Host, file string, st *unix.Stat_t) ([]hostprep.Finding, error) {
 	fails := func(have, need, do string) ([]hostprep.Finding, error) {
-		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing, Have: have, Need: need,
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadFails, Have: have, Need: need,
 			Do: do + ", or name the nodes in <numatune>"}}, nil
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 == 0 {
@@ -23,6 +25,14 @@ func numadRuns(h host.Host, file string, st *unix.Stat_t) ([]hostprep.Finding, e
 		}
 		return fails("the kernel shows no NUMA nodes in /sys/devices/system/node, so that numad fails", "a kernel with CONFIG_NUMA, for placement='auto'",
 			"take placement='auto' out of <vcpu> and <numatune>")
+	}
+	queues, err := h.ReadIfThere("/proc/sys/kernel/msgmni")
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(queues) == "0" {
+		return fails("the kernel gives no message queues (kernel.msgmni), so that numad fails", "message queues, for placement='auto'",
+			"sysctl kernel.msgmni=32000")
 	}
 	return nil, nil
 }
