@@ -10,6 +10,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
@@ -30,6 +31,9 @@ type Status struct {
 	// are sentences about claims that could not be read.
 	Settled  []pool.Settlement `json:"settled"`
 	SetAside []string          `json:"set_aside,omitempty"`
+	// Notes is who but guests holds pages, and which nobody uses. It costs a look at
+	// every process, so that only who shows it asks check.PoolNotes.
+	Notes []check.Fact `json:"notes,omitempty"`
 }
 
 // PoolStatus is the pool of one page size on one node, in pages. Node -1 is
@@ -59,6 +63,9 @@ type DomainStatus struct {
 	// GivenBackBy says who gives back what was added for it: kernel, where the
 	// pages leave with QEMU, hook, or vmhuge, whose next run does.
 	GivenBackBy string `json:"given_back_by,omitempty"`
+	// Cautions are sentences on what keeps its memory from being what its XML seems
+	// to say.
+	Cautions []string `json:"cautions,omitempty"`
 }
 
 // busy is how long the status waits for whoever changes the pools.
@@ -182,7 +189,7 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	}
 	var guests []DomainStatus
 	for _, d := range domains {
-		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Active: d.state.active(), Backing: pages.None}
+		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Active: d.state.active(), Backing: pages.None, Cautions: xml.Cautions(d.xml)}
 		if info, err := d.GetInfo(); err == nil {
 			g.RAMKiB = int64(info.MaxMem)
 		}

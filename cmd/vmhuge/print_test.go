@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
@@ -143,8 +144,10 @@ func TestAnswersAreWhole(t *testing.T) {
 		value any
 		print func(p *program)
 	}{
-		"status": {launcher.Status{}, func(p *program) { p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}}}) }},
-		"plan":   {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{}) }},
+		"status": {launcher.Status{}, func(p *program) {
+			p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []check.Fact{{}}}})
+		}},
+		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{}) }},
 	} {
 		var out strings.Builder
 		row.print(&program{stdout: &out, json: true})

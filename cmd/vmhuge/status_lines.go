@@ -25,6 +25,14 @@ func (s hostStatus) lines(style picture.Style) []string {
 	for _, settled := range s.Settled {
 		lines = append(lines, oneLine(settled.String()))
 	}
+	for _, f := range s.Notes {
+		lines = append(lines, "note   "+oneLine(f.Check+": "+f.Have+"; "+f.Do))
+	}
+	for _, d := range s.Domains {
+		for _, caution := range d.Cautions {
+			lines = append(lines, "note   "+oneLine(d.Name+": "+caution))
+		}
+	}
 	return lines
 }
 

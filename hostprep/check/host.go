@@ -58,8 +58,12 @@ func Facts(h host.Host, told Libvirt) []Fact {
 		by = hostprep.SystemStarter(9000000, 7002000)
 	}
 	g := anyGuest{hostprep.NewGuest(demand, pages.Traits{}, by, hostprep.UnknownIDs(), hostprep.Unasked()), size, told}
+	return look(h, g, hostChecks())
+}
+
+func look(h host.Host, g anyGuest, checks []hostCheck) []Fact {
 	all := []Fact{}
-	for _, check := range hostChecks() {
+	for _, check := range checks {
 		facts, err := check.Look(h, g)
 		if err != nil {
 			facts = append(facts, Fact{Name: check.Name, Finding: hostprep.CouldNotTell(err)})
