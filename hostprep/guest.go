@@ -23,8 +23,20 @@ type Guest struct {
 // NewGuest puts together what is known of a guest. What is not known has a value
 // that says so: UnknownVersion, UnknownID, Unasked.
 func NewGuest(demand pages.Demand, traits pages.Traits, by Starter, ids IDs, allowance Allowance) Guest {
+	if by.Libvirt >= strictDevices {
+		demand.Items = slices.Clone(demand.Items)
+		for i := range demand.Items {
+			if demand.Items[i].OwnNodes {
+				demand.Items[i].Mode = pages.Strict
+			}
+		}
+	}
 	return Guest{Demand: demand, Traits: traits, Starter: by, IDs: ids, Allowance: allowance, KnownSizes: nil}
 }
+
+// strictDevices is the libvirt since which the nodes that a memory device names are
+// strict, whatever mode <numatune> has (NEWS of 12.0.0).
+const strictDevices = 12000000
 
 // Starter is who starts a guest: a QEMU driver of libvirt's.
 type Starter struct {

@@ -54,7 +54,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		}
 		item := pages.Item{
 			GuestNode: b.cell, Kind: b.kind, PageSize: b.page, Pages: -1, MemoryKiB: b.kib,
-			HostNodes: b.nodes, Mode: b.mode, Source: cmp.Or(source(dom), "file"),
+			HostNodes: b.nodes, Mode: b.mode, OwnNodes: b.ownNodes, Source: cmp.Or(source(dom), "file"),
 		}
 		switch {
 		case b.page == 0:
@@ -101,6 +101,8 @@ type backend struct {
 	block int64      // KiB that it plugs at a time; 0: not a virtio-mem device
 	page  pages.Size // 4 KiB: plain pages; 0: the host's default, unknown here
 	own   bool       // a memory device states its page size itself
+	// ownNodes says that it states its nodes itself.
+	ownNodes bool
 	binding
 }
 
@@ -212,6 +214,7 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 				b.own = true
 			}
 		}
+		b.ownNodes = nodemask != ""
 		if b.binding, err = tune.of(b.cell, nodemask); err != nil {
 			return nil, 0, err
 		}

@@ -47,6 +47,10 @@ func TestDemand(t *testing.T) {
 		item.HostNodes, item.Mode = nodes, mode
 		return item
 	}
+	ownNodes := func(item pages.Item, nodes string, mode pages.Mode) pages.Item {
+		item.OwnNodes = true
+		return bound(item, nodes, mode)
+	}
 	for name, test := range map[string]struct {
 		doc         []byte
 		defaultSize pages.Size
@@ -90,9 +94,9 @@ func TestDemand(t *testing.T) {
 		"a dimm rounds up to 2 MiB": {guest(numa(twoOf64), device("dimm", "<source><pagesize>2048</pagesize></source><target><size unit='KiB'>130000</size><node>1</node></target>")), 0,
 			[]pages.Item{with(dimm, func(i *pages.Item) { i.MemoryKiB = 131072; i.Pages = 64 })}},
 		"a dimm on nodes of its own": {guest(numa(twoOf64), device("dimm", "<source><pagesize>2048</pagesize><nodemask>2,1</nodemask></source>"+target128)), 0,
-			[]pages.Item{bound(dimm, "1-2", pages.Strict)}},
+			[]pages.Item{ownNodes(dimm, "1-2", pages.Strict)}},
 		"nodes of its own, mode of numatune": {guest("<numatune><memory mode='preferred' nodeset='0'/></numatune>", numa(twoOf64), device("dimm", "<source><pagesize>2048</pagesize><nodemask>1</nodemask></source>"+target128)), 0,
-			[]pages.Item{bound(dimm, "1", pages.Preferred)}},
+			[]pages.Item{ownNodes(dimm, "1", pages.Preferred)}},
 		"a dimm counts in memory": {guest("<memory unit='MiB'>192</memory>", backed(page2M), device("dimm", "<target><size unit='MiB'>128</size></target>")), 0,
 			[]pages.Item{ram, with(dimm, func(i *pages.Item) { i.GuestNode = -1 })}},
 		"virtio-mem comes later": {guest(backed(page2M), numa("<cell memory='65536'/>"), device("virtio-mem", "<target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>512</requested><current unit='MiB'>64</current></target>")), 0,

@@ -46,6 +46,9 @@ type Item struct {
 	// LaterPages is what a virtio-mem device takes when the guest's driver
 	// plugs what <requested> asks for; at start it takes nothing.
 	LaterPages int64 `json:"later_pages,omitempty"`
+	// OwnNodes says that HostNodes is a memory device's own <nodemask>, for which
+	// <numatune> only gives the mode.
+	OwnNodes bool `json:"-"`
 }
 
 // Backend is one memory object of QEMU, on whatever pages.
