@@ -22,7 +22,7 @@ func definition() []Row {
 		ID:    "hugepages-source",
 		Says:  []string{"hugepages are not allowed with anonymous memory source", "hugepages are not allowed with memory allocation ondemand"},
 		Cause: "<source type='anonymous'/> and <allocation mode='ondemand'/> do not go with huge pages",
-		Check: "domain", Do: "vmhuge enable DOMAIN",
+		Check: "domain", Do: "take <source type='anonymous'/> and <allocation mode='ondemand'/> out of <memoryBacking>: virsh edit DOMAIN, or the file that is to be defined",
 	}, {
 		ID:    "cell-ids",
 		Says:  []string{"Exactly one 'cell' element per guest NUMA cell allowed"},

@@ -58,7 +58,7 @@ func TestDomains(t *testing.T) {
 		"kib-for-mib":             {"no x86_64 kernel has huge pages of 1 MiB; 1 GiB was probably meant: size='1048576' unit='KiB'", "1 GiB was probably meant", Backing{}, ""},
 		"virtiofs-unshared":       {"-1 × the default size", "2048 × 2 MiB", Backing{}, "add <access mode='shared'/>"},
 		"vhostuser-unshared":      {"none", "2048 × 2 MiB", Backing{}, "add <access mode='shared'/>"},
-		"passthrough-limited":     {"-1 × the default size", "8192 × 2 MiB", Backing{}, ""},
+		"passthrough-limited":     {"-1 × the default size", "8192 × 2 MiB", Backing{}, "its <hard_limit> of 16 GiB is no more than its memory of 16 GiB"},
 		"virtio-mem-small-block":  {"its blocks of 2 MiB are smaller than its pages of 1 GiB; raise <block> to that size", "raise <block>", Backing{}, ""},
 		"dimm-odd":                {"2305 × 2 MiB", "2305 × 2 MiB", Backing{}, ""},
 		"nosharepages":            {"-1 × the default size", "2048 × 2 MiB", Backing{}, ""},

@@ -15,7 +15,7 @@ func Cautions(doc []byte) []string {
 		return nil
 	}
 	var said []string
-	for _, caution := range []func(*document) string{misplaced, ownArguments, guestMemfd, unshared, aboveMemory} {
+	for _, caution := range []func(*document) string{misplaced, ownArguments, guestMemfd, unshared, aboveMemory, tightLimit} {
 		if text := caution(d); text != "" {
 			said = append(said, text)
 		}
@@ -98,4 +98,15 @@ func aboveMemory(d *document) string {
 		return ""
 	}
 	return fmt.Sprintf("its <currentMemory> of %s is above its <memory> of %s: libvirt lowers it to that", pages.FormatBytes(now*pages.KiB), pages.FormatBytes(all*pages.KiB))
+}
+
+// tightLimit is about a <hard_limit> that leaves QEMU no room beside the RAM: of what
+// is locked or pinned libvirt makes it the limit (qemuDomainGetMemLockLimitBytes()).
+func tightLimit(d *document) string {
+	t, err := d.traits()
+	if err != nil || !t.Pinned() || t.LimitKiB == 0 || t.LimitKiB > t.MemoryKiB {
+		return ""
+	}
+	return fmt.Sprintf("its <hard_limit> of %s is no more than its memory of %s, and libvirt makes it the limit of locked memory: with <locked/> or passed-through devices the start fails; raise it by 1 GiB at least, or take it out",
+		pages.FormatBytes(t.LimitKiB*pages.KiB), pages.FormatBytes(t.MemoryKiB*pages.KiB))
 }

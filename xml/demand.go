@@ -272,7 +272,10 @@ func noSize(arch string, kvm bool, size pages.Size) (why, do string) {
 	case arch != "":
 		why = fmt.Sprintf("no %s kernel has huge pages of %s", arch, size)
 	}
-	for _, meant := range []pages.Size{size * 1024, size / 1024, size * pages.Size(pages.MiB)} {
+	decimal := func(of, binary int64) pages.Size { // MB for MiB, which libvirt rounds up to a KiB
+		return pages.Size((int64(size) + pages.KiB) / of * binary)
+	}
+	for _, meant := range []pages.Size{size * 1024, size / 1024, size * pages.Size(pages.MiB), decimal(1e6, pages.MiB), decimal(1e9, pages.GiB), decimal(1e3, pages.KiB)} {
 		if meant > 0 && slices.Contains(sizes, meant) {
 			return why, fmt.Sprintf("%s was probably meant: size='%d' unit='KiB'", meant, meant.KiB())
 		}

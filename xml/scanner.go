@@ -77,6 +77,7 @@ type scanner struct {
 type frame struct {
 	name      xml.Name
 	namespace string   // default namespace in scope
+	own       string   // namespace of the element
 	element   *element // nil: does not matter
 }
 
@@ -127,7 +128,10 @@ func (s *scanner) start(t *xml.StartElement, start int) (*element, error) {
 		parent = s.open[len(s.open)-1]
 		f.namespace = parent.namespace
 	}
-	own, kept := s.space[t.Name.Space], t.Attr[:0] // own: the element's namespace, as far as itself or <domain> declares its prefix
+	own, kept := s.space[t.Name.Space], t.Attr[:0] // own: the element's namespace, as far as itself, its parent or <domain> declares its prefix
+	if len(s.open) > 0 && parent.name.Space == t.Name.Space {
+		own = parent.own
+	}
 	if !s.distinct(t.Attr) {
 		return nil, broken("<%s> has an attribute twice", t.Name.Local)
 	}
@@ -154,6 +158,7 @@ func (s *scanner) start(t *xml.StartElement, start int) (*element, error) {
 	if t.Name.Space == "" {
 		own = f.namespace
 	}
+	f.own = own
 	plain := t.Name.Space == "" && own == ""
 	el := &element{start: start, open: s.offset()}
 	if len(s.names) > 1 && !spaced(s.raw[el.start:el.open]) {

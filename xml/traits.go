@@ -29,6 +29,10 @@ func Traits(doc []byte) (pages.Traits, error) {
 	if err != nil {
 		return pages.Traits{}, err
 	}
+	return d.traits()
+}
+
+func (d *document) traits() (pages.Traits, error) {
 	found, err := backends(&d.domain, 0)
 	if err != nil {
 		return pages.Traits{}, err
