@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"vmhuge/internal/lazyregexp"
@@ -74,7 +73,10 @@ func splitOption(word string) (name, sep, value string) {
 func misspelled(word string, standard pages.Size) (Slip, bool) {
 	name, sep, value := splitOption(word)
 	lower := strings.ToLower(name)
-	meant := cmp.Or(meantOptions[lower], meantOptions[strings.ReplaceAll(lower, "hugh", "huge")])
+	meant := cmp.Or(meantOptions[lower], meantOptions[strings.ReplaceAll(lower, "hugh", "huge")], oneLetterOff(lower))
+	if key, ok := strings.CutPrefix(strings.ReplaceAll(lower, "/", "."), "sysctl."); ok && meantSettings[key] != "" {
+		return Slip{Word: word, Why: "is no setting of the kernel, so that nothing happens", Right: "sysctl." + meantSettings[key] + "=" + value}, true
+	}
 	switch {
 	case meant == "" && name != lower && slices.Contains(hugeOptions, lower):
 		meant = lower
@@ -88,50 +90,7 @@ func misspelled(word string, standard pages.Size) (Slip, bool) {
 		}
 		return Slip{Word: word, Why: "is no option of the kernel, which ignores it", Right: right}, true
 	}
-	switch name {
-	case "hugepages":
-		for _, part := range strings.Split(value, ",") {
-			_, count, ok := strings.Cut(part, ":")
-			if !ok {
-				count = part
-			}
-			if digits := leadingNumber.Get().FindString(count); digits == "" {
-				return Slip{Word: word, Why: "has no count, so that the kernel reserves nothing for it", Right: "hugepages=N, a number of pages"}, true
-			} else if digits != count {
-				return Slip{Word: word, Why: "has a unit, but is a count: the kernel reads " + digits + " pages", Right: countFor(count)}, true
-			}
-		}
-	case "hugepagesz", "default_hugepagesz":
-		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
-		if size := memparse(value); !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && standard != onS390x {
-			return Slip{Word: word, Why: "names a size that this kernel can't have: a number without K, M or G counts bytes", Right: name + "=" + sizeMeant(value)}, true
-		}
-	}
-	return Slip{}, false
-}
-
-// countFor says how to ask for an amount of memory, such as 8G, in pages.
-func countFor(amount string) string {
-	n := memparse(amount)
-	if n < pages.Size2MiB || n%pages.Size2MiB != 0 {
-		return "hugepages=N, a number of pages"
-	}
-	right := fmt.Sprintf("hugepages=%d for %s in pages of 2 MiB", n/pages.Size2MiB, n)
-	if n%pages.Size1GiB == 0 {
-		right += fmt.Sprintf(", or hugepagesz=1G hugepages=%d", n/pages.Size1GiB)
-	}
-	return right
-}
-
-// sizeMeant is the size that was probably meant by one in another unit.
-func sizeMeant(value string) string {
-	n, _ := strconv.ParseInt(leadingNumber.Get().FindString(value), 10, 32)
-	for _, unit := range []int64{pages.KiB, pages.MiB, pages.GiB} {
-		if size := pages.Size(n * unit); n > 0 && (size == pages.Size2MiB || size == pages.Size1GiB) {
-			return pages.SizeWord(size)
-		}
-	}
-	return "2M or 1G"
+	return wrongValue(word, name, value, standard)
 }
 
 // outOfOrder is about the i-th word beside the others.
@@ -151,12 +110,16 @@ func outOfOrder(words []string, i int, standard pages.Size) (Slip, bool) {
 	}
 	switch name {
 	case "hugepages":
-		before, _ := find(i-1, -1, "hugepages", "hugepagesz", "default_hugepagesz")
+		before, first := find(i-1, -1, "hugepages", "hugepagesz", "default_hugepagesz")
 		after, size := find(i+1, 1, "hugepages", "hugepagesz", "default_hugepagesz")
 		_, then := find(i+1, 1, "hugepages")
 		switch {
 		case before == "hugepages":
-			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: ""}, true
+			right := ""
+			if strings.Contains(first, ":") && strings.Contains(value, ":") {
+				right = "hugepages=" + first + "," + value
+			}
+			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: right}, true
 		case before == "" && after == "hugepagesz" && then == "" && memparse(size) != standard:
 			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, standard),
 				Right: "hugepagesz=" + size + " " + words[i]}, true

@@ -8,7 +8,7 @@ import "fmt"
 func Ask(word string, words []string) string {
 	best, meant := 1+(len(word)+1)/3, "" // a third of the letters may be wrong
 	for _, w := range words {
-		if d := distance(word, w); d < best {
+		if d := Distance(word, w); d < best {
 			best, meant = d, w
 		}
 	}
@@ -18,9 +18,9 @@ func Ask(word string, words []string) string {
 	return fmt.Sprintf(" (did you mean %s?)", meant)
 }
 
-// distance is how many letters must be put in, taken out, changed, or swapped
+// Distance is how many letters must be put in, taken out, changed, or swapped
 // with the next one for a to become b.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
 		rows[i] = make([]int, len(b)+1)

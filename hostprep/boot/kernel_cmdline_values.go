@@ -1,0 +1,111 @@
+package boot
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/nearest"
+	"vmhuge/internal/pages"
+)
+
+// thpModes are the values of transparent_hugepage=.
+var thpModes = []string{"always", "madvise", "never"}
+
+// meantModes are what people write for one of these.
+var meantModes = map[string]string{"on": "always", "1": "always", "enabled": "always", "yes": "always", "advise": "madvise", "off": "never", "0": "never", "disabled": "never", "disable": "never", "no": "never", "none": "never"}
+
+// wrongValue is about the value of an option that the kernel has.
+func wrongValue(word, name, value string, standard pages.Size) (Slip, bool) {
+	slip := func(why, right string) (Slip, bool) { return Slip{Word: word, Why: why, Right: right}, true }
+	switch name {
+	case "hugepages":
+		parts := []string{"0:" + strings.TrimSuffix(value, ",")} // one count for all nodes: the kernel reads no further
+		if strings.Contains(value, ":") {
+			parts = strings.Split(strings.TrimSuffix(value, ","), ",")
+		}
+		for _, part := range parts {
+			node, count, ok := strings.Cut(part, ":")
+			if !ok {
+				return slip("has a count without a node among those with one, so that the kernel reserves nothing for it", "hugepages=NODE:N,NODE:N")
+			}
+			if _, err := strconv.ParseUint(node, 10, 16); err != nil {
+				return slip(fmt.Sprintf("names the node %q, so that the kernel reserves nothing for it", node), "hugepages=NODE:N, both numbers")
+			}
+			if digits := leadingNumber.Get().FindString(count); digits == "" {
+				return slip("has no count, so that the kernel reserves nothing for it", "hugepages=N, a number of pages")
+			} else if digits != count {
+				return slip("has a unit, but is a count: the kernel reads "+digits+" pages", countFor(count))
+			}
+		}
+	case "hugepagesz", "default_hugepagesz":
+		if size, rest, more := strings.Cut(value, ","); more && strings.Contains(rest, "=") {
+			return slip("has two options in one word, of which the kernel reads the size alone", name+"="+size+" "+rest)
+		}
+		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
+		if size := memparse(value); !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && standard != onS390x {
+			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", name+"="+sizeMeant(value))
+		}
+	case "hugetlb_cma":
+		for _, part := range strings.Split(value, ",") {
+			_, amount, ok := strings.Cut(part, ":")
+			if !ok {
+				amount = part
+			}
+			if size := memparse(amount); amount != "0" && size < pages.Size2MiB {
+				return slip("is too little for one huge page: a number without K, M or G counts bytes", "hugetlb_cma=4G, a size")
+			}
+		}
+	case "transparent_hugepage":
+		if !slices.Contains(thpModes, value) {
+			lower := strings.ToLower(value)
+			right := "transparent_hugepage=madvise, always or never"
+			if mode := meantModes[lower]; mode != "" {
+				right = "transparent_hugepage=" + mode
+			} else if slices.Contains(thpModes, lower) {
+				right = "transparent_hugepage=" + lower
+			}
+			return slip("is none of always, madvise and never, so that the kernel ignores it", right)
+		}
+	}
+	return Slip{}, false
+}
+
+// oneLetterOff is the option that a word is one letter away from, such as hugepagsz; ""
+// for what is an option itself, or far from all.
+func oneLetterOff(word string) string {
+	if !strings.Contains(word, "hug") || slices.Contains(hugeOptions, word) {
+		return ""
+	}
+	for _, option := range hugeOptions {
+		if nearest.Distance(word, option) == 1 {
+			return option
+		}
+	}
+	return ""
+}
+
+// countFor says how to ask for an amount of memory, such as 8G, in pages.
+func countFor(amount string) string {
+	n := memparse(amount)
+	if n < pages.Size2MiB || n%pages.Size2MiB != 0 || n > 64*1024*pages.Size1GiB {
+		return "hugepages=N, a number of pages"
+	}
+	right := fmt.Sprintf("hugepages=%d for %s in pages of 2 MiB", n/pages.Size2MiB, n)
+	if n%pages.Size1GiB == 0 {
+		right += fmt.Sprintf(", or hugepagesz=1G hugepages=%d", n/pages.Size1GiB)
+	}
+	return right
+}
+
+// sizeMeant is the size that was probably meant by one in another unit.
+func sizeMeant(value string) string {
+	n, _ := strconv.ParseInt(leadingNumber.Get().FindString(value), 10, 32)
+	for _, unit := range []int64{pages.KiB, pages.MiB, pages.GiB} {
+		if size := pages.Size(n * unit); n > 0 && (size == pages.Size2MiB || size == pages.Size1GiB) {
+			return pages.SizeWord(size)
+		}
+	}
+	return "2M or 1G"
+}
