@@ -131,11 +131,13 @@ func withHook(text string, mode os.FileMode) func(t *testing.T) {
 	}
 }
 
-// overMount lays another file system over the hugetlbfs.
-func overMount(t *testing.T) {
-	t.Cleanup(func() { _ = unix.Unmount(mount2M, 0) })
-	if err := unix.Mount("tmpfs", mount2M, "tmpfs", 0, "mode=0755"); err != nil {
-		t.Fatal(err)
+// over lays another file system over a hugetlbfs, or over a folder on it.
+func over(path string) func(t *testing.T) {
+	return func(t *testing.T) {
+		t.Cleanup(func() { _ = unix.Unmount(path, 0) })
+		if err := unix.Mount("tmpfs", path, "tmpfs", 0, "mode=0755"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -272,3 +274,18 @@ func withKVM(t *testing.T) {
 const devKVM = "/dev/kvm"
 
 func onlyRoot(t *testing.T, _ *libvirt.Domain) { mode(devKVM, 0o600)(t) }
+
+// sysctl sets a setting of the kernel.
+func sysctl(name, value string) func(t *testing.T) {
+	return func(t *testing.T) {
+		path := "/proc/sys/" + name
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.WriteFile(path, before, 0) })
+		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -93,6 +93,9 @@ var nodeFaults = []fault{
 	{name: "emulatorpin-of-unbound", guest: more("<cputune><emulatorpin cpuset='1'/></cputune>"), verdict: hostprep.Ready},
 	{name: "vcpu-cpuset-elsewhere", setup: onNodes(0, 32), guest: bound("1", "<vcpu cpuset='0'>1</vcpu>"), verdict: hostprep.BadDomain, says: "Setting CPU affinity failed", cause: "emulatorpin"},
 	{name: "node-5-missing", guest: bound("5", ""), verdict: hostprep.BadDomain, says: "NUMA node 5 is unavailable", cause: "node-missing"},
+	{name: "numad-not-executable", setup: file("/usr/bin/numad", "#!/bin/sh\n", 0o644), guest: more("<vcpu placement='auto'>1</vcpu>"), verdict: hostprep.BadHost, says: "Failed to query numad", cause: "numad-fails"},
+	{name: "numad-without-queues", setup: all(file("/usr/bin/numad", "#!/bin/sh\necho msgget failed >&2\nexit 1\n", 0o755), sysctl("kernel/msgmni", "0")), guest: more("<vcpu placement='auto'>1</vcpu>"),
+		verdict: hostprep.BadHost, says: "Failed to query numad", cause: "numad-fails"},
 	{name: "numad-missing", guest: more("<vcpu placement='auto'>1</vcpu>"), verdict: hostprep.BadHost, says: "Failed to query numad", cause: "numad-missing"},
 
 	// cgroups: v1 first, for a controller that v2 has in use is not v1's to have.

@@ -27,6 +27,7 @@ func FileSlips(h host.Host) ([]Slip, error) {
 
 // fstabSlips are about the lines for a hugetlbfs: hugetlbfs /mnt hugetlbfs pagesize=1G 0 0
 func fstabSlips(h host.Host) ([]Slip, error) {
+	sizes := kernelSizes(h)
 	text, err := h.ReadIfThere(fstabFile)
 	var slips []Slip
 	for i, line := range strings.Split(text, "\n") {
@@ -39,7 +40,7 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is no file system, so that the mount fails", Right: "hugetlbfs"})
 		}
 		if f[2] == "hugetlbfs" && len(f) > 3 {
-			slips = append(slips, optionSlips(where, f[3])...)
+			slips = append(slips, optionSlips(where, f[3], sizes)...)
 		}
 	}
 	return slips, err
@@ -47,6 +48,7 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 
 // mountUnitSlips are about the units of systemd in /etc that mount a hugetlbfs.
 func mountUnitSlips(h host.Host) ([]Slip, error) {
+	sizes := kernelSizes(h)
 	names, err := h.NamesIn(unitDir)
 	if err != nil {
 		return nil, err
@@ -69,7 +71,7 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 			where := fmt.Sprintf("%s:%d", file, i+1)
 			switch value = strings.TrimSpace(value); strings.TrimSpace(key) {
 			case "Options":
-				slips = append(slips, optionSlips(where, value)...)
+				slips = append(slips, optionSlips(where, value, sizes)...)
 			case "Where":
 				if right := unitName(path.Clean(value)); right != name {
 					slips = append(slips, Slip{Where: where, Word: "Where=" + value, Why: "does not fit the unit's name, so that systemd refuses the unit", Right: "the name " + right})
@@ -90,9 +92,18 @@ var meantMountOptions = map[string]string{
 	"minsize": "min_size", "min-size": "min_size", "nrinodes": "nr_inodes", "nr-inodes": "nr_inodes", "inodes": "nr_inodes", "group": "gid", "user_id": "uid", "modes": "mode", "perm": "mode",
 }
 
+// kernelSizes are the page sizes that the running kernel has.
+func kernelSizes(h host.Host) []pages.Size {
+	state, err := h.Pools()
+	if err != nil {
+		return nil // the check of the pools says why
+	}
+	return state.Sizes()
+}
+
 // optionSlips are about a list of mount options; the kernel refuses the mount for
-// any that it does not know.
-func optionSlips(where, options string) []Slip {
+// any that it does not know. sizes are those that it has; none: not known.
+func optionSlips(where, options string, sizes []pages.Size) []Slip {
 	var slips []Slip
 	for _, option := range strings.Split(options, ",") {
 		name, value, set := strings.Cut(strings.TrimSpace(option), "=")
@@ -115,6 +126,8 @@ func optionSlips(where, options string) []Slip {
 			bad("has no value, so that the mount fails", name+"=VALUE")
 		case name == "pagesize" && !slices.Contains(pages.HugeSizes("", false), size):
 			bad("names a size that no kernel has, so that the mount fails: a number without K, M or G counts bytes", "pagesize="+sizeMeant(value))
+		case name == "pagesize" && len(sizes) > 0 && !slices.Contains(sizes, size):
+			bad("names a size that this kernel does not have, so that the mount fails", "pagesize="+pages.SizeWord(sizes[0]))
 		case name == "mode":
 			if _, err := strconv.ParseUint(value, 8, 12); err != nil {
 				bad("is no mode in octal, so that the mount fails", "mode=1770")

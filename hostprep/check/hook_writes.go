@@ -102,8 +102,9 @@ func scriptText(h host.Host, file string) (text string, ok bool) {
 }
 
 // poolWrite matches a line of a script that sets the size of a pool: a redirection or tee
-// into nr_hugepages, or a call of sysctl, hugeadm or virsh allocpages.
-var poolWrite = lazyregexp.New(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b`)
+// into nr_hugepages, or a call of sysctl, hugeadm, virsh allocpages or Python's open()
+// or write_text().
+var poolWrite = lazyregexp.New(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b|\bopen\(.*nr_(overcommit_)?hugepages['"]\s*,\s*(mode\s*=\s*)?['"][wa]|nr_(overcommit_)?hugepages['"]\)\.write_text\(`)
 
 // poolVariable matches a variable that is set to the path of such a file: P=/proc/sys/vm/nr_hugepages.
 var poolVariable = lazyregexp.New(`^\s*(?:export\s+|readonly\s+|local\s+)?([A-Za-z_][A-Za-z_0-9]*)=["']?[^\s"'$]*nr_(?:overcommit_)?hugepages["']?`)

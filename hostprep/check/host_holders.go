@@ -42,8 +42,11 @@ var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, er
 			words = append(words, fmt.Sprintf("%s (process %d) %s", u.Name, u.PID, pages.Amount(u.Bytes)))
 		}
 	}
-	if n := len(users) - len(words); n > 0 {
-		words = append(words, fmt.Sprintf("and %d processes more", n))
+	switch n := len(users) - len(words); {
+	case n == 1:
+		words = append(words, "and 1 more process")
+	case n > 1:
+		words = append(words, fmt.Sprintf("and %d more processes", n))
 	}
 	facts := []Fact{}
 	if len(words) > 0 {
