@@ -11,11 +11,13 @@ import (
 //	internal error: QEMU unexpectedly closed the monitor (vm='web1'): …
 //	# virsh start web1
 //	can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: …
+//
+// "Failed to create domain from web1.xml" names none.
 func DomainIn(text string) string {
 	text = English(Clean(text))
 	for _, form := range domainForms {
 		for _, found := range form.FindAllStringSubmatch(text, -1) {
-			if name := strings.TrimSpace(found[1]); name != "" && !strings.ContainsAny(name, "\n'") {
+			if name := strings.TrimSpace(found[1]); name != "" && name != "from" && !strings.ContainsAny(name, "\n'") {
 				return name
 			}
 		}

@@ -109,7 +109,7 @@ func definition() []Row {
 		ID: "page-size-missing", Says: []string{
 			"Unable to find any usable hugetlbfs mount for … KiB", "failed to create memfd with flags …: No such device",
 			"Hugepage size must be a power of 2", "failed to create memfd: No such device",
-			"page size … is not available", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
+			"page size … is not available", "hugepages-…kB/nr_hugepages: No such file or directory", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
 			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
 		},
 		Cause: "the kernel has no pages of that size",

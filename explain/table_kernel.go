@@ -9,10 +9,26 @@ func kernel() []Row {
 			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option",
 			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig system call failed: hugetlbfs",
 			"mount: PATH: mount system call failed: Invalid argument",
+			"Failed to mount Huge Pages File System", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
 		},
 		On:    huge,
 		Cause: "an option of a hugetlbfs is not one of the kernel's (pagesize=, size=, min_size=, nr_inodes=, mode=, uid=, gid=, in small letters, sizes as 2M or 1G), or it has no pages of that size",
 		Check: "page-size", Do: "correct the options in /etc/fstab or the .mount unit, systemctl daemon-reload, and mount it again; vmhuge prepare writes them right",
+	}, {
+		ID: "mount-point", Says: []string{"mount: PATH: mount point does not exist"}, On: huge,
+		Cause: "the folder that a hugetlbfs is to be mounted on is not there; /dev is made anew at each boot",
+		Do:    "mkdir PATH && mount PATH; or a .mount unit, which makes the folder (vmhuge prepare writes one)",
+	}, {
+		ID: "no-hugetlbfs", Says: []string{"unknown filesystem type 'hugetlbfs'"},
+		Cause: "this kernel has no hugetlbfs (CONFIG_HUGETLBFS), or the container may not mount it",
+		Do:    "grep HUGETLBFS /boot/config-$(uname -r), and a kernel of the distribution; in a container mount it on the host and pass it in. vmhuge enable --thp DOMAIN needs none",
+	}, {
+		ID: "pool-write", Says: []string{
+			"nr_hugepages: Permission denied", "nr_hugepages: Read-only file system", "nr_hugepages …write error: Invalid argument",
+			"nr_hugepages …write error: Permission denied", "nr_hugepages …write error: Device or resource busy",
+		},
+		Cause: "the size of the pool can't be written: only root may, in no container with a read-only /proc/sys, with one number in it, and pages of 1 GiB only if the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC)",
+		Do:    "run as root (echo N | sudo tee FILE, for sudo echo N > FILE is the user's own redirection); or vmhuge prepare --pages N --size SIZE; pages of 1 GiB from boot on with --persist",
 	}, {
 		ID: "boot-short", Says: []string{
 			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocation … of page size … failed", "hugetlb_cma: reservation failed",
