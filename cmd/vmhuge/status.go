@@ -19,10 +19,10 @@ func (p *program) statusCommand() *cli.Command {
 		UsageText: `  vmhuge status
   vmhuge status --watch`,
 		Description: `Draws a bar for each NUMA node and page size, all on one scale, then a line for each
-guest, then notes: pages that no guest holds or nobody uses, and what keeps a guest's
-memory from being what its XML seems to say. Columns that do not fit the terminal are
-left out; on a pipe the width is $COLUMNS, or 80. Changes nothing, but frees pages that
-guests have left behind.
+guest, then notes: who but guests holds pages, which of them nobody uses, and what
+keeps a guest's memory from being what its XML seems to say. Columns that do not fit
+the terminal are left out; on a pipe the width is $COLUMNS, or 80. Changes nothing, but
+frees pages that guests have left behind.
 
 The columns of the pools, in pages:
 

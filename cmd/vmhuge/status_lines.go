@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep/proof"
 	"vmhuge/launcher"
@@ -26,7 +27,7 @@ func (s hostStatus) lines(style picture.Style) []string {
 		lines = append(lines, oneLine(settled.String()))
 	}
 	for _, f := range s.Notes {
-		lines = append(lines, "note   "+oneLine(f.Check+": "+f.Have+"; "+f.Do))
+		lines = append(lines, "note   "+oneLine(strings.TrimSuffix(f.Check+": "+f.Have+"; "+f.Do, "; ")))
 	}
 	for _, d := range s.Domains {
 		for _, caution := range d.Cautions {

@@ -1,16 +1,22 @@
 package check
 
 import (
+	"slices"
+	"strings"
+
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 )
 
-// PoolNotes says who but guests holds pages, and which pages nobody uses: the facts
-// of Facts on that, without what is as it should be.
+// PoolNotes says which programs but QEMU hold pages, and which pages nobody uses: the
+// facts of Facts on that.
 func PoolNotes(h host.Host) []Fact {
+	h = h.Snapshot()
+	users, _ := h.HugetlbUsers() // holdersCheck says why
+	others := slices.ContainsFunc(users, func(u host.HugetlbUser) bool { return !strings.HasPrefix(u.Name, "qemu") })
 	var notes []Fact
-	for _, f := range look(h.Snapshot(), anyGuest{}, []hostCheck{holdersCheck, reservedCheck}) {
-		if f.Severity != hostprep.OK {
+	for _, f := range look(h, anyGuest{}, []hostCheck{holdersCheck, reservedCheck}) {
+		if f.Severity != hostprep.OK || f.Name == "in use" && others {
 			notes = append(notes, f)
 		}
 	}
