@@ -131,13 +131,11 @@ func withHook(text string, mode os.FileMode) func(t *testing.T) {
 	}
 }
 
-// over lays another file system over a hugetlbfs, or over a folder on it.
-func over(path string) func(t *testing.T) {
-	return func(t *testing.T) {
-		t.Cleanup(func() { _ = unix.Unmount(path, 0) })
-		if err := unix.Mount("tmpfs", path, "tmpfs", 0, "mode=0755"); err != nil {
-			t.Fatal(err)
-		}
+// overMount lays another file system over the hugetlbfs.
+func overMount(t *testing.T) {
+	t.Cleanup(func() { _ = unix.Unmount(mount2M, 0) })
+	if err := unix.Mount("tmpfs", mount2M, "tmpfs", 0, "mode=0755"); err != nil {
+		t.Fatal(err)
 	}
 }
 

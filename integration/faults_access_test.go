@@ -30,6 +30,5 @@ var accessFaults = []fault{
 	{name: "hook-refuses", setup: withHook("#!/bin/sh\necho no >&2\nexit 1\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-refused"},
 	{name: "hook-without-interpreter", setup: withHook("#!/nonexistent\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-cannot-run"},
 	{name: "hook-killed", setup: withHook("#!/bin/sh\nkill -9 $$\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-killed"},
-	{name: "hook-allocates", pages: -1, setup: withHook("#!/bin/sh\n[ \"$2\" != prepare ] || echo 32 > /proc/sys/vm/nr_hugepages\n", 0o755), verdict: hostprep.Unknown},
 	{name: "hook-of-vmhuge", pages: -1, setup: installHook, before: onceStarted, verdict: hostprep.Ready},
 }

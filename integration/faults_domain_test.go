@@ -41,11 +41,6 @@ var domainFaults = []fault{
 	{name: "page-size-impossible-memfd", guest: backing("<hugepages><page size='3072'/></hugepages><source type='memfd'/>"), verdict: hostprep.BadDomain, says: "must be a power of 2", cause: "page-size-missing"},
 	{name: "no-huge-pages", guest: backing("<nosharepages/>"), pages: -1, verdict: hostprep.Ready, small: true},
 
-	// Memory that is on no huge pages, though it may seem so.
-	{name: "larger-than-the-host", guest: backing("<nosharepages/>").of("<memory unit='GiB'>900</memory>"), setup: sysctl("vm/overcommit_memory", "0"), pages: -1, verdict: hostprep.NoMemory, says: "cannot set up guest memory", cause: "ram-short"},
-	{name: "more-than-is-committed", guest: backing("<nosharepages/>"), setup: sysctl("vm/overcommit_memory", "1"), pages: -1, verdict: hostprep.Ready, small: true},
-	{name: "hugepages-misplaced", guest: guest{backing: "<nosharepages/>", more: "<hugepages/>"}, pages: -1, verdict: hostprep.Ready, small: true},
-
 	// Nodes and devices that are not there.
 	{name: "node-missing", guest: more("<numatune><memory mode='strict' nodeset='3'/></numatune>"), verdict: hostprep.BadDomain, says: "NUMA node 3 is unavailable", cause: "node-missing"},
 	{name: "memnode-missing", guest: more(cell64 + "<numatune><memnode cellid='0' mode='strict' nodeset='5'/></numatune>"), verdict: hostprep.BadDomain, says: "NUMA node 5 is unavailable", cause: "node-missing"},
