@@ -59,10 +59,6 @@ func (e *Exporter) WriteText(w io.Writer) error {
 	return err
 }
 
-// WriteFile writes the same into a file for node_exporter's textfile collector,
-// whole or not at all, with mode 0644.
-func (e *Exporter) WriteFile(path string) error { return prometheus.WriteToTextfile(path, e.registry) }
-
 // section is one part of a scrape.
 type section struct {
 	name string
