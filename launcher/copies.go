@@ -35,13 +35,19 @@ func (c copies) path(uuid string) string { return c.root.Path(uuid + ".xml") }
 
 // keep writes a copy, over an earlier one only if told so, and returns its path.
 func (c copies) keep(uuid string, doc []byte, overwrite bool) (string, error) {
-	if err := os.MkdirAll(c.root.Path(), 0o700); err != nil {
+	unlock, err := c.root.LockFolder()
+	if err != nil {
+		_ = c.dropFolders()
 		return "", err
 	}
-	if c.has(uuid) && !overwrite {
-		return c.path(uuid), nil
+	defer unlock()
+	if !c.has(uuid) || overwrite {
+		err = c.root.Replace(doc, 0o600, uuid+".xml")
 	}
-	return c.path(uuid), c.root.Replace(doc, 0o600, uuid+".xml")
+	if err != nil {
+		_ = c.dropFolders()
+	}
+	return c.path(uuid), err
 }
 
 func (c copies) has(uuid string) bool {
@@ -49,14 +55,23 @@ func (c copies) has(uuid string) bool {
 	return err == nil
 }
 
-// drop removes a copy, and with the last one the folders, unless others keep
-// something in them.
+// drop removes a copy, and with the last one the folders.
 func (c copies) drop(uuid string) error {
+	if _, err := os.Lstat(c.root.Path()); errors.Is(err, fs.ErrNotExist) {
+		return c.dropFolders() // a kill may have left the one above
+	}
+	unlock, err := c.root.LockFolder()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := os.Remove(c.path(uuid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if os.Remove(c.root.Path()) == nil {
-		_ = os.Remove(filepath.Dir(c.root.Path()))
-	}
-	return nil
+	return c.dropFolders()
+}
+
+// dropFolders removes the folders that nothing is left in.
+func (c copies) dropFolders() error {
+	return errors.Join(c.root.RemoveFolder(), c.root.RemoveFolder(".."))
 }

@@ -149,10 +149,11 @@ func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]chan
 	case err != nil:
 		return nil, err
 	case texts == nil || now == texts[0] && strings.HasPrefix(now, Kept):
+		text := mountUnitText(m.Point, size.String(), ownedBy(options, group))
 		if group == "" && now != "" {
-			return nil, nil // the group that the unit has stays
+			text = now // the group that the unit has stays
 		}
-		file, err := change.FilePlan(h, ours, mountUnitText(m.Point, size.String(), ownedBy(options, group)))
+		file, err := change.FilePlan(h, ours, text)
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,11 @@
 package journal
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -29,28 +32,61 @@ func (e *foreignError) Error() string {
 // Apply makes the change if it finds From. Symbolic links are never followed:
 // the folders below a hugetlbfs may be other users' to write.
 func Apply(h host.Host, c change.Change) error {
+	_, err := apply(h, c)
+	return err
+}
+
+// apply is Apply, and says whether an error may have left something of the change.
+func apply(h host.Host, c change.Change) (begun bool, err error) {
 	k, err := kindOf(c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	dir, name := path.Split(path.Clean(c.Path))
 	parent, err := h.OpenDir(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unix.Close(parent)
 	if k.clear != nil {
-		k.clear(c, parent, name)
+		if err := k.clear(c, parent, name); err != nil {
+			return true, advice.Wrap(err, "removing what an earlier run left beside "+c.Path, wayOut(c, err, parent, name))
+		}
 	}
 	now, err := c.Find(h, parent, name)
 	if err == nil && now != c.From && (k.accepts == nil || !k.accepts(h, c, now)) {
-		return &foreignError{c, now}
+		return false, &foreignError{c, now}
 	}
 	if err == nil {
-		err = k.set(h, c, parent, name)
+		begun, err = true, k.set(h, c, parent, name)
 	}
 	if err != nil {
-		return advice.Wrap(err, c.String(), wayOut(c, err, parent, name))
+		return begun, advice.Wrap(err, c.String(), wayOut(c, err, parent, name))
 	}
-	return nil
+	return true, nil
+}
+
+// takeBack takes back the changes of a run that failed, newest first, until one can't be:
+// that and those before it are left, because they may be needed by what could not be
+// taken back.
+func takeBack(h host.Host, made []record) (left []record, err error) {
+	for n, r := range slices.Backward(made) {
+		if r.Reverse().To != r.From && r.From != "" {
+			// A program, of which only the hash is on record: the new one is better than none.
+			now, err := r.Now(h)
+			if err == nil && now == r.From {
+				continue
+			}
+			return made[:n+1], cmp.Or(err, fmt.Errorf("%s: the former program is gone", r.Path))
+		}
+		var foreign *foreignError
+		err := Undo(h, r.Change)
+		if errors.As(err, &foreign) && foreign.found == r.From {
+			continue // it was not made
+		}
+		if err != nil {
+			return made[:n+1], err
+		}
+	}
+	return nil, nil
 }

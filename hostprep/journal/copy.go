@@ -26,5 +26,5 @@ var program = kind{
 			return err
 		})
 	},
-	clear: func(_ change.Change, parent int, name string) { clearHalf(parent, name) },
+	clear: func(_ change.Change, parent int, name string) error { return clearHalf(parent, name) },
 }

@@ -20,7 +20,7 @@ var file = kind{
 			return err
 		})
 	},
-	clear: func(_ change.Change, parent int, name string) { clearHalf(parent, name) },
+	clear: func(_ change.Change, parent int, name string) error { return clearHalf(parent, name) },
 }
 
 // setFile removes a file, or puts one in its place that has the mode and owner of To and
@@ -121,11 +121,10 @@ func copyXattr(from, to int, attr string) error {
 func halfName(name string) string { return "." + name + ".vmhuge" }
 
 // clearHalf removes what a kill has left of a file that was being written.
-func clearHalf(dir int, name string) {
+func clearHalf(dir int, name string) error {
+	var err error
 	for _, at := range []string{"..", "."} {
-		if beside, err := host.Openat(dir, at); err == nil {
-			_ = unix.Unlinkat(beside, halfName(name), 0)
-			unix.Close(beside)
-		}
+		err = errors.Join(err, onFolder(dir, at, func(beside int) error { return remove(beside, halfName(name), 0) }))
 	}
+	return err
 }

@@ -74,33 +74,33 @@ func (j Journal) Apply(changes []change.Change) error {
 		return err
 	}
 	defer unlock()
-	var made []change.Change
+	made, begun := 0, false
 	for _, c := range changes {
-		err = Apply(j.Host, c)
-		if err != nil {
+		if begun, err = apply(j.Host, c); err != nil {
 			break
 		}
-		made = append(made, c)
+		made++
 	}
-	readers := readersOf(made)
+	readers := readersOf(changes[:made])
 	if err == nil {
 		err = tell(j.Host, readers)
 	}
 	if err != nil {
-		for n, done := range slices.Backward(made) {
-			if uerr := Undo(j.Host, done); uerr != nil {
-				// The failed one and those after it were never made.
-				werr := j.write(records[:len(before)+n+1])
-				return errors.Join(err, fmt.Errorf("undoing the earlier changes: %w", uerr), werr)
-			}
+		back := made
+		if made < len(changes) && begun { // the failed one may have left something
+			back++
 		}
-		if len(made) > 0 {
+		left, undoErr := takeBack(j.Host, records[len(before):][:back])
+		switch {
+		case undoErr != nil:
+			err = errors.Join(err, fmt.Errorf("undoing the earlier changes: %w", undoErr))
+		case made > 0:
 			err = fmt.Errorf("%w; the earlier changes were undone", err)
 		}
-		if len(made) == len(changes) { // some readers may have read the changed files
+		if made == len(changes) { // some readers may have read the changed files
 			_ = tell(j.Host, readers)
 		}
-		return errors.Join(err, j.write(before))
+		return errors.Join(err, j.write(append(before, left...)))
 	}
 	if short := told(merge(records)); len(short) < len(records) || len(readers) > 0 {
 		_ = j.write(short) // if that fails, the longer record has the same effect
@@ -131,6 +131,7 @@ func (j Journal) Tell() error {
 	return j.write(told(records))
 }
 
+// told returns records whose readers have been told.
 func told(records []record) []record {
 	for i := range records {
 		records[i].Untold = false
@@ -166,7 +167,9 @@ func (j Journal) add(changes []change.Change) (before, records []record, unlock 
 		}
 	}
 	if err == nil {
-		err = j.write(records)
+		if err = j.write(records); err != nil {
+			_ = j.write(before) // what fails last, as fsync of the folder, leaves the new record
+		}
 	}
 	if err != nil {
 		unlock()
@@ -313,8 +316,7 @@ func (j Journal) write(records []record) error {
 		if err := os.Remove(j.Host.Root.Path(j.file()...)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		_ = os.Remove(j.Host.Root.Path(journalDir...)) // fails if other files are in it
-		return nil
+		return j.Host.Root.RemoveFolder(journalDir...) // other files may be in it
 	}
 	text, err := json.MarshalIndent(journalText{journalVersion, records}, "", " ")
 	if err != nil {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -14,15 +15,16 @@ import (
 
 var kernelArgs = kind{
 	set: setArgs,
-	clear: func(c change.Change, parent int, name string) {
+	clear: func(c change.Change, parent int, name string) error {
 		dir, files, err := c.EntriesAt(parent, name)
 		if err != nil {
-			return // finding From fails as well, and says why
+			return nil // finding From fails as well, and says why
 		}
 		defer unix.Close(dir)
 		for _, f := range files {
-			clearHalf(dir, path.Base(f.Path))
+			err = errors.Join(err, clearHalf(dir, path.Base(f.Path)))
 		}
+		return err
 	},
 }
 

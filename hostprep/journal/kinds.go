@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ type kind struct {
 	set func(h host.Host, c change.Change, parent int, name string) error
 	// clear removes what a kill has left of a change that was being made; nil: that
 	// leaves nothing.
-	clear func(c change.Change, parent int, name string)
+	clear func(c change.Change, parent int, name string) error
 	// accepts says whether the change may be made though not From was found but now;
 	// nil: never.
 	accepts func(h host.Host, c change.Change, now string) bool
@@ -46,6 +47,16 @@ func kindOf(c change.Change) (kind, error) {
 		return k, fmt.Errorf("%s: a journal makes no change of the kind %q", c.Path, c.Kind)
 	}
 	return k, nil
+}
+
+// remove removes what may not be there. flags are those of unlinkat.
+func remove(dir int, name string, flags int) error {
+	err := unix.Unlinkat(dir, name, flags)
+	// A read-only file system refuses before it looks.
+	if err != nil && errors.Is(unix.Fstatat(dir, name, &unix.Stat_t{}, unix.AT_SYMLINK_NOFOLLOW), unix.ENOENT) {
+		return nil
+	}
+	return err
 }
 
 // onFolder does something with the open folder of a change's Path.

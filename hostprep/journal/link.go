@@ -26,5 +26,5 @@ var link = kind{
 		}
 		return err
 	},
-	clear: func(_ change.Change, parent int, name string) { _ = unix.Unlinkat(parent, halfName(name), 0) },
+	clear: func(_ change.Change, parent int, name string) error { return remove(parent, halfName(name), 0) },
 }

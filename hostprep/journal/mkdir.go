@@ -18,8 +18,8 @@ var folder = kind{
 		}
 		return mkdir(parent, name, c.To)
 	},
-	clear: func(_ change.Change, parent int, name string) {
-		_ = unix.Unlinkat(parent, halfName(name), unix.AT_REMOVEDIR)
+	clear: func(_ change.Change, parent int, name string) error {
+		return remove(parent, halfName(name), unix.AT_REMOVEDIR)
 	},
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +12,10 @@ import (
 
 // mount mounts by way of the open folder, so that nobody can put another in its place.
 var mount = kind{
-	set: func(_ host.Host, c change.Change, parent int, name string) error {
+	set: func(h host.Host, c change.Change, parent int, name string) error {
+		if !h.Real() {
+			return errors.New("mount changes only the running system")
+		}
 		if c.To == "" {
 			return unix.Unmount(fmt.Sprintf("/proc/self/fd/%d/%s", parent, name), unix.UMOUNT_NOFOLLOW)
 		}

@@ -12,7 +12,11 @@ import (
 
 var sysfs = kind{
 	set: func(_ host.Host, c change.Change, parent int, name string) error {
-		return writeSysfs(parent, name, c.To)
+		err := writeSysfs(parent, name, c.To)
+		if err != nil { // the kernel may have taken something else
+			_ = writeSysfs(parent, name, c.From)
+		}
+		return err
 	},
 }
 

@@ -45,11 +45,14 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	findings, possible := Plan(h.Snapshot(), p)
 	for _, f := range findings {
 		if !f.Fixable {
+			if f.Verdict == hostprep.Unknown { // and what it would have changed is not done
+				f.Severity = hostprep.Blocker
+			}
 			done.Findings = append(done.Findings, f)
 			continue
 		}
 		if err := journal.Apply(f.Changes); err != nil {
-			f.Fixable, f.Have = false, f.Have+", and changing it failed: "+err.Error()
+			f.Severity, f.Fixable, f.Have = hostprep.Blocker, false, f.Have+", and changing it failed: "+err.Error()
 			done.Findings = append(done.Findings, f)
 			continue
 		}
