@@ -27,7 +27,7 @@ deps-build:
 
 # install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
-    @./deps mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux ansible-core
+    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux ansible-core
     @./deps --only prometheus prometheus promtool
 
 # install what only the benchmarks need
@@ -83,6 +83,11 @@ chaos ROUNDS='200': deps
 # the same on two nodes, in a micro-VM, with steps of the clock; a round takes 10 s (as root)
 chaos-nodes ROUNDS='100': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
+
+# system calls that fail, and kills at them, in prepare, undo, hook and enable; 0: each in turn, which takes an hour (as root)
+faults COUNT='0': deps-build
+    @./deps strace
+    FAULTS={{ COUNT }} .ci/in-memory go test -count=1 -timeout 180m -v -run TestFailingCalls ./cmd/vmhuge
 
 # random sets of guests planned, and then really started (as root)
 plans SETS='30': deps

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -124,7 +123,8 @@ func (p *program) domainWords(l line) []string {
 	select {
 	case names := <-names:
 		return slices.DeleteFunc(names, func(name string) bool {
-			return slices.Contains(l.names, name) || strings.ContainsFunc(name, unicode.IsControl)
+			// One that begins with - would be taken for a flag.
+			return slices.Contains(l.names, name) || strings.ContainsFunc(name, unseen) || strings.HasPrefix(name, "-") && !l.ended
 		})
 	case <-time.After(answersWithin):
 		return nil

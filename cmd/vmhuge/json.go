@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"vmhuge/internal/advice"
 )
@@ -42,13 +44,32 @@ func object(answer any) ([]byte, error) {
 	return marshal(fields)
 }
 
-// marshal leaves < and > legible: diffs of XML are full of them.
+// marshal leaves < and > legible: diffs of XML are full of them. What a terminal would obey
+// is escaped, as JSON alone does only for the controls below 0x20.
 func marshal(value any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(value)
-	return b.Bytes(), err
+	return escapeUnseen(b.Bytes()), err
+}
+
+// escapeUnseen writes characters that nobody sees as \u009b. Outside of strings JSON has
+// none but white space.
+func escapeUnseen(text []byte) []byte {
+	var out []byte
+	done := 0
+	for i, r := range string(text) {
+		if r < 0x7f || !unseen(r) {
+			continue
+		}
+		out = append(out, text[done:i]...)
+		for _, unit := range utf16.Encode([]rune{r}) {
+			out = fmt.Appendf(out, "\\u%04x", unit)
+		}
+		done = i + utf8.RuneLen(r)
+	}
+	return append(out, text[done:]...)
 }
 
 // noNulls makes every nil slice and map in a settable value an empty one: a list

@@ -19,7 +19,7 @@ func (p *program) sayWould(c change.Change) {
 	if c.From != "" {
 		verb = "edit"
 	}
-	p.say("prepare: would: %s %s:", verb, c.Path)
+	p.say("prepare: would: %s %s:", verb, oneLine(c.Path))
 	p.printDiff(changedLines(change.TextOf(c.From), change.TextOf(c.To)))
 }
 

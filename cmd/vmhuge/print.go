@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -19,14 +20,29 @@ func (p *program) say(format string, args ...any) {
 // says what is wrong.
 func (p *program) insist(format string, args ...any) {
 	if !p.json {
-		fmt.Fprintf(p.stdout, format+"\n", args...)
+		fmt.Fprintf(p.stdout, format+"\n", plain(args)...)
 	}
+}
+
+// plain makes one harmless line of each change, error and other value that is printed by
+// its own method: a user's file or libvirt's words may be in it.
+func plain(args []any) []any {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		switch value := arg.(type) {
+		case error:
+			args[i] = oneLine(value.Error())
+		case fmt.Stringer:
+			args[i] = oneLine(value.String())
+		}
+	}
+	return args
 }
 
 // warn prints a line beside the answer.
 func (p *program) warn(format string, args ...any) {
 	if !p.json {
-		fmt.Fprintf(p.stderr, "vmhuge: "+format+"\n", args...)
+		fmt.Fprintf(p.stderr, "vmhuge: "+format+"\n", plain(args)...)
 	}
 }
 
@@ -38,16 +54,27 @@ func oneLine(text string) string {
 	return harmless(strings.NewReplacer("\n", " ", "\t", " ").Replace(strings.TrimSpace(text)))
 }
 
-// harmless takes out what a terminal would obey. XML may hold the controls
-// above 0x7f, among them the one that stands for ESC [, and those that turn
-// the direction of the text round.
+// harmless takes out what a terminal would obey, and what nobody sees: two names that look
+// alike must be the same.
 func harmless(line string) string {
+	before := ' '
 	return strings.Map(func(r rune) rune {
-		if (r != '\t' && unicode.IsControl(r)) || unicode.Is(unicode.Bidi_Control, r) {
+		joins := r == zeroWidthJoiner && unicode.In(before, unicode.So, unicode.Sk) // as in the sign for a family
+		before = r
+		if r != '\t' && !joins && unseen(r) {
 			return '?'
 		}
 		return r
 	}, line)
+}
+
+const zeroWidthJoiner = '\u200d'
+
+// unseen says whether a character is a control or has no shape of its own. XML may hold the
+// controls above 0x7f, among them the one that stands for ESC [, those that turn the
+// direction of the text round, and the tags, which can spell a whole word unseen.
+func unseen(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // printDiff prints a unified diff, in colours on a terminal.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
@@ -18,19 +21,51 @@ import (
 
 func TestOneLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"web1":                   "web1",
-		" two\nlines\n":          "two lines",
-		"tab\there":              "tab here",
-		"ümläut … ✓ 网":           "ümläut … ✓ 网",
-		"\x1b[31mred\x07\x7f\r":  "?[31mred??",
-		"C1: \u009b31m":          "C1: ?31m",
-		"turned \u202e round":    "turned ? round",
-		"joined 👩\u200d💻":        "joined 👩\u200d💻",
-		"not UTF-8: \xff\x9b31m": "not UTF-8: \ufffd\ufffd31m",
+		"web1":                      "web1",
+		" two\nlines\n":             "two lines",
+		"tab\there":                 "tab here",
+		"ümläut … ✓ 网":              "ümläut … ✓ 网",
+		"\x1b[31mred\x07\x7f\r":     "?[31mred??",
+		"C1: \u009b31m":             "C1: ?31m",
+		"turned \u202e round":       "turned ? round",
+		"joined 👩\u200d💻":           "joined 👩\u200d💻",
+		"zero\u200bwidth":           "zero?width",
+		"web\u200d1":                "web?1",
+		"line\u2028para\u2029graph": "line?para?graph",
+		"tags\U000e0041\U000e0042":  "tags??",
+		"filler\u3164":              "filler?",
+		"not UTF-8: \xff\x9b31m":    "not UTF-8: \ufffd\ufffd31m",
 	} {
 		if got := oneLine(text); got != want {
 			t.Errorf("%q: %q, not %q", text, got, want)
 		}
+	}
+}
+
+// What a user has written into a file may be in a change, and in the reason why it is left.
+func TestSayAChange(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{stdout: &out, stderr: &out}
+	c := change.Change{Kind: change.KindFile, Path: "/home/a\u009b31m", From: "0600 1:1\n\x1b[31m\n", To: "0600 1:1\nx\n"}
+	p.say("done: %s", c)
+	p.warn("%s", errors.New("two\n\x1b[2J"))
+	_ = p.leftAsItIs([]journal.Left{{Change: c, Reason: "it is \x1b[31m\n"}})
+	if strings.ContainsAny(out.String(), "\x1b\u009b") || strings.Count(out.String(), "\n") != 3 {
+		t.Errorf("%q", out.String())
+	}
+}
+
+// JSON is for a terminal, too, and means the same escaped.
+func TestJSONEscapes(t *testing.T) {
+	const name = "a\u009b31m\u200b\U000e0041\x7f\u2028ü<"
+	var out bytes.Buffer
+	(&program{stdout: &out}).printJSON(map[string]any{"name": name})
+	if want := `{"name":"a\u009b31m\u200b\udb40\udc41\u007f\u2028ü<","version":1}` + "\n"; out.String() != want {
+		t.Errorf("%s, not %s", out.String(), want)
+	}
+	var back struct{ Name string }
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Name != name {
+		t.Errorf("%q, %v", back.Name, err)
 	}
 }
 

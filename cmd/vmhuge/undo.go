@@ -100,7 +100,7 @@ func (p *program) undoPages(c *cli.Context) (given, owed int64, err error) {
 func (p *program) leftAsItIs(left []journal.Left) error {
 	code := exitDone
 	for _, l := range left {
-		p.warn("left as it is: %s: %s", l.Change, l.Reason)
+		p.warn("left as it is: %s: %s", l.Change, oneLine(l.Reason))
 		if l.Again {
 			code = exitFailed
 		}
