@@ -298,6 +298,7 @@ func TestCopies(t *testing.T) {
 	if c.has(uuid1) || !c.has(uuid2) {
 		t.Error("another copy was dropped")
 	}
+	must(t, os.WriteFile(c.root.Path(".tmp-1"), []byte("left by a kill"), 0o600))
 	must(t, c.drop(uuid1))
 	must(t, c.drop(uuid2))
 	if _, err := os.Stat(filepath.Dir(c.root.Path())); !errors.Is(err, os.ErrNotExist) {

@@ -1,11 +1,13 @@
 package boot
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/pool"
@@ -74,6 +76,24 @@ func TestTableKeepsOvercommit(t *testing.T) {
 	}
 	if table.With(guest, nil, false).Overcommit {
 		t.Error("pages that are asked for are not reserved")
+	}
+}
+
+// A kill between a mount's unit and the link that enables it leaves the link to be made.
+func TestMountUnitWithoutItsLink(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- modes --\nrun/systemd/system/ 0755 0:0\netc/systemd/system/ 0755 0:0\n")}
+	m := host.Mount{Point: "/dev/hugepages1G"}
+	for _, group := range []string{"", "kvm"} {
+		all, err := MountPlan(h, m, pages.Size1GiB, group)
+		if err != nil || len(all) != 3 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		i := slices.IndexFunc(all, func(c change.Change) bool { return c.Kind == change.KindFile })
+		hosttest.WriteFile(t, h.Root.Path(all[i].Path), change.TextOf(all[i].To))
+		rest, err := MountPlan(h, m, pages.Size1GiB, group)
+		if diff := cmp.Diff(all[i+1:], rest); err != nil || diff != "" {
+			t.Errorf("%q: %s%v", group, diff, err)
+		}
 	}
 }
 

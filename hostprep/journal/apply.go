@@ -48,10 +48,8 @@ func apply(h host.Host, c change.Change) (begun bool, err error) {
 		return false, err
 	}
 	defer unix.Close(parent)
-	if k.clear != nil {
-		if err := k.clear(c, parent, name); err != nil {
-			return true, advice.Wrap(err, "removing what an earlier run left beside "+c.Path, wayOut(c, err, parent, name))
-		}
+	if err := k.clearAt(c, parent, name); err != nil {
+		return true, err
 	}
 	now, err := c.Find(h, parent, name)
 	if err == nil && now != c.From && (k.accepts == nil || !k.accepts(h, c, now)) {
@@ -64,6 +62,31 @@ func apply(h host.Host, c change.Change) (begun bool, err error) {
 		return begun, advice.Wrap(err, c.String(), wayOut(c, err, parent, name))
 	}
 	return true, nil
+}
+
+// clearOf removes what a kill has left of a change that was being made.
+func clearOf(h host.Host, c change.Change) error {
+	k, err := kindOf(c)
+	if err != nil {
+		return err
+	}
+	dir, name := path.Split(path.Clean(c.Path))
+	parent, err := h.OpenDir(dir)
+	if err != nil {
+		return nil // nor could anything be made there
+	}
+	defer unix.Close(parent)
+	return k.clearAt(c, parent, name)
+}
+
+func (k kind) clearAt(c change.Change, parent int, name string) error {
+	if k.clear == nil {
+		return nil
+	}
+	if err := k.clear(c, parent, name); err != nil {
+		return advice.Wrap(err, "removing what an earlier run left beside "+c.Path, wayOut(c, err, parent, name))
+	}
+	return nil
 }
 
 // takeBack takes back the changes of a run that failed, newest first, until one can't be:

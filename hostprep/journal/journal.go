@@ -108,22 +108,32 @@ func (j Journal) Apply(changes []change.Change) error {
 	return nil
 }
 
-// Tell makes systemd and GRUB read the files that Apply changed, if it was killed before
-// it did so. Otherwise it writes nothing.
-func (j Journal) Tell() error {
-	if records, err := j.read(); err != nil || !slices.ContainsFunc(records, func(r record) bool { return r.Untold }) {
+// Finish does what a killed run has left to do: it removes half-written files beside what is
+// on record, and makes systemd and GRUB read the files that were changed.
+func (j Journal) Finish() error {
+	if records, err := j.read(); err != nil || len(records) == 0 {
 		return err
 	}
-	_, records, unlock, err := j.add(nil)
+	unlock, err := j.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	records, err := j.read()
+	if err != nil {
+		return err
+	}
 	var untold []change.Change
 	for _, r := range records {
+		if err := clearOf(j.Host, r.Change); err != nil {
+			return err
+		}
 		if r.Untold {
 			untold = append(untold, r.Change)
 		}
+	}
+	if len(untold) == 0 {
+		return nil
 	}
 	if err := tell(j.Host, readersOf(untold)); err != nil {
 		return err
@@ -131,7 +141,6 @@ func (j Journal) Tell() error {
 	return j.write(told(records))
 }
 
-// told returns records whose readers have been told.
 func told(records []record) []record {
 	for i := range records {
 		records[i].Untold = false

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -32,6 +33,16 @@ func TestJournalRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(h.Root.Path("var")); !os.IsNotExist(err) {
 		t.Errorf("refused changes were recorded: %v", err)
+	}
+}
+
+// A mount would be the machine's own, not one of the folder that stands for a host.
+func TestNoMountOfAFixture(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "")}
+	c := change.Change{Kind: change.KindMount, Path: "/run", To: "pagesize=2M"}
+	if err := Apply(h, c); err == nil || !strings.Contains(err.Error(), "mount changes only the running system") {
+		t.Errorf("got %v", err)
+		_ = unix.Unmount(h.Root.Path("run"), unix.MNT_DETACH)
 	}
 }
 
@@ -82,6 +93,26 @@ func TestJournalOrderAndRights(t *testing.T) {
 	undone, left, err := j.Undo()
 	if diff := cmp.Diff([]change.Change{second[0], first[1], first[0]}, undone); err != nil || len(left) > 0 || diff != "" {
 		t.Errorf("-want +got:\n%s%v, %v", diff, left, err)
+	}
+}
+
+// An undo that was killed while it wrote a file has left the change made, and its half
+// beside it: the next preparation has nothing to change there.
+func TestFinish(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- etc/x --\nnew\n-- etc/.x.vmhuge --\nol")}
+	hosttest.Must(t, os.Rename(h.Root.Path("etc/.x.vmhuge"), h.Root.Path(".x.vmhuge"))) // the folder above
+	j := Journal{Host: h}
+	hosttest.Must(t, j.Finish())
+	if _, err := os.Stat(h.Root.Path("var")); !os.IsNotExist(err) {
+		t.Errorf("it has made a record: %v", err)
+	}
+	j.record(t, change.Change{Kind: change.KindFile, Path: "/etc/x", From: "0644 0:0\nold\n", To: "0644 0:0\nnew\n"})
+	hosttest.Must(t, j.Finish())
+	if _, err := os.Lstat(h.Root.Path(".x.vmhuge")); !os.IsNotExist(err) {
+		t.Errorf("the half is left: %v", err)
+	}
+	if changes, err := j.Changes(); len(changes) != 1 || err != nil {
+		t.Errorf("on record: %v, %v", changes, err)
 	}
 }
 

@@ -39,7 +39,7 @@ func Would(h host.Host, p Options) (Result, error) {
 func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result, error) {
 	done := Result{Findings: []hostprep.Finding{}, Changed: []change.Change{}}
 	journal := journal.Journal{Host: h}
-	if err := journal.Tell(); err != nil {
+	if err := journal.Finish(); err != nil {
 		return done, err
 	}
 	findings, possible := Plan(h.Snapshot(), p)
