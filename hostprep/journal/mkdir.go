@@ -45,6 +45,10 @@ func mkdir(parent int, name, want string) (err error) {
 		return err
 	}
 	defer unix.Close(dir)
+	// The owner of the folder that it is in may have put another in its place.
+	if err := emptyFolder(dir); err != nil {
+		return err
+	}
 	if err := unix.Fchown(dir, uid, gid); err != nil {
 		return err
 	}
@@ -56,6 +60,16 @@ func mkdir(parent int, name, want string) (err error) {
 		// A file system without the flag, as 9p; a folder with something in it is
 		// not replaced there either.
 		err = unix.Renameat(parent, half, parent, name)
+	}
+	return err
+}
+
+// emptyFolder returns ENOTEMPTY if something is in an open folder.
+func emptyFolder(dir int) error {
+	entries := make([]byte, 4096)
+	n, err := unix.ReadDirent(dir, entries)
+	if _, _, names := unix.ParseDirent(entries[:max(n, 0)], 1, nil); len(names) > 0 { // . and .. are left out
+		return unix.ENOTEMPTY
 	}
 	return err
 }
