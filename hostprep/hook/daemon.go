@@ -103,8 +103,8 @@ func Reload(h host.Host, d libvirtd.Daemon) error {
 
 // Install makes the changes of a HookPlan.
 func Install(h host.Host, changes []change.Change) error {
-	if len(changes) == 0 {
-		return nil
+	if err := Journal(h).Finish(); err != nil || len(changes) == 0 {
+		return advice.About(err, installing)
 	}
 	// The new file is younger than a daemon that has long called the old one.
 	d, err := libvirtd.ReadDaemon(h)

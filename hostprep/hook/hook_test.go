@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,10 @@ func TestHookInstallKilled(t *testing.T) {
 			hosttest.Must(t, Journal(h).Adopt(plan))
 			for _, c := range plan[:made] {
 				hosttest.Must(t, journal.Apply(h, c))
+			}
+			if made < len(plan) && plan[made].Kind == change.KindMkdir {
+				dir, name := path.Split(plan[made].Path)
+				hosttest.Must(t, os.Mkdir(h.Root.Path(dir, "."+name+".vmhuge"), 0o700))
 			}
 			if finish {
 				installHook(t, h, o)

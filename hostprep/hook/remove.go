@@ -71,11 +71,14 @@ func unrecorded(h host.Host, record []change.Change) (changes []change.Change, e
 // somebody has changed since is left, and so are folders with other files.
 func Remove(h host.Host) (changed []change.Change, left []journal.Left, err error) {
 	const removing = "removing the hook"
+	journal := Journal(h)
+	if err := journal.Finish(); err != nil { // its half-written files keep no folder
+		return nil, nil, advice.About(err, removing)
+	}
 	removal, unrecorded, err := removal(h)
 	if err != nil {
 		return nil, nil, advice.About(err, removing)
 	}
-	journal := Journal(h)
 	if err := journal.Adopt(unrecorded); err != nil {
 		return nil, nil, advice.About(err, removing)
 	}
