@@ -89,9 +89,8 @@ func (k kind) clearAt(c change.Change, parent int, name string) error {
 	return nil
 }
 
-// takeBack takes back the changes of a run that failed, newest first, until one can't be:
-// that and those before it are left, because they may be needed by what could not be
-// taken back.
+// takeBack takes back the changes of a run that failed, newest first. If one can't be, it is
+// left, and so are those before it: it may need them, as a file does its folder.
 func takeBack(h host.Host, made []record) (left []record, err error) {
 	for n, r := range slices.Backward(made) {
 		if r.Reverse().To != r.From && r.From != "" {
