@@ -42,12 +42,10 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	if err := journal.Finish(); err != nil {
 		return done, err
 	}
-	findings, possible := Plan(h.Snapshot(), p)
+	// What could not be looked at is not done either.
+	findings, possible := plan(h.Snapshot(), p, hostprep.Blocker)
 	for _, f := range findings {
 		if !f.Fixable {
-			if f.Verdict == hostprep.Unknown { // and what it would have changed is not done
-				f.Severity = hostprep.Blocker
-			}
 			done.Findings = append(done.Findings, f)
 			continue
 		}

@@ -55,12 +55,19 @@ func Steps() []Step {
 // Plan says what a host still lacks for a preparation. If the host can't have all of the
 // pages, that is the only finding, and nothing is to be changed.
 func Plan(h host.Host, p Options) (findings []hostprep.Finding, possible bool) {
+	return plan(h, p, hostprep.Warning)
+}
+
+// plan is Plan, with the severity of what could not be looked at.
+func plan(h host.Host, p Options, unread hostprep.Severity) (findings []hostprep.Finding, possible bool) {
 	all := []hostprep.Finding{}
 	var planned []change.Change
 	for _, step := range append([]Step{{"host", impossible}}, Steps()...) {
 		findings, err := step.Plan(h, p)
 		if err != nil {
-			findings = append(findings, hostprep.CouldNotTell(err))
+			f := hostprep.CouldNotTell(err)
+			f.Severity = unread
+			findings = append(findings, f)
 		}
 		for _, f := range findings {
 			f.Check = step.Name
