@@ -213,16 +213,20 @@ func settingsPlan(h host.Host, want Settings) ([]change.Change, error) {
 	}
 	changes = append(changes, change.Change{Kind: change.KindFile, Path: file, From: state})
 	made := change.Change{Kind: change.KindMkdir, Path: path.Dir(file), To: dir}
-	if record, err := Journal(h).Changes(); err == nil && slices.Contains(record, made) && !holdsOther(h, made.Path, changes) {
-		changes = append(changes, made.Reverse())
+	record, err := Journal(h).Changes()
+	if err != nil || !slices.Contains(record, made) {
+		return changes, err
 	}
-	return changes, nil
+	if other, err := holdsOther(h, made.Path, changes); err != nil || other {
+		return changes, err
+	}
+	return append(changes, made.Reverse()), nil
 }
 
 // holdsOther says whether a folder will not be empty after the changes.
-func holdsOther(h host.Host, dir string, changes []change.Change) bool {
+func holdsOther(h host.Host, dir string, changes []change.Change) (bool, error) {
 	entries, err := os.ReadDir(h.Root.Path(dir))
-	return err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 		return !slices.ContainsFunc(changes, func(c change.Change) bool { return c.Path == path.Join(dir, e.Name()) && c.To == "" })
-	})
+	}), err
 }

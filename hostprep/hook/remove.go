@@ -15,28 +15,35 @@ import (
 // Removal says what must change for the hook to go, in that order. No
 // change: there is none.
 func Removal(h host.Host) ([]change.Change, error) {
-	removal, _, err := removal(h)
+	removal, _, _, err := removal(h)
 	return removal, err
 }
 
-// removal also returns what no record has.
-func removal(h host.Host) (removal, unknown []change.Change, err error) {
+// removal also returns the changes that no record has, and the folders on record that stay,
+// because somebody uses or has changed them.
+func removal(h host.Host) (removal, unknown, stay []change.Change, err error) {
 	stands, err := Journal(h).Changes()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if unknown, err = unrecorded(h, stands); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	stands = append(stands, unknown...)
 	for _, c := range slices.Backward(stands) {
 		now, err := change.Look(h, c.Kind, c.Path)
-		stays := c.Kind == change.KindMkdir && holdsOther(h, c.Path, removal)
-		if err == nil && now == c.To && !stays {
+		other := false
+		if err == nil && now == c.To && c.Kind == change.KindMkdir {
+			other, err = holdsOther(h, c.Path, removal)
+		}
+		switch {
+		case err == nil && now == c.To && !other:
 			removal = append(removal, c.Reverse())
+		case err == nil && c.Kind == change.KindMkdir:
+			stay = append(stay, c)
 		}
 	}
-	return removal, unknown, nil
+	return removal, unknown, stay, nil
 }
 
 // unrecorded returns what is ours and on no record, as the changes that would
@@ -61,8 +68,10 @@ func unrecorded(h host.Host, record []change.Change) (changes []change.Change, e
 	}
 	ours := change.Change{Kind: change.KindFile, Path: settings, To: state}
 	dir := change.Change{Kind: change.KindMkdir, Path: path.Dir(settings)}
-	if dir.To, err = change.Look(h, change.KindMkdir, dir.Path); err == nil && !holdsOther(h, dir.Path, []change.Change{ours.Reverse()}) {
-		changes = append(changes, dir)
+	if dir.To, err = change.Look(h, change.KindMkdir, dir.Path); err == nil {
+		if other, err := holdsOther(h, dir.Path, []change.Change{ours.Reverse()}); err == nil && !other {
+			changes = append(changes, dir)
+		}
 	}
 	return append(changes, ours), nil
 }
@@ -75,16 +84,14 @@ func Remove(h host.Host) (changed []change.Change, left []journal.Left, err erro
 	if err := journal.Finish(); err != nil { // its half-written files keep no folder
 		return nil, nil, advice.About(err, removing)
 	}
-	removal, unrecorded, err := removal(h)
+	_, unrecorded, stay, err := removal(h)
 	if err != nil {
 		return nil, nil, advice.About(err, removing)
 	}
 	if err := journal.Adopt(unrecorded); err != nil {
 		return nil, nil, advice.About(err, removing)
 	}
-	if err := journal.Forget(func(c change.Change) bool {
-		return c.Kind == change.KindMkdir && !slices.Contains(removal, c.Reverse())
-	}); err != nil {
+	if err := journal.Forget(func(c change.Change) bool { return slices.Contains(stay, c) }); err != nil {
 		return nil, nil, advice.About(err, removing)
 	}
 	undone, all, err := journal.Undo()
