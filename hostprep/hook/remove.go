@@ -2,9 +2,12 @@ package hook
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -36,7 +39,10 @@ func removal(h host.Host) (removal, unknown, stay []change.Change, err error) {
 		if err == nil && now == c.To && c.Kind == change.KindMkdir {
 			other, err = holdsOther(h, c.Path, removal)
 		}
+		irregular := host.IrregularError("")
 		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) && !errors.As(err, &irregular):
+			return nil, nil, nil, err // whether it is ours, or keeps a folder, is not known
 		case err == nil && now == c.To && !other:
 			removal = append(removal, c.Reverse())
 		case err == nil && c.Kind == change.KindMkdir:
