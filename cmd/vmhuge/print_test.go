@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/proof"
