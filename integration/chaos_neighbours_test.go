@@ -169,9 +169,13 @@ func (c *chaos) forge() {
 
 // hold has a process of root's keep its memory map locked for a while: it may be any guest.
 func (c *chaos) hold() (letGo func()) {
-	pid := hosttest.HeldProcess(c.t, 0, "-uuid", "00000000-0000-4000-8000-000000000001")
+	pid, unlock := hosttest.HeldProcess(c.t, 0, "-uuid", "00000000-0000-4000-8000-000000000001")
 	c.note("process %d holds its memory map", pid)
-	return func() { _ = unix.Kill(pid, unix.SIGKILL) }
+	return func() {
+		unlock()
+		_ = unix.Kill(pid, unix.SIGKILL)
+		waitUntil(c.t, "the process is gone that held its memory map", func() bool { return unix.Kill(pid, 0) != nil })
+	}
 }
 
 // callHook has libvirt call the hook by itself, or from a script.

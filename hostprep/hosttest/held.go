@@ -61,8 +61,9 @@ func FakeQEMU(t *testing.T, uid uint32, args ...string) (pid int) {
 	return 0
 }
 
-// HeldProcess is FakeQEMU with a process that holds the lock of its memory map.
-func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int) {
+// HeldProcess is FakeQEMU with a process that holds the lock of its memory map until it
+// is let go: before that not even SIGKILL ends it.
+func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int, letGo func()) {
 	t.Helper()
 	NeedRoot(t)
 	file := filepath.Join(openDir(t), "file")
@@ -74,10 +75,11 @@ func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int) {
 	options := "fd=" + strconv.Itoa(fuse) + ",rootmode=100644,user_id=0,group_id=0,allow_other"
 	Must(t, unix.Mount("silent", file, "fuse", unix.MS_NODEV|unix.MS_NOSUID, options))
 	server := os.NewFile(uintptr(fuse), "/dev/fuse") // can be waited for only once it is mounted
-	t.Cleanup(func() {                               // before the process is waited for
+	letGo = func() {
 		_ = unix.Unmount(file, unix.MNT_DETACH)
 		_ = server.Close()
-	})
+	}
+	t.Cleanup(letGo) // before the process is waited for
 	go serveSilent(server)
 	pid = fake(t, file, uid, args)
 	held := func() bool {
@@ -95,12 +97,12 @@ func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int) {
 	}
 	for range 50 {
 		if held() {
-			return pid
+			return pid, letGo
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("the process does not hold its memory map")
-	return 0
+	return 0, nil
 }
 
 func fake(t *testing.T, file string, uid uint32, args []string) (pid int) {
@@ -118,13 +120,16 @@ func fake(t *testing.T, file string, uid uint32, args []string) (pid int) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
 	}
 	Must(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		if file == "-" {
-			_ = cmd.Wait()
-			return
+		if file == "-" { // else it ends with its file, which is unmounted later
+			<-ended
 		}
-		go func() { _ = cmd.Wait() }() // it ends with its file, which is unmounted later
 	})
 	return cmd.Process.Pid
 }

@@ -86,7 +86,7 @@ func (c *Claim) place(root hostfs.Root, running *guests) {
 	switch {
 	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0):
 		c.Phase = InUse
-	case c.PID != 0, c.Owner.Alive(root) && !expired:
+	case c.PID != 0, was == Starting && c.Owner.Alive(root) && !expired:
 		c.Phase = Starting
 	}
 }

@@ -33,7 +33,7 @@ func TestHeldProcesses(t *testing.T) {
 		t.Errorf("a user's process is not to be waited for: %d, %s", guests[web1].PID, took)
 	}
 
-	root := hosttest.HeldProcess(t, 0, "-uuid", web1)
+	root, _ := hosttest.HeldProcess(t, 0, "-uuid", web1)
 	began = time.Now()
 	g := newGuests("/")
 	pid, held := g.find(Claim{UUID: web1, Name: "held"})
@@ -49,7 +49,7 @@ func TestHeldProcesses(t *testing.T) {
 // be read, and only while it is there.
 func TestClaimsOfHeld(t *testing.T) {
 	hosttest.NeedRoot(t)
-	pid := hosttest.HeldProcess(t, 0, "-uuid", web1)
+	pid, _ := hosttest.HeldProcess(t, 0, "-uuid", web1)
 	root := fixture(t, oneNode, us(), process(pid, 88))
 	must(t, os.Symlink("/usr/bin/qemu-system-x86_64", root.Path("proc", strconv.Itoa(pid), "exe")))
 	must(t, os.Symlink("/proc/"+strconv.Itoa(pid)+"/cmdline", root.Path("proc", strconv.Itoa(pid), "cmdline")))
