@@ -114,11 +114,13 @@ func missing(n int64) string {
 
 // KeptFor returns the pages of each size that min_size= keeps for the guest: of
 // the mounts that its files will be on, the part of min_size= that is not in use, but no
-// more than the files take. None if the mounts can't be read; the check of the mounts
-// reports that.
+// more than the files take, nor than the kernel has reserved: of a mount on which a start
+// has failed for want of pages it forgets them (Linux 6.18). None if the mounts can't be
+// read; the check of the mounts reports that.
 func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 	kept := map[pages.Size]int64{}
 	mounts, _ := usedMounts(h, g)
+	state, _ := h.Pools()
 	for _, m := range mounts {
 		if m.MinSize == 0 {
 			continue
@@ -133,7 +135,8 @@ func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 				files += max(0, item.Pages)
 			}
 		}
-		kept[m.Size] = min(files, max(0, m.MinSize-use.Bytes)/int64(m.Size))
+		all, _ := state.Global(m.Size)
+		kept[m.Size] = min(files, max(0, m.MinSize-use.Bytes)/int64(m.Size), all.Reserved)
 	}
 	return kept
 }
