@@ -76,3 +76,10 @@ func LastStart(text string) string {
 	at := strings.LastIndex(text, ": starting up libvirt version: ")
 	return text[strings.LastIndex(text[:max(at, 0)], "\n")+1:]
 }
+
+// withoutWords ends with what libvirt says by itself, where QEMU's words should follow.
+var withoutWords = regexp.MustCompile(`(?i)(?:closed the monitor|connecting to monitor)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
+
+// LacksQEMUsWords says that libvirt reports QEMU's end and no reason: it looked for QEMU's
+// words in the domain's log before virtlogd, on a busy host, had written them there.
+func LacksQEMUsWords(text string) bool { return withoutWords.MatchString(English(Clean(text))) }

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/explain"
+	"vmhuge/hostprep/libvirtd"
 )
 
 func (p *program) explainCommand() *cli.Command {
@@ -38,6 +39,11 @@ EXIT STATUS
 			domain := c.String("domain")
 			if domain == "" {
 				domain = explain.DomainIn(text)
+			}
+			if domain != "" && explain.LacksQEMUsWords(text) {
+				if log, file, err := libvirtd.DomainLog(p.host(), p.domainLogs(), domain); err == nil {
+					text, source = log, file
+				}
 			}
 			return p.explain(explain.LastStart(text), source, domain)
 		},
