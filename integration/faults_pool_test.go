@@ -47,6 +47,7 @@ var poolFaults = []fault{
 	{name: "min-size-of-another-mount-one-short", setup: otherMount("pagesize=2M,min_size=2M"), verdict: hostprep.NoMemory, says: unmapped, cause: "min-size", mends: true},
 	{name: "min-size-of-its-own-mount", setup: mountAgain(mount2M, "pagesize=2M,min_size=2M"), verdict: hostprep.Ready},
 	{name: "min-size-of-its-own-mount-one-short", pages: 31, setup: mountAgain(mount2M, "pagesize=2M,min_size=2M"), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "min-size-of-its-own-mount-forgotten", pages: 31, setup: again("size=64M,min_size=4M"), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "min-size-of-its-own-mount-in-use", setup: all(again("min_size=4M"), neighbour(2)), verdict: hostprep.Ready},
 	{name: "min-size-of-its-own-mount-in-use-one-short", pages: 31, setup: all(again("min_size=4M"), neighbour(2)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 
