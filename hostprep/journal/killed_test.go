@@ -136,6 +136,9 @@ func systemCall(t *testing.T, tid int) (entered bool, number uint64) {
 	const getInfo, entry = 0x420e, 1 // PTRACE_GET_SYSCALL_INFO, PTRACE_SYSCALL_INFO_ENTRY
 	var info [88]byte                // struct ptrace_syscall_info
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, getInfo, uintptr(tid), uintptr(len(info)), uintptr(unsafe.Pointer(&info)), 0, 0)
+	if errno == unix.ESRCH { // another of its threads has just ended the process
+		return false, 0
+	}
 	if errno != 0 {
 		t.Fatal(errno)
 	}
