@@ -171,6 +171,8 @@ pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of th
 		{name: "kept by min_size= of its own mount", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(1100), verdict: hostprep.Ready, fixable: true},
 		{name: "kept by min_size= of its own mount, and forgotten", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 0 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(1201), verdict: hostprep.NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
+		{name: "kept by min_size= of its own mount, and forgotten in part", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 999 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(1201), verdict: hostprep.NoMemory, fixable: true, want: `
+pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 999 of them reserved by running programs`},
 		{name: "kept by min_size= of its own mount, and short", edit: mountedWith("pagesize=2M,min_size=2097152000") + "-- pools --\nall 2048 2048 1200 1000 0 0\n0 2048 2048 1200 0\n", guest: guesttest.Takes(1201), verdict: hostprep.NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free, 1000 of them reserved by running programs`},
 		{name: "overcommit makes the rest", edit: "-- pools --\nall 2048 40 20 0 5 17\n0 2048 40 20 5\n", guest: guesttest.Takes(32), verdict: hostprep.Ready, fixable: true, want: `

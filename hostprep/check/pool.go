@@ -50,7 +50,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 			// This many of the reserved pages are kept by min_size= for files on the mount.
 			others := m.MinSize / max(1, int64(m.Size))
 			if slices.ContainsFunc(own, func(o host.Mount) bool { return host.Within(o.Point, m.Point) }) {
-				others -= g.Kept[m.Size]
+				others -= inFiles(g.Demand, m.Size)
 			}
 			if f.Severity == hostprep.Blocker && l.Nodes == nil && m.Size == l.Size && others > 0 && l.Least <= l.Could()+min(l.Reserved, others) {
 				f.Cause = hostprep.MinSize
@@ -129,14 +129,18 @@ func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 		if err != nil {
 			continue
 		}
-		var files int64
-		for _, item := range g.Demand.Items {
-			if item.Source != "memfd" && item.PageSize == m.Size {
-				files += max(0, item.Pages)
-			}
-		}
 		all, _ := state.Global(m.Size)
-		kept[m.Size] = min(files, max(0, m.MinSize-use.Bytes)/int64(m.Size), all.Reserved)
+		kept[m.Size] = min(inFiles(g.Demand, m.Size), max(0, m.MinSize-use.Bytes)/int64(m.Size), all.Reserved)
 	}
 	return kept
+}
+
+// inFiles returns how many pages of a size the guest takes by files on a mount.
+func inFiles(d pages.Demand, size pages.Size) (n int64) {
+	for _, item := range d.Items {
+		if item.Source != "memfd" && item.PageSize == size {
+			n += max(0, item.Pages)
+		}
+	}
+	return n
 }
