@@ -54,15 +54,26 @@ unit: deps-build format
     go vet ./...
     .ci/in-memory go test -skip '^TestPackages$' $(go list ./... | grep -v /integration)
 
+# Of the tests that take minutes, a commit has a share: rows of the tables, and the Debian that
+# half of the lab runs.
+sample := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`
+half_on_12 := if sample =~ '[02468]$' { '-run' } else { '-skip' }
+half_on_13 := if sample =~ '[02468]$' { '-skip' } else { '-run' }
+lab_half := "'^Test(Ansible|Hook|Prepare)$'"
+
 # format, vet, and every test, those against a real libvirtd as well (as root)
 test: deps-test build format
     go vet ./...
     @.ci/lanes \
         'units' ".ci/in-memory go test -count=1 -timeout 70m $(go list ./... | grep -v /integration | tr '\n' ' ')" \
-        'machine' "go test -count=1 -timeout 70m -skip '^TestMicroVM' ./integration" \
-        'micro-VMs' "SAMPLE=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j))) go test -count=1 -timeout 70m -run '^TestMicroVM' ./integration" \
-        'lab' "go test -count=1 -timeout 70m ./integration/lab" \
-        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -count=1 -timeout 70m -run 'TestPrepare$' ./integration/lab"
+        'machine' "SAMPLE={{ sample }} go test -count=1 -timeout 70m -skip '^TestMicroVM' ./integration" \
+        'micro-VMs' "SAMPLE={{ sample }} go test -count=1 -timeout 70m -run '^TestMicroVM' ./integration" \
+        'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -count=1 -timeout 70m {{ half_on_12 }} {{ lab_half }} ./integration/lab" \
+        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -count=1 -timeout 70m {{ half_on_13 }} {{ lab_half }} ./integration/lab"
+
+# every test of the lab, on Debian 12 (bookworm) or 13 (trixie) (as root)
+lab SUITE: deps-test
+    VMHUGE_LAB_SUITE={{ SUITE }} go test -count=1 -timeout 90m -v ./integration/lab
 
 [private]
 format:
@@ -103,9 +114,9 @@ messages:
     go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
 
-# every row of the fault table, of which the tests run a third in micro-VMs (as root)
+# every row of the tables of faults and of shapes, of which the tests run a third (as root)
 fault-table: deps
-    go test -count=1 -timeout 120m -v -run 'TestFaults|TestMicroVMFaultsKVM|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/faults' ./integration
+    go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMFaultsKVM|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/faults' ./integration
 
 # write the expected output of the command line's tests and docs/ anew
 golden:

@@ -130,23 +130,6 @@ func TestMicroVMTwoNodesWith1G(t *testing.T) {
 	t.Run("fuzz-hosts", func(t *testing.T) { fuzzHosts(t, guests) })
 }
 
-// sampled returns every third of the rows, which SAMPLE=NUMBER picks, or all of them
-// without SAMPLE: a row takes a quarter of a minute in a micro-VM, and just test, which
-// takes the number from the commit, has not so long. just fault-table runs them all.
-func sampled(t *testing.T, rows []fault) []fault {
-	const of = 3
-	picked := number(t, "SAMPLE", -1)
-	if picked < 0 {
-		return rows
-	}
-	var sample []fault
-	for i := picked % of; i < len(rows); i += of {
-		sample = append(sample, rows[i])
-	}
-	t.Logf("SAMPLE=%d: %d of %d rows", picked, len(sample), len(rows))
-	return sample
-}
-
 // TestMicroVMFaultsKVM has KVM on an emulated processor, with which guests of its own
 // never run: they are started paused.
 func TestMicroVMFaultsKVM(t *testing.T) {

@@ -30,7 +30,10 @@ func TestGuestBoots(t *testing.T) {
 	})
 }
 
-func TestPausedStartTakesAllPages(t *testing.T) {
+func TestPausedStartTakesAllPages(t *testing.T) { pausedStartTakesAllPages(t, possible) }
+
+// pausedStartTakesAllPages runs the rows that take such pages.
+func pausedStartTakesAllPages(t *testing.T, such func(pageCount) bool) {
 	const gib = "<memory unit='GiB'>1</memory>"
 	const twoCells = "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' memory='32' unit='MiB'/></numa></cpu>"
 	for name, row := range map[string]struct {
@@ -43,6 +46,9 @@ func TestPausedStartTakesAllPages(t *testing.T) {
 		"1G":     {guest{memory: gib, backing: pages1G}, pageCount{size1G: 1}},
 		"2cells": {guest{backing: pages2M, more: twoCells}, pageCount{size2M: 32}},
 	} {
+		if !such(row.want) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			hostAsBefore(t)
 			for kib, n := range row.want {

@@ -185,7 +185,7 @@ var shapes = []shape{
 }
 
 // TestShapes starts each shape and counts what the kernel hands out.
-func TestShapes(t *testing.T) { startShapes(t, shapes, 1440) }
+func TestShapes(t *testing.T) { startShapes(t, sampled(t, shapes), 1440) }
 
 // startShapes provides as many free pages as any shape takes, and more of 2 MiB: what a
 // guest takes must not depend on how many are free.

@@ -73,7 +73,10 @@ func definition(t *testing.T, dom *libvirt.Domain) string {
 	return xml
 }
 
-func TestEnableStartVerifyStop(t *testing.T) {
+func TestEnableStartVerifyStop(t *testing.T) { enableStartVerifyStop(t, possible) }
+
+// enableStartVerifyStop runs the rows that take such pages.
+func enableStartVerifyStop(t *testing.T, such func(pageCount) bool) {
 	const gib = "<memory unit='GiB'>1</memory>"
 	const twoCells = "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' memory='64' unit='MiB'/></numa></cpu>"
 	for name, row := range map[string]struct {
@@ -88,6 +91,9 @@ func TestEnableStartVerifyStop(t *testing.T) {
 		"rounded":  {guest{memory: "<memory unit='MiB'>65</memory>"}, []string{"--round", "--threads", "2"}, pageCount{size2M: 33}},
 		"default":  {guest{}, []string{"--size", "default"}, pageCount{size2M: 32}},
 	} {
+		if !such(row.want) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			hostAsBefore(t)
 			for kib := range row.want {
