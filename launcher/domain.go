@@ -90,6 +90,9 @@ func (l *Launcher) lookup(name string) (*libvirt.Domain, error) {
 		if names, err := l.Names(); err == nil {
 			told.Why += nearest.Ask(name, names)
 		}
+		if isPattern(name) {
+			told.Why = "no domain has a name that matches it"
+		}
 	}
 	return nil, err
 }

@@ -36,12 +36,14 @@ func (p *program) candidates(c *cli.Context, do func(names []string, read func(n
 	defer l.Close()
 	if len(names) == 0 {
 		names, err = l.Names()
-		if err != nil {
-			return err
-		}
-		if len(names) == 0 {
-			p.say("there are no domains")
-		}
+	} else {
+		names, err = l.Expand(names)
+	}
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		p.say("there are no domains")
 	}
 	return do(names, l.Candidate)
 }

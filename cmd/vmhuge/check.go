@@ -41,6 +41,7 @@ EXIT STATUS
 		UsageText: `  vmhuge check           what the host has for guests on huge pages
   vmhuge check web1 || vmhuge start web1
   vmhuge check --all
+  vmhuge check 'web*'
   vmhuge check --dest qemu+ssh://host2/system web1`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "check every domain"},
@@ -66,12 +67,14 @@ EXIT STATUS
 			defer l.Close()
 			if c.Bool("all") {
 				names, err = l.Names()
-				if err != nil {
-					return err
-				}
-				if len(names) == 0 {
-					p.say("there are no domains")
-				}
+			} else {
+				names, err = l.Expand(names)
+			}
+			if err != nil {
+				return err
+			}
+			if len(names) == 0 {
+				p.say("there are no domains")
 			}
 			l.Probe = !c.Bool("no-probe")
 			if len(names) > 1 {

@@ -40,6 +40,10 @@ func (p *program) onNamed(c *cli.Context, do func(l *launcher.Launcher, names []
 	}
 	defer l.Close()
 	defer p.notices(l)
+	names, err = l.Expand(names)
+	if err != nil {
+		return err
+	}
 	return do(l, names)
 }
 

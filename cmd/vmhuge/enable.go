@@ -67,7 +67,7 @@ EXIT STATUS
   0  disabled, or it was not enabled
   1
   2`,
-		UsageText: `  vmhuge disable web1 --dry-run
+		UsageText: `  vmhuge disable 'web*' --dry-run
   vmhuge disable web1`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "show the diff, change nothing"}},
 		Action: func(c *cli.Context) error {

@@ -83,9 +83,11 @@ func (p *program) prepare(c *cli.Context) error {
 		defer p.notices(l)
 		if len(names) == 0 {
 			names, err = l.Autostart()
-			if err != nil {
-				return err
-			}
+		} else {
+			names, err = l.Expand(names)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	domains := []outcome[launcher.Report]{}

@@ -61,6 +61,8 @@ EXIT STATUS
 					return err
 				}
 				names = []string{name}
+			} else if names, err = l.Expand(names); err != nil {
+				return err
 			}
 			defer p.notices(l)
 			return each(p, names, func(name string) (launcher.Report, error) {

@@ -95,7 +95,9 @@ func (p *program) readStatus(names []string) (s hostStatus) {
 	switch {
 	case err == nil:
 		defer l.Close()
-		s.Status, s.err = l.Status(names)
+		if names, s.err = l.Expand(names); s.err == nil {
+			s.Status, s.err = l.Status(names)
+		}
 	case len(names) == 0:
 		s.unreachable = err
 		s.Status, s.err = launcher.ReadHostStatus(p.host())
