@@ -68,7 +68,8 @@ func (p *program) app() *cli.App {
 the pages, starts the guest and verifies from the kernel's accounting that its RAM is
 on huge pages. Every change can be undone.
 
-Name a domain by name, UUID or id. Flags can stand before or after names; -- ends
+Name a domain by name, UUID or id; where several may be named, a quoted pattern such as
+'web*' stands for all that match it. Flags can stand before or after names; -- ends
 them. vmhuge never prompts. For several domains the largest exit status applies.
 
 EXIT STATUS
@@ -92,7 +93,7 @@ EXIT STATUS
 			p.enableCommand(), p.startCommand(), p.stopCommand(), p.disableCommand(), p.collapseCommand(),
 			p.checkCommand(), p.explainCommand(),
 			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.metricsCommand(),
-			p.prepareCommand(), p.hookCommand(), p.undoCommand(),
+			p.prepareCommand(), p.hookCommand(), p.undoCommand(), p.uninstallCommand(),
 			p.adviseCommand(), p.planCommand(), p.benchCommand(),
 			p.xmlCommand(), p.execCommand(),
 			p.completionCommand(), p.helpCommand(), p.completeCommand(), p.probeCommand(), p.manCommand(),

@@ -1,12 +1,6 @@
 package main
 
-import (
-	"github.com/urfave/cli/v2"
-
-	"vmhuge/hostprep/change"
-	"vmhuge/hostprep/hook"
-	"vmhuge/hostprep/journal"
-)
+import "github.com/urfave/cli/v2"
 
 func (p *program) hookCommand() *cli.Command {
 	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"}
@@ -101,37 +95,4 @@ EXIT STATUS
 		},
 		Action: func(*cli.Context) error { return usage("hook needs one of install, remove and status") },
 	}
-}
-
-func (p *program) hookRemove(c *cli.Context) error {
-	if err := noNames(c); err != nil {
-		return err
-	}
-	if err := needRoot("removing the hook", false); err != nil {
-		return err
-	}
-	host, done := p.host(), "done"
-	var changes, changed []change.Change
-	var left []journal.Left
-	var err error
-	if c.Bool("dry-run") {
-		done = "would"
-		changes, err = hook.Removal(host)
-	} else {
-		changed, left, err = hook.Remove(host)
-		changes = changed
-	}
-	if err != nil {
-		return err
-	}
-	if p.json {
-		p.printJSON(map[string]any{"changed": changed, "changes": changes, "left": left})
-	}
-	if len(changes)+len(left) == 0 {
-		p.say("hook: not installed")
-	}
-	for _, change := range changes {
-		p.say("hook: %s: %s", done, changeWords(change))
-	}
-	return p.leftAsItIs(left)
 }

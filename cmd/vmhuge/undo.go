@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -36,59 +37,78 @@ EXIT STATUS
 			if err := noNames(c); err != nil {
 				return err
 			}
-			record := journal.Journal{Host: p.host()}
-			undone, left := []change.Change(nil), []journal.Left(nil)
-			// The pages first: files on record may say how many there were.
-			given, owed, err := p.undoPages(c)
-			if err != nil {
-				return err
-			}
-			would := ""
-			if c.Bool("dry-run") {
-				would = "would "
-				undone, err = record.Changes()
-				slices.Reverse(undone) // the order in which they are taken back
-			} else {
-				undone, left, err = record.Undo()
-			}
+			u, err := p.undo(c.Context, c.Bool("dry-run"))
 			if err != nil {
 				return err
 			}
 			if p.json {
-				p.printJSON(map[string]any{"undone": undone, "left": left, "given_back_kib": given / pages.KiB, "owed_kib": owed / pages.KiB})
+				p.printJSON(u)
 			}
-			if len(undone)+len(left) == 0 && given+owed == 0 {
-				p.say("nothing to undo")
-			}
-			if given > 0 {
-				p.say("%sundo: %s of huge pages freed", would, pages.FormatBytes(given))
-			}
-			if owed > 0 {
-				p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatBytes(owed))
-			}
-			for _, change := range undone {
-				p.say("%sundo: %s", would, changeWords(change))
-			}
-			return p.leftAsItIs(left)
+			return answered(p.showUndone(u, c.Bool("dry-run")))
 		},
 	}
 }
 
+// undone is what was taken back of this host, or with a dry run would be.
+type undone struct {
+	Undone   []change.Change `json:"undone"`
+	Left     []journal.Left  `json:"left"`
+	GivenKiB int64           `json:"given_back_kib"` // of the pages that prepare had added
+	OwedKiB  int64           `json:"owed_kib"`       // of them, what waits until guests end
+}
+
+func (p *program) undo(ctx context.Context, dryRun bool) (u undone, err error) {
+	record := journal.Journal{Host: p.host()}
+	// The pages first: files on record may say how many there were.
+	given, owed, err := p.undoPages(ctx, dryRun)
+	if err != nil {
+		return u, err
+	}
+	u.GivenKiB, u.OwedKiB = given/pages.KiB, owed/pages.KiB
+	if dryRun {
+		u.Undone, err = record.Changes()
+		slices.Reverse(u.Undone) // the order in which they are taken back
+	} else {
+		u.Undone, u.Left, err = record.Undo()
+	}
+	return u, err
+}
+
+func (p *program) showUndone(u undone, dryRun bool) int {
+	would := ""
+	if dryRun {
+		would = "would "
+	}
+	if len(u.Undone)+len(u.Left) == 0 && u.GivenKiB+u.OwedKiB == 0 {
+		p.say("nothing to undo")
+	}
+	if u.GivenKiB > 0 {
+		p.say("%sundo: %s of huge pages freed", would, pages.FormatBytes(u.GivenKiB*pages.KiB))
+	}
+	if u.OwedKiB > 0 {
+		p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatBytes(u.OwedKiB*pages.KiB))
+	}
+	for _, change := range u.Undone {
+		p.say("%sundo: %s", would, changeWords(change))
+	}
+	return p.leftAsItIs(u.Left)
+}
+
 // undoPages gives back the pages that prepare has added, in bytes: those that went,
 // and those that wait until guests end. A dry run says what there are.
-func (p *program) undoPages(c *cli.Context) (given, owed int64, err error) {
+func (p *program) undoPages(ctx context.Context, dryRun bool) (given, owed int64, err error) {
 	claims, err := pool.ReadClaims(p.host().Root)
 	i := slices.IndexFunc(claims, func(c pool.Claim) bool { return c.UUID == pool.PreparedUUID })
 	if err != nil || i < 0 {
 		return 0, 0, err
 	}
-	if c.Bool("dry-run") {
+	if dryRun {
 		for _, grant := range claims[i].Grants {
 			given += grant.Pages * int64(grant.Size)
 		}
 		return given, 0, nil
 	}
-	ledger, err := p.openLedger(c.Context, pool.PreparedUUID)
+	ledger, err := p.openLedger(ctx, pool.PreparedUUID)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -96,8 +116,8 @@ func (p *program) undoPages(c *cli.Context) (given, owed int64, err error) {
 	return ledger.Release(pool.PreparedUUID)
 }
 
-// leftAsItIs tells what was not taken back.
-func (p *program) leftAsItIs(left []journal.Left) error {
+// leftAsItIs tells what was not taken back, and returns the exit code for it.
+func (p *program) leftAsItIs(left []journal.Left) int {
 	code := exitDone
 	for _, l := range left {
 		p.warn("left as it is: %s: %s", l.Change, oneLine(l.Reason))
@@ -105,5 +125,5 @@ func (p *program) leftAsItIs(left []journal.Left) error {
 			code = exitFailed
 		}
 	}
-	return answered(code)
+	return code
 }
