@@ -156,6 +156,10 @@ func (l *Launcher) Disable(name string, dryRun bool) (Edit, error) {
 	} else if demand, err := xml.Demand(d.xml, 0); err == nil && demand.Backing == pages.Hugetlb {
 		e.Warnings = append(e.Warnings, "its <hugepages> was there before vmhuge, and is kept; remove it with virsh edit")
 	}
+	if !d.persistent && !bytes.Equal(doc, d.xml) { // to define it would make it persistent
+		return e, advice.New("disabling "+d.name, "it is transient: it has no definition that disable could change",
+			"change the XML from which it is created, as vmhuge xml disable does")
+	}
 	if err := l.define(d, doc, dryRun, &e); err != nil {
 		return e, advice.About(err, "disabling %s", d.name)
 	}

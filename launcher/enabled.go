@@ -34,7 +34,7 @@ func (l *Launcher) Enabled() (uuids, orphans []string, err error) {
 	var all []string
 	for _, d := range domains {
 		all = append(all, d.uuid)
-		if copies.has(d.uuid) || xml.Marked(d.xml) {
+		if d.persistent && (copies.has(d.uuid) || xml.Marked(d.xml)) {
 			uuids = append(uuids, d.uuid)
 		}
 	}
