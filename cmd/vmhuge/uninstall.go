@@ -30,7 +30,7 @@ FILES
   /var/lib/vmhuge/changes.json
   /run/vmhuge/claims/
 EXIT STATUS
-  0  nothing of vmhuge is left but its package
+  0  done; what is left of vmhuge is its package, and files that are named
   1  failed, or something is left, which is named
   2  wrong usage, or --yes is missing; nothing was done`,
 		UsageText: `  vmhuge uninstall --dry-run
