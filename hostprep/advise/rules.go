@@ -138,7 +138,7 @@ var rules = []rule{
 	{"no 1 GiB", [4]int{}, only1GiB, func(v view) string {
 		switch {
 		case v.cpu.Known && !v.cpu.PDPE1GB:
-			return "0 processors have the flag pdpe1gb, which 1 GiB pages need"
+			return "the processor does not support 1 GiB pages: its flags lack pdpe1gb"
 		case !v.has(pages.Size1GiB):
 			return fmt.Sprintf("none of the kernel's %d page sizes is 1 GiB", len(v.state.Sizes()))
 		}

@@ -17,7 +17,7 @@ func numadRuns(h host.Host, file string, st *unix.Stat_t) ([]hostprep.Finding, e
 			Do: do + ", or name the nodes in <numatune>"}}, nil
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 == 0 {
-		return fails(file+" is "+host.OwnerText(st)+": nobody may run it", "a numad that libvirt can run, for placement='auto'", "chmod 0755 "+file)
+		return fails(file+" is "+host.OwnerText(st)+": it is not executable", "a numad that libvirt can run, for placement='auto'", "chmod 0755 "+file)
 	}
 	if node, err := h.Lstat("/sys/devices/system/node/node0"); err != nil || node == nil {
 		if err != nil {
