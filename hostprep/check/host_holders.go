@@ -55,7 +55,14 @@ var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, er
 	if used-mapped < int64(smallest) {
 		return facts, nil
 	}
+	hidden, err := h.HiddenProcesses()
+	if err != nil {
+		return facts, err
+	}
 	have := pages.Amount(used-mapped) + " of huge pages are in use, and no process has them mapped"
+	if hidden != "" {
+		have = pages.Amount(used-mapped) + " of huge pages are in use, and no process that vmhuge can see has them mapped: " + hidden
+	}
 	files, remove, err := leftFiles(h)
 	if err != nil {
 		return facts, err
@@ -63,6 +70,11 @@ var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, er
 	do := "look for deleted files that are still open (ls -l /proc/[0-9]*/fd | grep -e hugepages -e memfd), and for shared memory (ipcs -mp; ipcrm -m ID removes it)"
 	if len(files) > 0 {
 		have += "; files that hold pages: " + strings.Join(files, ", ")
+	}
+	switch {
+	case hidden != "": // whose process may use the files
+		do = "run vmhuge as root, on the host itself"
+	case len(files) > 0:
 		do = "if nobody needs them any more: rm " + strings.Join(remove, " ")
 	}
 	return append(facts, off(hostprep.Note, name, have, "pages that somebody uses", do)), nil

@@ -9,8 +9,6 @@ import (
 	"vmhuge/hostprep/libvirtd"
 )
 
-const capSysResource = 1 << 24 // of linux/capability.h
-
 // Locked asks whether libvirtd may lift the limit of locked memory, for a
 // domain with <locked/>. In a container it often may not.
 var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
@@ -27,7 +25,7 @@ var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Fin
 		return nil, err
 	}
 	status, err := h.Root.Read("proc", pid, "status")
-	if err != nil || unlimitedLock(limits) || capabilities(status)&capSysResource != 0 {
+	if err != nil || unlimitedLock(limits) || host.Capabilities(status)&host.CapSysResource != 0 {
 		return nil, err
 	}
 	return []hostprep.Finding{{
@@ -49,17 +47,4 @@ func unlimitedLock(limits string) bool {
 		}
 	}
 	return false
-}
-
-// capabilities reads the effective capabilities from /proc/PID/status:
-//
-//	CapEff:	000001ffffffffff
-func capabilities(status string) uint64 {
-	for line := range strings.Lines(status) {
-		if rest, ok := strings.CutPrefix(line, "CapEff:"); ok {
-			n, _ := strconv.ParseUint(strings.TrimSpace(rest), 16, 64)
-			return n
-		}
-	}
-	return 0
 }
