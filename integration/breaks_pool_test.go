@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"libvirt.org/go/libvirt"
 
+	"vmhuge/hostprep/host"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -233,4 +234,17 @@ func hugetlbHierarchy(t *testing.T) (h hierarchy) {
 	}
 	t.Fatalf("/proc/cgroups has no hugetlb:\n%s", data)
 	return h
+}
+
+// commits has the kernel commit so many KiB more than now, and not a page above that.
+func commits(more int) func(t *testing.T) {
+	return func(t *testing.T) {
+		commit, err := host.Host{Root: "/"}.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sysctl("vm/overcommit_ratio", "50")(t) // put back after the next one, which clears it
+		sysctl("vm/overcommit_kbytes", strconv.FormatInt(commit.Committed/pages.KiB+int64(more), 10))(t)
+		sysctl("vm/overcommit_memory", "2")(t)
+	}
 }

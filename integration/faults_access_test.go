@@ -30,5 +30,8 @@ var accessFaults = []fault{
 	{name: "hook-refuses", setup: withHook("#!/bin/sh\necho no >&2\nexit 1\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-refused"},
 	{name: "hook-without-interpreter", setup: withHook("#!/nonexistent\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-cannot-run"},
 	{name: "hook-killed", setup: withHook("#!/bin/sh\nkill -9 $$\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-killed"},
+
+	// Hooks that set the pool: whether they add enough only the start shows.
+	{name: "hook-allocates-not-executable", pages: -1, setup: withHook(allocates(32), 0o644), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "hook-of-vmhuge", pages: -1, setup: installHook, before: onceStarted, verdict: hostprep.Ready},
 }

@@ -1,6 +1,10 @@
 package integration
 
-import "vmhuge/hostprep"
+import (
+	"strings"
+
+	"vmhuge/hostprep"
+)
 
 const (
 	mib65   = "<memory unit='MiB'>65</memory>"
@@ -11,6 +15,11 @@ const (
 // memfd is a guest of 32 pages on a memfd, with more XML.
 func memfd(also string) guest {
 	return guest{backing: pages2M + "<source type='memfd'/>", more: also}
+}
+
+// toQEMU has libvirt hand arguments to QEMU as they are.
+func toQEMU(args ...string) string {
+	return "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='" + strings.Join(args, "'/><qemu:arg value='") + "'/></qemu:commandline>"
 }
 
 // of is a guest with so much memory instead.
@@ -40,6 +49,12 @@ var domainFaults = []fault{
 	{name: "page-size-impossible", guest: backing("<hugepages><page size='3072'/></hugepages>"), verdict: hostprep.BadDomain, says: noSize, cause: "page-size-missing"},
 	{name: "page-size-impossible-memfd", guest: backing("<hugepages><page size='3072'/></hugepages><source type='memfd'/>"), verdict: hostprep.BadDomain, says: "must be a power of 2", cause: "page-size-missing"},
 	{name: "no-huge-pages", guest: backing("<nosharepages/>"), pages: -1, verdict: hostprep.Ready, small: true},
+
+	// Memory that is on no huge pages, though it may seem so.
+	{name: "hugepages-misplaced", guest: guest{backing: "<nosharepages/>", more: "<hugepages/>"}, pages: -1, verdict: hostprep.Ready, small: true},
+
+	// What QEMU is told past libvirt.
+	{name: "commandline-of-other-things", guest: more(toQEMU("-name", "other")), verdict: hostprep.Ready},
 
 	// Nodes and devices that are not there.
 	{name: "node-missing", guest: more("<numatune><memory mode='strict' nodeset='3'/></numatune>"), verdict: hostprep.BadDomain, says: "NUMA node 3 is unavailable", cause: "node-missing"},

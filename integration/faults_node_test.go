@@ -8,6 +8,8 @@ import (
 	"vmhuge/hostprep"
 )
 
+const noRAM = "cannot set up guest memory"
+
 const badAddress = "preallocating memory failed: Bad address"
 
 // bound is a guest of 32 pages that is bound to a node as a whole, with more XML.
@@ -47,7 +49,17 @@ func used(node, size, n int) func(t *testing.T) {
 	return func(t *testing.T) { use(t, node, size, n) }
 }
 
-// nodeFaults need two nodes, or cgroups that the tests may change. Each node has a page of
+// ordinary is a guest of so many GiB on no huge pages.
+func ordinary(gib string) guest {
+	return backing("<nosharepages/>").of("<memory unit='GiB'>" + gib + "</memory>")
+}
+
+// limitedTo is a guest of 256 MiB on huge pages, with a limit in MiB.
+func limitedTo(mib string) guest {
+	return more("<memtune><hard_limit unit='MiB'>" + mib + "</hard_limit></memtune>").of("<memory unit='MiB'>256</memory>")
+}
+
+// nodeFaults need two nodes, or cgroups and kernel settings that the tests may change. Each node has a page of
 // 1 GiB.
 var nodeFaults = []fault{
 	// The node of all memory: the cpuset of the thread that maps it.
@@ -97,6 +109,17 @@ var nodeFaults = []fault{
 	{name: "numad-without-queues", setup: all(file("/usr/bin/numad", "#!/bin/sh\necho msgget failed >&2\nexit 1\n", 0o755), sysctl("kernel/msgmni", "0")), guest: more("<vcpu placement='auto'>1</vcpu>"),
 		verdict: hostprep.BadHost, says: "Failed to query numad", cause: "numad-fails"},
 	{name: "numad-missing", guest: more("<vcpu placement='auto'>1</vcpu>"), verdict: hostprep.BadHost, says: "Failed to query numad", cause: "numad-missing"},
+
+	// Memory on no huge pages, and what the kernel commits.
+	{name: "commit-guess-larger-than-the-host", setup: sysctl("vm/overcommit_memory", "0"), guest: ordinary("900"), pages: -1, verdict: hostprep.NoMemory, says: noRAM, cause: "ram-short"},
+	{name: "commit-guess-on-huge-pages", setup: sysctl("vm/overcommit_memory", "0"), verdict: hostprep.Ready},
+	{name: "commit-always", setup: sysctl("vm/overcommit_memory", "1"), guest: ordinary("900"), pages: -1, verdict: hostprep.Ready, small: true},
+	{name: "commit-never-enough", setup: commits(4 << 20), guest: ordinary("2"), pages: -1, verdict: hostprep.Ready, small: true},
+	{name: "commit-never-too-little", setup: commits(4 << 20), guest: ordinary("6"), pages: -1, verdict: hostprep.NoMemory, says: noRAM, cause: "ram-short"},
+	{name: "commit-never-on-huge-pages", setup: commits(4 << 20), verdict: hostprep.Ready},
+
+	// <hard_limit> does not count huge pages, unless cgroup2 is mounted so (Linux 6.6).
+	{name: "hard-limit-below-its-pages", pages: 128, guest: limitedTo("192"), verdict: hostprep.Ready},
 
 	// cgroups: v1 first, for a controller that v2 has in use is not v1's to have.
 	{name: "cgroup-v1-reserved-enough", setup: limitedV1("hugetlb.2MB.rsvd.limit_in_bytes", 32), verdict: hostprep.Ready},

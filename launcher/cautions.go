@@ -10,8 +10,13 @@ import (
 // say, as findings. libvirt takes such a document, so that none of them blocks.
 func cautions(doc []byte) []hostprep.Finding {
 	var findings []hostprep.Finding
+	own := xml.OwnMemory(doc)
 	for _, text := range xml.Cautions(doc) {
-		findings = append(findings, hostprep.Finding{Check: "xml", Severity: hostprep.Warning, Have: text, Changes: []change.Change{}})
+		f := hostprep.Finding{Check: "xml", Severity: hostprep.Warning, Have: text, Changes: []change.Change{}}
+		if text == own {
+			f.Verdict = hostprep.Unknown
+		}
+		findings = append(findings, f)
 	}
 	return findings
 }

@@ -15,7 +15,7 @@ func Cautions(doc []byte) []string {
 		return nil
 	}
 	var said []string
-	for _, caution := range []func(*document) string{misplaced, ownArguments, guestMemfd, unshared, aboveMemory, tightLimit} {
+	for _, caution := range []func(*document) string{misplaced, ownMemory, guestMemfd, unshared, aboveMemory, tightLimit} {
 		if text := caution(d); text != "" {
 			said = append(said, text)
 		}
@@ -31,8 +31,19 @@ func misplaced(d *document) string {
 	return "libvirt does not read the <hugepages> directly below <domain>: it belongs into <memoryBacking>"
 }
 
-// ownArguments is about memory that the user gives QEMU past libvirt.
-func ownArguments(d *document) string {
+// OwnMemory is the caution about memory options in <qemu:commandline>, or "". What they
+// take from the pools is in no demand, and QEMU refuses some beside libvirt's own: only
+// the start shows whether the guest starts.
+func OwnMemory(doc []byte) string {
+	d, err := parse(doc)
+	if err != nil {
+		return ""
+	}
+	return ownMemory(d)
+}
+
+// ownMemory is about memory that the user gives QEMU past libvirt.
+func ownMemory(d *document) string {
 	var found []string
 	option := ""
 	for _, el := range d.root.all("commandline/arg") {
