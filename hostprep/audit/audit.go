@@ -18,7 +18,6 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 )
@@ -87,31 +86,6 @@ func denied(h host.Host, denials []Denial, uuid string, now time.Time) ([]hostpr
 	return findings, err
 }
 
-// cure is what helps against a denial, with the source that the guest does not have
-// yet.
-func (d Denial) cure(mounts []host.Mount) string {
-	const allow = "update the policy (selinux-policy), or allow it: ausearch -m avc --raw -c '%s' | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp"
-	switch {
-	case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
-		return "vmhuge start adds the rule " + check.CPUMapRule
-	case d.Module == "AppArmor" && d.isMemfd():
-		return fmt.Sprintf("vmhuge enable --source file, or add the rule %q rw, to %s", d.Path, check.AppArmorLocal)
-	case d.Module == "AppArmor":
-		return fmt.Sprintf("add the rule %q rwk, to %s", d.rulePath(), check.AppArmorLocal) + orNoPath
-	case d.isMemfd():
-		return "vmhuge enable --source file, or " + fmt.Sprintf(allow, d.Command)
-	case strings.Contains(d.Label, ":hugetlbfs_t:"):
-		// The label is right already: what is wrong is the policy, or the guest's
-		// own label on a folder below.
-		if d.ofDaemon() || d.Path == "/" {
-			return fmt.Sprintf(allow, d.Command) + orNoPath
-		}
-	}
-	return "restorecon -R " + d.mount(mounts) + orNoPath
-}
-
-const orNoPath = ", or vmhuge enable --source memfd, which has no path"
-
 // isMemfd says that the denied file is QEMU's memfd: SELinux's records have its name,
 // and AppArmor's a bare /, as it is in no folder.
 func (d Denial) isMemfd() bool {
@@ -143,33 +117,14 @@ func (d Denial) concerns(uuid string, mounts []host.Mount) bool {
 	onMount := strings.Contains(d.Path, "hugepage") || strings.Contains(d.Path, "/huge") && strings.Contains(d.Path, "/"+libvirtd.SystemBase+"/") || strings.Contains(d.Label, ":hugetlbfs_t:") || d.FS == "hugetlbfs" ||
 		slices.ContainsFunc(mounts, func(m host.Mount) bool { return host.Within(path.Clean(d.Path), m.Point) })
 	if d.Module == "SELinux" { // its contexts don't tell one guest from another
-		return onMount && (strings.Contains(d.Subject, ":svirt") || strings.HasPrefix(d.Command, "qemu") || d.ofDaemon())
+		// Every process may call itself qemu; of those that are confined as libvirt's are not,
+		// only containers may have one.
+		inContainer := strings.Contains(d.Subject, ":container_") && strings.HasPrefix(d.Command, "qemu")
+		return onMount && (strings.Contains(d.Subject, ":svirt") || inContainer || d.ofDaemon())
 	}
 	profile, _, _ := strings.Cut(d.Subject, "//")
 	ofGuest := profile == "libvirt-"+uuid || uuid == "" && strings.HasPrefix(profile, "libvirt-")
 	return ofGuest && (onMount || d.isMemfd() || strings.Contains(d.Path, "/devices/system/node/"))
-}
-
-// rulePath is the path of a rule that holds for the guest's next start, too,
-// whose folder has another name.
-func (d Denial) rulePath() string {
-	if mount, _, ok := strings.Cut(d.Path, "/"+libvirtd.SystemBase+"/"); ok {
-		return mount + "/" + libvirtd.SystemBase + "/**"
-	}
-	return d.Path
-}
-
-// mount is the mount that a denied path lies on.
-func (d Denial) mount(mounts []host.Mount) string {
-	for _, m := range mounts {
-		if host.Within(d.Path, m.Point) {
-			return m.Point
-		}
-	}
-	if point, _, ok := strings.Cut(d.Path, "/"+libvirtd.SystemBase); ok && point != "" {
-		return point
-	}
-	return "/dev/hugepages"
 }
 
 // denials reads all that is on record; what can't be read for want of permission
@@ -199,7 +154,8 @@ func denials(h host.Host) ([]Denial, error) {
 	return all, refused
 }
 
-// readKmsg reads the kernel's log, a record a read, until it would wait.
+// readKmsg reads the kernel's log, a record a read, until it would wait. It leaves out
+// what programs wrote into it, which begins with a facility other than the kernel's: 12,1021,…
 func readKmsg(h host.Host) (string, error) {
 	fd, err := unix.Open(h.Root.Path("dev", "kmsg"), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -214,9 +170,19 @@ func readKmsg(h host.Host) (string, error) {
 		case err != nil || n <= 0:
 			return text.String(), nil
 		default:
-			text.Write(record[:n])
+			text.WriteString(kernelRecord(string(record[:n])))
 		}
 	}
+}
+
+// kernelRecord is a record of /dev/kmsg if it is the kernel's own, else "". Its first number
+// is 8 times the facility, which is 0 for the kernel alone, and the level.
+func kernelRecord(record string) string {
+	number, _, _ := strings.Cut(record, ",")
+	if priority, err := strconv.Atoi(number); err != nil || priority>>3 != 0 {
+		return ""
+	}
+	return record
 }
 
 var (

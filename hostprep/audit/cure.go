@@ -1,0 +1,104 @@
+package audit
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
+)
+
+// What a record says may come from an attacker: any process chooses its name, a QEMU that
+// was broken into the paths that it opens, and whoever may write to syslog all of a record.
+// So a cure names nothing of a record that would do harm as a rule or in a shell: only a
+// path on a hugetlbfs, and SELinux's types.
+
+// cure is what helps against a denial, with the source that the guest does not have
+// yet.
+func (d Denial) cure(mounts []host.Mount) string {
+	mount, known := d.mount(mounts)
+	switch {
+	case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
+		return "vmhuge start adds the rule " + check.CPUMapRule
+	case d.isMemfd() && d.Module == "AppArmor":
+		return "vmhuge enable --source file" + orElse(ruleFor(d.Path, "rw"))
+	case d.isMemfd():
+		return "vmhuge enable --source file" + orElse(d.allow())
+	case d.Module == "AppArmor" && !known:
+		return "vmhuge enable --source memfd, which has no path; do not allow QEMU the path unless you know it as a hugetlbfs"
+	case d.Module == "AppArmor":
+		return strings.TrimPrefix(orElse(ruleFor(d.rulePath(mount), "rwk"))+orNoPath, ", or ")
+	case strings.Contains(d.Label, ":hugetlbfs_t:") && (d.ofDaemon() || d.Path == "/"):
+		// The label is right already: what is wrong is the policy, or the guest's
+		// own label on a folder below.
+		return strings.TrimPrefix(orElse(d.allow())+orNoPath, ", or ")
+	}
+	return "restorecon -R " + mount + orNoPath
+}
+
+const orNoPath = ", or vmhuge enable --source memfd, which has no path"
+
+// orElse is one more cure, if there is one.
+func orElse(cure string) string {
+	if cure == "" {
+		return ""
+	}
+	return ", or " + cure
+}
+
+var (
+	// plainPath has nothing that AppArmor or a shell reads as more than a name.
+	plainPath = regexp.MustCompile(`^/[A-Za-z0-9_.:+@ ()/-]*$`)
+	shellPath = regexp.MustCompile(`^/[A-Za-z0-9_.:+@/-]*$`)
+	// usualMount is where distributions and their manuals have a hugetlbfs.
+	usualMount  = regexp.MustCompile(`^(/dev/hugepages[A-Za-z0-9_.-]*|/mnt/huge[A-Za-z0-9_.-]*|/run/hugepages(/[A-Za-z0-9_.-]+)?)(/|$)`)
+	seLinuxType = regexp.MustCompile(`^[A-Za-z0-9_.]+:[A-Za-z0-9_.]+:([a-z0-9_]+):`)
+)
+
+// ruleFor is AppArmor's rule for a path, "" where the path could be read as a pattern.
+func ruleFor(name, mode string) string {
+	if !plainPath.MatchString(strings.TrimSuffix(name, "**")) {
+		return ""
+	}
+	return fmt.Sprintf("add the rule %q %s, to %s", name, mode, check.AppArmorLocal)
+}
+
+// allow is how SELinux is told to allow what it denied. It goes by the types, as another
+// process of the same name may have been denied anything.
+func (d Denial) allow() string {
+	subject, object := seLinuxType.FindStringSubmatch(d.Subject+":"), seLinuxType.FindStringSubmatch(d.Label+":")
+	if subject == nil || object == nil || !d.isMemfd() && object[1] != "hugetlbfs_t" {
+		return ""
+	}
+	return fmt.Sprintf("update the policy (selinux-policy), or allow it: ausearch -m avc --raw -su :%s: -o :%s: | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp", subject[1], object[1])
+}
+
+// rulePath is the path of a rule that holds for the guest's next start, too,
+// whose folder has another name.
+func (d Denial) rulePath(mount string) string {
+	if base := strings.TrimRight(mount, "/") + "/" + libvirtd.SystemBase; strings.HasPrefix(d.Path, base+"/") {
+		return base + "/**"
+	}
+	return d.Path
+}
+
+// mount is the hugetlbfs that a denied path is on. known says that it is one of this
+// host's, or of a text from another host where one usually is.
+func (d Denial) mount(mounts []host.Mount) (point string, known bool) {
+	name := path.Clean(d.Path)
+	i := slices.IndexFunc(mounts, func(m host.Mount) bool { return host.Within(name, m.Point) })
+	switch usual := usualMount.FindStringSubmatch(name); {
+	case i >= 0:
+		point = mounts[i].Point
+	case usual != nil:
+		point = usual[1]
+	}
+	if !shellPath.MatchString(point) {
+		return "/dev/hugepages", false
+	}
+	return point, true
+}
