@@ -91,9 +91,9 @@ bench: deps deps-bench build
 chaos ROUNDS='200': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos|TestCrowd' ./integration
 
-# the same on two nodes, in a micro-VM, with steps of the clock; a round takes 10 s (as root)
-chaos-nodes ROUNDS='100': deps
-    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
+# the same on two nodes, in a micro-VM, with steps of the clock; a round takes 10 s; SUITE: of the kernel, such as trixie-backports (as root)
+chaos-nodes ROUNDS='100' SUITE='': deps
+    MICROVM_KERNEL={{ SUITE }} CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
 
 # system calls that fail, and kills at them, in prepare, undo, hook and enable; 0: each in turn, which takes an hour (as root)
 faults COUNT='0': deps-build

@@ -265,9 +265,17 @@ func machineProcess(dir string) error {
 		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
 }
 
+// microVMKernel is the suite of Debian from which the micro-VM's kernel is, such as
+// trixie-backports; empty: this machine's.
+func microVMKernel() string { return os.Getenv("MICROVM_KERNEL") }
+
 func microVMDir() (string, error) {
 	cache, err := os.UserCacheDir()
-	return filepath.Join(cache, "vmhuge", "microvm"), err
+	name := "microvm"
+	if suite := microVMKernel(); suite != "" {
+		name += "-" + filepath.Base(suite)
+	}
+	return filepath.Join(cache, "vmhuge", name), err
 }
 
 // buildMicroVM gets the kernel and the initramfs, kept in the user's cache.
@@ -276,7 +284,7 @@ func buildMicroVM() error {
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command("lab/microvm", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("lab/microvm", dir, microVMKernel()).CombinedOutput(); err != nil {
 		return fmt.Errorf("building the micro-VM: %w\n%s", err, out)
 	}
 	return nil
