@@ -1,9 +1,6 @@
 package journal
 
 import (
-	"cmp"
-	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -74,22 +71,4 @@ func tell(h host.Host, readers []reader) error {
 		}
 	}
 	return nil
-}
-
-// RunFirst runs the first command that is installed. If that fails, its output is in the
-// error.
-func RunFirst(commands ...[]string) error {
-	for _, command := range commands {
-		program, err := exec.LookPath(command[0])
-		if err != nil {
-			continue
-		}
-		out, err := exec.Command(program, command[1:]...).CombinedOutput()
-		if err != nil {
-			said := strings.TrimSpace(string(out))
-			return fmt.Errorf("%s: %s", strings.Join(command, " "), cmp.Or(said, err.Error()))
-		}
-		return nil
-	}
-	return fmt.Errorf("%s is not installed", commands[0][0])
 }
