@@ -9,8 +9,13 @@ import (
 // reconcile settles what a crash left: starting guests whose owner is dead, and claims
 // whose guest is gone.
 func (l *Ledger) reconcile() error {
+	guestsOf := map[int]int{} // claims that name a process
+	for _, c := range l.claims {
+		guestsOf[c.PID]++
+	}
 	for _, c := range slices.Clone(l.claims) {
-		if c.Phase == InUse && l.guests.exists(c.PID) {
+		// The pid of an ended QEMU may be another process's now, or another guest's.
+		if c.Phase == InUse && guestsOf[c.PID] == 1 && l.guests.exists(c.PID) && l.guests.known.runsQEMU(c.PID) {
 			continue
 		}
 		if err := l.look(c.UUID); err != nil {
@@ -28,7 +33,8 @@ func (l *Ledger) reconcile() error {
 	return nil
 }
 
-// Audit looks closer than Open does: the pid of an ended process may have been reused.
+// Audit looks closer than Open does: the pid of an ended QEMU may be that of a QEMU now
+// of which the ledger knows nothing.
 func (l *Ledger) Audit() error {
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase != InUse {
