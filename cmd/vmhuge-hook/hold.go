@@ -15,6 +15,7 @@ import (
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/hostfs"
 )
 
 const (
@@ -73,10 +74,13 @@ func (c *call) openLedger() (*pool.Ledger, error) {
 	return pool.Open(ctx, c.host.Root)
 }
 
-// closeLedger keeps for the log what of the ledger counts no more.
+// closeLedger keeps for the log what of the ledger counts no more, and what could not be read.
 func (c *call) closeLedger(ledger *pool.Ledger) {
 	if len(ledger.SetAside) > 0 {
 		c.note(errors.New(strings.Join(ledger.SetAside, "; ")))
+	}
+	for _, pid := range ledger.Unread() {
+		c.note(fmt.Errorf("process %d may be a guest, but its command line could not be read: %w", pid, hostfs.ErrHeld))
 	}
 	ledger.Close()
 }

@@ -17,6 +17,7 @@ type guests struct {
 	known   *identity
 	scanned *scan           // once all processes were looked at
 	pids    map[string]bool // what /proc lists, once that was asked
+	unread  []int           // processes that may be a guest and keep their memory map locked
 }
 
 func newGuests(root hostfs.Root) *guests { return &guests{root: root, known: newIdentity(root)} }
@@ -55,6 +56,9 @@ func (g *guests) find(c Claim) (pid int, held bool) {
 	}
 	if g.scanned == nil {
 		g.scanned, _ = scanProcesses(g.root, g.known)
+		if g.scanned != nil {
+			g.unread = append(g.unread, g.scanned.held...)
+		}
 	}
 	if g.scanned == nil {
 		return 0, held
@@ -103,7 +107,9 @@ func (g *guests) runsAs(uuid string, pid int) (runs, held bool) {
 	found, err := readUUID(g.root, pid)
 	if errors.Is(err, hostfs.ErrHeld) {
 		found = g.known.libvirtUUID(pid)
-		held = found == ""
+		if held = found == ""; held {
+			g.unread = append(g.unread, pid)
+		}
 	}
 	return found == uuid, held
 }

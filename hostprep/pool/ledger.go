@@ -289,6 +289,12 @@ func (l *Ledger) use(i int, c Claim) error {
 	return l.rename(i, c)
 }
 
+// Unread are the processes, by pid, that may be guests and keep their memory map locked, so
+// that they could not be asked. What is claimed for a guest that one of them may be stays.
+func (l *Ledger) Unread() []int {
+	return slices.Compact(slices.Sorted(slices.Values(l.guests.unread)))
+}
+
 func (l *Ledger) index(uuid string) int {
 	return slices.IndexFunc(l.claims, func(c Claim) bool { return c.UUID == uuid })
 }

@@ -63,6 +63,9 @@ func TestClaimsOfHeld(t *testing.T) {
 		t.Errorf("%+v, %d pages, %s", l.claims, nr(t, root, 0, 2048), time.Since(began))
 	}
 	must(t, l.Audit())
+	if diff := cmp.Diff([]int{pid}, l.Unread()); diff != "" {
+		t.Error(diff)
+	}
 	l.Close()
 
 	// libvirt has noted which guest it is.
