@@ -20,7 +20,7 @@ type Phase string
 
 // The phases of a claim.
 const (
-	Starting Phase = "starting" // the guest has not taken all of its pages yet
+	Starting Phase = "starting" // the guest has not taken all of its pages yet, at its start or as it grows
 	InUse    Phase = "in-use"   // the guest runs, and the kernel counts its pages
 	Prepared Phase = "prepared" // no guest's: the pages stay until they are taken back
 	Owed     Phase = "owed"     // the guest is gone, but another program still uses or waits for the pages
@@ -40,16 +40,20 @@ type Claim struct {
 	Until int64 `json:"until_uptime,omitempty"`
 	// Takes is what the guest takes when it starts, whoever added the pages.
 	Takes []Take `json:"takes"`
+	// Has is what it had before it grew: only what is above that counts as taken.
+	Has []Take `json:"has,omitempty"`
 	// Elastic says that pages may leave the guest while it runs, so that they
 	// must stay in the pool for it.
 	Elastic bool `json:"elastic,omitempty"`
+	// Resize is a change of its memory that is under way while it runs.
+	Resize *Resize `json:"resize,omitempty"`
 	// Grants is what was added to the pools for it, to be freed when it ends.
 	Grants []Grant `json:"grants"`
 	// Armed is the part of it that the kernel itself frees when QEMU ends; see arm.
 	Armed []Grant `json:"armed,omitempty"`
 }
 
-// Take is pages that a guest takes when it starts.
+// Take is pages that a guest takes when it starts or grows.
 type Take struct {
 	Nodes []int      `json:"nodes,omitempty"` // on these nodes alone; none named: on any
 	Size  pages.Size `json:"page_size_kib"`
@@ -84,6 +88,9 @@ func (c *Claim) place(root hostfs.Root, running *guests) {
 	c.Phase, c.PID = Owed, pid
 	expired := c.Until > 0 && uptime() > c.Until
 	switch {
+	case c.Resize != nil && c.PID == 0: // it ran, and has ended
+	case c.Resize != nil:
+		c.Phase = Starting
 	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0):
 		c.Phase = InUse
 	case c.PID != 0, was == Starting && c.Owner.Alive(root) && !expired:

@@ -262,7 +262,7 @@ func (l *Ledger) growOnce(ctx context.Context, uuid string, needs []Need, effort
 // Settled says so.
 func (l *Ledger) Started(uuid string) error {
 	i := l.index(uuid)
-	if i < 0 || l.claims[i].Phase != Starting {
+	if i < 0 || l.claims[i].Phase != Starting || l.claims[i].Resize != nil {
 		return nil
 	}
 	c := l.claims[i]

@@ -22,12 +22,18 @@ type Pending struct {
 func (c Claim) pending(root hostfs.Root) []Pending {
 	var mapped, faulted map[pages.Size]int64
 	if c.PID != 0 {
-		mapped, faulted = hugetlbOf(root, c.PID)
+		mapped, faulted, _ = hugetlbOf(root, c.PID)
 	}
 	unmapped, unfaulted := map[pages.Size]int64{}, map[pages.Size]int64{}
 	for _, take := range c.Takes {
 		unmapped[take.Size] += take.Pages
 		unfaulted[take.Size] += take.Pages
+	}
+	for _, had := range c.Has {
+		if mapped != nil { // without QEMU's account the claim counts in full
+			mapped[had.Size] -= had.Pages
+			faulted[had.Size] -= had.Pages
+		}
 	}
 	for size := range unfaulted {
 		unmapped[size] = max(0, unmapped[size]-mapped[size])
@@ -47,18 +53,18 @@ func (c Claim) pending(root hostfs.Root) []Pending {
 }
 
 // hugetlbOf returns how many pages of each size a process has mapped, which the
-// kernel has then promised to it, and how many it has. A process that is gone
-// or can't be looked at has none: its claim then counts in full.
-func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64) {
+// kernel has then promised to it, and how many it has.
+func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64, err error) {
 	text, err := root.ReadProcess(pid, "smaps")
 	if err != nil {
-		return nil, nil
+		return nil, nil, err
 	}
-	return sumHugetlb(smaps.Parse(text))
+	mapped, faulted = sumHugetlb(smaps.Parse(text))
+	return mapped, faulted, nil
 }
 
 // sumHugetlb adds up the hugetlb mappings. One with the flag nr (virtio-mem's)
-// was mapped without a promise.
+// was mapped without a promise: of that only what is there counts.
 func sumHugetlb(mappings []smaps.Mapping) (mapped, faulted map[pages.Size]int64) {
 	mapped, faulted = map[pages.Size]int64{}, map[pages.Size]int64{}
 	for _, m := range mappings {
@@ -66,10 +72,13 @@ func sumHugetlb(mappings []smaps.Mapping) (mapped, faulted map[pages.Size]int64)
 			continue
 		}
 		size := pages.SizeOfKiB(m.PageKiB)
-		if !m.Has("nr") {
+		there := m.HugetlbKiB / m.PageKiB
+		faulted[size] += there
+		if m.Has("nr") {
+			mapped[size] += there
+		} else {
 			mapped[size] += m.SizeKiB / m.PageKiB
 		}
-		faulted[size] += m.HugetlbKiB / m.PageKiB
 	}
 	return mapped, faulted
 }

@@ -69,7 +69,13 @@ func (l *Ledger) look(uuid string) error {
 	if c.place(l.root, l.guests); c.Phase == InUse && was == Starting {
 		return l.use(i, c)
 	}
-	return l.rename(i, c)
+	if err := l.rename(i, c); err != nil {
+		return err
+	}
+	if c.Phase == Starting && c.Resize != nil && !c.Resize.Owner.Alive(l.root) {
+		return l.abandoned(c)
+	}
+	return nil
 }
 
 // load reads a claim's file, and takes it out of the ledger if it can't be used.
