@@ -55,6 +55,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		item := pages.Item{
 			GuestNode: b.cell, Kind: b.kind, PageSize: b.page, Pages: -1, MemoryKiB: b.kib,
 			HostNodes: b.nodes, Mode: b.mode, OwnNodes: b.ownNodes, Source: cmp.Or(source(dom), "file"),
+			Device: b.index,
 		}
 		switch {
 		case b.page == 0:

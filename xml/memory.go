@@ -121,6 +121,11 @@ func (e *editor) round() error {
 func (e *editor) raise(q quantity, size int64) {
 	unit := string(e.raw[q.unit[0]:q.unit[1]])
 	e.note(former{At: q.at, Text: string(e.raw[q.number[0]:q.number[1]]), Unit: unit})
+	e.set(q, size)
+}
+
+// set is raise without a note of what was there.
+func (e *editor) set(q quantity, size int64) {
 	if by := int64(scale(*q.in)); size*pages.KiB%by == 0 {
 		*q.value = uint(size * pages.KiB / by)
 	} else {

@@ -41,7 +41,8 @@ var matters = map[string]bool{
 	"devices": many, "devices/memory": many,
 	"devices/memory/source": once, "devices/memory/source/pagesize": once, "devices/memory/source/nodemask": once,
 	"devices/memory/target": once, "devices/memory/target/size": once, "devices/memory/target/node": once,
-	"devices/memory/target/requested": once, "devices/memory/target/block": once,
+	"devices/memory/target/requested": once, "devices/memory/target/block": once, "devices/memory/target/current": once,
+	"devices/memory/address": many,
 	// For Traits alone:
 	"memtune": many, "memtune/hard_limit": many, "devices/hostdev": many, "devices/interface": many, "devices/disk": many,
 	"devices/filesystem": many, "devices/filesystem/driver": many, "devices/memballoon": many,

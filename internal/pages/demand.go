@@ -49,6 +49,8 @@ type Item struct {
 	// OwnNodes says that HostNodes is a memory device's own <nodemask>, for which
 	// <numatune> only gives the mode.
 	OwnNodes bool `json:"-"`
+	// Device is the place of a memory device among those of the domain.
+	Device int `json:"-"`
 }
 
 // Backend is one memory object of QEMU, on whatever pages.
