@@ -40,16 +40,20 @@ type Ledger struct {
 	counts   counts
 }
 
-// Settlement is what was given back for a guest that was gone.
+// Settlement is what was given back for a guest that was gone, or that runs without them.
 type Settlement struct {
 	UUID  string `json:"uuid"`
 	Name  string `json:"name"`
 	Given int64  `json:"given_bytes"`
+	Runs  bool   `json:"-"`
 }
 
 func (s Settlement) String() string {
 	if s.UUID == PreparedUUID {
 		return fmt.Sprintf("freed %s of huge pages that vmhuge prepare had added", pages.FormatBytes(s.Given))
+	}
+	if s.Runs {
+		return fmt.Sprintf("%s runs and does not have all pages that were added for it: freed %s of huge pages", s.Name, pages.FormatBytes(s.Given))
 	}
 	return fmt.Sprintf("%s is gone: freed its %s of huge pages", s.Name, pages.FormatBytes(s.Given))
 }
@@ -273,7 +277,7 @@ func (l *Ledger) Started(uuid string) error {
 	if c.PID = pid; c.PID == 0 {
 		given, _, err := l.Release(uuid)
 		if given > 0 {
-			l.Settled = append(l.Settled, Settlement{uuid, c.Name, given})
+			l.Settled = append(l.Settled, Settlement{UUID: uuid, Name: c.Name, Given: given})
 		}
 		return err
 	}

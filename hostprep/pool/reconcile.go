@@ -34,13 +34,17 @@ func (l *Ledger) reconcile() error {
 }
 
 // Audit looks closer than Open does: the pid of an ended QEMU may be that of a QEMU now
-// of which the ledger knows nothing.
+// of which the ledger knows nothing, and a guest that runs may have given up memory to
+// another program than vmhuge.
 func (l *Ledger) Audit() error {
 	for _, c := range slices.Clone(l.claims) {
 		if c.Phase != InUse {
 			continue
 		}
 		if runs, held := l.guests.runsAs(c.UUID, c.PID); runs || held {
+			if err := l.trim(c.UUID, runs); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := l.look(c.UUID); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 )
 
 // Resize is a change of a running guest's memory that is under way. It is in the claim, so
@@ -231,9 +232,40 @@ func (l *Ledger) abandoned(c Claim) error {
 	}
 	given, _, err := l.EndResizeBy(c.UUID, grew)
 	if given > 0 {
-		l.Settled = append(l.Settled, Settlement{c.UUID, c.Name, given})
+		l.Settled = append(l.Settled, Settlement{UUID: c.UUID, Name: c.Name, Given: given, Runs: true})
 	}
 	return err
+}
+
+// trim frees what was added for a running guest beyond what it has: a DIMM has left it, and
+// libvirt calls no hook then. What virtio-mem may plug again stays.
+func (l *Ledger) trim(uuid string, runs bool) error {
+	i := l.index(uuid)
+	c, err := l.read(l.claims[i]) // one that can't be used is seen to elsewhere
+	if !runs || err != nil || !c.Elastic || len(c.Grants) == 0 {
+		return nil
+	}
+	text, err := l.root.ReadProcess(c.PID, "smaps")
+	mappings := smaps.Parse(text)
+	later := func(m smaps.Mapping) bool { return m.Has("ht") && m.Has("nr") }
+	if err != nil || slices.ContainsFunc(mappings, later) {
+		return nil
+	}
+	mapped, _ := sumHugetlb(mappings)
+	for _, g := range c.Grants {
+		excess := granted(c, g.Size) - mapped[g.Size]
+		if excess <= 0 {
+			continue
+		}
+		given, _, err := l.shed(i, c, g.Size, excess)
+		if err != nil {
+			return err
+		}
+		if c = l.claims[i]; given > 0 {
+			l.Settled = append(l.Settled, Settlement{UUID: uuid, Name: c.Name, Given: given, Runs: true})
+		}
+	}
+	return nil
 }
 
 // granted is how many pages of a size were added for a guest.

@@ -184,3 +184,34 @@ func TestResizeCrash(t *testing.T) {
 		})
 	}
 }
+
+// Another program has taken a DIMM of 20 pages out of a guest.
+func TestTrim(t *testing.T) {
+	for name, test := range map[string]struct {
+		has, later int // pages, and whether virtio-mem may take more
+		elastic    string
+		pages      int64
+	}{
+		"it went":              {20, 0, `"elastic":true,`, 110},
+		"it is there":          {40, 0, `"elastic":true,`, 130},
+		"virtio-mem":           {20, 1, `"elastic":true,`, 130},
+		"nothing can leave it": {20, 0, "", 130},
+	} {
+		t.Run(name, func(t *testing.T) {
+			maps := smapsOf(700, test.has)
+			if test.later > 0 {
+				maps += "7f0200000000-7f0210000000 rw-s 00000000 00:2b 94 /b\nSize: 262144 kB\nKernelPageSize: 2048 kB\nVmFlags: rd nr ht sd\n"
+			}
+			claim := strings.Replace(dead(`{"node":0,"page_size_kib":2048,"pages":10},{"node":0,"page_size_kib":2048,"pages":30}`), `"takes"`, test.elastic+`"takes"`, 1)
+			root := fixture(t, strings.ReplaceAll(oneNode, "100 60", "130 90"), us(), qemu(700, web1), maps, onDisk(web1+".700", claim))
+			l := open(t, root)
+			must(t, l.Audit())
+			if diff := cmp.Diff([]string{web1 + ".700"}, files(t, root)); diff != "" || nr(t, root, 0, 2048) != test.pages {
+				t.Errorf("%d pages %s", nr(t, root, 0, 2048), diff)
+			}
+			if freed := 130 - test.pages; freed > 0 != (len(l.Settled) == 1) || freed > 0 && l.Settled[0].Given != freed*2*pages.MiB {
+				t.Errorf("%+v", l.Settled)
+			}
+		})
+	}
+}
