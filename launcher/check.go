@@ -32,7 +32,11 @@ func (l *Launcher) Check(name string) (Report, error) {
 	defer d.Free()
 	r, _ := l.inspect(d, 0)
 	if d.state.active() {
-		return l.running(d, r)
+		r, err := l.running(d, r)
+		if f := l.growth(d); err == nil && f != nil {
+			r.Findings = append(r.Findings, *f)
+		}
+		return r, err
 	}
 	return r, nil
 }

@@ -22,7 +22,7 @@ func (p *program) showReport(r launcher.Report) {
 		say("%s: not ready (%s)", name, r.Verdict)
 	}
 	for _, f := range r.Findings {
-		if f.Severity != hostprep.Note || p.verbose || r.Backing == "none" {
+		if f.Severity != hostprep.Note || p.verbose || r.Backing == "none" || r.Proof != nil {
 			say("  %s", findingWords(f))
 		}
 	}

@@ -60,6 +60,8 @@ func codeOf(err error) int {
 		return exitUsage
 	case told.Kind == advice.NoMemory:
 		return exitNoMemory
+	case told.Kind == advice.Blocked:
+		return exitNotReady
 	}
 	return exitFailed
 }

@@ -15,6 +15,7 @@ const (
 	Failed   Kind = iota
 	Usage         // the command line can't be meant
 	NoMemory      // only missing memory or pages are in the way
+	Blocked       // something else is in the way, and nothing was done
 )
 
 // Cause names a row of the table in package explain.

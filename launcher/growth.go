@@ -1,0 +1,54 @@
+package launcher
+
+import (
+	"fmt"
+
+	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+	"vmhuge/xml"
+)
+
+// growth is a note of how far a guest that runs can still grow, and what the pool has for that;
+// nil for one that can't.
+func (l *Launcher) growth(d *domain) *hostprep.Finding {
+	live, err := d.GetXMLDesc(0)
+	if err != nil {
+		return nil
+	}
+	m, err := xml.ReadMemory([]byte(live))
+	if err != nil || m.MaxKiB <= m.TotalKiB {
+		return nil
+	}
+	demand, err := l.demand([]byte(live))
+	if err != nil || len(demand.Items) == 0 {
+		return nil
+	}
+	state, err := l.host.Pools()
+	if err != nil {
+		return nil
+	}
+	pending, err := l.host.Pending("")
+	if err != nil {
+		return nil
+	}
+	size := demand.Items[0].PageSize
+	global, _ := state.Global(size)
+	free := global.Free - global.Reserved
+	for _, p := range pending {
+		if p.Size == size {
+			free -= p.Unmapped
+		}
+	}
+	free = max(0, free)
+	return &hostprep.Finding{Check: "growth", Severity: hostprep.Note,
+		Have: fmt.Sprintf("it can grow by up to %s; %s free for that, %s in all", kibWords(m.MaxKiB-m.TotalKiB), pages.Count(free, size)+plural(free), kibWords(free*size.KiB())),
+		Do:   "vmhuge memory " + d.name + " +SIZE allocates what is missing"}
+}
+
+// plural is the verb for so many.
+func plural(n int64) string {
+	if n == 1 {
+		return " is"
+	}
+	return " are"
+}
