@@ -90,7 +90,7 @@ EXIT STATUS
 			&cli.StringFlag{Name: "root", Hidden: true, Value: "/", Destination: &p.root},
 		},
 		Commands: []*cli.Command{
-			p.enableCommand(), p.startCommand(), p.stopCommand(), p.disableCommand(), p.collapseCommand(),
+			p.enableCommand(), p.startCommand(), p.stopCommand(), p.disableCommand(), p.collapseCommand(), p.memoryCommand(),
 			p.checkCommand(), p.explainCommand(),
 			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.metricsCommand(),
 			p.prepareCommand(), p.hookCommand(), p.undoCommand(), p.uninstallCommand(),

@@ -50,7 +50,7 @@ func readLine(app *cli.App, rest []string) (line, error) {
 	for len(rest) > 0 {
 		arg := rest[0]
 		rest = rest[1:]
-		if l.ended || arg == "-" || !strings.HasPrefix(arg, "-") {
+		if l.ended || arg == "-" || !strings.HasPrefix(arg, "-") || isLess(arg, l.argsUsage) {
 			if !l.ended && len(l.names) == 0 {
 				if command := find(l.below, arg); command != nil {
 					l.path, l.below, l.flags, l.argsUsage = append(l.path, arg), command.Subcommands, append(l.flags, command.Flags...), command.ArgsUsage
@@ -123,6 +123,11 @@ func readLine(app *cli.App, rest []string) (line, error) {
 		return l, noCommand(l.below, append(l.path, l.names[0]))
 	}
 	return l, nil
+}
+
+// isLess says that a word is no flag but the -4G of a command that takes such.
+func isLess(arg, argsUsage string) bool {
+	return strings.Contains(argsUsage, "-SIZE") && len(arg) > 1 && arg[1] >= '0' && arg[1] <= '9'
 }
 
 // asksJSON says whether a command line that could not be read asks for JSON.

@@ -51,6 +51,8 @@ func (p *program) complete(app *cli.App, words []string, word string) []string {
 			}
 		}
 		return commandWords(below)
+	case strings.HasSuffix(l.argsUsage, "SIZE") && len(l.names) > 0: // an amount of memory
+		return nil
 	case strings.Contains(l.argsUsage, "DOMAIN") && !slices.Contains(l.own, "--file"):
 		return p.domainWords(l)
 	case strings.Contains(l.argsUsage, "|") && !strings.Contains(l.argsUsage, "FILE"): // it lists what there is

@@ -79,7 +79,7 @@ func TestSchemasFit(t *testing.T) {
 	for name, value := range map[string]any{
 		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": change.Change{}, "left": journal.Left{},
 		"finding": hostprep.Finding{}, "fact": check.Fact{}, "prepared": prepare.Result{}, "proof": proof.Proof{}, "ramPart": proof.RAMPart{}, "kvmPages": proof.KVMPages{},
-		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "verified": verified{},
+		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "resized": launcher.Resized{}, "verified": verified{},
 		"collapsed": launcher.Collapsed{}, "collapseAccount": collapse.Account{}, "collapseLeft": collapse.Left{},
 		"reason": advise.Reason{}, "advice": advise.Advice{}, "pool": launcher.PoolStatus{}, "mount": host.Mount{},
 		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": host.THP{},

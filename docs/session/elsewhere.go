@@ -6,10 +6,12 @@ var Elsewhere = map[string]string{
 	"docs/server.md":          "integration/lab/server_test.go#TestServerGuide",
 	"docs/troubleshooting.md": "explain/troubleshooting_test.go#TestTroubleshooting", // the words of others
 
-	"sudo vmhuge top":  "integration/top_test.go#TestTop",
-	"./just package":   "integration/lab/package_test.go#TestPackage",
-	"sudo ./just demo": "integration/demo_test.go#TestDemo",
-	"vmhuge check --dest qemu+ssh://host2/system web1":                                "integration/dest_test.go#TestCheckDest",
+	"sudo vmhuge top":                                  "integration/top_test.go#TestTop",
+	"sudo vmhuge memory web1 +4G":                      "integration/memory_test.go#TestMemoryGuest",
+	"sudo vmhuge memory web1 -4G":                      "integration/memory_test.go#TestMemoryGuest",
+	"./just package":                                   "integration/lab/package_test.go#TestPackage",
+	"sudo ./just demo":                                 "integration/demo_test.go#TestDemo",
+	"vmhuge check --dest qemu+ssh://host2/system web1": "integration/dest_test.go#TestCheckDest",
 	"install -m 0644 examples/monitoring/vmhuge-metrics.service /etc/systemd/system/": "integration/lab/metrics_test.go#TestMetricsUnit",
 	"ansible-playbook -i hosts site.yml --check":                                      "integration/lab/ansible_test.go#TestAnsible",
 	"ansible-playbook -i hosts site.yml":                                              "integration/lab/ansible_test.go#TestAnsible",
