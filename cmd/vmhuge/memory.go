@@ -25,11 +25,11 @@ change what it has; SIZE alone is all that it is to have.
 
 The memory comes from a virtio-mem device of the guest that has room for it, else from
 a new DIMM, which needs a free slot and room in <maxMemory>. A DIMM can only be removed
-as a whole: -4G removes one of 4 GiB. Shrinking needs the guest's help, and waits for it.
+as a whole: -4G removes one of 4 GiB. Shrinking waits for the guest to give memory up.
 
 The pages are allocated before libvirt is asked, and verified afterwards; on shrinking
-they are freed. If the guest can't grow, it and the page pools are as before. If the guest
-does not give up a DIMM in time, it keeps the memory and its pages.
+they are freed. If the guest can't grow, it and the page pools are as before. If it does
+not give up a DIMM in time, it keeps the memory and its pages.
 
 virtio-mem takes its pages when the guest first touches them. Until then vmhuge keeps
 them for this guest, but a program that does not ask vmhuge can take them.

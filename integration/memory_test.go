@@ -1,0 +1,226 @@
+package integration
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"libvirt.org/go/libvirt"
+
+	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/launcher"
+)
+
+// growing is what a guest of 128 MiB needs to grow to 1 GiB.
+const growingMemory = "<maxMemory slots='16' unit='GiB'>1</maxMemory><memory unit='MiB'>128</memory>"
+const growingCell = "<cpu><numa><cell id='0' cpus='0' memory='128' unit='MiB'/></numa></cpu>"
+
+// resized is what vmhuge memory says of a guest, and its exit code.
+func resized(t *testing.T, domain string, args ...string) (launcher.Resized, int) {
+	t.Helper()
+	r := vmhuge(t, append([]string{"memory", "--json", domain}, args...)...)
+	t.Logf("vmhuge memory %s %v: exit code %d\n%s%s", domain, args, r.Code, r.Stdout, r.Stderr)
+	var answer struct {
+		Domains []launcher.Resized
+		Error   struct{ Why string }
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil {
+		t.Fatalf("memory: %v\n%s%s", err, r.Stdout, r.Stderr)
+	}
+	if len(answer.Domains) == 0 {
+		return launcher.Resized{Diff: answer.Error.Why}, r.Code
+	}
+	return answer.Domains[0], r.Code
+}
+
+// pool2M is how many pages of 2 MiB there are.
+func pool2M(t *testing.T) int { return readTestPools(t)[size2M].Nodes[0].Total }
+
+// growth is a guest that grows, in a pool that has pages of others, too.
+type growth struct {
+	t      *testing.T
+	dom    *libvirt.Domain
+	others int
+}
+
+// inPool starts from so many free pages.
+func inPool(t *testing.T, n int) growth {
+	t.Helper()
+	setPages(t, 0, size2M, n)
+	return growth{t: t, others: pool2M(t) - n}
+}
+
+// pool is how many pages there are but for those of others.
+func (g growth) pool() int { return pool2M(g.t) - g.others }
+
+// has checks the pages in the pool and in the guest.
+func (g growth) has(inPool, inGuest int) {
+	g.t.Helper()
+	if total, n := g.pool(), pagesOf(g.t, pidOf(g.t, g.dom))[size2M]; total != inPool || n != inGuest {
+		g.t.Errorf("%d pages in the pool, %d in the guest; want %d, %d", total, n, inPool, inGuest)
+	}
+}
+
+// TestMemoryRefused asks for what a guest can't get: nothing changes.
+func TestMemoryRefused(t *testing.T) {
+	hostAsBefore(t)
+	g := inPool(t, 70)
+	dom := define(t, guest{memory: growingMemory, backing: pages2M, more: growingCell})
+	name := nameOf(t, dom)
+	plain := define(t, guest{name: guestPrefix + "memory-fixed", backing: pages2M})
+	if r, code := resized(t, name, "+64M"); code != 1 || r.Diff != "it does not run" {
+		t.Errorf("%d, %s", code, r.Diff)
+	}
+	startPaused(t, dom)
+	for _, row := range []struct {
+		code int
+		args []string
+		want string
+	}{
+		{3, []string{"+3M"}, "not a multiple of its pages of 2 MiB"},
+		{3, []string{"+2G"}, "its <maxMemory> of 1 GiB has room for 896 MiB more, not for 2 GiB"},
+		{3, []string{"+64M", "--virtio-mem"}, "it has no virtio-mem device"},
+		{3, []string{"+64M", "--guest-node", "1"}, "the guest has no node 1; it has 1"},
+		{3, []string{"-64M"}, "it has no virtio-mem device that has plugged 64 MiB or more, and no DIMM"},
+		{4, []string{"+64M", "--host-reserve", "64T"}, ""},
+		{4, []string{"+64M", "--host-reserve", "64T", "--dry-run"}, ""},
+	} {
+		if r, code := resized(t, name, row.args...); code != row.code || !strings.Contains(r.Diff, row.want) {
+			t.Errorf("%v: %d, %s", row.args, code, r.Diff)
+		}
+	}
+	g.dom = dom
+	g.has(70, 64)
+	if claims, err := hostpool.ReadClaims("/"); err != nil || len(claims) != 0 {
+		t.Errorf("%v, %v", claims, err)
+	}
+	if r := done(t, "check", name); !strings.Contains(r.Stdout, "growth: it can grow by up to 896 MiB; 6 pages of 2 MiB are free for that, 12 MiB in all") {
+		t.Errorf("%s", r.Stdout)
+	}
+	if r, code := resized(t, name, "128M"); code != 0 || r.ByKiB != 0 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	destroy(t, dom)
+	startPaused(t, plain)
+	if r, code := resized(t, nameOf(t, plain), "+64M"); code != 3 || !strings.Contains(r.Diff, "no <maxMemory>") {
+		t.Errorf("%d, %s", code, r.Diff)
+	}
+}
+
+// TestMemoryDIMM gives a guest DIMMs that it never gives back, as it has no system.
+func TestMemoryDIMM(t *testing.T) {
+	hostAsBefore(t)
+	g := inPool(t, 70)
+	dom := define(t, guest{memory: growingMemory, backing: pages2M, more: growingCell})
+	name := nameOf(t, dom)
+	startPaused(t, dom)
+	g.dom = dom
+	if r, code := resized(t, name, "+64M", "--dry-run"); code != 0 || r.Done || r.AfterKiB != 192<<10 || len(r.Changed) == 0 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	g.has(70, 64)
+	r, code := resized(t, name, "+64M", "--config")
+	if code != 0 || !r.Done || !r.Defined || r.Device != "dimm" || r.Proof == nil || r.Proof.Hugetlb() != 192<<10 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	g.has(96, 96)
+	if r, code := resized(t, name, "256M"); code != 0 || r.ByKiB != 64<<10 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	g.has(128, 128)
+	if p, code := verified(t, name); code != 0 || p.Verdict != "all-huge" || p.RAMKiB != 256<<10 {
+		t.Errorf("verify: %d, %+v", code, p)
+	}
+	if r, code := resized(t, name, "-64M", "--timeout", "1s"); code != 1 || !strings.Contains(r.Diff, "has not given up its DIMM of 64 MiB within 1s") {
+		t.Errorf("%d, %s", code, r.Diff)
+	}
+	g.has(128, 128)
+	done(t, "stop", name, "--force", "--timeout", "0s")
+	if n := g.pool(); n != 70 {
+		t.Errorf("%d pages after its end", n)
+	}
+	// Its definition has one DIMM.
+	if r, code := resized(t, name, "128M", "--config"); code != 0 || r.Done || !r.Defined || r.BeforeKiB != 192<<10 {
+		t.Errorf("%d, %+v", code, r)
+	}
+}
+
+// TestMemoryGuest lets a guest's own system take memory and give it up. As it may have memory
+// above 4 GiB one day, Linux keeps 64 MiB for DMA.
+func TestMemoryGuest(t *testing.T) {
+	hostAsBefore(t)
+	g := inPool(t, 128)
+	in256 := func(text string) string { return strings.ReplaceAll(text, "128", "256") }
+	dom := define(t, guest{memory: in256(growingMemory), backing: pages2M, more: in256(growingCell), boots: true,
+		devices: "<memory model='virtio-mem'><target><size unit='MiB'>256</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"})
+	name := nameOf(t, dom)
+	start(t, dom)
+	greeting(t, dom)
+	g.dom = dom
+
+	if r, code := resized(t, name, "+128M"); code != 0 || r.Device != "virtio-mem" || !r.Done {
+		t.Errorf("%d, %+v", code, r)
+	}
+	if n, has := g.pool(), pagesOf(t, pidOf(t, dom))[size2M]; n != 192 || has < 128 || has > 192 {
+		t.Errorf("%d pages in the pool, %d in the guest", n, has)
+	}
+	if r, code := resized(t, name, "-128M"); code != 0 || r.Device != "virtio-mem" || r.GivenKiB != 128<<10 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	g.has(128, 128)
+
+	if r, code := resized(t, name, "+128M", "--dimm"); code != 0 || r.Device != "dimm" {
+		t.Errorf("%d, %+v", code, r)
+	}
+	g.has(192, 192)
+	time.Sleep(time.Second) // until it uses the DIMM
+	if r, code := resized(t, name, "-128M", "--dimm"); code != 0 || r.GivenKiB != 128<<10 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	g.has(128, 128)
+	done(t, "stop", name, "--force", "--timeout", "0s")
+}
+
+// TestMemoryKilled kills vmhuge while it gives a guest DIMMs. What the guest has then is what
+// the pool has for it.
+func TestMemoryKilled(t *testing.T) {
+	hostAsBefore(t)
+	g := inPool(t, 64)
+	dom := define(t, guest{memory: growingMemory, backing: pages2M, more: growingCell})
+	name := nameOf(t, dom)
+	startPaused(t, dom)
+	g.dom = dom
+	begun := time.Now()
+	if r, code := resized(t, name, "+32M", "--dimm"); code != 0 {
+		t.Fatalf("%d, %+v", code, r)
+	}
+	whole := time.Since(begun)
+	seen := map[int]bool{}
+	for i := range 10 {
+		cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), "memory", name, "+32M", "--dimm")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(whole * time.Duration(i+3) / 12)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if _, err := dom.GetXMLDesc(0); err != nil { // waits until libvirt has ended what it was asked for
+			t.Fatal(err)
+		}
+		done(t, "status")
+		has := pagesOf(t, pidOf(t, dom))[size2M]
+		t.Logf("killed after %d of 12 parts of %s: %d pages", i+3, whole, has)
+		g.has(has, has)
+		seen[has] = true
+	}
+	if len(seen) < 2 {
+		t.Errorf("all kills came before libvirt was asked, or after: %v", seen)
+	}
+	done(t, "stop", name, "--force", "--timeout", "0s")
+	if n := g.pool(); n != 64 {
+		t.Errorf("%d pages after its end", n)
+	}
+}
