@@ -40,8 +40,10 @@ func TestJSON(t *testing.T) {
 		{0, []string{"check", name}},
 		{0, []string{"verify", name}},
 		{1, []string{"verify", name, "nobody"}},
-		{0, []string{"collapse", name}}, // on reserved pages already
+		{3, []string{"memory", name, "+4G"}}, // without <maxMemory>
+		{0, []string{"collapse", name}},      // on reserved pages already
 		{1, []string{"collapse", name, "nobody"}},
+		{0, []string{"uninstall", "--dry-run"}},
 		{0, []string{"status"}},
 		{1, []string{"status", "nobody"}},
 		{0, []string{"bench", "--memory", "4M", "--seconds", "0.1"}},
