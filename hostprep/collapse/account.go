@@ -23,7 +23,7 @@ type Account struct {
 // read completes a proof by the parts of QEMU's mappings that are RAM, and their nodes.
 func (q *qemu) read(h host.Host, p proof.Proof) ([]ramRange, Account, error) {
 	a := Account{HugeKiB: p.RAMKiB - p.SmallKiB, HugetlbKiB: p.Hugetlb() + p.ReservedKiB, SmallKiB: p.SmallKiB - p.UntouchedKiB, UntouchedKiB: p.UntouchedKiB, ByNode: map[string]int64{}}
-	maps, err := h.Root.ReadProcess(q.pid, "maps")
+	maps, err := h.Root.ReadGuest(q.pid, "maps", p.RAMKiB)
 	if err != nil {
 		return nil, a, err
 	}
@@ -32,7 +32,7 @@ func (q *qemu) read(h host.Host, p proof.Proof) ([]ramRange, Account, error) {
 		return nil, a, err
 	}
 	// A kernel without NUMA has no such file.
-	if text, err := h.Root.ReadProcess(q.pid, "numa_maps"); err == nil {
+	if text, err := h.Root.ReadGuest(q.pid, "numa_maps", p.RAMKiB); err == nil {
 		addNodes(a.ByNode, text, ram)
 	}
 	return ram, a, nil

@@ -73,7 +73,7 @@ func (p Proof) Hugetlb() int64 {
 func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof, error) {
 	p := Proof{RAMKiB: ramKiB, HugetlbKiB: map[string]int64{}, ByNode: map[string]int64{}}
 	read := func(name string) (string, error) {
-		text, err := h.Root.ReadProcess(pid, name)
+		text, err := h.Root.ReadGuest(pid, name, ramKiB)
 		if errors.Is(err, fs.ErrPermission) {
 			err = advice.Wrap(err, "looking at the guest's memory", "run vmhuge as root")
 		}

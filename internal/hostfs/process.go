@@ -14,6 +14,8 @@ import (
 // stat, status, comm, the owner of /proc/PID and the link exe don't wait.
 const (
 	processWait = time.Second           // for one file of one process
+	guestWait   = 5 * time.Second       // for one that counts the pages of a guest's RAM, and
+	gibWait     = 20 * time.Millisecond // for each GiB of that besides
 	stuckWait   = 20 * time.Millisecond // once maxSlow reads are stuck, or for one known to be
 	maxSlow     = 2
 	maxStuck    = 64 // each holds a thread of ours until the process lets go
@@ -27,7 +29,18 @@ var ErrHeld = errors.New("the process keeps its memory map locked")
 // two. The error is then ErrHeld, of which nothing follows: neither that the process
 // has ended, nor what it is.
 func (r Root) ReadProcess(pid int, name string) (string, error) {
-	return processReads.read(r.Path("proc", strconv.Itoa(pid), name), func() (string, error) {
+	return r.readProcess(pid, name, processWait)
+}
+
+// ReadGuest is ReadProcess of a QEMU with so much RAM, and waits for five seconds and 20 ms
+// for each GiB: for smaps the kernel walks all page tables, which on small pages takes 13 ms
+// a GiB here, and QEMU holds the lock while it allocates.
+func (r Root) ReadGuest(pid int, name string, ramKiB int64) (string, error) {
+	return r.readProcess(pid, name, guestWait+time.Duration(ramKiB>>20)*gibWait)
+}
+
+func (r Root) readProcess(pid int, name string, wait time.Duration) (string, error) {
+	return processReads.read(r.Path("proc", strconv.Itoa(pid), name), wait, func() (string, error) {
 		return r.Read("proc", strconv.Itoa(pid), name)
 	})
 }
@@ -50,13 +63,12 @@ type pendingRead struct {
 	err  error
 }
 
-func (s *stuckReads) read(path string, read func() (string, error)) (string, error) {
+func (s *stuckReads) read(path string, wait time.Duration, read func() (string, error)) (string, error) {
 	held := fmt.Errorf("%s: %w", path, ErrHeld)
 	s.mu.Lock()
 	p, known := s.reads[path]
 	stuck := len(s.reads)
 	s.mu.Unlock()
-	wait := processWait
 	if known || stuck >= maxSlow {
 		wait = stuckWait
 	}
