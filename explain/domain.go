@@ -78,7 +78,7 @@ func LastStart(text string) string {
 }
 
 // withoutWords ends with what libvirt says by itself, where QEMU's words should follow.
-var withoutWords = regexp.MustCompile(`(?i)(?:closed the monitor|connecting to monitor)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
+var withoutWords = regexp.MustCompile(`(?i)(?:closed the monitor|connecting to monitor|failed to connect to monitor socket: [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
 
 // LacksQEMUsWords says that libvirt reports QEMU's end and no reason: it looked for QEMU's
 // words in the domain's log before virtlogd, on a busy host, had written them there.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"libvirt.org/go/libvirt"
 
+	"vmhuge/explain"
 	"vmhuge/hostprep"
 	"vmhuge/launcher"
 )
@@ -151,10 +152,10 @@ func (f fault) run(t *testing.T, o *outcomeOf) {
 }
 
 // withoutQEMUsWords says that libvirt looked for them in the domain's log before
-// virtlogd, on a busy machine, had written them there.
+// virtlogd, on a busy machine, had written them there, or saw QEMU's socket end first.
 func withoutQEMUsWords(err error) bool {
 	e := libvirt.Error{}
-	return errors.As(err, &e) && (strings.HasSuffix(e.Message, "closed the monitor") || strings.HasSuffix(e.Message, "connecting to monitor"))
+	return errors.As(err, &e) && explain.LacksQEMUsWords(e.Message)
 }
 
 // undone takes back what vmhuge start has mended, if anything.
