@@ -123,35 +123,19 @@ func stale(ids ...int) func(t *testing.T) {
 
 // withHook writes libvirt's hook script, and makes libvirtd look for it.
 func withHook(text string, mode os.FileMode) func(t *testing.T) {
-	return all(file(oneHook, text, mode), reloaded)
-}
-
-// allocates is a hook that adds so many pages before a start, and removes them after the
-// guest has ended.
-func allocates(pages int) string {
-	return fmt.Sprintf(`#!/bin/sh
-total=$(cat /proc/sys/vm/nr_hugepages)
-case $2 in
-prepare) echo $((total + %[1]d)) > /proc/sys/vm/nr_hugepages ;;
-release) echo $((total - %[1]d)) > /proc/sys/vm/nr_hugepages ;;
-esac
-`, pages)
-}
-
-// reloaded makes libvirtd look for hooks.
-func reloaded(t *testing.T) {
-	if err := libvirtd.libvirtd.Process.Signal(unix.SIGHUP); err != nil {
-		t.Fatal(err)
+	return func(t *testing.T) {
+		file(oneHook, text, mode)(t)
+		if err := libvirtd.libvirtd.Process.Signal(unix.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-// over lays another file system over a hugetlbfs.
-func over(path string) func(t *testing.T) {
-	return func(t *testing.T) {
-		t.Cleanup(func() { _ = unix.Unmount(path, 0) })
-		if err := unix.Mount("tmpfs", path, "tmpfs", 0, "mode=0755"); err != nil {
-			t.Fatal(err)
-		}
+// overMount lays another file system over the hugetlbfs.
+func overMount(t *testing.T) {
+	t.Cleanup(func() { _ = unix.Unmount(mount2M, 0) })
+	if err := unix.Mount("tmpfs", mount2M, "tmpfs", 0, "mode=0755"); err != nil {
+		t.Fatal(err)
 	}
 }
 

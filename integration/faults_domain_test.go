@@ -17,7 +17,7 @@ func memfd(also string) guest {
 	return guest{backing: pages2M + "<source type='memfd'/>", more: also}
 }
 
-// toQEMU has libvirt hand arguments to QEMU as they are.
+// toQEMU is the XML by which libvirt passes arguments to QEMU unchanged.
 func toQEMU(args ...string) string {
 	return "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='" + strings.Join(args, "'/><qemu:arg value='") + "'/></qemu:commandline>"
 }

@@ -35,8 +35,8 @@ var mountFaults = []fault{
 	// Mounts that are not what they were when libvirtd looked.
 	{name: "mount-vanished", of1G: true, setup: mountAgain(mount2M, ""), verdict: hostprep.NoMount, says: "No such file or directory", cause: "mount-vanished", mends: true},
 	{name: "mount-vanished-without-namespaces", setup: all(restarted(conf("namespaces = []")), mountAgain(mount2M, "")), verdict: hostprep.NoMount, small: true, mends: true},
-	{name: "mount-covered", setup: over(mount2M), verdict: hostprep.NoMount, small: true},
-	{name: "mount-covered-memfd", setup: over(mount2M), guest: memfd(""), verdict: hostprep.Ready},
+	{name: "mount-covered", setup: overMount, verdict: hostprep.NoMount, small: true},
+	{name: "mount-covered-memfd", setup: overMount, guest: memfd(""), verdict: hostprep.Ready},
 	{name: "mount-read-only", setup: remount(mount2M, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
 	{name: "mount-of-others-read-only", of1G: true, setup: remount(mount1G, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
 	{name: "mount-read-only-memfd", setup: remount(mount2M, unix.MS_RDONLY), guest: memfd(""), verdict: hostprep.Ready},

@@ -53,7 +53,17 @@ func inPool(t *testing.T, n int) growth {
 	return growth{t: t, others: pool2M(t) - n}
 }
 
-// pool is how many pages there are but for those of others.
+// pausedToGrow is a guest of 64 pages without a system, in a pool of so many.
+func pausedToGrow(t *testing.T, pages int) (g growth, name string) {
+	t.Helper()
+	hostAsBefore(t)
+	g = inPool(t, pages)
+	g.dom = define(t, guest{memory: growingMemory, backing: pages2M, more: growingCell})
+	startPaused(t, g.dom)
+	return g, nameOf(t, g.dom)
+}
+
+// pool is how many pages there are, without those that were there before the test.
 func (g growth) pool() int { return pool2M(g.t) - g.others }
 
 // has checks the pages in the pool and in the guest.
@@ -112,12 +122,7 @@ func TestMemoryRefused(t *testing.T) {
 
 // TestMemoryDIMM gives a guest DIMMs that it never gives back, as it has no system.
 func TestMemoryDIMM(t *testing.T) {
-	hostAsBefore(t)
-	g := inPool(t, 70)
-	dom := define(t, guest{memory: growingMemory, backing: pages2M, more: growingCell})
-	name := nameOf(t, dom)
-	startPaused(t, dom)
-	g.dom = dom
+	g, name := pausedToGrow(t, 70)
 	if r, code := resized(t, name, "+64M", "--dry-run"); code != 0 || r.Done || r.AfterKiB != 192<<10 || len(r.Changed) == 0 {
 		t.Errorf("%d, %+v", code, r)
 	}
@@ -187,12 +192,7 @@ func TestMemoryGuest(t *testing.T) {
 // TestMemoryKilled kills vmhuge while it gives a guest DIMMs. What the guest has then is what
 // the pool has for it.
 func TestMemoryKilled(t *testing.T) {
-	hostAsBefore(t)
-	g := inPool(t, 64)
-	dom := define(t, guest{memory: growingMemory, backing: pages2M, more: growingCell})
-	name := nameOf(t, dom)
-	startPaused(t, dom)
-	g.dom = dom
+	g, name := pausedToGrow(t, 64)
 	begun := time.Now()
 	if r, code := resized(t, name, "+32M", "--dimm"); code != 0 {
 		t.Fatalf("%d, %+v", code, r)
@@ -208,11 +208,11 @@ func TestMemoryKilled(t *testing.T) {
 		time.Sleep(delay)
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		if _, err := dom.GetXMLDesc(0); err != nil { // waits until libvirt has ended what it was asked for
+		if _, err := g.dom.GetXMLDesc(0); err != nil { // waits until libvirt has ended what it was asked for
 			t.Fatal(err)
 		}
 		done(t, "status")
-		has := pagesOf(t, pidOf(t, dom))[size2M]
+		has := pagesOf(t, pidOf(t, g.dom))[size2M]
 		t.Logf("killed after %s of %s: %d pages", delay, whole, has)
 		g.has(has, has)
 		seen[has] = true

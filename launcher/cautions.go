@@ -10,10 +10,9 @@ import (
 // say, as findings. libvirt takes such a document, so that none of them blocks.
 func cautions(doc []byte) []hostprep.Finding {
 	var findings []hostprep.Finding
-	own := xml.OwnMemory(doc)
-	for _, text := range xml.Cautions(doc) {
-		f := hostprep.Finding{Check: "xml", Severity: hostprep.Warning, Have: text, Changes: []change.Change{}}
-		if text == own {
+	for _, c := range xml.Cautions(doc) {
+		f := hostprep.Finding{Check: "xml", Severity: hostprep.Warning, Have: c.Text, Changes: []change.Change{}}
+		if c.Unsure {
 			f.Verdict = hostprep.Unknown
 		}
 		findings = append(findings, f)

@@ -33,10 +33,13 @@ func (l *Launcher) Check(name string) (Report, error) {
 	r, _ := l.inspect(d, 0)
 	if d.state.active() {
 		r, err := l.running(d, r)
-		if f := l.growth(d); err == nil && f != nil {
+		if err != nil {
+			return r, err
+		}
+		if f := l.growth(d); f != nil {
 			r.Findings = append(r.Findings, *f)
 		}
-		return r, err
+		return r, nil
 	}
 	return r, nil
 }
@@ -183,7 +186,7 @@ func unfilled(demand pages.Demand, version uint32, name string) *hostprep.Findin
 		}
 		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,
 			Cause: hostprep.Unaligned,
-			Have:  fmt.Sprintf("%s of memory on pages of %s", pages.FormatBytes(item.MemoryKiB*pages.KiB), item.PageSize),
+			Have:  fmt.Sprintf("%s of memory on pages of %s", pages.FormatKiB(item.MemoryKiB), item.PageSize),
 			Need:  "a multiple of the page size, which QEMU requires since 9.1", Do: "run vmhuge enable --round " + name}
 	}
 	return nil

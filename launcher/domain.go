@@ -87,11 +87,10 @@ func (l *Launcher) lookup(name string) (*libvirt.Domain, error) {
 	var told *advice.Error
 	var theirs libvirt.Error
 	if errors.As(err, &theirs) && theirs.Code == libvirt.ERR_NO_DOMAIN && errors.As(err, &told) {
-		if names, err := l.Names(); err == nil {
-			told.Why += nearest.Ask(name, names)
-		}
 		if isPattern(name) {
 			told.Why = "no domain has a name that matches it"
+		} else if names, err := l.Names(); err == nil {
+			told.Why += nearest.Ask(name, names)
 		}
 	}
 	return nil, err

@@ -32,16 +32,9 @@ func (l *Launcher) growth(d *domain) *hostprep.Finding {
 		return nil
 	}
 	size := demand.Items[0].PageSize
-	global, _ := state.Global(size)
-	free := global.Free - global.Reserved
-	for _, p := range pending {
-		if p.Size == size {
-			free -= p.Unmapped
-		}
-	}
-	free = max(0, free)
+	free := max(0, state.Spare(size, pending))
 	return &hostprep.Finding{Check: "growth", Severity: hostprep.Note,
-		Have: fmt.Sprintf("it can grow by up to %s; %s free for that, %s in all", kibWords(m.MaxKiB-m.TotalKiB), pages.Count(free, size)+plural(free), kibWords(free*size.KiB())),
+		Have: fmt.Sprintf("it can grow by up to %s; %s free for that, %s in all", pages.FormatKiB(m.MaxKiB-m.TotalKiB), pages.Count(free, size)+plural(free), pages.FormatKiB(free*size.KiB())),
 		Do:   "vmhuge memory " + d.name + " +SIZE allocates what is missing"}
 }
 

@@ -125,7 +125,7 @@ func (r *Resized) plan(p resizing) {
 		r.PageSize = p.demand.Items[0].PageSize
 	}
 	if p.kind == pages.DIMM && p.kib > 0 && p.kib%(128<<10) != 0 {
-		r.Warnings = append(r.Warnings, "Linux uses memory that is added in whole blocks of 128 MiB, and "+kibWords(p.kib)+" is no multiple of that")
+		r.Warnings = append(r.Warnings, "Linux uses memory that is added in whole blocks of 128 MiB, and "+pages.FormatKiB(p.kib)+" is no multiple of that")
 	}
 }
 
@@ -204,7 +204,7 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	}
 	r.Proof = &after
 	if got := after.Hugetlb() - before.Hugetlb(); p.kind == pages.DIMM && got < p.kib {
-		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", kibWords(p.kib), kibWords(max(0, got))), "run vmhuge verify "+d.name)
+		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", pages.FormatKiB(p.kib), pages.FormatKiB(max(0, got))), "run vmhuge verify "+d.name)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (l *Launcher) planResize(doc []byte, o ResizeOptions) (r resizing, err erro
 	}
 	item := r.demand.Items[i]
 	if item.PageSize > 0 && r.kib%item.PageSize.KiB() != 0 {
-		return r, blocked(fmt.Sprintf("%s is not a multiple of its pages of %s", kibWords(abs(r.kib)), item.PageSize), "ask for a multiple")
+		return r, blocked(fmt.Sprintf("%s is not a multiple of its pages of %s", pages.FormatKiB(abs(r.kib)), item.PageSize), "ask for a multiple")
 	}
 	r.demand.Items = []pages.Item{item}
 	r.demand.Items[0].Pages = max(0, r.pages())
@@ -85,13 +85,13 @@ func (r *resizing) grow(doc []byte, o ResizeOptions) error {
 			if d.SizeKiB-d.RequestedKiB >= r.kib {
 				return r.request(doc, d)
 			}
-			room = append(room, kibWords(d.SizeKiB-d.RequestedKiB))
+			room = append(room, pages.FormatKiB(d.SizeKiB-d.RequestedKiB))
 		}
 		switch {
 		case o.Device == pages.VirtioMem && len(room) == 0:
 			return blocked("it has no virtio-mem device", "use a DIMM (--dimm), or add <memory model='virtio-mem'> to its XML")
 		case o.Device == pages.VirtioMem:
-			return blocked("no virtio-mem device of it has room for "+kibWords(r.kib)+" more, only for "+strings.Join(room, ", "), "ask for less, or use a DIMM (--dimm)")
+			return blocked("no virtio-mem device of it has room for "+pages.FormatKiB(r.kib)+" more, only for "+strings.Join(room, ", "), "ask for less, or use a DIMM (--dimm)")
 		}
 	}
 	m := r.before
@@ -106,7 +106,7 @@ func (r *resizing) grow(doc []byte, o ResizeOptions) error {
 	case m.UsedSlots() >= m.Slots:
 		return blocked(fmt.Sprintf("all of its %d slots for memory are in use", m.Slots), "raise slots= of <maxMemory> with virsh edit, and restart it")
 	case m.AllKiB+r.kib > m.MaxKiB:
-		return blocked(fmt.Sprintf("its <maxMemory> of %s has room for %s more, not for %s", kibWords(m.MaxKiB), kibWords(max(0, m.MaxKiB-m.AllKiB)), kibWords(r.kib)), "ask for less, or raise <maxMemory> and restart it")
+		return blocked(fmt.Sprintf("its <maxMemory> of %s has room for %s more, not for %s", pages.FormatKiB(m.MaxKiB), pages.FormatKiB(max(0, m.MaxKiB-m.AllKiB)), pages.FormatKiB(r.kib)), "ask for less, or raise <maxMemory> and restart it")
 	}
 	r.kind, r.device = pages.DIMM, xml.MemoryDevice{Index: len(m.Devices), Kind: pages.DIMM, Node: node, SizeKiB: r.kib}
 	var err error
@@ -124,7 +124,7 @@ func (r *resizing) shrink(doc []byte, o ResizeOptions) error {
 		case d.Kind == pages.VirtioMem && o.Device != pages.DIMM && d.RequestedKiB >= less:
 			return r.request(doc, d)
 		case d.Kind == pages.DIMM:
-			dimms = append(dimms, kibWords(d.SizeKiB))
+			dimms = append(dimms, pages.FormatKiB(d.SizeKiB))
 		}
 	}
 	for _, d := range slices.Backward(r.before.Devices) {
@@ -136,20 +136,20 @@ func (r *resizing) shrink(doc []byte, o ResizeOptions) error {
 		}
 	}
 	if o.Device == pages.VirtioMem || len(dimms) == 0 {
-		why := "it has no virtio-mem device that has plugged " + kibWords(less) + " or more"
+		why := "it has no virtio-mem device that has plugged " + pages.FormatKiB(less) + " or more"
 		if o.Device != pages.VirtioMem {
 			why += ", and no DIMM"
 		}
 		return blocked(why, "ask for less, or change <memory> of its XML and restart it")
 	}
-	return blocked("a DIMM can only be removed as a whole, and it has none of "+kibWords(less)+", but of "+strings.Join(dimms, ", "), "ask for one of these")
+	return blocked("a DIMM can only be removed as a whole, and it has none of "+pages.FormatKiB(less)+", but of "+strings.Join(dimms, ", "), "ask for one of these")
 }
 
 // request has a virtio-mem device plug more or less.
 func (r *resizing) request(doc []byte, d xml.MemoryDevice) (err error) {
 	r.kind, r.device = pages.VirtioMem, d
 	if d.BlockKiB > 0 && r.kib%d.BlockKiB != 0 {
-		return blocked(fmt.Sprintf("%s is not a multiple of the virtio-mem device's blocks of %s", kibWords(abs(r.kib)), kibWords(d.BlockKiB)), "ask for a multiple")
+		return blocked(fmt.Sprintf("%s is not a multiple of the virtio-mem device's blocks of %s", pages.FormatKiB(abs(r.kib)), pages.FormatKiB(d.BlockKiB)), "ask for a multiple")
 	}
 	r.doc, r.xml, err = xml.RequestMemory(doc, d, d.RequestedKiB+r.kib)
 	return err
@@ -170,7 +170,5 @@ func blockedBy(err error, what string) error {
 	e.What, e.Kind = what, advice.Blocked
 	return &e
 }
-
-func kibWords(kib int64) string { return pages.FormatBytes(kib * pages.KiB) }
 
 func abs(n int64) int64 { return max(n, -n) }

@@ -45,9 +45,9 @@ func (l *Launcher) detachDIMM(ctx context.Context, d *domain, p resizing, what s
 	if err != nil || gone {
 		return err
 	}
-	why := fmt.Sprintf("the guest has not given up its DIMM of %s within %s", kibWords(p.device.SizeKiB), o.Timeout)
+	why := fmt.Sprintf("the guest has not given up its DIMM of %s within %s", pages.FormatKiB(p.device.SizeKiB), o.Timeout)
 	if ctx.Err() != nil {
-		why = fmt.Sprintf("interrupted before the guest has given up its DIMM of %s", kibWords(p.device.SizeKiB))
+		why = fmt.Sprintf("interrupted before the guest has given up its DIMM of %s", pages.FormatKiB(p.device.SizeKiB))
 	}
 	return advice.New(what, why, "it keeps the memory and its pages: run the command again when its system is up and can do without")
 }
@@ -113,12 +113,12 @@ func (l *Launcher) requestMemory(ctx context.Context, d *domain, p resizing, wha
 	has := plugged(m) - p.device.CurrentKiB
 	if p.kib > 0 {
 		if late != "" {
-			return p.pages(), advice.New(what, "the guest's virtio-mem driver has not plugged "+kibWords(p.kib)+" "+within+late, "its pages are kept for it")
+			return p.pages(), advice.New(what, "the guest's virtio-mem driver has not plugged "+pages.FormatKiB(p.kib)+" "+within+late, "its pages are kept for it")
 		}
-		why := "the guest's virtio-mem driver has not plugged " + kibWords(p.kib) + " " + within
+		why := "the guest's virtio-mem driver has not plugged " + pages.FormatKiB(p.kib) + " " + within
 		return max(0, has) / size, advice.New(what, why, "look whether its system is up and has the driver, and run the command again, with more time (--timeout)")
 	}
-	why := fmt.Sprintf("the guest's virtio-mem driver has unplugged %s of %s %s%s", kibWords(max(0, -has)), kibWords(-p.kib), within, late)
+	why := fmt.Sprintf("the guest's virtio-mem driver has unplugged %s of %s %s%s", pages.FormatKiB(max(0, -has)), pages.FormatKiB(-p.kib), within, late)
 	return min(0, has) / size, advice.New(what, why, "free memory in the guest, and run the command again for the rest")
 }
 

@@ -116,7 +116,7 @@ func (r Report) shortOfDemand() error {
 	}
 	if got := r.Proof.Hugetlb(); got < want {
 		return advice.New("verifying "+r.Name, fmt.Sprintf("it runs, but %s of its memory is on hugetlb pages, not %s",
-			pages.FormatBytes(got*pages.KiB), pages.FormatBytes(want*pages.KiB)),
+			pages.FormatKiB(got), pages.FormatKiB(want)),
 			"shut it down and run vmhuge check "+r.Name)
 	}
 	return nil

@@ -189,7 +189,7 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	}
 	var guests []DomainStatus
 	for _, d := range domains {
-		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Active: d.state.active(), Backing: pages.None, Cautions: xml.Cautions(d.xml)}
+		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Active: d.state.active(), Backing: pages.None, Cautions: xml.CautionTexts(d.xml)}
 		if info, err := d.GetInfo(); err == nil {
 			g.RAMKiB = int64(info.MaxMem)
 		}

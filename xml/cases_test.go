@@ -91,7 +91,7 @@ func TestDomains(t *testing.T) {
 				t.Errorf("%s: enabled it is %s, not %s", name, got, test.enabled)
 			}
 		}
-		got := strings.Join(Cautions(doc), "\n")
+		got := strings.Join(CautionTexts(doc), "\n")
 		if !strings.Contains(got, test.caution) || (got == "") != (test.caution == "") {
 			t.Errorf("%s: it is said %q, not %q", name, got, test.caution)
 		}
@@ -287,7 +287,7 @@ func TestCautions(t *testing.T) {
 		"<memory unit='MiB'>64</memory><currentMemory unit='MiB'>64</currentMemory>":                 "",
 		"<memory unit='MiB'>64</memory><currentMemory unit='MiB'>65</currentMemory>" + numa(twoOf64): "",
 	} {
-		got := strings.Join(Cautions(guest(doc)), "\n")
+		got := strings.Join(CautionTexts(guest(doc)), "\n")
 		if !strings.Contains(got, want) || (got == "") != (want == "") {
 			t.Errorf("%s: it is said %q, not %q", doc, got, want)
 		}

@@ -7,18 +7,37 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Cautions says, a sentence each, what in a domain XML keeps its memory from
-// being what the XML seems to say, though libvirt takes it.
-func Cautions(doc []byte) []string {
+// Caution is what in a domain XML keeps its memory from being what the XML seems to say,
+// though libvirt takes it.
+type Caution struct {
+	Text string // a sentence
+	// Unsure says that only the start shows whether the guest starts.
+	Unsure bool
+}
+
+// Cautions returns all that there are.
+func Cautions(doc []byte) []Caution {
 	d, err := parse(doc)
 	if err != nil {
 		return nil
 	}
-	var said []string
-	for _, caution := range []func(*document) string{misplaced, ownMemory, guestMemfd, unshared, aboveMemory, tightLimit} {
-		if text := caution(d); text != "" {
-			said = append(said, text)
+	var found []Caution
+	for _, caution := range []struct {
+		text   func(*document) string
+		unsure bool
+	}{{misplaced, false}, {ownMemory, true}, {guestMemfd, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
+		if text := caution.text(d); text != "" {
+			found = append(found, Caution{text, caution.unsure})
 		}
+	}
+	return found
+}
+
+// CautionTexts is Cautions as sentences alone.
+func CautionTexts(doc []byte) []string {
+	var said []string
+	for _, c := range Cautions(doc) {
+		said = append(said, c.Text)
 	}
 	return said
 }
@@ -31,18 +50,8 @@ func misplaced(d *document) string {
 	return "libvirt does not read the <hugepages> directly below <domain>: it belongs into <memoryBacking>"
 }
 
-// OwnMemory is the caution about memory options in <qemu:commandline>, or "". What they
-// take from the pools is in no demand, and QEMU refuses some beside libvirt's own: only
-// the start shows whether the guest starts.
-func OwnMemory(doc []byte) string {
-	d, err := parse(doc)
-	if err != nil {
-		return ""
-	}
-	return ownMemory(d)
-}
-
-// ownMemory is about memory that the user gives QEMU past libvirt.
+// ownMemory is about memory options in <qemu:commandline>. What they take from the pools
+// is in no demand, and QEMU refuses some beside libvirt's own.
 func ownMemory(d *document) string {
 	var found []string
 	option := ""
@@ -108,7 +117,7 @@ func aboveMemory(d *document) string {
 	if err != nil || err2 != nil || now <= all {
 		return ""
 	}
-	return fmt.Sprintf("its <currentMemory> of %s is above its <memory> of %s: libvirt lowers it to that", pages.FormatBytes(now*pages.KiB), pages.FormatBytes(all*pages.KiB))
+	return fmt.Sprintf("its <currentMemory> of %s is above its <memory> of %s: libvirt lowers it to that", pages.FormatKiB(now), pages.FormatKiB(all))
 }
 
 // tightLimit is about a <hard_limit> that leaves QEMU no room beside the RAM: of what
@@ -119,5 +128,5 @@ func tightLimit(d *document) string {
 		return ""
 	}
 	return fmt.Sprintf("its <hard_limit> of %s is no more than its memory of %s, and libvirt makes it the limit of locked memory: with <locked/> or passed-through devices the start fails; raise it by 1 GiB at least, or take it out",
-		pages.FormatBytes(t.LimitKiB*pages.KiB), pages.FormatBytes(t.MemoryKiB*pages.KiB))
+		pages.FormatKiB(t.LimitKiB), pages.FormatKiB(t.MemoryKiB))
 }

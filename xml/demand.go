@@ -243,7 +243,7 @@ func (b backend) refused(dom *domain, strict bool) error {
 		why, do := noSize(dom.hostArch(), dom.kvm(), b.page)
 		return b.refusal(dom, pageSizeMissing, do, "%s", why)
 	case b.block > 0 && b.block*pages.KiB < int64(b.page):
-		return b.refusal(dom, virtioMemBlock, "raise <block> to that size", "its blocks of %s are smaller than its pages of %s", pages.FormatBytes(b.block*pages.KiB), b.page)
+		return b.refusal(dom, virtioMemBlock, "raise <block> to that size", "its blocks of %s are smaller than its pages of %s", pages.FormatKiB(b.block), b.page)
 	case size%int64(b.page) == 0:
 		return nil
 	}

@@ -32,7 +32,7 @@ func TestDocuments(t *testing.T) {
 		if got := outcome(out, err); !strings.Contains(got, field[2]) {
 			t.Errorf("%s: enabled it is %s, not %s", field[0], got, field[2])
 		}
-		got := strings.Join(Cautions(doc), "\n")
+		got := strings.Join(CautionTexts(doc), "\n")
 		if !strings.Contains(got, field[3]) || (got == "") != (field[3] == "") {
 			t.Errorf("%s: it is said %q, not %q", field[0], got, field[3])
 		}

@@ -48,6 +48,10 @@ func ReadMemory(doc []byte) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
+	return d.memory()
+}
+
+func (d *document) memory() (Memory, error) {
 	found, err := backends(&d.domain, 0)
 	if err != nil {
 		return Memory{}, err
@@ -176,11 +180,11 @@ func RequestMemory(doc []byte, d MemoryDevice, requested int64) (out []byte, dev
 }
 
 func editMemory(doc []byte) (*editor, Memory, error) {
-	m, err := ReadMemory(doc)
-	if err != nil {
-		return nil, m, err
-	}
 	d, err := parse(doc)
+	if err != nil {
+		return nil, Memory{}, err
+	}
+	m, err := d.memory()
 	return &editor{document: d}, m, err
 }
 

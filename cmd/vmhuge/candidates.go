@@ -34,16 +34,9 @@ func (p *program) candidates(c *cli.Context, do func(names []string, read func(n
 		return err
 	}
 	defer l.Close()
-	if len(names) == 0 {
-		names, err = l.Names()
-	} else {
-		names, err = l.Expand(names)
-	}
+	names, err = p.expandOrAll(l, names, len(names) == 0)
 	if err != nil {
 		return err
-	}
-	if len(names) == 0 {
-		p.say("there are no domains")
 	}
 	return do(names, l.Candidate)
 }

@@ -65,16 +65,9 @@ EXIT STATUS
 				return err
 			}
 			defer l.Close()
-			if c.Bool("all") {
-				names, err = l.Names()
-			} else {
-				names, err = l.Expand(names)
-			}
+			names, err = p.expandOrAll(l, names, c.Bool("all"))
 			if err != nil {
 				return err
-			}
-			if len(names) == 0 {
-				p.say("there are no domains")
 			}
 			l.Probe = !c.Bool("no-probe")
 			if len(names) > 1 {

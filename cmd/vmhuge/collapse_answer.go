@@ -37,19 +37,19 @@ func (p *program) showCollapsed(c launcher.Collapsed) {
 	say("%s", text)
 	if c.DryRun {
 		say("  now: %s", accountWords(c.Before))
-		say("  %s could be asked for", kibWords(c.TryKiB))
+		say("  %s could be asked for", pages.FormatKiB(c.TryKiB))
 	} else {
 		say("  before: %s", accountWords(c.Before))
 		say("  after %.1f s: %s", c.Seconds, accountWords(c.After))
 		for _, node := range slices.Sorted(maps.Keys(c.After.ByNode)) {
-			say("  node %s holds %s, before %s", node, kibWords(c.After.ByNode[node]), kibWords(c.Before.ByNode[node]))
+			say("  node %s holds %s, before %s", node, pages.FormatKiB(c.After.ByNode[node]), pages.FormatKiB(c.Before.ByNode[node]))
 		}
 	}
 	if c.After.HugetlbKiB > 0 {
-		say("  %s on pages of a pool, which need no collapse", kibWords(c.After.HugetlbKiB))
+		say("  %s on pages of a pool, which need no collapse", pages.FormatKiB(c.After.HugetlbKiB))
 	}
 	for _, left := range c.Left {
-		say("  not collapsed: %s %s", kibWords(left.KiB), reasonWords(left.Reason))
+		say("  not collapsed: %s %s", pages.FormatKiB(left.KiB), reasonWords(left.Reason))
 	}
 	if words := stopWords(c.Stopped); words != "" {
 		say("  stopped: %s", words)
@@ -59,12 +59,10 @@ func (p *program) showCollapsed(c launcher.Collapsed) {
 	}
 }
 
-func kibWords(kib int64) string { return pages.FormatBytes(kib * pages.KiB) }
-
 func accountWords(a collapse.Account) string {
-	text := fmt.Sprintf("%s on huge pages, %s on small pages", kibWords(a.HugeKiB), kibWords(a.SmallKiB))
+	text := fmt.Sprintf("%s on huge pages, %s on small pages", pages.FormatKiB(a.HugeKiB), pages.FormatKiB(a.SmallKiB))
 	if a.UntouchedKiB > 0 {
-		text += fmt.Sprintf(", %s not touched yet", kibWords(a.UntouchedKiB))
+		text += fmt.Sprintf(", %s not touched yet", pages.FormatKiB(a.UntouchedKiB))
 	}
 	return text
 }

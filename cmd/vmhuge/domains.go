@@ -34,17 +34,36 @@ func (p *program) onNamed(c *cli.Context, do func(l *launcher.Launcher, names []
 	if err != nil {
 		return err
 	}
+	return p.connected(func(l *launcher.Launcher) error {
+		names, err := l.Expand(names)
+		if err != nil {
+			return err
+		}
+		return do(l, names)
+	})
+}
+
+// connected connects for a command, and says in the end what there was to notice.
+func (p *program) connected(do func(l *launcher.Launcher) error) error {
 	l, err := p.connect()
 	if err != nil {
 		return err
 	}
 	defer l.Close()
 	defer p.notices(l)
-	names, err = l.Expand(names)
-	if err != nil {
-		return err
+	return do(l)
+}
+
+// expandOrAll returns the domains that names stand for, or every domain.
+func (p *program) expandOrAll(l *launcher.Launcher, names []string, all bool) ([]string, error) {
+	if !all {
+		return l.Expand(names)
 	}
-	return do(l, names)
+	names, err := l.Names()
+	if err == nil && len(names) == 0 {
+		p.say("there are no domains")
+	}
+	return names, err
 }
 
 // onNamedOrAll is onNamed for a command with the flag --all.
@@ -55,20 +74,13 @@ func (p *program) onNamedOrAll(c *cli.Context, do func(l *launcher.Launcher, nam
 	case c.NArg() > 0:
 		return usage("--all is every domain, and %q is named", c.Args().First())
 	}
-	l, err := p.connect()
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	defer p.notices(l)
-	names, err := l.Names()
-	if err == nil && len(names) == 0 {
-		p.say("there are no domains")
-	}
-	if err != nil {
-		return err
-	}
-	return do(l, names)
+	return p.connected(func(l *launcher.Launcher) error {
+		names, err := p.expandOrAll(l, nil, true)
+		if err != nil {
+			return err
+		}
+		return do(l, names)
+	})
 }
 
 // noNames refuses names for a command that takes none.

@@ -50,7 +50,7 @@ func settingsWords(s hook.Settings) string {
 		words[0] = "a guest restored on a host without room starts without huge pages"
 	}
 	if s.HostReserveKiB > 0 {
-		words = append(words, "the host keeps "+pages.FormatBytes(s.HostReserveKiB*pages.KiB))
+		words = append(words, "the host keeps "+pages.FormatKiB(s.HostReserveKiB))
 	}
 	return strings.Join(words, "; ")
 }

@@ -58,18 +58,14 @@ EXIT STATUS
 			if err != nil {
 				return err
 			}
-			l, err := p.connect()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			defer p.notices(l)
-			return each(p, []string{name}, func(name string) (launcher.Resized, error) {
-				report, clear := p.progress(name)
-				defer clear()
-				o.Progress = report
-				return l.Resize(c.Context, name, o)
-			}, p.showResized, func(launcher.Resized) int { return exitDone })
+			return p.connected(func(l *launcher.Launcher) error {
+				return each(p, []string{name}, func(name string) (launcher.Resized, error) {
+					report, clear := p.progress(name)
+					defer clear()
+					o.Progress = report
+					return l.Resize(c.Context, name, o)
+				}, p.showResized, func(launcher.Resized) int { return exitDone })
+			})
 		},
 	}
 }

@@ -19,26 +19,26 @@ func (p *program) showResized(r launcher.Resized) {
 			how = "as "
 		}
 	}
-	change := kibWords(amount) + " " + verb + " " + how + device
-	has := "has " + kibWords(r.AfterKiB)
+	change := pages.FormatKiB(amount) + " " + verb + " " + how + device
+	has := "has " + pages.FormatKiB(r.AfterKiB)
 	switch {
 	case r.ByKiB == 0:
-		p.say("%s: already has %s", name, kibWords(r.AfterKiB))
+		p.say("%s: already has %s", name, pages.FormatKiB(r.AfterKiB))
 	case r.DryRun:
-		p.say("%s: would have %s: %s", name, kibWords(r.AfterKiB), change)
+		p.say("%s: would have %s: %s", name, pages.FormatKiB(r.AfterKiB), change)
 	case r.Done:
 		p.say("%s: %s: %s", name, has, change)
 	default:
 		p.say("%s: %s from its next start on: %s", name, has, change)
 	}
 	if r.PageSize > 0 && r.ByKiB > 0 && r.Done {
-		p.say("  on pages of %s, of which it has now touched %s in all", r.PageSize, kibWords(r.Proof.Hugetlb()))
+		p.say("  on pages of %s, of which it has now touched %s in all", r.PageSize, pages.FormatKiB(r.Proof.Hugetlb()))
 	}
 	if r.GivenKiB > 0 {
-		p.say("  %s of huge pages freed", kibWords(r.GivenKiB))
+		p.say("  %s of huge pages freed", pages.FormatKiB(r.GivenKiB))
 	}
 	if r.OwedKiB > 0 {
-		p.say("  %s still in use by other processes", kibWords(r.OwedKiB))
+		p.say("  %s still in use by other processes", pages.FormatKiB(r.OwedKiB))
 	}
 	for _, c := range r.Changed {
 		if r.DryRun {

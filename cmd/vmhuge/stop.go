@@ -52,10 +52,10 @@ func (p *program) showStopped(s launcher.Stopped) {
 		text = "shut off"
 	}
 	if s.GivenKiB > 0 {
-		text += ", " + pages.FormatBytes(s.GivenKiB*pages.KiB) + " of huge pages freed"
+		text += ", " + pages.FormatKiB(s.GivenKiB) + " of huge pages freed"
 	}
 	if s.OwedKiB > 0 {
-		text += ", " + pages.FormatBytes(s.OwedKiB*pages.KiB) + " still in use by other processes"
+		text += ", " + pages.FormatKiB(s.OwedKiB) + " still in use by other processes"
 	}
 	p.say("%s: %s", oneLine(s.Name), text)
 }

@@ -83,10 +83,10 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 		p.say("nothing to undo")
 	}
 	if u.GivenKiB > 0 {
-		p.say("%sundo: %s of huge pages freed", would, pages.FormatBytes(u.GivenKiB*pages.KiB))
+		p.say("%sundo: %s of huge pages freed", would, pages.FormatKiB(u.GivenKiB))
 	}
 	if u.OwedKiB > 0 {
-		p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatBytes(u.OwedKiB*pages.KiB))
+		p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatKiB(u.OwedKiB))
 	}
 	for _, change := range u.Undone {
 		p.say("%sundo: %s", would, changeWords(change))

@@ -89,26 +89,26 @@ func (p *program) showVerified(v verified) {
 	}
 	say("%s: %s", oneLine(v.Name), proofWords(v.Proof))
 	for _, size := range slices.Sorted(maps.Keys(v.HugetlbKiB)) {
-		p.say("  %s on hugetlb pages of %s KiB", pages.FormatBytes(v.HugetlbKiB[size]*pages.KiB), size)
+		p.say("  %s on hugetlb pages of %s KiB", pages.FormatKiB(v.HugetlbKiB[size]), size)
 	}
 	if v.THPKiB > 0 {
-		p.say("  %s on transparent huge pages", pages.FormatBytes(v.THPKiB*pages.KiB))
+		p.say("  %s on transparent huge pages", pages.FormatKiB(v.THPKiB))
 	}
 	if v.ReservedKiB > 0 {
-		p.say("  %s on hugetlb pages that are reserved and not used yet", pages.FormatBytes(v.ReservedKiB*pages.KiB))
+		p.say("  %s on hugetlb pages that are reserved and not used yet", pages.FormatKiB(v.ReservedKiB))
 	}
 	if small := v.SmallKiB - v.UntouchedKiB; small > 0 {
-		p.say("  %s on small pages", pages.FormatBytes(small*pages.KiB))
+		p.say("  %s on small pages", pages.FormatKiB(small))
 	}
 	if v.UntouchedKiB > 0 {
-		p.say("  %s not touched yet", pages.FormatBytes(v.UntouchedKiB*pages.KiB))
+		p.say("  %s not touched yet", pages.FormatKiB(v.UntouchedKiB))
 	}
 	for _, node := range slices.Sorted(maps.Keys(v.ByNode)) {
-		p.say("  node %s holds %s", node, pages.FormatBytes(v.ByNode[node]*pages.KiB))
+		p.say("  node %s holds %s", node, pages.FormatKiB(v.ByNode[node]))
 	}
 	for _, part := range v.Parts {
 		if !part.Aligned {
-			p.say("  not aligned: %s of RAM starts at %s, so that huge pages of guest and host do not coincide", pages.FormatBytes(part.KiB*pages.KiB), part.Address)
+			p.say("  not aligned: %s of RAM starts at %s, so that huge pages of guest and host do not coincide", pages.FormatKiB(part.KiB), part.Address)
 		}
 	}
 	if v.KVM != nil {

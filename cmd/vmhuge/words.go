@@ -16,7 +16,7 @@ func totalsWords(totals []pages.Total) string {
 			text += ", "
 		}
 		if t.Pages < 0 {
-			text += fmt.Sprintf("%s on pages of the host's default size", pages.FormatBytes(t.MemoryKiB*pages.KiB))
+			text += fmt.Sprintf("%s on pages of the host's default size", pages.FormatKiB(t.MemoryKiB))
 		} else {
 			text += fmt.Sprintf("%d %s of %s", t.Pages, plural(t.Pages, "page"), t.PageSize)
 		}
@@ -56,7 +56,7 @@ func curedWords(f hostprep.Finding) string {
 
 // proofWords is a proof in a few words.
 func proofWords(p proof.Proof) string {
-	ram := pages.FormatBytes(p.RAMKiB * pages.KiB)
+	ram := pages.FormatKiB(p.RAMKiB)
 	switch p.Verdict {
 	case proof.AllHuge:
 		return "all " + ram + " of its RAM on huge pages"

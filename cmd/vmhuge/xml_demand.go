@@ -47,7 +47,7 @@ func (p *program) xmlDemand(c *cli.Context) error {
 	if err != nil {
 		return aboutFile(err, c)
 	}
-	for _, text := range xml.Cautions(doc) {
+	for _, text := range xml.CautionTexts(doc) {
 		p.warn("%s", text)
 	}
 	totals := demand.Totals()

@@ -17,8 +17,8 @@ type Resize struct {
 	Owner Process    `json:"owner"` // that makes the change
 	Size  pages.Size `json:"page_size_kib"`
 	Pages int64      `json:"pages"` // by which the guest grows; negative: shrinks
-	// Lazy says that the guest takes the pages by and by, as those of virtio-mem: the kernel's
-	// account does not tell when it has been given them.
+	// Lazy says that the guest takes the pages as it touches them, which it does with
+	// virtio-mem: the kernel's account does not tell when it has been given them.
 	Lazy bool `json:"lazy,omitempty"`
 	// Asked says that libvirt may have been asked for it.
 	Asked bool `json:"asked,omitempty"`

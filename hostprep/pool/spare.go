@@ -41,12 +41,18 @@ func hasSpare(root hostfs.Root, size pages.Size) bool {
 		return false
 	}
 	state, err := Read(root)
-	g, _ := state.Global(size)
+	return err == nil && state.Spare(size, pending) > 0
+}
+
+// Spare is how many free pages of a size are promised to no program and to no guest that is
+// starting; below 0: more are promised than there are.
+func (s State) Spare(size pages.Size, pending []Pending) int64 {
+	g, _ := s.Global(size)
 	spare := g.Free - g.Reserved
 	for _, p := range pending {
 		if p.Size == size {
 			spare -= p.Unmapped
 		}
 	}
-	return err == nil && spare > 0
+	return spare
 }

@@ -44,11 +44,8 @@ func TestHook(t *testing.T) {
 	l.putVmhuge()
 	l.putHook()
 	l.define("tiny")
-	const (
-		pools = labPools
-		files = "find /etc /usr/local /var/lib/vmhuge '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -type f -exec sha256sum {} + -o -printf '%p %y %m %u %g\\n' 2>&1 | sort"
-	)
-	noPages, before := l.Must(pools), l.Must(files)
+	const files = "find /etc /usr/local /var/lib/vmhuge '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -type f -exec sha256sum {} + -o -printf '%p %y %m %u %g\\n' 2>&1 | sort"
+	noPages, before := l.Must(labPools), l.Must(files)
 	want := func(calls ...string) {
 		t.Helper()
 		if got := l.calls(); !slices.Equal(got, calls) {
@@ -57,7 +54,7 @@ func TestHook(t *testing.T) {
 	}
 	gone := func(when string) {
 		t.Helper()
-		if now := l.Must(pools); now != noPages {
+		if now := l.Must(labPools); now != noPages {
 			t.Errorf("%s the pools are\n%s\nand were\n%s", when, now, noPages)
 		}
 	}
@@ -98,6 +95,11 @@ func TestHook(t *testing.T) {
 	l.Must("virsh autostart --disable tiny; virsh destroy tiny")
 	gone("after the autostart")
 
+	for profile, mode := range l.profiles() {
+		if strings.HasPrefix(profile, "libvirtd") && mode != "enforce" {
+			t.Errorf("AppArmor's mode of %s is %q", profile, mode)
+		}
+	}
 	if denied := l.Run("journalctl -k -b --grep 'DENIED.*vmhuge'").Stdout; strings.Contains(denied, "DENIED") {
 		t.Errorf("AppArmor has refused:\n%s", denied)
 	}

@@ -38,11 +38,10 @@ func TestPackage(t *testing.T) {
 	l.Put("first_steps", "/var/tmp/first_steps")
 	l.define("tiny")
 	const (
-		pools = "grep . /sys/devices/system/node/node*/hugepages/*/nr_hugepages"
 		files = "find /etc /usr /run/vmhuge /var/lib/vmhuge '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -printf '%p %y %m %u %g %s\\n' 2>&1 | sort"
 		hook  = "/etc/libvirt/hooks/qemu.d/90-vmhuge"
 	)
-	noPages, before := l.Must(pools), l.Must(files)
+	noPages, before := l.Must(labPools), l.Must(files)
 	apt := func(line string) string {
 		t.Helper()
 		r := l.Run("DEBIAN_FRONTEND=noninteractive apt-get --yes " + line)
@@ -93,7 +92,7 @@ func TestPackage(t *testing.T) {
 	apt("purge vmhuge")
 	gone := func(when string) {
 		t.Helper()
-		if now := l.Must(pools); now != noPages {
+		if now := l.Must(labPools); now != noPages {
 			t.Errorf("%s the pools are\n%s\nand were\n%s", when, now, noPages)
 		}
 		if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(l.Must(files), "\n")); diff != "" {

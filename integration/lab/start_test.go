@@ -7,7 +7,7 @@ import (
 	"vmhuge/hostprep/proof"
 )
 
-// startAndStop has vmhuge start the guest tiny, confined by AppArmor, and stop it.
+// startAndStop starts the guest tiny with vmhuge, checks that AppArmor confines it, and stops it.
 func (l *lab) startAndStop(when string) {
 	l.t.Helper()
 	before := l.Must(labPools)

@@ -73,6 +73,9 @@ func ParseBytes(text string) (int64, error) {
 	return n << shift, nil
 }
 
+// FormatKiB is FormatBytes of so many KiB.
+func FormatKiB(n int64) string { return FormatBytes(n * KiB) }
+
 // FormatBytes writes an amount of memory in the largest unit that divides it.
 func FormatBytes(n int64) string {
 	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
