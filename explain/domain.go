@@ -77,8 +77,9 @@ func LastStart(text string) string {
 	return text[strings.LastIndex(text[:max(at, 0)], "\n")+1:]
 }
 
-// withoutWords ends with what libvirt says by itself, where QEMU's words should follow.
-var withoutWords = regexp.MustCompile(`(?i)(?:closed the monitor|connecting to monitor|failed to connect to monitor socket: [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
+// withoutWords ends with what libvirt says by itself, where QEMU's words should follow: its
+// messages about the monitor (src/qemu/qemu_monitor.c and qemu_process.c).
+var withoutWords = regexp.MustCompile(`(?i)(?:closed the monitor|connecting to monitor|QEMU monitor was closed|(?:failed to connect to monitor socket|monitor socket did not show up|Unable to read from monitor|Unable to write to monitor): [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
 
 // LacksQEMUsWords says that libvirt reports QEMU's end and no reason: it looked for QEMU's
 // words in the domain's log before virtlogd, on a busy host, had written them there.
