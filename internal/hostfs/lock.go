@@ -51,10 +51,11 @@ func (r Root) Unfinished(elem ...string) []string {
 	return files
 }
 
-// RemoveFolder removes a folder if there is one and nothing is in it.
+// RemoveFolder removes a folder if there is one and nothing is in it. One on which a file
+// system is mounted stays.
 func (r Root) RemoveFolder(elem ...string) error {
 	err := os.Remove(r.Path(elem...))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EBUSY) {
 		return nil
 	}
 	return err
