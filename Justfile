@@ -95,6 +95,10 @@ chaos ROUNDS='200': deps
 chaos-nodes ROUNDS='100' SUITE='': deps
     MICROVM_KERNEL={{ SUITE }} CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
 
+# guests on pages of 1 GiB from an area of the kernel's (hugetlb_cma=), in a micro-VM; SUITE: of a kernel with CMA (as root)
+on-demand ROUNDS='50' SUITE='trixie-backports': deps
+    MICROVM_KERNEL={{ SUITE }} ON_DEMAND_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMOnDemand' ./integration
+
 # system calls that fail, and kills at them, in prepare, undo, hook and enable; 0: each in turn, which takes an hour (as root)
 faults COUNT='0': deps-build
     @./deps strace

@@ -49,8 +49,8 @@ func TestMicroVMCouldMake(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.fragment(t)
-			could, allowed := couldMake(t)
-			now, most := grown(t, could.Now), grown(t, allowed)
+			could, allowed := couldMake(t, pages.Size2MiB)
+			now, most := grown(t, pages.Size2MiB, could.Now), grown(t, pages.Size2MiB, allowed)
 			t.Logf("now %d, after compaction %d; the kernel made %d of the former, and %d at most", could.Now, could.Compacted, now, most)
 			// Only what other programs take meanwhile may be missing.
 			if now < could.Now-could.Now/50 {
@@ -63,9 +63,9 @@ func TestMicroVMCouldMake(t *testing.T) {
 	}
 }
 
-// couldMake is what is said of pages of 2 MiB, and how many the host may give,
+// couldMake is what is said of pages of a size, and how many the host may give,
 // which keeps little.
-func couldMake(t *testing.T) (could hostprep.CouldMake, allowed int64) {
+func couldMake(t *testing.T, size pages.Size) (could hostprep.CouldMake, allowed int64) {
 	t.Helper()
 	host := host.Host{Root: "/"}
 	headroom, reserve, err := capacity.Headroom(host, 400*pages.MiB)
@@ -76,12 +76,12 @@ func couldMake(t *testing.T) (could hostprep.CouldMake, allowed int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return growth.On(pages.Size2MiB, nil), headroom * pages.KiB / huge
+	return growth.On(size, nil), headroom * pages.KiB / int64(size)
 }
 
 // grown is how many pages a claim got when it asked for so many; it gives them
 // back.
-func grown(t *testing.T, n int64) int64 {
+func grown(t *testing.T, size pages.Size, n int64) int64 {
 	t.Helper()
 	ledger, err := hostpool.Open(t.Context(), "/")
 	if err != nil {
@@ -95,7 +95,7 @@ func grown(t *testing.T, n int64) int64 {
 	if err := ledger.Begin(hostpool.Claim{UUID: benchUUID, Owner: owner}); err != nil {
 		t.Fatal(err)
 	}
-	err = ledger.Grow(context.Background(), benchUUID, []hostpool.Need{{Size: pages.Size2MiB, Pages: n}}, hostpool.Effort{DropCaches: true})
+	err = ledger.Grow(context.Background(), benchUUID, []hostpool.Need{{Size: size, Pages: n}}, hostpool.Effort{DropCaches: true})
 	if short := (*hostpool.Short)(nil); errors.As(err, &short) {
 		n, err = short.Got, nil
 	}

@@ -220,7 +220,7 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off nokaslr", m.kernel,
 		"program=" + program,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
-	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED"} {
+	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED", "ON_DEMAND_ROUNDS"} {
 		cmdline = append(cmdline, name+"="+os.Getenv(name))
 	}
 	pattern := "^" + test + "$"

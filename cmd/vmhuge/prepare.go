@@ -18,7 +18,8 @@ func (p *program) prepareCommand() *cli.Command {
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge prepare web1 --dry-run
   vmhuge prepare web1 db1 --persist
-  vmhuge prepare --pages 1024 --size 2M --node 0`,
+  vmhuge prepare --pages 1024 --size 2M --node 0
+  vmhuge prepare --persist --on-demand 16G`,
 		Description: `Sets up what the named domains need: hugetlbfs mounts, folders, groups, AppArmor
 rules and pages. Without a name it does so for all domains with autostart. With
 --persist it holds after every reboot. Each change is recorded before it is made, and
@@ -42,6 +43,7 @@ EXIT STATUS
 			&cli.Int64Flag{Name: "pages", Usage: "`N` have at least this many pages in the pool, for any guest or program"},
 			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size for --pages (default: the kernel's)"},
 			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
+			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` have the kernel keep an area, from the next boot on, in which it can allocate pages of 1 GiB at any time (hugetlb_cma); 0: none"},
 			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages; let the kernel allocate them when a guest starts"},
 			hostReserveFlag(),
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
@@ -74,7 +76,7 @@ func (p *program) prepare(c *cli.Context) error {
 		return err
 	}
 	var l *launcher.Launcher
-	if len(names) > 0 || (len(want.Pages) == 0 && want.User == "" && want.MountGroup == "") {
+	if len(names) > 0 || (len(want.Pages) == 0 && want.OnDemand == nil && want.User == "" && want.MountGroup == "") {
 		l, err = p.connect()
 		if err != nil {
 			return err

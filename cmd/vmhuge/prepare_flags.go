@@ -1,8 +1,12 @@
 package main
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/urfave/cli/v2"
 
+	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/prepare"
@@ -27,8 +31,14 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 			}
 		}
 	}
+	if c.IsSet("on-demand") {
+		want.OnDemand, err = onDemand(c)
+		if err != nil {
+			return want, err
+		}
+	}
 	if !c.IsSet("pages") {
-		if c.IsSet("size") || c.IsSet("node") {
+		if c.IsSet("size") && want.OnDemand == nil || c.IsSet("node") {
 			return want, usage("--size and --node need --pages")
 		}
 		return want, nil
@@ -52,4 +62,35 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 	}
 	want.Pages = []pool.Need{need}
 	return want, nil
+}
+
+// onDemand reads --on-demand: 16G, or 8G@0,8G@1; 0: no area.
+func onDemand(c *cli.Context) ([]boot.Area, error) {
+	areas := []boot.Area{}
+	if !c.Bool("persist") {
+		return nil, usage("--on-demand needs --persist: the kernel sets the memory apart when it boots")
+	}
+	if size, err := pages.ParseSize(c.String("size")); c.IsSet("size") && !c.IsSet("pages") && (err != nil || size != pages.Size1GiB) {
+		return nil, usage("--size %s: --on-demand is for pages of 1G", c.String("size"))
+	}
+	for _, word := range c.StringSlice("on-demand") {
+		amount, node, named := strings.Cut(word, "@")
+		area := boot.Area{Node: -1}
+		if named {
+			id, err := strconv.ParseUint(node, 10, 31)
+			if err != nil {
+				return nil, usage("--on-demand %s: %s is no number of a node", word, node)
+			}
+			area.Node = int(id)
+		}
+		bytes, err := pages.ParseBytes(amount)
+		if err != nil || bytes%pages.GiB != 0 {
+			return nil, usage("--on-demand %s: it must be whole GiB, such as 16G, or 8G@0 for node 0", word)
+		}
+		area.GiB = bytes / pages.GiB
+		if area.GiB > 0 {
+			areas = append(areas, area)
+		}
+	}
+	return areas, nil
 }

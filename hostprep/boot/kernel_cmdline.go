@@ -19,10 +19,25 @@ type PoolPages struct {
 	Node  int // -1: any
 }
 
+// Area is memory that the kernel keeps from boot on for pages of 1 GiB, which it can
+// allocate there at any time. Until then other programs use it (hugetlb_cma=).
+type Area struct {
+	Node int   `json:"node"` // -1: spread over all nodes
+	GiB  int64 `json:"gib"`
+}
+
+// options is what vmhuge asks of the kernel's command line.
+type options struct {
+	pages       []PoolPages
+	areas       []Area
+	defaultSize pages.Size // 0: as it is
+}
+
 // Request is what the kernel understands of a command line.
 type Request struct {
 	Default pages.Size     // default_hugepagesz=; 0: the architecture's own
 	Pages   map[Pool]int64 // only counts above 0
+	Areas   map[int]int64  // bytes of hugetlb_cma= by node, -1: spread over all; only above 0
 }
 
 // Pool is the pool of one page size on one node; -1: on any.
@@ -39,6 +54,14 @@ func (r Request) Of(size pages.Size) (n int64) {
 		}
 	}
 	return n
+}
+
+// Area returns how many bytes of areas for pages on demand are asked for, on all nodes.
+func (r Request) Area() (bytes int64) {
+	for _, n := range r.Areas {
+		bytes += n
+	}
+	return bytes
 }
 
 // move makes the pages of one size those of another, and drops what that had.
@@ -66,11 +89,15 @@ func (r Request) move(from, to pages.Size) {
 // set later. hugepages=NODE:N,… exists since 5.16 (b5389086ad7b); an older kernel reads
 // only its first number.
 //
+// Of hugetlb_cma= each one adds areas of single nodes, and the last that names none is for
+// all of them.
+//
 // Source: Documentation/admin-guide/mm/hugetlbpage.rst and hugepages_setup,
-// hugepagesz_setup, default_hugepagesz_setup in mm/hugetlb.c of the kernel.
+// hugepagesz_setup, default_hugepagesz_setup, cmdline_parse_hugetlb_cma in mm/hugetlb.c
+// and mm/hugetlb_cma.c of the kernel.
 func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) Request {
 	const unnamed = pages.Size(0) // the default size, as long as none was set
-	r := Request{Pages: map[Pool]int64{}}
+	r := Request{Pages: map[Pool]int64{}, Areas: map[int]int64{}}
 	named := map[pages.Size]bool{}
 	current, last := unnamed, pages.Size(-1)
 	valid := true
@@ -106,8 +133,12 @@ func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) R
 				}
 			}
 			last = current
+
+		case "hugetlb_cma":
+			maps.Copy(r.Areas, parseAreas(value))
 		}
 	}
+	maps.DeleteFunc(r.Areas, func(_ int, bytes int64) bool { return bytes == 0 })
 	r.move(unnamed, cmp.Or(r.Default, standard))
 	return r
 }
@@ -175,37 +206,67 @@ func parseHugepages(value string) map[int]int64 {
 	return counts
 }
 
-// bootOptions writes the options that ask for pages. If some pages of a size are for
-// single nodes, the rest of that size is spread over all nodes as the kernel does it,
-// because it reads either counts by node or one count for any node.
-func bootOptions(want []PoolPages, nodes []int, defaultSize pages.Size) string {
+// parseAreas reads the value of hugetlb_cma=: the bytes of the area on all nodes together,
+// -1, or on each node that is named.
+func parseAreas(value string) map[int]int64 {
+	areas := map[int]int64{}
+	for _, part := range strings.Split(value, ",") {
+		node, size, named := strings.Cut(part, ":")
+		if !named {
+			areas[-1] = int64(memparse(part))
+			break
+		}
+		id, err := strconv.ParseUint(node, 10, 31)
+		if err != nil {
+			break
+		}
+		areas[int(id)] = int64(memparse(size))
+	}
+	return areas
+}
+
+// words writes the options. If some pages of a size, or areas, are for single nodes, the
+// rest is spread over all nodes as the kernel does it, because it reads either values by
+// node or one value for all nodes.
+func (o options) words(nodes []int) string {
 	counts := map[pages.Size]map[int]int64{}
-	for _, w := range want {
+	for _, w := range o.pages {
 		if counts[w.Size] == nil {
 			counts[w.Size] = map[int]int64{}
 		}
 		counts[w.Size][w.Node] += w.Pages
 	}
 	var words []string
-	if defaultSize != 0 {
-		words = append(words, "default_hugepagesz="+pages.SizeWord(defaultSize))
+	if o.defaultSize != 0 {
+		words = append(words, "default_hugepagesz="+pages.SizeWord(o.defaultSize))
 	}
 	for _, size := range slices.Sorted(maps.Keys(counts)) {
-		on := counts[size]
-		if any := on[-1]; any > 0 && len(on) > 1 {
-			for i, node := range nodes {
-				on[node] += (any + int64(len(nodes)-1-i)) / int64(len(nodes))
-			}
-		}
-		value := strconv.FormatInt(on[-1], 10)
-		if delete(on, -1); len(on) > 0 {
-			var parts []string
-			for _, node := range slices.Sorted(maps.Keys(on)) {
-				parts = append(parts, fmt.Sprintf("%d:%d", node, on[node]))
-			}
-			value = strings.Join(parts, ",")
-		}
-		words = append(words, "hugepagesz="+pages.SizeWord(size), "hugepages="+value)
+		words = append(words, "hugepagesz="+pages.SizeWord(size), "hugepages="+byNode(counts[size], nodes, ""))
+	}
+	areas := map[int]int64{}
+	for _, a := range o.areas {
+		areas[a.Node] += a.GiB
+	}
+	if len(areas) > 0 {
+		words = append(words, "hugetlb_cma="+byNode(areas, nodes, "G"))
 	}
 	return strings.Join(words, " ")
+}
+
+// byNode writes counts by node, or that of any node, -1, each with its unit.
+func byNode(on map[int]int64, nodes []int, unit string) string {
+	if any := on[-1]; any > 0 && len(on) > 1 {
+		for i, node := range nodes {
+			on[node] += (any + int64(len(nodes)-1-i)) / int64(len(nodes))
+		}
+	}
+	value := strconv.FormatInt(on[-1], 10) + unit
+	if delete(on, -1); len(on) > 0 {
+		var parts []string
+		for _, node := range slices.Sorted(maps.Keys(on)) {
+			parts = append(parts, fmt.Sprintf("%d:%d%s", node, on[node], unit))
+		}
+		value = strings.Join(parts, ",")
+	}
+	return value
 }

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,6 +22,7 @@ type Kernel struct {
 	release  string       // of the one that runs; "": not known
 	Cmdline  string       // of the one that runs
 	cpu      host.CPU
+	cma      bool // that it is built with areas for contiguous memory
 }
 
 func ReadKernel(h host.Host) (k Kernel, err error) {
@@ -55,7 +57,7 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 		return k, err
 	}
 	k.Cmdline = strings.TrimSpace(k.Cmdline)
-	k.Standard = mem.HugePageSize
+	k.Standard, k.cma = mem.HugePageSize, mem.CMA != nil
 	if k.takes(k.Cmdline).Default != 0 { // meminfo has the default that was set
 		k.Standard, err = h.THPSize()
 	}
@@ -67,17 +69,16 @@ func (k Kernel) takes(line string) Request {
 }
 
 // cmdlinePlan returns the changes after which the options that vmhuge keeps on the
-// kernel's command line ask for exactly these pages and this default size; none and 0:
-// they are removed. There are no findings if they do so already. Other options stay. If
-// vmhuge's would change what these mean, or the kernel would ignore vmhuge's, that is a
-// blocker without changes.
-func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostprep.Finding, error) {
-	want = slices.DeleteFunc(slices.Clone(want), func(w PoolPages) bool { return w.Pages <= 0 })
+// kernel's command line ask for exactly this; the zero value: they are removed. There are
+// no findings if they do so already. Other options stay. If vmhuge's would change what
+// these mean, or the kernel would ignore vmhuge's, that is a blocker without changes.
+func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
+	want.pages = slices.DeleteFunc(slices.Clone(want.pages), func(w PoolPages) bool { return w.Pages <= 0 })
 	k, err := ReadKernel(h)
 	if err != nil {
 		return nil, err
 	}
-	if refused := k.refuse(want, defaultSize); len(refused) > 0 {
+	if refused := k.refuse(want); len(refused) > 0 {
 		return refused, nil
 	}
 	boot, err := findLoader(h)
@@ -85,17 +86,17 @@ func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostp
 		return nil, err
 	}
 	if boot.byHand != nil {
-		return planByHand(h, k, boot, bootOptions(want, k.nodes, defaultSize))
+		return planByHand(h, k, boot, want.words(k.nodes))
 	}
 	before, err := boot.with("")
 	if err != nil {
 		return nil, err
 	}
-	sameDefault := func(l cmdline.Line) bool { return k.takes(l.Text).Default == defaultSize }
+	sameDefault := func(l cmdline.Line) bool { return k.takes(l.Text).Default == want.defaultSize }
 	if !slices.ContainsFunc(before.lines(before.files), func(l cmdline.Line) bool { return !sameDefault(l) }) {
-		defaultSize = 0 // the command line sets it without vmhuge's options
+		want.defaultSize = 0 // the command line sets it without vmhuge's options
 	}
-	ours := bootOptions(want, k.nodes, defaultSize)
+	ours := want.words(k.nodes)
 	after, err := boot.with(ours)
 	if err != nil {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: err.Error(), Need: pages.OrNothing(ours),
@@ -119,8 +120,17 @@ func cmdlinePlan(h host.Host, want []PoolPages, defaultSize pages.Size) ([]hostp
 	return []hostprep.Finding{f}, nil
 }
 
+// RefuseAreas says why the running kernel could not keep areas for pages on demand.
+func RefuseAreas(h host.Host, areas []Area) ([]hostprep.Finding, error) {
+	k, err := ReadKernel(h)
+	if err != nil || len(areas) == 0 {
+		return nil, err
+	}
+	return k.refuse(options{areas: areas}), nil
+}
+
 // refuse says what the running kernel could not be asked for.
-func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Finding {
+func (k Kernel) refuse(want options) []hostprep.Finding {
 	var findings []hostprep.Finding
 	refuse := func(have, need, do string) {
 		f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: have, Need: need, Do: do}
@@ -129,7 +139,11 @@ func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Find
 		}
 	}
 	named := false
-	for _, w := range append(want, PoolPages{Size: defaultSize, Node: -1}) {
+	all := append(slices.Clone(want.pages), PoolPages{Size: want.defaultSize, Node: -1})
+	for _, a := range want.areas {
+		all = append(all, PoolPages{Size: pages.Size1GiB, Node: a.Node})
+	}
+	for _, w := range all {
 		named = named || w.Node >= 0
 		if w.Size != 0 && !slices.Contains(k.sizes, w.Size) {
 			have := "the kernel has no huge pages"
@@ -147,6 +161,16 @@ func (k Kernel) refuse(want []PoolPages, defaultSize pages.Size) []hostprep.Find
 		}
 	}
 	var major, minor int
+	if len(want.areas) > 0 && !k.cma {
+		refuse("Linux "+cmp.Or(strings.TrimSpace(k.release), "as it runs")+" is built without CMA: /proc/meminfo has no CmaTotal",
+			"CONFIG_CMA for pages of 1 GiB on demand, as Debian has for amd64 since 7.2 and for arm64 since 6.12", "reserve the pages at boot: vmhuge prepare --persist --pages N --size 1G; or boot a kernel with CMA")
+	}
+	for _, w := range want.pages {
+		if len(want.areas) > 0 && w.Size >= pages.Size1GiB {
+			refuse("beside an area for pages on demand the kernel skips pages of 1 GiB at boot, and without systemd nothing of vmhuge runs then",
+				"one of the two", "leave out --persist for the pages, or --on-demand")
+		}
+	}
 	if _, err := fmt.Sscanf(k.release, "%d.%d", &major, &minor); named && err == nil && (major < 5 || major == 5 && minor < 16) {
 		refuse("Linux "+strings.TrimSpace(k.release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
 	}
@@ -167,7 +191,7 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 		missing := func(p Pool) bool {
 			return there.Pages[p] < wanted.Pages[p] && (p.Node >= 0 || there.Of(p.Size) < wanted.Pages[p])
 		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(wanted.Pages)), missing) && (wanted.Default == 0 || there.Default == wanted.Default) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(wanted.Pages)), missing) && (len(wanted.Areas) == 0 || maps.Equal(there.Areas, wanted.Areas)) && (wanted.Default == 0 || there.Default == wanted.Default) {
 			return nil, nil
 		}
 	}
@@ -192,17 +216,35 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 	// sum asks for the options of one size to be put in one place, as the kernel uses only
 	// the first of them.
 	sum := func(file string, there Request, size pages.Size, do string) {
-		total := bootOptions(append(bootPagesOf(there, size), bootPagesOf(wanted, size)...), k.nodes, 0)
+		total := options{pages: append(bootPagesOf(there, size), bootPagesOf(wanted, size)...)}.words(k.nodes)
 		conflict(file, fmt.Sprintf(" asks for %s", pages.Count(there.Of(size), size)),
 			fmt.Sprintf("%s in one place, %d of them there and %d of vmhuge's: the kernel uses only the first hugepages= of a size",
 				total, there.Of(size), wanted.Of(size)),
 			fmt.Sprintf("%s, and ask for all of them: vmhuge prepare --persist --pages %d --size %s", do, there.Of(size)+wanted.Of(size), pages.SizeWord(size)))
+	}
+	// beside says that the kernel would skip pages of a size because of an area, or an area
+	// for another one.
+	beside := func(file, old string, was Request) {
+		for _, size := range k.sizes {
+			if len(wanted.Areas) > 0 && size >= pages.Size1GiB && was.Of(size) > 0 {
+				conflict(file, " asks for "+pages.Count(was.Of(size), size)+" at boot", ours+" without pages of that size: beside an area for pages on demand the kernel skips them at boot",
+					"take them out there: the area gives them when a guest needs them")
+			}
+			if n := wanted.Of(size); len(was.Areas) > 0 && size >= pages.Size1GiB && n > 0 {
+				conflict(file, " has "+hugeWords(old), ours+" without it: beside an area for pages on demand the kernel skips pages of 1 GiB at boot",
+					"take it out there; or let guests take the pages from it, without --persist")
+			}
+		}
+		if len(wanted.Areas) > 0 && len(was.Areas) > 0 {
+			conflict(file, " has "+hugeWords(old), "hugetlb_cma= in one place", "take it out there, and ask for the sum with --on-demand")
+		}
 	}
 	news := after.lines(after.files)
 	foreign := map[pages.Size]bool{}
 	for i, old := range before.lines(before.files) {
 		was, is := k.takes(old.Text), k.takes(news[i].Text)
 		file := before.whoAsks(old.File)
+		beside(file, old.Text, was)
 		for _, size := range k.sizes {
 			foreign[size] = foreign[size] || was.Of(size) > 0
 			switch want, of := bootPagesOf(wanted, size), bootPagesOf(is, size); {
@@ -245,7 +287,7 @@ func bootPagesOf(r Request, size pages.Size) []PoolPages {
 	return list
 }
 
-var hugeWord = lazyregexp.New(`(?:^|[\s"'])((?:default_)?hugepages[z]?=[^\s"']*)`)
+var hugeWord = lazyregexp.New(`(?:^|[\s"'])((?:(?:default_)?hugepages[z]?|hugetlb_cma)=[^\s"']*)`)
 
 // hugeWords returns the words for huge pages on a command line.
 func hugeWords(line string) string {

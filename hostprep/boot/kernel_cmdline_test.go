@@ -20,6 +20,7 @@ func anySize(size pages.Size) bool {
 
 func TestParseKernelCmdline(t *testing.T) {
 	type in = map[Pool]int64
+	type on = map[int]int64
 	const m2, g1 = pages.Size2MiB, pages.Size1GiB
 	for line, want := range map[string]Request{
 		"ro quiet":                                            {},
@@ -34,6 +35,11 @@ func TestParseKernelCmdline(t *testing.T) {
 		"hugepagesz=1G hugepages=2 hugepagesz=2M hugepages=5": {Pages: in{{g1, -1}: 2, {m2, -1}: 5}},
 		"hugepages=5 hugepagesz=1G hugepages=2":               {Pages: in{{g1, -1}: 2, {m2, -1}: 5}},
 		"ro -- hugepages=5":                                   {},
+		"hugetlb_cma=4G":                                      {Areas: on{-1: 4 << 30}},
+		"hugetlb_cma=0":                                       {},
+		"hugetlb_cma=0:2G,1:512M":                             {Areas: on{0: 2 << 30, 1: 512 << 20}},
+		"hugetlb_cma=0:2G,1G hugetlb_cma=1:1G":                {Areas: on{0: 2 << 30, -1: 1 << 30, 1: 1 << 30}},
+		"hugetlb_cma=4G hugetlb_cma=2G":                       {Areas: on{-1: 2 << 30}},
 		"ro --x hugepages=5":                                  {Pages: in{{m2, -1}: 5}},
 		"my.hugepages=5 nohugepages=5 hugepages":              {},
 
@@ -68,6 +74,9 @@ func TestParseKernelCmdline(t *testing.T) {
 		if want.Pages == nil {
 			want.Pages = in{}
 		}
+		if want.Areas == nil {
+			want.Areas = on{}
+		}
 		if diff := cmp.Diff(want, ParseCmdline(line, m2, anySize), cmp.AllowUnexported(Pool{})); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", line, diff)
 		}
@@ -78,16 +87,21 @@ func TestBootOptions(t *testing.T) {
 	for want, test := range map[string]struct {
 		pages       []PoolPages
 		defaultSize pages.Size
+		areas       []Area
 	}{
-		"":                          {},
-		"hugepagesz=1G hugepages=2": {[]PoolPages{{pages.Size1GiB, 2, -1}}, 0},
-		"hugepagesz=2M hugepages=7 hugepagesz=1G hugepages=2":   {[]PoolPages{{pages.Size1GiB, 2, -1}, {pages.Size2MiB, 3, -1}, {pages.Size2MiB, 4, -1}}, 0},
-		"default_hugepagesz=1G hugepagesz=1G hugepages=0:2,1:1": {[]PoolPages{{pages.Size1GiB, 1, 1}, {pages.Size1GiB, 2, 0}}, pages.Size1GiB},
-		"hugepagesz=1G hugepages=1:2":                           {[]PoolPages{{pages.Size1GiB, 2, 1}}, 0},
-		"hugepagesz=1G hugepages=0:2,1:5":                       {[]PoolPages{{pages.Size1GiB, 4, 1}, {pages.Size1GiB, 3, -1}}, 0},
-		"default_hugepagesz=16G":                                {nil, size16GiB},
+		"":                       {},
+		"hugetlb_cma=16G":        {nil, 0, []Area{{-1, 16}}},
+		"hugetlb_cma=0:8G,1:4G":  {nil, 0, []Area{{1, 4}, {0, 8}}},
+		"hugetlb_cma=0:10G,1:1G": {nil, 0, []Area{{0, 8}, {-1, 3}}},
+		"hugepagesz=2M hugepages=7 hugetlb_cma=1:2G":            {[]PoolPages{{pages.Size2MiB, 7, -1}}, 0, []Area{{1, 2}}},
+		"hugepagesz=1G hugepages=2":                             {[]PoolPages{{pages.Size1GiB, 2, -1}}, 0, nil},
+		"hugepagesz=2M hugepages=7 hugepagesz=1G hugepages=2":   {[]PoolPages{{pages.Size1GiB, 2, -1}, {pages.Size2MiB, 3, -1}, {pages.Size2MiB, 4, -1}}, 0, nil},
+		"default_hugepagesz=1G hugepagesz=1G hugepages=0:2,1:1": {[]PoolPages{{pages.Size1GiB, 1, 1}, {pages.Size1GiB, 2, 0}}, pages.Size1GiB, nil},
+		"hugepagesz=1G hugepages=1:2":                           {[]PoolPages{{pages.Size1GiB, 2, 1}}, 0, nil},
+		"hugepagesz=1G hugepages=0:2,1:5":                       {[]PoolPages{{pages.Size1GiB, 4, 1}, {pages.Size1GiB, 3, -1}}, 0, nil},
+		"default_hugepagesz=16G":                                {nil, size16GiB, nil},
 	} {
-		if got := bootOptions(test.pages, []int{0, 1}, test.defaultSize); got != want {
+		if got := (options{test.pages, test.areas, test.defaultSize}).words([]int{0, 1}); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

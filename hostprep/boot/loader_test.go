@@ -27,15 +27,23 @@ import (
 var update = flag.Bool("update", false, "write what is planned and made in testdata anew")
 
 // parseWant reads the host that a test is on, and what is wanted: one-node
-// 1G:2 2M:5@1 default=1G.
-func parseWant(t *testing.T, text string) (host string, want []PoolPages, defaultSize pages.Size) {
+// 1G:2 2M:5@1 default=1G area=8G@0.
+func parseWant(t *testing.T, text string) (host string, want options) {
 	t.Helper()
 	words := strings.Fields(text)
 	for _, word := range words[1:] {
 		var err error
 		if size, ok := strings.CutPrefix(word, "default="); ok {
-			defaultSize, err = pages.ParseSize(size)
+			want.defaultSize, err = pages.ParseSize(size)
 			hosttest.Must(t, err)
+			continue
+		}
+		if area, ok := strings.CutPrefix(word, "area="); ok {
+			a := Area{Node: -1}
+			if _, err := fmt.Sscanf(area, "%dG@%d", &a.GiB, &a.Node); err != nil && !strings.Contains(err.Error(), "EOF") {
+				t.Fatalf("%s: %v", word, err)
+			}
+			want.areas = append(want.areas, a)
 			continue
 		}
 		w := PoolPages{Node: -1}
@@ -45,9 +53,9 @@ func parseWant(t *testing.T, text string) (host string, want []PoolPages, defaul
 		if _, err := fmt.Sscanf(count, "%d@%d", &w.Pages, &w.Node); err != nil && !strings.Contains(err.Error(), "EOF") {
 			t.Fatalf("%s: %v", word, err)
 		}
-		want = append(want, w)
+		want.pages = append(want.pages, w)
 	}
-	return words[0], want, defaultSize
+	return words[0], want
 }
 
 // Each host of testdata: what is planned, what that makes of its files, that
@@ -72,12 +80,12 @@ func TestKernelCmdlinePlan(t *testing.T) {
 					machine.Files = append(machine.Files, f)
 				}
 			}
-			name, want, defaultSize := parseWant(t, wantText)
+			name, want := parseWant(t, wantText)
 			h := host.Host{Root: hosttest.Unpack(t, name, string(txtar.Format(&machine)))}
 			before := snapshot(t, h)
-			plan := func(want []PoolPages, defaultSize pages.Size) (text string, changes []change.Change) {
+			plan := func(want options) (text string, changes []change.Change) {
 				t.Helper()
-				findings, err := cmdlinePlan(h, want, defaultSize)
+				findings, err := cmdlinePlan(h, want)
 				hosttest.Must(t, err)
 				for _, f := range findings {
 					text += fmt.Sprintf("%s\nhave: %s\nneed: %s\ndo:   %s\n", f.Severity, f.Have, f.Need, f.Do)
@@ -89,7 +97,7 @@ func TestKernelCmdlinePlan(t *testing.T) {
 				return text, changes
 			}
 			j := journal.Journal{Host: h}
-			got, changes := plan(want, defaultSize)
+			got, changes := plan(want)
 			hosttest.Must(t, j.Apply(changes))
 			applied := snapshot(t, h)
 			for _, file := range slices.Sorted(keysOf(applied)) {
@@ -97,7 +105,7 @@ func TestKernelCmdlinePlan(t *testing.T) {
 					got += "> " + file + "\n" + changedLines(before[file], applied[file])
 				}
 			}
-			if again, _ := plan(want, defaultSize); len(changes) > 0 && again != "" {
+			if again, _ := plan(want); len(changes) > 0 && again != "" {
 				t.Errorf("after the changes there is still to do:\n%s", again)
 			}
 			if undone, left, err := j.Undo(); len(undone) != len(changes) || len(left) > 0 || err != nil {
@@ -110,12 +118,12 @@ func TestKernelCmdlinePlan(t *testing.T) {
 
 			if !strings.Contains(fmt.Sprint(before), cmdline.Begin) { // else it was not without at first
 				hosttest.Must(t, j.Apply(changes))
-				_, none := plan(nil, 0)
+				_, none := plan(options{})
 				hosttest.Must(t, j.Apply(none))
 				if diff := cmp.Diff(before, snapshot(t, h)); diff != "" {
 					t.Errorf("a plan for nothing -before +after:\n%s", diff)
 				}
-				if again, _ := plan(nil, 0); again != "" {
+				if again, _ := plan(options{}); again != "" {
 					t.Errorf("where nothing is ours there is still to do:\n%s", again)
 				}
 			}
@@ -198,7 +206,7 @@ func TestUndoAfterANewKernel(t *testing.T) {
 	entry := h.Root.Path("boot/loader/entries/4.18.conf")
 	hosttest.WriteFile(t, entry, "linux /vmlinuz\noptions root=UUID=1 ro\n")
 	j := journal.Journal{Host: h}
-	findings, err := cmdlinePlan(h, []PoolPages{{pages.Size1GiB, 2, -1}}, 0)
+	findings, err := cmdlinePlan(h, options{pages: []PoolPages{{pages.Size1GiB, 2, -1}}})
 	hosttest.Must(t, err)
 	hosttest.Must(t, j.Apply(findings[0].Changes))
 	text, err := os.ReadFile(entry)
@@ -275,7 +283,7 @@ func TestReadOnlyEtc(t *testing.T) {
 		hosttest.Must(t, unix.Mount(etc, etc, "", unix.MS_BIND, ""))
 		defer func() { hosttest.Must(t, unix.Unmount(etc, 0)) }()
 		hosttest.Must(t, unix.Mount("", etc, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
-		findings, err := cmdlinePlan(h, []PoolPages{{pages.Size1GiB, 2, -1}}, 0)
+		findings, err := cmdlinePlan(h, options{pages: []PoolPages{{pages.Size1GiB, 2, -1}}})
 		if err != nil || len(findings) != 1 || findings[0].Severity != hostprep.Blocker || !strings.HasPrefix(findings[0].Do, "/etc is read-only: put hugepagesz=1G hugepages=2 on") {
 			t.Errorf("%+v, %v", findings, err)
 		}

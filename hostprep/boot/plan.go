@@ -18,7 +18,7 @@ func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, cmdline, err := table.split(h)
+	settings, onCmdline, err := table.split(h)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
 			Have: "after a reboot the host has " + old.Words(), Need: table.Words()})
 	}
-	more, err := cmdlinePlan(h, cmdline, table.DefaultSize)
+	more, err := cmdlinePlan(h, options{onCmdline, table.OnDemand, table.DefaultSize})
 	return append(findings, more...), err
 }
 
@@ -77,7 +77,9 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		if gigantic || !h.BootedWithSystemd() || row.Size == b.DefaultSize {
+		// Beside an area the kernel skips gigantic pages at boot: the service has the area
+		// give them.
+		if gigantic && len(b.OnDemand) == 0 || !h.BootedWithSystemd() || row.Size == b.DefaultSize {
 			cmdline = append(cmdline, row.onCmdline())
 		}
 	}

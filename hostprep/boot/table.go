@@ -28,6 +28,8 @@ type Table struct {
 	Version int      `json:"version"`
 	Pages   []Row    `json:"pages"`
 	Folders []Folder `json:"folders,omitempty"`
+	// OnDemand are the areas from which the kernel can allocate pages of 1 GiB at any time.
+	OnDemand []Area `json:"on_demand,omitempty"`
 	// Overcommit says that no pages are reserved at boot: the kernel allocates them when
 	// a guest starts.
 	Overcommit bool `json:"overcommit,omitempty"`
@@ -98,12 +100,17 @@ func parseTable(text []byte) (Table, error) {
 			return Table{}, fmt.Errorf("%d pages of %d bytes on the nodes %v", p.Pages, p.Size, p.Nodes)
 		}
 	}
+	for _, a := range b.OnDemand {
+		if a.Node < -1 || a.GiB <= 0 {
+			return Table{}, fmt.Errorf("an area of %d GiB on node %d", a.GiB, a.Node)
+		}
+	}
 	return b, nil
 }
 
 // Text is the text of the table's file; "": the table is empty.
 func (b Table) Text() string {
-	if len(b.Pages)+len(b.Folders) == 0 && b.ShmGroup == 0 {
+	if len(b.Pages)+len(b.Folders)+len(b.OnDemand) == 0 && b.ShmGroup == 0 {
 		return ""
 	}
 	b.Version = tableVersion
@@ -280,6 +287,9 @@ func (b Table) Words() string {
 	for _, row := range b.Pages {
 		words = append(words, row.Words())
 	}
+	for _, a := range b.OnDemand {
+		words = append(words, a.Words())
+	}
 	if b.DefaultSize != 0 {
 		words = append(words, b.DefaultSize.String()+" as the default size")
 	}
@@ -293,6 +303,15 @@ func (b Table) Words() string {
 		return "no huge pages"
 	}
 	return strings.Join(words, ", ")
+}
+
+// Words is the area in a few words.
+func (a Area) Words() string {
+	text := pages.FormatBytes(a.GiB*pages.GiB) + " for pages of 1 GiB on demand"
+	if a.Node >= 0 {
+		text += fmt.Sprintf(" on node %d", a.Node)
+	}
+	return text
 }
 
 func (p Row) Words() string {

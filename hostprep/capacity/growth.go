@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -54,12 +55,19 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		return growth, err
 	}
+	area, err := hasArea(h)
+	if err != nil {
+		return growth, err
+	}
 	for i := range growth.nodes {
 		n := &growth.nodes[i]
 		canMove := -n.pooled
 		for _, l := range limits {
 			if l.Node == n.node {
 				n.Now += blocks(l, zones, types, n.size, growth.small)
+				if area && n.size == pages.Size1GiB {
+					n.Now += l.FreeCMA * int64(growth.small) / pages.GiB
+				}
 				canMove += movable(l, types, n.size, growth.small)
 			}
 		}
@@ -160,6 +168,16 @@ func blocks(l host.ZoneLimits, zones []host.Zone, types []host.PageType, size, s
 		}
 	}
 	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))
+}
+
+// hasArea says whether the kernel keeps memory for pages of 1 GiB. Such an area is made of
+// whole GiB. Whatever in it is not free can move, as long as nothing pins it, and with k
+// GiB of it free, k of its GiB can be emptied into the rest.
+//
+// Source: mm/hugetlb_cma.c and alloc_contig_range() of the kernel.
+func hasArea(h host.Host) (bool, error) {
+	line, err := h.ReadIfThere("/proc/cmdline")
+	return strings.Contains(line, "hugetlb_cma="), err
 }
 
 // movable is how many pages of a size compaction could at most form in a zone: all of it

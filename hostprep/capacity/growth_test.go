@@ -26,6 +26,7 @@ func TestGrowth(t *testing.T) {
 		{"a zone with little free", "-- proc/zoneinfo --\n" + strings.Replace(hosttest.Zoneinfo, "850000", "21120", 1), 8 * pages.GiB, pages.Size2MiB, hostprep.CouldMake{Now: 10, Compacted: 4096}},
 		{"little headroom", "", pages.GiB, pages.Size2MiB, hostprep.CouldMake{Now: 512, Compacted: 512}},
 		{"1 GiB: at most as many as lie in one zone, and none is sure", "", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 0, Compacted: 21}},
+		{"1 GiB: 2.67 GiB are free in an area that is kept for them", "-- proc/cmdline --\nhugetlb_cma=8G\n", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 2, Compacted: 21}},
 		{"1 GiB: the pool's own are not made again", "-- pools --\n0 1048576 20 0 0\n", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 0, Compacted: 1}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

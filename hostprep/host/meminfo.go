@@ -15,6 +15,13 @@ type Meminfo struct {
 	Total        int64      // with what the page pools hold
 	Available    int64      // what programs may still get
 	HugePageSize pages.Size // Hugepagesize, the kernel's default; 0: it has none
+	CMA          *CMA       // nil: a kernel without CONFIG_CMA
+}
+
+// CMA are the areas from which the kernel can allocate large contiguous blocks. What of
+// them is not free holds such blocks, or memory that the kernel can move elsewhere.
+type CMA struct {
+	Total, Free int64 // bytes
 }
 
 // Meminfo reads /proc/meminfo.
@@ -32,11 +39,15 @@ func (h Host) meminfo() (Meminfo, error) {
 	if kib["MemTotal"] == 0 {
 		return Meminfo{}, fmt.Errorf("%s has no MemTotal", h.Root.Path("proc", "meminfo"))
 	}
-	return Meminfo{
+	m := Meminfo{
 		Total:        kib["MemTotal"] * pages.KiB,
 		Available:    kib["MemAvailable"] * pages.KiB,
 		HugePageSize: pages.SizeOfKiB(kib["Hugepagesize"]),
-	}, nil
+	}
+	if total, ok := kib["CmaTotal"]; ok {
+		m.CMA = &CMA{total * pages.KiB, kib["CmaFree"] * pages.KiB}
+	}
+	return m, nil
 }
 
 // ParseMeminfo reads the amounts, in KiB, of /proc/meminfo and of a node's

@@ -85,7 +85,7 @@ func TestZoneinfo(t *testing.T) {
 	got, err := parseZoneinfo(strings.NewReader(hosttest.Zoneinfo))
 	want := []ZoneLimits{
 		{Node: 0, Name: "DMA", Kept: 24146, Free: 3840, Start: 1, Spanned: 4095, Present: 3998},
-		{Node: 0, Name: "Normal", Kept: 16000, Free: 850000, Start: 1048576, Spanned: 5505024},
+		{Node: 0, Name: "Normal", Kept: 16000, Free: 850000, FreeCMA: 700000, Start: 1048576, Spanned: 5505024},
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)

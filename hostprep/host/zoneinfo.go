@@ -19,6 +19,7 @@ type ZoneLimits struct {
 	// is for those who can't use higher zones.
 	Kept           int64
 	Free           int64
+	FreeCMA        int64 // of Free, in areas for contiguous memory
 	Start, Spanned int64 // of the zone; it may have holes
 	Present        int64 // without the holes
 }
@@ -40,6 +41,7 @@ func (h Host) Zoneinfo() ([]ZoneLimits, error) {
 //	        spanned  1044480
 //	        present  782336
 //	        protection: (0, 0, 21153, 21153, 21153)
+//	      nr_free_cma  0
 //	  start_pfn:           4096
 //
 // Source: zoneinfo_show_print() in the kernel's mm/vmstat.c.
@@ -64,6 +66,8 @@ func parseZoneinfo(r io.Reader) ([]ZoneLimits, error) {
 		switch number := f[len(f)-1]; {
 		case f[0] == "pages" && f[1] == "free" && len(f) == 3:
 			zone.Free, err = smallPages(number)
+		case f[0] == "nr_free_cma" && len(f) == 2:
+			zone.FreeCMA, err = smallPages(number)
 		case f[0] == "high" && len(f) == 2:
 			zone.Kept, err = smallPages(number)
 		case f[0] == "spanned" && len(f) == 2:

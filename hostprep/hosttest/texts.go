@@ -27,6 +27,7 @@ Node 0, zone   Normal
         high     16000
         spanned  5505024
         protection: (0, 0, 0, 0, 0)
+      nr_free_cma  700000
   start_pfn:           1048576
 `
 

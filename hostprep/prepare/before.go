@@ -21,7 +21,7 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 		return nil, err
 	}
 	var ours int64
-	for _, row := range old.With(p.guests(), p.Pages, p.Overcommit).Sums() {
+	for _, row := range p.onTable(old).Sums() {
 		ours += row.Pages * int64(row.Size)
 	}
 	if ours == 0 {

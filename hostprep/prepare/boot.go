@@ -19,7 +19,7 @@ var bootStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, er
 	if err != nil {
 		return nil, err
 	}
-	table = table.With(p.guests(), p.Pages, p.Overcommit)
+	table = p.onTable(table)
 	folders, err := userFolders(h, p)
 	if err != nil {
 		return nil, err
@@ -44,6 +44,15 @@ var bootStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, er
 	booted, err := check.KernelCmdline(h)
 	return slices.Concat(findings, booted), err
 }}
+
+// onTable returns a table with what is to be kept over a reboot.
+func (p Options) onTable(table boot.Table) boot.Table {
+	table = table.With(p.guests(), p.Pages, p.Overcommit)
+	if p.OnDemand != nil {
+		table.OnDemand = p.OnDemand
+	}
+	return table
+}
 
 // firstSize is the size of the pages that a preparation is about; 0: of none.
 func (p Options) firstSize() pages.Size {

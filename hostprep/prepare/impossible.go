@@ -20,13 +20,18 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	refused, err := boot.RefuseAreas(h, p.OnDemand)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, refused...)
 	var table boot.Table
 	if p.Persist {
 		if table, err = boot.Read(h); err != nil {
 			return nil, err
 		}
 	}
-	table = table.With(p.guests(), p.Pages, p.Overcommit)
+	table = p.onTable(table)
 	state, err := h.Pools()
 	if err != nil {
 		return nil, err
@@ -62,6 +67,12 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 			bound[row.Nodes[0]] += row.Pages * int64(row.Size)
 		}
 		all += row.Pages * int64(row.Size)
+	}
+	for _, area := range table.OnDemand {
+		if area.Node >= 0 {
+			bound[area.Node] += area.GiB * pages.GiB
+		}
+		all += area.GiB * pages.GiB
 	}
 	needed := "for pages"
 	if others, from, err := reservedByOthers(h); err != nil {

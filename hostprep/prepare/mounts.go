@@ -95,6 +95,9 @@ func mountSizes(h host.Host, p Options) ([]pages.Size, error) {
 	for _, need := range p.Pages {
 		sizes = append(sizes, need.Size)
 	}
+	if len(p.OnDemand) > 0 {
+		sizes = append(sizes, pages.Size1GiB)
+	}
 	if p.MountGroup != "" || p.User != "" {
 		mem, err := h.Meminfo()
 		if err != nil {

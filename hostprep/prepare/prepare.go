@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
@@ -17,7 +18,10 @@ type Options struct {
 	Running []hostprep.Guest // that run, and shall have their pages after a reboot
 	Persist bool             // also after a reboot
 	Pages   []pool.Need      // that the pools shall have at least, whoever takes them
-	Reserve int64            // bytes of ordinary memory that the host keeps; 0: the rule's
+	// OnDemand are the areas from which the kernel shall be able to allocate pages of 1 GiB
+	// at any time, from the next boot on; nil: as they are.
+	OnDemand []boot.Area
+	Reserve  int64 // bytes of ordinary memory that the host keeps; 0: the rule's
 
 	// Overcommit reserves no pages: the kernel allocates them when a guest starts
 	// (nr_overcommit_hugepages).
