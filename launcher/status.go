@@ -27,6 +27,8 @@ type Status struct {
 	Domains []DomainStatus `json:"domains"`
 	Hook    hook.Status    `json:"hook"`
 	THP     host.THP       `json:"thp"`
+	// CMA is nil if the kernel keeps no areas for contiguous memory.
+	CMA *host.CMA `json:"cma,omitempty"`
 	// Settled is what was given back just now for guests that are gone, SetAside
 	// are sentences about claims that could not be read.
 	Settled  []pool.Settlement `json:"settled"`
@@ -130,7 +132,13 @@ func ReadHostStatus(host host.Host) (Status, error) {
 		unread.Check = hook.CheckName
 		s.Hook.Findings = append(s.Hook.Findings, unread)
 	}
-	s.THP, err = host.THP()
+	if s.THP, err = host.THP(); err != nil {
+		return s, err
+	}
+	mem, err := host.Meminfo()
+	if mem.CMA != nil && mem.CMA.TotalKiB > 0 {
+		s.CMA = mem.CMA
+	}
 	return s, err
 }
 

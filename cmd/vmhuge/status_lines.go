@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep/proof"
+	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 	"vmhuge/live"
 	"vmhuge/picture"
@@ -21,6 +22,9 @@ func (s hostStatus) lines(style picture.Style) []string {
 	}
 	for _, m := range s.Mounts {
 		lines = append(lines, fmt.Sprintf("mount  %s, pages of %s", m.Point, m.Size))
+	}
+	if s.CMA != nil {
+		lines = append(lines, fmt.Sprintf("area   %s of CMA, of which %s is free (pages of 1 GiB on demand)", pages.FormatKiB(s.CMA.TotalKiB), pages.Amount(s.CMA.FreeKiB*pages.KiB)))
 	}
 	lines = append(lines, "hook   "+s.Hook.String())
 	for _, settled := range s.Settled {

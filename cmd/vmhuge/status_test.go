@@ -11,6 +11,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
@@ -75,6 +76,7 @@ func TestHostStatus(t *testing.T) {
 			{Name: "old1", State: launcher.ShutOff, RAMKiB: 65 << 10, Backing: pages.None},
 		},
 		Hook:     hook.Status{Findings: []hostprep.Finding{{Check: "hook", Have: "it is old", Do: "run vmhuge hook install"}}},
+		CMA:      &host.CMA{TotalKiB: 3 << 20, FreeKiB: 3 << 18},
 		SetAside: []string{"a claim is set aside"},
 	}}
 	want := `NODE  PAGES                               TOTAL  USED  RESERVED  FREE  BY VMHUGE
@@ -89,6 +91,7 @@ db1       paused    1.5 GiB  transparent  ######----  62.5 %  0-1
 esc?[31m  running     1 GiB  2 MiB                         ?
 old1      shut off   65 MiB  small pages
 
+area   3 GiB of CMA, of which 768 MiB is free (pages of 1 GiB on demand)
 hook   not installed (vmhuge hook install)`
 	got := strings.Join(s.lines(picture.Style{Width: 80}), "\n")
 	if got != want {

@@ -54,9 +54,9 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	if err != nil {
 		return facts, err
 	}
-	if area := asked.Area(); area > 0 && mem.CMA != nil && mem.CMA.Total >= area {
+	if area := asked.Area(); area > 0 && mem.CMA != nil && mem.CMA.TotalKiB*pages.KiB >= area {
 		facts = append(facts, fine(name, fmt.Sprintf("has an area of %s for pages of 1 GiB on demand; %s of CMA is free, and the rest holds such pages or other memory that the kernel can move",
-			pages.FormatBytes(area), pages.Amount(mem.CMA.Free))))
+			pages.FormatBytes(area), pages.Amount(mem.CMA.FreeKiB*pages.KiB))))
 	}
 	thp, err := h.THP()
 	if err != nil {

@@ -62,15 +62,15 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 	if err != nil {
 		return findings, err
 	}
-	if want := asked.Area(); want > 0 && (mem.CMA == nil || mem.CMA.Total < want) {
+	if want := asked.Area(); want > 0 && (mem.CMA == nil || mem.CMA.TotalKiB*pages.KiB < want) {
 		f := hostprep.Finding{Severity: hostprep.Warning,
 			Have: fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel has none (CmaTotal)", pages.FormatBytes(want)),
 			Need: "all of it", Do: "dmesg | grep -i cma shows why; ask for less: a node must have as much contiguous memory free when it boots"}
 		if mem.CMA == nil {
 			f.Have = fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel is built without CMA", pages.FormatBytes(want))
 			f.Do = "boot a kernel with CONFIG_CMA, or reserve the pages at boot (hugepages=)"
-		} else if mem.CMA.Total > 0 {
-			f.Have = fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel has %s (CmaTotal)", pages.FormatBytes(want), pages.FormatBytes(mem.CMA.Total))
+		} else if mem.CMA.TotalKiB > 0 {
+			f.Have = fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel has %s (CmaTotal)", pages.FormatBytes(want), pages.FormatKiB(mem.CMA.TotalKiB))
 		}
 		findings = append(findings, f)
 	}

@@ -21,7 +21,8 @@ type Meminfo struct {
 // CMA are the areas from which the kernel can allocate large contiguous blocks. What of
 // them is not free holds such blocks, or memory that the kernel can move elsewhere.
 type CMA struct {
-	Total, Free int64 // bytes
+	TotalKiB int64 `json:"total_kib"`
+	FreeKiB  int64 `json:"free_kib"`
 }
 
 // Meminfo reads /proc/meminfo.
@@ -45,7 +46,7 @@ func (h Host) meminfo() (Meminfo, error) {
 		HugePageSize: pages.SizeOfKiB(kib["Hugepagesize"]),
 	}
 	if total, ok := kib["CmaTotal"]; ok {
-		m.CMA = &CMA{total * pages.KiB, kib["CmaFree"] * pages.KiB}
+		m.CMA = &CMA{total, kib["CmaFree"]}
 	}
 	return m, nil
 }
