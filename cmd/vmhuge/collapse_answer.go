@@ -55,7 +55,7 @@ func (p *program) showCollapsed(c launcher.Collapsed) {
 		say("  stopped: %s", words)
 	}
 	if c.CouldMake != nil {
-		say("  of huge pages, %s", c.CouldMake.Words())
+		say("  of huge pages, %s", c.Words())
 	}
 }
 

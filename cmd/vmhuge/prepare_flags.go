@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/prepare"
@@ -65,8 +64,8 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 }
 
 // onDemand reads --on-demand: 16G, or 8G@0,8G@1; 0: no area.
-func onDemand(c *cli.Context) ([]boot.Area, error) {
-	areas := []boot.Area{}
+func onDemand(c *cli.Context) ([]prepare.Area, error) {
+	areas := []prepare.Area{}
 	if !c.Bool("persist") {
 		return nil, usage("--on-demand needs --persist: the kernel sets the memory apart when it boots")
 	}
@@ -75,7 +74,7 @@ func onDemand(c *cli.Context) ([]boot.Area, error) {
 	}
 	for _, word := range c.StringSlice("on-demand") {
 		amount, node, named := strings.Cut(word, "@")
-		area := boot.Area{Node: -1}
+		area := prepare.Area{Node: -1}
 		if named {
 			id, err := strconv.ParseUint(node, 10, 31)
 			if err != nil {

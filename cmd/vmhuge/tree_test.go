@@ -70,7 +70,7 @@ func (files tree) differences(other tree) map[string][2]string {
 	for _, paths := range []tree{files, other} {
 		for path := range paths {
 			a, b := files[path], other[path]
-			if a != b && !(a != "" && b != "" && strings.HasPrefix(path, "var/lib/vmhuge/")) {
+			if a != b && (a == "" || b == "" || !strings.HasPrefix(path, "var/lib/vmhuge/")) {
 				differ[path] = [2]string{a[:min(len(a), 200)], b[:min(len(b), 200)]}
 			}
 		}

@@ -194,7 +194,7 @@ func onXML(t *testing.T, memory string) hostprep.Candidate {
 func TestPlanProperty(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
-	hosts := []host.Host{host.Host{Root: hosttest.Unpack(t, "one-node", "")}, host.Host{Root: hosttest.Unpack(t, "two-nodes", "")}, host.Host{Root: hosttest.Unpack(t, "node0-full", "")}}
+	hosts := []host.Host{{Root: hosttest.Unpack(t, "one-node", "")}, {Root: hosttest.Unpack(t, "two-nodes", "")}, {Root: hosttest.Unpack(t, "node0-full", "")}}
 	for n := range 200 {
 		host := hosts[n%len(hosts)]
 		nodes, err := host.Nodes()

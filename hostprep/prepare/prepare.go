@@ -20,7 +20,7 @@ type Options struct {
 	Pages   []pool.Need      // that the pools shall have at least, whoever takes them
 	// OnDemand are the areas from which the kernel shall be able to allocate pages of 1 GiB
 	// at any time, from the next boot on; nil: as they are.
-	OnDemand []boot.Area
+	OnDemand []Area
 	Reserve  int64 // bytes of ordinary memory that the host keeps; 0: the rule's
 
 	// Overcommit reserves no pages: the kernel allocates them when a guest starts
@@ -36,6 +36,9 @@ type Options struct {
 	// DefaultHugepagesz makes the size of the pages the kernel's default.
 	DefaultHugepagesz bool
 }
+
+// Area is memory that the kernel keeps from boot on for pages of 1 GiB.
+type Area = boot.Area
 
 // guests returns those that run and those that do not.
 func (p Options) guests() []hostprep.Guest { return slices.Concat(p.Guests, p.Running) }
