@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMicroVMScreenshots makes the pictures in docs/ anew: a real terminal, with real
@@ -41,7 +43,8 @@ func TestMicroVMScreenshots(t *testing.T) {
 		{guest{name: "web1", memory: "<memory unit='MiB'>384</memory>", backing: pages2M}, "", true},
 		{guest{name: "web2", memory: "<memory unit='MiB'>256</memory>", backing: pages2M, more: "<numatune><memory mode='strict' nodeset='1'/></numatune>"}, "", true},
 		{guest{name: "cache1", memory: "<memory unit='MiB'>256</memory>"}, "--thp", false},
-		{guest{name: "mail1", memory: "<memory unit='MiB'>1536</memory>", backing: pages2M}, "", false},
+		{guest{name: "mail1", memory: "<memory unit='GiB'>6</memory>", backing: pages2M}, "", false},
+		{guest{name: "build1", memory: "<memory unit='MiB'>128</memory>"}, "", true},
 		{guest{name: "legacy1", memory: "<memory unit='MiB'>128</memory>"}, "", true},
 	} {
 		dom := define(t, g.guest)
@@ -56,8 +59,16 @@ func TestMicroVMScreenshots(t *testing.T) {
 	}
 	done(t, "enable", "legacy1") // it runs on what it has until its next start
 
-	fmt.Println(shoot(t, "status.png", "100x24", "vmhuge status"))
-	fmt.Println(shoot(t, "top.png", "100x26", "vmhuge top"))
+	setPages(t, 1, size2M, 60)
+	database, err := unix.Mmap(-1, 0, 20*huge, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_HUGETLB|unix.MAP_HUGE_2MB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(database) }()
+
+	fmt.Println(shoot(t, "status.png", "100x25", "vmhuge status"))
+	fmt.Println(shoot(t, "check.png", "100x8", "vmhuge check mail1"))
+	fmt.Println(shoot(t, "top.png", "100x27", "vmhuge top"))
 }
 
 // TestScreenshotOfBench measures on the machine at hand: a CPU that is emulated

@@ -59,6 +59,7 @@ type view struct {
 	swap     host.Swap
 	zones    []host.Zone
 	uptime   time.Duration
+	onDemand int64 // pages of 1 GiB that the kernel's area for them can give now
 }
 
 // Weigh says which pages suit a guest. What the host can't tell is an error.
@@ -109,6 +110,13 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		if err := read(); err != nil {
 			return v, err
 		}
+	}
+	area, err := h.HasArea()
+	if err != nil {
+		return v, err
+	}
+	if area && v.mem.CMA != nil {
+		v.onDemand = v.mem.CMA.FreeKiB * pages.KiB / pages.GiB
 	}
 	v.headroom = pool.Headroom(v.state, v.mem.Total, v.mem.Available, pool.Reserve(v.mem.Total))
 	return v, nil

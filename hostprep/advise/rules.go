@@ -148,10 +148,19 @@ var rules = []rule{
 		n := pages.Size1GiB.Ceil(v.ram())
 		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && v.free(pages.Size1GiB) >= n, "%d pages of 1 GiB are free, and it needs %d", v.free(pages.Size1GiB), n)
 	}},
+	{"1 GiB on demand", [4]int{0, 0, 2, 0}, nil, func(v view) string {
+		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
+		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free < n && free+v.onDemand >= n && v.fits(pages.Size1GiB),
+			"the kernel's area for them can give %d pages of 1 GiB, %d more are free, and it needs %d: moving other memory out of them makes the start slower", v.onDemand, free, n)
+	}},
 	{"1 GiB at boot", [4]int{0, 0, -3, 0}, nil, func(v view) string {
-		n := pages.Size1GiB.Ceil(v.ram())
-		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && v.free(pages.Size1GiB) < n && v.fits(pages.Size1GiB),
-			"%d pages of 1 GiB are free, and it needs %d: sure only at boot, hugepagesz=1G hugepages=%d", v.free(pages.Size1GiB), n, n)
+		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
+		text := when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
+			"%d pages of 1 GiB are free, and it needs %d: sure only at boot, hugepagesz=1G hugepages=%d", free, n, n)
+		if text != "" && v.mem.CMA != nil {
+			text += fmt.Sprintf(", or from an area that the kernel keeps for them, vmhuge prepare --persist --on-demand %dG", n)
+		}
+		return text
 	}},
 	{"room", [4]int{}, only1GiB, func(v view) string {
 		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))

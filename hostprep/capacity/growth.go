@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"math/bits"
 	"slices"
-	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -55,7 +54,7 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		return growth, err
 	}
-	area, err := hasArea(h)
+	area, err := h.HasArea()
 	if err != nil {
 		return growth, err
 	}
@@ -168,16 +167,6 @@ func blocks(l host.ZoneLimits, zones []host.Zone, types []host.PageType, size, s
 		}
 	}
 	return max(0, min(n, (l.Free-l.Kept)/int64(size/small)))
-}
-
-// hasArea says whether the kernel keeps memory for pages of 1 GiB. Such an area is made of
-// whole GiB. Whatever in it is not free can move, as long as nothing pins it, and with k
-// GiB of it free, k of its GiB can be emptied into the rest.
-//
-// Source: mm/hugetlb_cma.c and alloc_contig_range() of the kernel.
-func hasArea(h host.Host) (bool, error) {
-	line, err := h.ReadIfThere("/proc/cmdline")
-	return strings.Contains(line, "hugetlb_cma="), err
 }
 
 // movable is how many pages of a size compaction could at most form in a zone: all of it
