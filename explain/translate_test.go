@@ -78,6 +78,36 @@ func filled(text string) string {
 	})
 }
 
+// lacksQEMUsWords says that a message is libvirt's about the end of QEMU's monitor, which a
+// reason of the kernel's may follow.
+func lacksQEMUsWords(text string) bool {
+	return LacksQEMUsWords(filled(text)) || LacksQEMUsWords(text+": Broken pipe")
+}
+
+// TestEndOfMonitor has what libvirt says in other languages when QEMU ended, and why only
+// the domain's log tells.
+func TestEndOfMonitor(t *testing.T) {
+	for _, text := range []string{
+		"Fehler: Kann nicht vom Monitor lesen: Die Verbindung wurde vom Kommunikationspartner zurückgesetzt",
+		"error: No se pudo escribir al monitor: Tubería rota",
+		"erreur : Le moniteur QEMU a été fermé",
+		"erreur : erreur interne : le processus s'est arrêté pendant la connexion au moniteur",
+		"エラー: モニターソケットが出てきませんでした: そのようなファイルやディレクトリはありません",
+		"오류: QEMU가 갑자기 모니터를 닫았습니다 (vm='db1')",
+		"erro: Não foi possível ler a partir do monitor: Conexão fechada pela outra ponta",
+		"ошибка: внутренняя ошибка: QEMU неожиданно завершил работу монитора",
+		"помилка: Роботу монітора QEMU було завершено",
+		"错误：内部错误：QEMU 意外关闭了监控",
+	} {
+		if !LacksQEMUsWords(text) {
+			t.Errorf("%s is %s", text, English(Clean(text)))
+		}
+	}
+	if text := "ошибка: QEMU неожиданно завершил работу монитора: qemu-system-x86_64: unable to map backing store for guest RAM"; LacksQEMUsWords(text) {
+		t.Errorf("%s lacks nothing", text)
+	}
+}
+
 // paraphrased are words that were reported, and that no .po has today.
 var paraphrased = map[string][]string{"de": {"Kann Speicher nicht zuteilen"}}
 
@@ -105,7 +135,7 @@ func translated(t *testing.T) string {
 				continue
 			}
 			for _, e := range readPO(t, path) {
-				if e.str != "" && (namesDomain.MatchString(unnumbered(e.id)) || isKnown(unnumbered(e.id))) {
+				if id := unnumbered(e.id); e.str != "" && (namesDomain.MatchString(id) || lacksQEMUsWords(id) || isKnown(id)) {
 					add(e.id, e.str)
 				}
 			}
