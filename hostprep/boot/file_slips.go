@@ -163,7 +163,7 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 		name := strings.ToLower(line.Name)
 		right, known := meantSettings[name]
 		slip := Slip{Where: line.Where, Word: line.Name + " = " + line.Value}
-		switch _, err := strconv.ParseInt(line.Value, 10, 64); {
+		switch _, err := settingNumber(line.Value); {
 		case known && right == "":
 			slip.Why = "is no setting of the kernel, so that nothing happens"
 			if strings.Contains(name, "transparent") {

@@ -46,7 +46,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		if s.Name != "vm.nr_hugepages" {
 			continue
 		}
-		if n, err := strconv.ParseInt(s.Value, 10, 62); err == nil {
+		if n, err := settingNumber(s.Value); err == nil {
 			// It sets the pool as it stands then, on top of nothing.
 			all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == kernel.Standard })
 			if n > 0 {
