@@ -20,8 +20,8 @@ type PoolScript struct {
 
 // PoolScripts lists such hooks for a domain, or for any domain if the name is empty.
 // libvirt itself runs hooks/qemu and the files of hooks/qemu.d; if one of these scripts
-// mentions qemu.d, it is assumed to run qemu.d/DOMAIN/OPERATION/SUBOPERATION/*, as the
-// script of VFIO-Tools does.
+// mentions qemu.d, or its own name with .d, it is assumed to run
+// qemu.d/DOMAIN/OPERATION/SUBOPERATION/*, as the script of VFIO-Tools does.
 func PoolScripts(h host.Host, domain string) ([]PoolScript, error) {
 	files, err := Files(h)
 	if err != nil {
@@ -38,7 +38,7 @@ func PoolScripts(h host.Host, domain string) ([]PoolScript, error) {
 			continue
 		}
 		text, ok := scriptText(h, f.Path)
-		tree = tree || ok && strings.Contains(text, "qemu.d")
+		tree = tree || ok && runsTree.Get().MatchString(text)
 		if lines := poolLines(text); ok && len(lines) > 0 {
 			scripts = append(scripts, PoolScript{f.Path, lines})
 		}
@@ -70,6 +70,9 @@ func PoolScripts(h host.Host, domain string) ([]PoolScript, error) {
 	return scripts, nil
 }
 
+// runsTree matches qemu.d in a script: also $0.d, ${0}.d, "$0".d and $(basename $0).d.
+var runsTree = lazyregexp.New(`qemu\.d|\$\{?(0|BASH_SOURCE[^}\n]*)\}?["')]*\.d\b`)
+
 // scriptText reads a script; ok is false if it is a binary or can't be read.
 func scriptText(h host.Host, file string) (text string, ok bool) {
 	file = h.Resolve(file)
@@ -77,10 +80,10 @@ func scriptText(h host.Host, file string) (text string, ok bool) {
 	return text, err == nil && !strings.ContainsRune(text, 0)
 }
 
-// poolWrite matches a line of a script that sets the size of a pool: a redirection or tee
+// poolWrite matches a line of a script that sets the size of a pool: a redirection, tee or dd
 // into nr_hugepages, or a call of sysctl, hugeadm, virsh allocpages or Python's open()
 // or write_text().
-var poolWrite = lazyregexp.New(`(>|\btee\b).*nr_(overcommit_)?hugepages|\bsysctl\b.*vm\.nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b|\bopen\(.*nr_(overcommit_)?hugepages['"]\s*,\s*(mode\s*=\s*)?['"][wa]|nr_(overcommit_)?hugepages['"]\)\.write_text\(`)
+var poolWrite = lazyregexp.New(`(>\|?\s*([^\s;|&<>]|\$\([^)]*\)+)*|\btee\b[^;|&]*|\bdd\b[^;|&]*\bof=\S*)nr_(overcommit_)?hugepages|\bsysctl\b.*vm[./]nr_(overcommit_)?hugepages(_mempolicy)?\s*=|\bhugeadm\b.*--pool-pages|\bvirsh\b.*\ballocpages\b|\bopen\(.*nr_(overcommit_)?hugepages['"]\s*,\s*(mode\s*=\s*)?['"][wa]|nr_(overcommit_)?hugepages['"]\)\.write_text\(`)
 
 // poolVariable matches a variable that is set to the path of such a file: P=/proc/sys/vm/nr_hugepages.
 var poolVariable = lazyregexp.New(`^\s*(?:export\s+|readonly\s+|local\s+)?([A-Za-z_][A-Za-z_0-9]*)=["']?[^\s"'$]*nr_(?:overcommit_)?hugepages["']?`)
