@@ -52,7 +52,9 @@ var domainForms = compileAll(
 	// systemd's scope of a guest, and libvirt's folders: these cut a name at 20
 	// characters, so that a longer one is not to be had from them.
 	`\bmachine-qemu-[0-9]+-([\w.@+-]{1,19})\.scope`,
-	`/libvirt/qemu/(?:channel/target/)?(?:domain-)?[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`,
+	`/libvirt/qemu/(?:channel/target/)?domain-[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`,
+	`/libvirt/qemu/channel/target/[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`,
+	`(?:^|[^n])/libvirt/qemu/[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`, // in /run/libvirt/qemu more follows the name
 )
 
 func compileAll(forms ...string) []*regexp.Regexp {

@@ -94,7 +94,7 @@ func definition() []Row {
 			"backend '…' memory size must be multiple of", "backend memory size must be multiple of",
 			"qemu_madvise: Invalid argument", "madvise doesn't support MADV_DONTDUMP",
 			"unable to map backing store for guest RAM: Invalid argument", "unable to map backing store for hugepages: Invalid argument",
-			"Guest memory size is not a 2MB multiple",
+			"cannot bind memory to host NUMA nodes: Invalid argument", "Guest memory size is not a 2MB multiple",
 		},
 		Unless:   []string{"virtio-mem-pci", "virtio-mem-ccw", "add memory device"},
 		On:       huge,
@@ -190,7 +190,7 @@ func definition() []Row {
 			"-mem-path not supported with", "host lacks kvm mmu notifiers, -mem-path unsupported",
 		},
 		Cause: "QEMU's command line names the guest's memory twice, or with two sizes",
-		Do:    "plain QEMU: leave -mem-path, -mem-prealloc and the memory backend out, and vmhuge exec -- qemu-system-x86_64 … adds what fits; with libvirt take them out of <qemu:commandline>",
+		Check: "xml", Do: "plain QEMU: leave -mem-path, -mem-prealloc and the memory backend out, and vmhuge exec -- qemu-system-x86_64 … adds what fits; with libvirt take them out of <qemu:commandline>",
 	}, {
 		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
 		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",

@@ -57,7 +57,8 @@ func devices() []Row {
 		Cause: "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",
 		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
 	}, {
-		ID: "mlock-limit", Says: []string{"mlock: Cannot allocate memory", "mlockall: Cannot allocate memory", "locking memory failed", "mlockall: Operation not permitted"},
+		ID: "mlock-limit", Says: []string{"mlock: Cannot allocate memory", "mlockall: Cannot allocate memory", "locking memory failed", "mlockall: Operation not permitted",
+			"cannot set up guest memory '…': Resource temporarily unavailable", "unable to map backing store for guest RAM: Resource temporarily unavailable"},
 		Cause: "QEMU may not lock as much memory as <locked/> (or -overcommit mem-lock=on) asks; huge pages are never swapped out, with or without it",
 		Check: "locked", Do: "virsh edit DOMAIN: take <locked/> out of <memoryBacking>; where it must stay, raise <memtune><hard_limit>",
 	}, {

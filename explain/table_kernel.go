@@ -7,8 +7,8 @@ func kernel() []Row {
 	return []Row{{
 		ID: "mount-option", Says: []string{
 			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option",
-			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig system call failed: hugetlbfs",
-			"mount: PATH: mount system call failed: Invalid argument",
+			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig… failed: hugetlbfs",
+			"mount: PATH: mount… system call failed: Invalid argument",
 			"Failed to mount Huge Pages File System", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
 		},
 		On:    huge,
@@ -25,10 +25,19 @@ func kernel() []Row {
 	}, {
 		ID: "pool-write", Says: []string{
 			"nr_hugepages: Permission denied", "nr_hugepages: Read-only file system", "nr_hugepages …write error: Invalid argument",
+			"permission denied on key …vm.nr_huge", "setting key …vm.nr_huge…: Read-only file system", "setting key …vm.nr_huge…: Invalid argument", "setting key …vm.nr_huge…: Permission denied",
+			"Couldn't write '…' to 'vm/nr_huge…: Invalid argument", "Couldn't write '…' to 'vm/nr_huge…: Read-only file system",
+			"Couldn't write '…' to 'vm/nr_huge…: Permission denied", "Couldn't write '…' to 'vm/nr_huge…: Operation not permitted", "Unable to write to: …nr_hugepages: Invalid argument",
 			"nr_hugepages …write error: Permission denied", "nr_hugepages …write error: Device or resource busy",
 		},
 		Cause: "the size of the pool can't be written: only root may, in no container with a read-only /proc/sys, with one number in it, and pages of 1 GiB only if the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC)",
 		Do:    "run as root (echo N | sudo tee FILE, for sudo echo N > FILE is the user's own redirection); or vmhuge prepare --pages N --size SIZE; pages of 1 GiB from boot on with --persist",
+	}, {
+		ID: "mount-min-size", Says: []string{"mount: PATH: mount… system call failed: Cannot allocate memory", "mount: PATH: fsconfig… failed: Cannot allocate memory"},
+		On:    huge,
+		Cause: "the mount's min_size= reserves more pages than are free",
+		Do:    "vmhuge status shows how many are free: allocate more first (vmhuge prepare --pages N --size SIZE), or lower min_size=",
+		Kind:  advice.NoMemory,
 	}, {
 		ID: "boot-short", Says: []string{
 			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocation … of page size … failed", "hugetlb_cma: reservation failed",
@@ -41,11 +50,12 @@ func kernel() []Row {
 		ID: "kernel-line", Says: []string{
 			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages= specified twice", "hugepages=… before hugepagesz",
+			"hugetlb_cma: cma area should be at least", "HugeTLB: hugetlb_cma is enabled, skip boot time allocation",
 		},
-		Cause: "the kernel's command line asks for huge pages in words or an order that the kernel does not take",
+		Cause: "the kernel's command line asks for huge pages in words, an order or a combination that the kernel does not take",
 		Do:    "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
 	}, {
-		ID: "sysctl-key", Says: []string{"cannot stat /proc/sys/vm/…huge…: No such file or directory", "sysctl: unknown oid 'vm.…huge", "Couldn't write '…' to 'vm/…huge", "permission denied on key 'vm.nr_huge"},
+		ID: "sysctl-key", Says: []string{"cannot stat /proc/sys/vm/…huge…: No such file or directory", "sysctl: unknown oid 'vm.…huge", "Couldn't write '…' to 'vm/…huge…: No such file or directory"},
 		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",
 		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a right one",
 	}, {

@@ -64,7 +64,7 @@ func memory() []Row {
 		Do:    "vmhuge prepare --pages N --size 2M",
 	}, {
 		ID: "ram-short", Says: []string{
-			"cannot set up guest memory '…': Cannot allocate memory", "cannot set up guest memory '…': Resource temporarily unavailable",
+			"cannot set up guest memory '…': Cannot allocate memory",
 		},
 		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits, or a pool of huge pages holds the rest",
 		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
@@ -75,8 +75,8 @@ func memory() []Row {
 		Check: "pool", Do: "journalctl -k -g 'hugetlb|Memory failure|oom'; df -h /dev/shm; vmhuge check DOMAIN; <allocation mode='immediate'/> in <memoryBacking> finds it at the start",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory"},
-		Cause: "the kernel has too little ordinary memory for KVM's tables: there are enough huge pages, but their pools may take up the memory that is missing",
+		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory", "preallocating memory failed: Cannot allocate memory"},
+		Cause: "the kernel has too little ordinary memory, for KVM's tables, page tables or guest memory that is on no huge pages: there are enough huge pages, but their pools may take up the memory that is missing",
 		Do:    "free -m, and vmhuge status for what the pools hold; leave the host more (vmhuge start --host-reserve SIZE)",
 		Kind:  advice.NoMemory,
 	}, {

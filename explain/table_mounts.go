@@ -21,6 +21,10 @@ func mounts() []Row {
 		Cause: "something else is mounted over a hugetlbfs, and the QEMU driver does not start",
 		Check: "mount", Do: "umount what findmnt shows above it && systemctl restart libvirtd",
 	}, {
+		ID: "dev-mounted-twice", Says: []string{"Cannot delete directory '…/libvirt/qemu/…': Device or resource busy"},
+		Cause: "libvirt could not make QEMU's own /dev: the host's is mounted twice, as in a container, and something is mounted below the first mount in it (by name)",
+		Check: "/dev", Do: "umount the inner mount that findmnt -R /dev shows; or write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart libvirtd",
+	}, {
 		ID: "mount-late", Says: []string{notMounted, sizeNotMounted},
 		Cause: "the hugetlbfs was mounted after libvirtd started, which reads the mounts only once",
 		Check: "mount", Do: "systemctl restart libvirtd, or vmhuge enable --source memfd DOMAIN, which needs no mount",

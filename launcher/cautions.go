@@ -13,7 +13,7 @@ func cautions(doc []byte) []hostprep.Finding {
 	for _, c := range xml.Cautions(doc) {
 		f := hostprep.Finding{Check: "xml", Severity: hostprep.Warning, Have: c.Text, Changes: []change.Change{}}
 		if c.Unsure {
-			f.Verdict = hostprep.Unknown
+			f.Verdict, f.Cause = hostprep.Unknown, hostprep.BackendContradicts
 		}
 		findings = append(findings, f)
 	}

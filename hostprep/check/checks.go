@@ -14,7 +14,7 @@ import (
 func Checks() []Check {
 	return []Check{
 		PageSize, KVM, OrdinaryMemory, Locked, Numad, EmulatorPin, AppArmor, QEMUConf,
-		Mount, Path, Covered, Cgroup, MemoryCgroup, Pool, THP, Hooks, HookWrites,
+		Mount, Path, Covered, DevMounts, Cgroup, MemoryCgroup, Pool, THP, Hooks, HookWrites,
 	}
 }
 

@@ -42,7 +42,7 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 		}
 		return facts, err
 	}
-	for _, check := range []Check{Mount, Path} {
+	for _, check := range []Check{Mount, Path, Covered, DevMounts} {
 		findings, err := check.Detect(h, g.Guest)
 		if err != nil && !isNoAccount(err) {
 			return facts, err

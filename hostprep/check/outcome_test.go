@@ -17,6 +17,7 @@ func TestOutcome(t *testing.T) {
 	over := func(point, fs, options string) string {
 		return onHuge + "60 44 0:60 / " + point + " rw - " + fs + " none rw" + options + "\n"
 	}
+	const secondDev = "62 24 0:62 / /dev rw - tmpfs none rw\n"
 	const accounting = "-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 		"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate,memory_hugetlb_accounting\n"
 	limited := func(mib int64) hostprep.Guest {
@@ -40,6 +41,16 @@ func TestOutcome(t *testing.T) {
 		{"pages of the same size", Covered, over("/dev/hugepages/libvirt", "hugetlbfs", ",pagesize=2M"), guesttest.Takes(1), ""},
 		{"something else below", Covered, over("/dev/hugepages/dpdk", "tmpfs", ""), guesttest.Takes(1), ""},
 		{"memfd has no folder", Covered, over("/dev/hugepages/libvirt", "tmpfs", ""), guesttest.Guest(guesttest.Memfd), ""},
+
+		{"nothing below the first mount in /dev", DevMounts, onHuge + secondDev, guesttest.Takes(1), ""},
+		{"a mount below it", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", ""), guesttest.Takes(1), ""},
+		{"and /dev mounted twice", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev, guesttest.Takes(1),
+			" blocker bad-host: /dev is mounted twice, and with /dev/hugepages/libvirt mounted below /dev/hugepages libvirt then starts no guest"},
+		{"on a memfd", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev, guesttest.Guest(guesttest.Memfd),
+			" blocker bad-host: /dev is mounted twice, and with /dev/hugepages/libvirt mounted below /dev/hugepages libvirt then starts no guest"},
+		{"below the second mount", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev + "61 24 0:61 / /dev/a rw - tmpfs none rw\n", guesttest.Takes(1), ""},
+		{"two on one folder", DevMounts, over("/dev/hugepages", "tmpfs", "") + secondDev, guesttest.Takes(1), ""},
+		{"QEMU with the host's /dev", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev + "-- etc/libvirt/qemu.conf --\nnamespaces = []\n", guesttest.Takes(1), ""},
 
 		{"a limit where huge pages are no memory", MemoryCgroup, cgroup2, limited(1000), ""},
 		{"a limit with room", MemoryCgroup, accounting, limited(2100), ""},
@@ -77,7 +88,7 @@ func TestHookWrites(t *testing.T) {
 	script := func(path, text string) string {
 		return "-- etc/libvirt/hooks/" + path + " --\n#!/bin/bash\n" + text + "-- modes --\netc/libvirt/hooks/" + path + " 0755 0:0\n"
 	}
-	dispatcher := script("qemu", "HOOKPATH=$0.d/$1/$2/$3 # qemu.d\n[ -d $HOOKPATH ] && for f in $HOOKPATH/*; do $f \"$@\"; done\n")
+	dispatcher := script("qemu", "HOOKPATH=$0.d/$1/$2/$3\n[ -d $HOOKPATH ] && for f in $HOOKPATH/*; do $f \"$@\"; done\n")
 	for _, test := range []struct{ name, edit, want string }{
 		{"no hook", "", ""},
 		{"a hook that leaves the pools alone", script("qemu", "grep Huge /proc/meminfo\n# echo 5 > /proc/sys/vm/nr_hugepages\ncat /proc/sys/vm/nr_hugepages\n"), ""},

@@ -21,6 +21,7 @@ type QEMUConf struct {
 	// every hugetlbfs that is mounted when it starts. Empty: none.
 	HugetlbfsMounts []string
 	SecurityDrivers []string // nil: not set, libvirt uses the one that is active in the kernel
+	SharesMounts    bool     // QEMU gets no mount namespace of its own, and so the host's /dev
 }
 
 // QEMUConfPath is the file of the system driver.
@@ -65,6 +66,8 @@ func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
 			conf.HugetlbfsMounts = s.values
 		case s.name == "security_driver":
 			conf.SecurityDrivers = s.values
+		case s.name == "namespaces":
+			conf.SharesMounts = !slices.Contains(s.values, "mount")
 		case s.name == "user" && !s.list:
 			conf.User = s.values[0]
 		case s.name == "group" && !s.list:
