@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -123,19 +124,68 @@ func stale(ids ...int) func(t *testing.T) {
 
 // withHook writes libvirt's hook script, and makes libvirtd look for it.
 func withHook(text string, mode os.FileMode) func(t *testing.T) {
+	return all(file(oneHook, text, mode), reloaded)
+}
+
+// withHookIn writes one in a folder of its own.
+func withHookIn(path, text string) func(t *testing.T) {
+	return all(folders(filepath.Dir(path)), file(path, text, 0o755), reloaded)
+}
+
+// hookTree writes the hook of many guides on passthrough, which runs a script for each
+// domain and step, and the script that adds pages.
+func hookTree(pages int) func(t *testing.T) {
 	return func(t *testing.T) {
-		file(oneHook, text, mode)(t)
-		if err := libvirtd.libvirtd.Process.Signal(unix.SIGHUP); err != nil {
-			t.Fatal(err)
+		const dispatch = "#!/bin/sh\nfor script in \"$0.d/$1/$2/$3\"/*; do\n\t[ ! -x \"$script\" ] || \"$script\" \"$@\" || exit\ndone\n"
+		for _, step := range []string{"prepare/begin", "release/end"} {
+			path := filepath.Join(oneHook+".d", domainName(t), step, "alloc_hugepages.sh")
+			all(folders(filepath.Dir(path)), file(path, allocates(pages), 0o755))(t)
 		}
+		withHook(dispatch, 0o755)(t)
 	}
 }
 
-// overMount lays another file system over the hugetlbfs.
-func overMount(t *testing.T) {
-	t.Cleanup(func() { _ = unix.Unmount(mount2M, 0) })
-	if err := unix.Mount("tmpfs", mount2M, "tmpfs", 0, "mode=0755"); err != nil {
+// allocates is a hook that adds so many pages before a start, and removes them after the
+// guest has ended.
+func allocates(pages int) string {
+	return fmt.Sprintf(`#!/bin/sh
+total=$(cat /proc/sys/vm/nr_hugepages)
+case $2 in
+prepare) echo $((total + %[1]d)) > /proc/sys/vm/nr_hugepages ;;
+release) echo $((total - %[1]d)) > /proc/sys/vm/nr_hugepages ;;
+esac
+`, pages)
+}
+
+// folders makes a folder and those above it, and removes the new ones.
+func folders(path string) func(t *testing.T) {
+	return func(t *testing.T) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		folders(filepath.Dir(path))(t)
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Remove(path) })
+	}
+}
+
+// reloaded makes libvirtd look for hooks.
+func reloaded(t *testing.T) {
+	if err := libvirtd.libvirtd.Process.Signal(unix.SIGHUP); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// over lays another file system over a hugetlbfs, or over a folder on it.
+func over(path string) func(t *testing.T) {
+	return func(t *testing.T) {
+		folders(path)(t)
+		t.Cleanup(func() { _ = unix.Unmount(path, 0) })
+		if err := unix.Mount("tmpfs", path, "tmpfs", 0, "mode=0755"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

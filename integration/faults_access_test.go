@@ -31,7 +31,11 @@ var accessFaults = []fault{
 	{name: "hook-without-interpreter", setup: withHook("#!/nonexistent\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-cannot-run"},
 	{name: "hook-killed", setup: withHook("#!/bin/sh\nkill -9 $$\n", 0o755), blind: true, verdict: hostprep.Ready, says: hookFailed, cause: "hook-killed"},
 
-	// libvirt does not run it.
-	{name: "hook-allocates-not-executable", pages: -1, setup: withHook("#!/bin/sh\n[ $2 = prepare ] && echo 32 > /proc/sys/vm/nr_hugepages\n", 0o644), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	// Hooks that set the pool: whether they add enough only the start shows.
+	{name: "hook-allocates", pages: -1, setup: withHook(allocates(32), 0o755), verdict: hostprep.Unknown},
+	{name: "hook-allocates-one-less", pages: -1, setup: withHook(allocates(31), 0o755), verdict: hostprep.Unknown, says: unmapped, cause: "pool-short"},
+	{name: "hook-allocates-not-executable", pages: -1, setup: withHook(allocates(32), 0o644), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "hook-allocates-in-qemu.d", pages: -1, setup: withHookIn(oneHook+".d/50-pages", allocates(32)), verdict: hostprep.Unknown},
+	{name: "hook-allocates-by-the-tree", pages: -1, setup: hookTree(32), verdict: hostprep.Unknown},
 	{name: "hook-of-vmhuge", pages: -1, setup: installHook, before: onceStarted, verdict: hostprep.Ready},
 }

@@ -24,6 +24,10 @@ func again(option string) func(t *testing.T) { return mountAgain(mount2M, "pages
 // conf adds a line to qemu.conf.
 func conf(line string) func(t *testing.T) { return file(qemuConf, line+"\n", 0o600) }
 
+// behindTwoDevs mounts what libvirt takes for the first mount below /dev. It does not look
+// for mounts below the first one where /dev is mounted twice, as in these tests.
+var behindTwoDevs = over("/dev/a")
+
 // mountFaults are of the mounts, and of what libvirtd knows of them.
 var mountFaults = []fault{
 	{name: "mount-late", setup: mountLate, verdict: hostprep.NoMount, says: noMount, cause: "mount-late"},
@@ -35,8 +39,13 @@ var mountFaults = []fault{
 	// Mounts that are not what they were when libvirtd looked.
 	{name: "mount-vanished", of1G: true, setup: mountAgain(mount2M, ""), verdict: hostprep.NoMount, says: "No such file or directory", cause: "mount-vanished", mends: true},
 	{name: "mount-vanished-without-namespaces", setup: all(restarted(conf("namespaces = []")), mountAgain(mount2M, "")), verdict: hostprep.NoMount, small: true, mends: true},
-	{name: "mount-covered", setup: overMount, verdict: hostprep.NoMount, small: true},
-	{name: "mount-covered-memfd", setup: overMount, guest: memfd(""), verdict: hostprep.Ready},
+	{name: "mount-covered", setup: over(mount2M), verdict: hostprep.NoMount, small: true},
+	{name: "mount-covered-memfd", setup: over(mount2M), guest: memfd(""), verdict: hostprep.Ready},
+	{name: "folder-covered", setup: all(behindTwoDevs, over(libvirtDir)), verdict: hostprep.NoMount, small: true},
+	{name: "folder-covered-of-the-driver", setup: all(behindTwoDevs, over(libvirtDir+"/qemu")), verdict: hostprep.NoMount, small: true},
+	{name: "folder-covered-memfd", setup: all(behindTwoDevs, over(libvirtDir)), guest: memfd(""), verdict: hostprep.Ready},
+	{name: "folder-covered-and-dev-mounted-twice", setup: over(libvirtDir), verdict: hostprep.BadHost, says: "Device or resource busy", cause: "dev-mounted-twice"},
+	{name: "folder-covered-memfd-and-dev-mounted-twice", setup: over(libvirtDir), guest: memfd(""), verdict: hostprep.BadHost, says: "Device or resource busy", cause: "dev-mounted-twice"},
 	{name: "mount-read-only", setup: remount(mount2M, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
 	{name: "mount-of-others-read-only", of1G: true, setup: remount(mount1G, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
 	{name: "mount-read-only-memfd", setup: remount(mount2M, unix.MS_RDONLY), guest: memfd(""), verdict: hostprep.Ready},
