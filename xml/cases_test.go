@@ -246,7 +246,7 @@ func TestRoundRaisesMaxMemory(t *testing.T) {
 }
 
 func TestForQEMU(t *testing.T) {
-	for kind, want := range map[string]bool{"kvm": true, "qemu": true, "hvf": true, "xen": false, "lxc": false, "bhyve": false, "vz": false, "parallels": false,
+	for kind, want := range map[string]bool{"kvm": true, "qemu": true, "hvf": false, "xen": false, "lxc": false, "bhyve": false, "vz": false, "parallels": false,
 		"test": false, "openvz": false, "vmware": false, "hyperv": false, "vbox": false, "uml": false, "phyp": false, "KVM": false} {
 		err := ForQEMU([]byte("<domain type='" + kind + "'><name>a</name><memory>1</memory></domain>"))
 		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "'"+kind+"'") {
@@ -278,10 +278,10 @@ func TestCautions(t *testing.T) {
 		"<launchSecurity type='sev'/>":                                               "",
 		"<launchSecurity type='s390-pv'/>":                                           "",
 		"<hugepages><page size='2048'/></hugepages>":                                 "belongs into <memoryBacking>",
-		sharing: "need shared memory",
+		sharing: "need all of its memory shared",
 		sharing + backed("<access mode='shared'/>"):                                                  "",
-		sharing + backed("<source type='memfd'/>"):                                                   "",
-		sharing + backed("<access mode='private'/>"):                                                 "need shared memory",
+		sharing + backed("<source type='memfd'/>"):                                                   "need all of its memory shared",
+		sharing + backed("<access mode='private'/>"):                                                 "need all of its memory shared",
 		sharing + numa("<cell memory='65536' memAccess='shared'/>"):                                  "",
 		"<memory unit='MiB'>64</memory><currentMemory unit='MiB'>65</currentMemory>":                 "libvirt lowers it",
 		"<memory unit='MiB'>64</memory><currentMemory unit='MiB'>64</currentMemory>":                 "",

@@ -2,7 +2,10 @@ package xml
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"libvirt.org/go/libvirtxml"
 
 	"vmhuge/internal/pages"
 )
@@ -95,14 +98,19 @@ func guestMemfd(d *document) string {
 	return ""
 }
 
-// unshared is about devices whose process must map the guest's memory.
+// unshared is about devices whose process must map the guest's memory: libvirt wants each
+// cell shared in words, also on a memfd (qemuValidateDomainDefVhostUserRequireSharedMemory()).
 func unshared(d *document) string {
 	var need pages.Traits
 	d.devices(&need)
-	if need.SharedBy == 0 || shared(&d.domain) {
+	if need.SharedBy == 0 || !slices.ContainsFunc(accesses(&d.domain), func(a string) bool { return a != "shared" }) {
 		return ""
 	}
-	return "its virtiofs or vhost-user devices need shared memory, and it is private: libvirt refuses the start, or the devices do not work; add <access mode='shared'/> to <memoryBacking>"
+	const why = "its virtiofs or vhost-user devices need all of its memory shared: libvirt refuses the start, or the devices do not work; "
+	if slices.ContainsFunc(d.domain.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "private" }) {
+		return why + "make each <cell> memAccess='shared'"
+	}
+	return why + "add <access mode='shared'/> to <memoryBacking>"
 }
 
 // aboveMemory is about a <currentMemory> that libvirt lowers

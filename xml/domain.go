@@ -74,8 +74,10 @@ func ForQEMU(doc []byte) error {
 	}
 	dom := &d.domain
 	switch dom.Type {
-	case "qemu", "kvm", "hvf", "": // "": libvirt refuses it itself
+	case "qemu", "kvm", "": // "": libvirt refuses it itself
 		return nil
+	case "hvf":
+		return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type 'hvf', which runs on macOS alone, and that has no huge pages")
 	}
 	return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type '%s', and vmhuge makes huge pages for QEMU alone", dom.Type)
 }

@@ -1,6 +1,7 @@
 package xml
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -107,12 +108,26 @@ func (e *editor) restoreBacking() {
 	}
 }
 
-// shared says whether QEMU maps any of the guest's memory shared: memfd always
-// is.
+// shared says whether QEMU maps any of the guest's memory shared: a memfd is where no
+// access is named.
 func shared(dom *domain) bool {
-	b := dom.MemoryBacking
-	return source(dom) == "memfd" || b != nil && b.MemoryAccess != nil && b.MemoryAccess.Mode == "shared" ||
-		sharedCell(dom)
+	return slices.ContainsFunc(accesses(dom), func(a string) bool { return a == "shared" || a == "" && source(dom) == "memfd" })
+}
+
+// accesses are the modes of the guest's RAM, one for each cell; "": none is named.
+func accesses(dom *domain) []string {
+	all := ""
+	if b := dom.MemoryBacking; b != nil && b.MemoryAccess != nil {
+		all = b.MemoryAccess.Mode
+	}
+	if len(dom.Cells) == 0 {
+		return []string{all}
+	}
+	var modes []string
+	for _, c := range dom.Cells {
+		modes = append(modes, cmp.Or(c.MemAccess, all))
+	}
+	return modes
 }
 
 func sharedCell(dom *domain) bool {
