@@ -178,6 +178,10 @@ func TestReadyHostIsLeftAlone(t *testing.T) {
 	if r := report(t, 0, "start", "--paused", domain); len(r.Changed) > 0 {
 		t.Errorf("start changed %v", r.Changed)
 	}
+	if r := done(t, "enable", domain); !strings.Contains(r.Stdout, "nothing to do, it is on huge pages") || !strings.Contains(r.Stdout, "paused, all 64 MiB of its RAM on huge pages") {
+		t.Errorf("enable of a guest that runs on huge pages: %s", r.Stdout)
+	}
+	refused(t, 1, []string{"there is no such domain (did you mean " + domain + "?)"}, "check", domain+"s")
 	done(t, "stop", "--force", "--timeout", "0s", domain)
 }
 
