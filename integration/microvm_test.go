@@ -217,7 +217,8 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 		return nil, err
 	}
 	// nokaslr: a kernel at a random address may break up the only free GiB of a node.
-	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off nokaslr", m.kernel,
+	// rep_good: without it, the kernel clears pages by plain stores, which emulation does faster.
+	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable clearcpuid=rep_good", m.kernel,
 		"program=" + program,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
 	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED", "ON_DEMAND_ROUNDS"} {
@@ -233,8 +234,12 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 	cmdline = append(cmdline, "-- -test.v -test.run="+pattern+" -test.timeout="+limit.String())
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		// With QEMU's own tb-size it slows down as it runs.
-		"-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max",
+		// With QEMU's own tb-size it slows down as it runs. With a thread for each processor, they
+		// spin for each other where this machine is busy.
+		"-accel", "tcg,thread=single,tb-size=256",
+		// What is off costs emulation much: erms has the kernel and libc copy byte by byte, and
+		// smap ends the translated code at each copy from user memory.
+		"-cpu", "max,erms=off,smap=off,smep=off,pku=off",
 		"-smp", fmt.Sprint(m.nodes), "-m", fmt.Sprintf("%dM", m.nodes*m.nodeMiB),
 		"-kernel", filepath.Join(boot, "vmlinuz"), "-initrd", filepath.Join(boot, "initrd.gz"), "-append", strings.Join(cmdline, " "),
 		"-serial", "file:" + console, "-serial", "stdio",
