@@ -15,7 +15,7 @@ import (
 func TestTHPUnderKVM(t *testing.T) {
 	l := boot(t, machine{nodes: 2}) // of 4 GiB, of which the host keeps 2
 	l.putVmhuge()
-	l.define("tiny")
+	l.defineBooting("tiny")
 	l.Must("virsh dumpxml --inactive tiny | sed \"s/<domain type='qemu'/<domain type='kvm'/\" | virsh define /dev/stdin")
 	l.Must("vmhuge enable --thp tiny")
 	l.Must("echo never > /sys/kernel/mm/transparent_hugepage/enabled")
