@@ -49,8 +49,8 @@ func TestToolHangs(t *testing.T) {
 	}
 }
 
-// update-grub that fails: prepare's change is taken back and off the record; undo's stays
-// on record until it works.
+// update-grub that fails or is interrupted: prepare's change is taken back and off the record;
+// undo's stays on record until it works.
 func TestReaderFails(t *testing.T) {
 	hosttest.InMountNamespace(t, func(t *testing.T) {
 		tools := t.TempDir()
@@ -62,9 +62,10 @@ func TestReaderFails(t *testing.T) {
 			}
 		}
 		const file = "/etc/default/grub"
-		grubEnds := func(code string) {
-			hosttest.Must(t, os.WriteFile(tools+"/update-grub", []byte("#!/bin/sh\necho no disk >&2\nexit "+code+"\n"), 0o755))
+		grubDoes := func(script string) {
+			hosttest.Must(t, os.WriteFile(tools+"/update-grub", []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 		}
+		grubEnds := func(code string) { grubDoes("echo no disk >&2\nexit " + code) }
 		hosttest.WriteFile(t, file, "GRUB_TIMEOUT=1\n")
 		h := host.Host{Root: "/"}
 		j := Journal{Host: h}
@@ -87,6 +88,15 @@ func TestReaderFails(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		is("1", 0)
+		// Ctrl-C while it runs: it ends, and runs again for the file as it was.
+		grubDoes("cat " + file + " >>" + tools + "/read\n! grep -q =2 " + file + " || { kill -INT $PPID; sleep 100; }")
+		if err := j.Apply([]change.Change{c}); err == nil || !strings.Contains(err.Error(), "interrupted") {
+			t.Errorf("%v", err)
+		}
+		is("1", 0)
+		if read, err := os.ReadFile(tools + "/read"); err != nil || string(read) != "GRUB_TIMEOUT=2\nGRUB_TIMEOUT=1\n" {
+			t.Errorf("update-grub has read %q, %v", read, err)
+		}
 		grubEnds("0")
 		if err := j.Apply([]change.Change{c}); err != nil {
 			t.Error(err)
@@ -94,6 +104,11 @@ func TestReaderFails(t *testing.T) {
 		is("2", 1)
 		grubEnds("1")
 		if _, _, err := j.Undo(); err == nil || !strings.Contains(err.Error(), "no disk") {
+			t.Errorf("%v", err)
+		}
+		is("1", 1)
+		grubDoes("kill -INT $PPID; sleep 100")
+		if _, _, err := j.Undo(); err == nil || !strings.Contains(err.Error(), "interrupted") {
 			t.Errorf("%v", err)
 		}
 		is("1", 1)

@@ -34,8 +34,8 @@ func Would(h host.Host, p Options) (Result, error) {
 }
 
 // Do makes the changes that a preparation needs: all those of a finding, or none of them.
-// A finding whose changes fail does not stop the others. With an error the result says
-// what was done before it.
+// A finding whose changes fail does not stop the others; an interruption does. With an error
+// the result says what was done before it.
 func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result, error) {
 	done := Result{Findings: []hostprep.Finding{}, Changed: []change.Change{}}
 	journal := journal.Journal{Host: h}
@@ -49,7 +49,14 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 			done.Findings = append(done.Findings, f)
 			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return done, unlessInterrupted(err)
+		}
+		// Interrupted while a tool ran, such as update-grub, it is all undone.
 		if err := journal.Apply(f.Changes); err != nil {
+			if ctx.Err() != nil {
+				return done, unlessInterrupted(ctx.Err())
+			}
 			f.Severity, f.Fixable, f.Have = hostprep.Blocker, false, f.Have+", and changing it failed: "+err.Error()
 			done.Findings = append(done.Findings, f)
 			continue

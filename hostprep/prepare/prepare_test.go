@@ -219,14 +219,21 @@ func TestPrepareTwice(t *testing.T) {
 // An interruption says so, and what was done before is known.
 func TestPrepareInterrupted(t *testing.T) {
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- modes --\nvar/lib/ 0755 0:0\n-- proc/sys/kernel/random/boot_id --\n4f0\n-- proc/sys/vm/hugetlb_shm_group --\n0\n")}
-	ctx, interrupt := context.WithCancel(t.Context())
-	interrupt()
-	done, err := Do(ctx, h, Options{ShmGroup: "kvm", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 3000}}}, pool.Effort{})
-	if err == nil || err.Error() != "preparing the host: interrupted; run it again, or revert what was done with vmhuge undo" {
-		t.Error(err)
-	}
-	if len(done.Changed) != 1 || done.Changed[0].Kind != change.KindSysfs {
-		t.Errorf("done: %v, %v", done.Changed, done.Findings)
+	for when, changes := range map[string]int{"at once": 0, "while the pool grows": 1} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		if when == "at once" {
+			interrupt()
+		}
+		done, err := Do(ctx, h, Options{ShmGroup: "kvm", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 6000}}},
+			pool.Effort{Progress: func(string, int64, int64) { interrupt() }})
+		if err == nil || err.Error() != "preparing the host: interrupted; run it again, or revert what was done with vmhuge undo" {
+			t.Errorf("%s: %v", when, err)
+		}
+		if len(done.Changed) != changes || changes > 0 && done.Changed[0].Kind != change.KindSysfs {
+			t.Errorf("%s: done: %v, %v", when, done.Changed, done.Findings)
+		}
+		_, _, err = journal.Journal{Host: h}.Undo()
+		hosttest.Must(t, err)
 	}
 }
 
