@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +52,8 @@ type Claim struct {
 	Grants []Grant `json:"grants"`
 	// Armed is the part of it that the kernel itself frees when QEMU ends; see arm.
 	Armed []Grant `json:"armed,omitempty"`
+	// More are fields that a newer vmhuge wrote: they stay. Inside of grants none would.
+	More map[string]json.RawMessage `json:"-"`
 }
 
 // Take is pages that a guest takes when it starts or grows.
@@ -129,7 +132,32 @@ func parseClaim(text []byte) (claimText, error) {
 	if err != nil {
 		return claimText{}, err
 	}
+	c.More = unknownFields(text)
 	return c, nil
+}
+
+// unknownFields are those of a claim's file that are not among ours, nil for none.
+func unknownFields(text []byte) map[string]json.RawMessage {
+	var all map[string]json.RawMessage
+	_ = json.Unmarshal(text, &all) // it was read already
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[claimText]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		delete(all, name)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// text is the claim's file.
+func (c Claim) text(boot string) ([]byte, error) {
+	text, err := json.Marshal(claimText{claimVersion, boot, c})
+	if err != nil || len(c.More) == 0 {
+		return text, err
+	}
+	more, err := json.Marshal(c.More)
+	return slices.Concat(text[:len(text)-1], []byte(","), more[1:]), err
 }
 
 // fileName is the name of a claim's file. It has all that must be known of

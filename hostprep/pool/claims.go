@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,7 +84,7 @@ func (l *Ledger) write(c Claim) error {
 	if err := l.expect(c.Grants); err != nil {
 		return err
 	}
-	text, err := json.Marshal(claimText{claimVersion, l.boot, c})
+	text, err := c.text(l.boot)
 	if err != nil {
 		return err
 	}

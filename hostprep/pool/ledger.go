@@ -215,7 +215,7 @@ func (l *Ledger) Begin(c Claim) error {
 	if err != nil {
 		return err
 	}
-	c.Grants = old.Grants
+	c.Grants, c.More = old.Grants, old.More
 	// Rename first: with two files, both would list the grants.
 	if err := l.rename(i, c); err != nil {
 		return err

@@ -65,7 +65,7 @@ func (l *Ledger) beginPrepared(more []Grant) error {
 		if i = l.index(c.UUID); i < 0 {
 			return l.newPrepared(c, more)
 		}
-		c.Grants = slices.Concat(old.Grants, more)
+		c.Grants, c.More = slices.Concat(old.Grants, more), old.More
 		if err := l.rename(i, c); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,8 @@ func TestReusedPID(t *testing.T) {
 	}
 }
 
-// A vmhuge that is older than the one that wrote a claim goes by what it knows of it.
+// A vmhuge that is older than the one that wrote a claim goes by what it knows of it, and
+// keeps the rest, for both may run at once.
 func TestClaimWithMore(t *testing.T) {
 	const grant = `{"node":0,"page_size_kib":2048,"pages":50,"colour":"red"}`
 	text := strings.Replace(dead(grant), `"version":1`, `"version":1,"later":{"x":[1]}`, 1)
@@ -43,6 +45,16 @@ func TestClaimWithMore(t *testing.T) {
 	l := open(t, root)
 	if len(l.claims) != 1 || len(l.SetAside) > 0 {
 		t.Errorf("%v %v", l.claims, l.SetAside)
+	}
+	for _, rewrite := range []func() error{
+		func() error { return l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(90)}) },
+		func() error { return l.save(0, l.claims[0]) },
+		func() error { return l.Started(web1) },
+	} {
+		must(t, rewrite())
+		if text, err := os.ReadFile(l.path(l.claims[0].fileName())); err != nil || !strings.Contains(string(text), `"later":{"x":[1]}`) {
+			t.Errorf("%v %s", err, text)
+		}
 	}
 	given, _, err := l.Release(web1)
 	if err != nil || given != 50*2<<20 || nr(t, root, 0, 2048) != 50 {
