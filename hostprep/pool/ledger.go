@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +64,12 @@ func (s Settlement) String() string {
 func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
 		return nil, openError(err)
+	}
+	// The pools are the host's. Two ledgers of them would each take what the other adds for the
+	// count that an administrator has set.
+	if same, err := root.SeenByInit(runDir...); err != nil || !same {
+		return nil, cmp.Or(err, error(advice.New("changing the page pools", root.Path(runDir...)+" is not the one that process 1 has, and another vmhuge may keep account of the same pages there",
+			"run it as nsenter --target 1 --mount vmhuge …, or bind-mount the host's "+root.Path(runDir...)+" here")))
 	}
 	lock, err := lock(ctx, root)
 	if err != nil {
