@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -36,21 +37,32 @@ func reserve(n int) func(t *testing.T) {
 // surplus starts a program that uses pages on a node, and then takes them out of the pool.
 // If other pages are free, the kernel takes one of those instead.
 func surplus(node, n int) func(t *testing.T) {
-	return func(t *testing.T) {
-		before := readTestPools(t)[size2M].Nodes[node].Total
-		if err := writePages(node, size2M, before+n); err != nil {
-			t.Fatal(err)
-		}
-		use(t, node, size2M, n)
-		if err := os.WriteFile(nodePoolDir(node, size2M)+"/nr_hugepages", []byte(fmt.Sprint(before)), 0); err != nil {
-			t.Fatal(err)
-		}
+	return func(t *testing.T) { useBeyond(t, node, n) }
+}
+
+// useBeyond is surplus, until end is called.
+func useBeyond(t *testing.T, node, n int) (end func()) {
+	t.Helper()
+	before := readTestPools(t)[size2M].Nodes[node].Total
+	if err := writePages(node, size2M, before+n); err != nil {
+		t.Fatal(err)
 	}
+	end = useUntil(t, node, size2M, n)
+	if err := os.WriteFile(nodePoolDir(node, size2M)+"/nr_hugepages", []byte(fmt.Sprint(before)), 0); err != nil {
+		t.Fatal(err)
+	}
+	return end
 }
 
 // use starts a program that uses pages on a node.
-func use(t *testing.T, node, size, n int) {
+func use(t *testing.T, node, size, n int) { t.Helper(); useUntil(t, node, size, n) }
+
+// useUntil is use until end is called, or the test is over.
+func useUntil(t *testing.T, node, size, n int) (end func()) {
 	t.Helper()
+	if n == 0 {
+		return func() {}
+	}
 	if free := readTestPools(t)[size].Nodes[node].Free; free < n {
 		t.Fatalf("node %d has %d free pages of %d KiB, not %d", node, free, size, n)
 	}
@@ -59,7 +71,8 @@ func use(t *testing.T, node, size, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = unix.Munmap(mem) })
+	end = sync.OnceFunc(func() { _ = unix.Munmap(mem) })
+	t.Cleanup(end)
 	const bind = 2 // MPOL_BIND of linux/mempolicy.h
 	nodes := uint64(1) << node
 	if _, _, errno := unix.Syscall6(unix.SYS_MBIND, uintptr(unsafe.Pointer(&mem[0])), uintptr(len(mem)), bind, uintptr(unsafe.Pointer(&nodes)), 64, 0); errno != 0 {
@@ -68,6 +81,7 @@ func use(t *testing.T, node, size, n int) {
 	for i := 0; i < len(mem); i += size * 1024 {
 		mem[i] = 1
 	}
+	return end
 }
 
 func overcommit(n int) func(t *testing.T) {

@@ -110,7 +110,8 @@ func (l *Ledger) disarmOne(i, node int, size pages.Size) error {
 		}
 		without := p.Persistent()
 		g := c.Armed[armed]
-		g.Pages, g.Without = min(g.Pages, p.Surplus), &without
+		g = g.of(min(g.Pages, p.Surplus))
+		g.Without = &without
 		c.Armed = slices.Delete(slices.Clone(c.Armed), armed, armed+1)
 		c.Grants = append(c.Grants, g)
 		if err := l.save(i, c); err != nil {

@@ -92,7 +92,7 @@ func TestDisarm(t *testing.T) {
 	l.Close()
 	claims, err := ReadClaims(root)
 	must(t, err)
-	want := []Grant{{0, pages.Size2MiB, 30, nil}, {0, pages.Size2MiB, 20, nil}}
+	want := []Grant{{0, pages.Size2MiB, 30, nil, 0}, {0, pages.Size2MiB, 20, nil, 0}}
 	if diff := cmp.Diff(want, claims[0].Grants); diff != "" || len(claims[0].Armed) > 0 || claims[0].fileName() != web1+".700" {
 		t.Errorf("%+v %s", claims[0], diff)
 	}

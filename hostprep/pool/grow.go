@@ -30,6 +30,21 @@ type Grant struct {
 	// there are. Otherwise Without is nil.
 	Pages   int64  `json:"pages"`
 	Without *int64 `json:"without,omitempty"`
+	// Surplus is how many of Pages the kernel did not allocate but took from the surplus
+	// that another program was using.
+	Surplus int64 `json:"surplus,omitempty"`
+}
+
+// of is so many pages of the grant, from the surplus last.
+func (g Grant) of(n int64) Grant {
+	g.Pages, g.Surplus = n, max(0, n-(g.Pages-g.Surplus))
+	return g
+}
+
+// rest is the grant without so many pages, from the surplus last.
+func (g Grant) rest(n int64) Grant {
+	g.Pages, g.Surplus = g.Pages-n, min(g.Surplus, g.Pages-n)
+	return g
 }
 
 // Short is the error of a pool that could not grow as asked. Nothing was kept.
@@ -159,7 +174,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	surplus := before.Surplus
 	want += surplus
 	at, count := len(g.grants), before.Persistent()
-	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Without: &count})
+	g.grants = append(g.grants, Grant{Node: node, Size: size, Pages: want, Without: &count, Surplus: surplus})
 	if err := g.record(g.grants); err != nil {
 		g.grants = g.grants[:at]
 		return 0, err
@@ -205,7 +220,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	}
 	fresh := max(0, got-surplus)
 	g.done += fresh * int64(size)
-	g.grants[at].Pages, g.grants[at].Without = got, nil
+	g.grants[at] = Grant{Node: node, Size: size, Pages: got, Surplus: min(got, surplus)}
 	if rerr := g.record(g.grants); err == nil {
 		err = rerr
 	}
@@ -234,7 +249,7 @@ func (g *grower) room(node int) int64 {
 func (g *grower) giveBack() {
 	// Nobody was promised pages that were only just added. An error is ignored: the
 	// record on disk still names the pages.
-	g.grants, _ = release(g.root, g.grants, nil, g.record)
+	g.grants, _, _ = release(g.root, g.grants, nil, g.record)
 }
 
 func readPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {

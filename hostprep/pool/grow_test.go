@@ -65,7 +65,7 @@ func TestGrow(t *testing.T) {
 	}, Effort{}, 0)
 	must(t, err)
 	// The 1 GiB pages come first, and node 1 has the more free memory.
-	want := []Grant{{1, pages.Size1GiB, 2, nil}, {0, pages.Size2MiB, 5, nil}, {1, pages.Size2MiB, 7, nil}, {1, pages.Size2MiB, 3, nil}}
+	want := []Grant{{1, pages.Size1GiB, 2, nil, 0}, {0, pages.Size2MiB, 5, nil, 0}, {1, pages.Size2MiB, 7, nil, 0}, {1, pages.Size2MiB, 3, nil, 0}}
 	if diff := cmp.Diff(want, r.last); diff != "" {
 		t.Error(diff)
 	}
@@ -177,11 +177,13 @@ func TestRelease(t *testing.T) {
 		"but on another, as all can": {twoNodes, Grant{Node: 1, Size: pages.Size2MiB, Pages: 7}, promised(6, 0), 0, 10},
 		"nothing":                    {oneNode, Grant{Size: pages.Size2MiB}, nil, 0, 100},
 		"nothing is free":            {strings.ReplaceAll(oneNode, " 60 ", " 0 "), Grant{Size: pages.Size2MiB, Pages: 40}, nil, 40, 100},
+		"what was surplus before":    {strings.ReplaceAll(oneNode, " 60 ", " 0 "), Grant{Size: pages.Size2MiB, Pages: 40, Surplus: 3}, nil, 37, 97},
+		"not while a page is free":   {strings.Replace(oneNode, "all 2048 100 60 0", "all 2048 100 60 60", 1), Grant{Size: pages.Size2MiB, Pages: 40, Surplus: 3}, nil, 40, 100},
 		"a node that is gone":        {oneNode, Grant{Node: 2, Size: pages.Size2MiB, Pages: 40}, nil, 40, 100},
 	} {
 		root := fixture(t, test.host)
 		r := &recorder{t: t, root: root}
-		kept, err := release(root, []Grant{test.grant}, test.pending, r.record)
+		kept, _, err := release(root, []Grant{test.grant}, test.pending, r.record)
 		must(t, err)
 		left := int64(0)
 		for _, g := range kept {
@@ -201,7 +203,7 @@ func TestReleaseUnrecorded(t *testing.T) {
 	root := fixture(t, oneNode)
 	grants := []Grant{{Size: pages.Size2MiB, Pages: 40}, {Size: pages.Size2MiB, Pages: 5}}
 	r := &recorder{t: t, root: root, fail: 1}
-	if _, err := release(root, grants, nil, r.record); !errors.Is(err, errDisk) || nr(t, root, 0, 2048) != 100 {
+	if _, _, err := release(root, grants, nil, r.record); !errors.Is(err, errDisk) || nr(t, root, 0, 2048) != 100 {
 		t.Errorf("%v, %d pages", err, nr(t, root, 0, 2048))
 	}
 }

@@ -54,7 +54,7 @@ func TestLedger(t *testing.T) {
 	want := []Claim{
 		{UUID: db1, Name: "db1", Phase: Starting, Owner: owner(), Takes: takes(7)},
 		{UUID: web1, Name: "web1", Phase: Starting, PID: 700, Owner: owner(), Takes: takes(90),
-			Grants: []Grant{{0, pages.Size2MiB, 20, nil}, {0, pages.Size2MiB, 10, nil}}},
+			Grants: []Grant{{0, pages.Size2MiB, 20, nil, 0}, {0, pages.Size2MiB, 10, nil, 0}}},
 	}
 	claims, err := ReadClaims(root)
 	must(t, err)
@@ -119,7 +119,7 @@ func TestBeginAgain(t *testing.T) {
 		must(t, os.RemoveAll(root.Path("proc", "600")))
 		claims, err := ReadClaims(root)
 		must(t, err)
-		want := []Claim{{UUID: web1, Name: "renamed", Phase: Starting, Owner: owner(), Takes: takes(50), Grants: []Grant{{0, pages.Size2MiB, 20, nil}}}}
+		want := []Claim{{UUID: web1, Name: "renamed", Phase: Starting, Owner: owner(), Takes: takes(50), Grants: []Grant{{0, pages.Size2MiB, 20, nil, 0}}}}
 		if diff := cmp.Diff(want, claims); diff != "" || len(files(t, root)) != 1 {
 			t.Errorf("%s: %v %s", phase, files(t, root), diff)
 		}
@@ -137,7 +137,7 @@ func TestGrowFailsLater(t *testing.T) {
 	}
 	claims, err := ReadClaims(root)
 	must(t, err)
-	if diff := cmp.Diff([]Grant{{0, pages.Size2MiB, 20, nil}}, claims[0].Grants); diff != "" || nr(t, root, 0, 2048) != 120 {
+	if diff := cmp.Diff([]Grant{{0, pages.Size2MiB, 20, nil, 0}}, claims[0].Grants); diff != "" || nr(t, root, 0, 2048) != 120 {
 		t.Errorf("%d pages, %s", nr(t, root, 0, 2048), diff)
 	}
 }

@@ -18,7 +18,7 @@ func TestPrepared(t *testing.T) {
 	must(t, l.Adopt([]Grant{{Node: 0, Size: pages.Size2MiB, Pages: 5}}))
 	l.Close()
 
-	want := []Grant{{0, pages.Size2MiB, 20, nil}, {0, pages.Size2MiB, 5, nil}}
+	want := []Grant{{0, pages.Size2MiB, 20, nil, 0}, {0, pages.Size2MiB, 5, nil, 0}}
 	l = open(t, root)
 	if diff := cmp.Diff(want, l.Prepared()); diff != "" || len(l.Settled) > 0 || nr(t, root, 0, 2048) != 120 {
 		t.Errorf("%d pages, settled %v: %s", nr(t, root, 0, 2048), l.Settled, diff)
@@ -45,7 +45,7 @@ func TestPreparedInUse(t *testing.T) {
 		t.Errorf("%v: %d given, %d owed", err, given, owed)
 	}
 	must(t, l.Adopt([]Grant{{Node: 0, Size: pages.Size2MiB, Pages: 1}}))
-	if diff := cmp.Diff([]Grant{{0, pages.Size2MiB, 20, nil}, {0, pages.Size2MiB, 1, nil}}, l.Prepared()); diff != "" {
+	if diff := cmp.Diff([]Grant{{0, pages.Size2MiB, 20, nil, 0}, {0, pages.Size2MiB, 1, nil, 0}}, l.Prepared()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -121,7 +121,8 @@ func (l *Ledger) finish(c *Claim) (changed bool) {
 			continue
 		}
 		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
-			g.Pages, g.Without = g.there(p), nil
+			*g = g.of(g.there(p))
+			g.Without = nil
 			changed = true
 		}
 	}

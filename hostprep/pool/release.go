@@ -52,15 +52,16 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	}
 	given += l.left(c.Armed)
 	c.Armed = nil // the kernel freed it when QEMU ended
-	kept, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
+	kept, turned, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
 		c.Grants = grants
 		return l.save(i, c)
 	})
+	given -= turned
 	for at, g := range kept {
 		given -= g.Pages * int64(g.Size)
 		// Pages that another program has taken out of the pool are not owed any more.
 		if p, err := readPool(l.root, g.Node, g.Size); err == nil {
-			kept[at].Pages = min(g.Pages, max(0, p.Persistent()-l.held(c.UUID, g.Node, g.Size)))
+			kept[at] = g.of(min(g.Pages, max(0, p.Persistent()-l.held(c.UUID, g.Node, g.Size))))
 			l.leave(g.Node, g.Size, g.Pages-kept[at].Pages)
 		}
 		owed += kept[at].Pages * int64(g.Size)
@@ -91,7 +92,7 @@ func (l *Ledger) left(armed []Grant) (bytes int64) {
 		}
 		gone := max(0, g.Pages-there[key])
 		there[key] -= g.Pages - gone
-		bytes += gone * int64(g.Size)
+		bytes += min(gone, g.Pages-g.Surplus) * int64(g.Size)
 	}
 	return bytes
 }
@@ -113,43 +114,64 @@ func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
 	return held
 }
 
-// release takes grants out of the pools and returns those that had to stay:
-// only pages that nobody uses, that no mapping was promised, and that no guest
-// which is starting waits for are given back, so that no guest loses its pages
-// and the pool never turns into surplus of somebody else's. record is called
-// with what is left before each change of a pool, and after.
-func release(root hostfs.Root, grants []Grant, pending []Pending, record func([]Grant) error) (kept []Grant, err error) {
+// release takes grants out of the pools and returns those that had to stay: only pages that
+// nobody uses, that no mapping was promised, and that no starting guest waits for are freed.
+// Of what another program uses as much becomes surplus as was before; turned is that in bytes.
+// record is called with what is left before each change of a pool, and after.
+func release(root hostfs.Root, grants []Grant, pending []Pending, record func([]Grant) error) (kept []Grant, turned int64, err error) {
 	for i, grant := range grants {
-		at := len(kept)
+		with := func(left []Grant) []Grant { return slices.Concat(kept, left, grants[i+1:]) }
+		note := func(left []Grant) error { return record(with(left)) }
 		give, without := releasable(root, grant, pending)
-		if give == 0 {
-			if grant.Pages > 0 {
-				kept = append(kept, grant)
-			}
-			continue
+		left, err := lower(root, grant, give, without, note)
+		if err == nil && len(left) == 1 && left[0].Surplus > 0 { // the kernel has taken all that it should
+			was := left[0].Pages
+			give, without = turnable(root, left[0])
+			left, err = lower(root, left[0], give, without, note)
+			turned += (was - pagesIn(left)) * int64(grant.Size)
 		}
-		going, staying := grant, grant
-		going.Pages, going.Without = give, &without
-		staying.Pages -= give
-		if staying.Pages > 0 {
-			kept = append(kept, staying)
+		if err != nil && !errors.Is(err, errMoved) {
+			return with(left), turned, err
 		}
-		if err := record(slices.Concat(kept, []Grant{going}, grants[i+1:])); err != nil {
-			return slices.Concat(kept, []Grant{going}, grants[i+1:]), err
-		}
-		after, err := setPersistent(root, grant.Node, grant.Size, without+give, without)
-		if errors.Is(err, errMoved) {
-			kept = append(slices.Clip(kept[:at]), grant)
-			continue
-		}
-		if err != nil {
-			return slices.Concat(kept, []Grant{going}, grants[i+1:]), err
-		}
-		if going.Pages, going.Without = min(give, max(0, after.Persistent()-without)), nil; going.Pages > 0 {
-			kept = append(kept, going)
-		}
+		kept = append(kept, left...)
 	}
-	return kept, record(kept)
+	return kept, turned, record(kept)
+}
+
+// lower takes pages of a grant out of its pool, down to the persistent count without, and
+// returns what is left of the grant; all of it with errMoved.
+func lower(root hostfs.Root, grant Grant, give, without int64, record func([]Grant) error) (left []Grant, err error) {
+	if give == 0 {
+		return some(grant), nil
+	}
+	going := grant.of(give)
+	going.Without = &without
+	left = some(grant.rest(give))
+	both := append(slices.Clip(left), going)
+	if err := record(both); err != nil {
+		return both, err
+	}
+	after, err := setPersistent(root, grant.Node, grant.Size, without+give, without)
+	if errors.Is(err, errMoved) {
+		return some(grant), err
+	}
+	if err != nil {
+		return both, err
+	}
+	going.Without = nil
+	return append(left, some(going.of(min(give, max(0, after.Persistent()-without))))...), nil
+}
+
+// some are the grants with any pages.
+func some(grants ...Grant) []Grant {
+	return slices.DeleteFunc(grants, func(g Grant) bool { return g.Pages == 0 })
+}
+
+func pagesIn(grants []Grant) (n int64) {
+	for _, g := range grants {
+		n += g.Pages
+	}
+	return n
 }
 
 // releasable is how many pages of a grant can be freed now, and the

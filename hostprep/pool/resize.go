@@ -200,18 +200,15 @@ func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int
 		}
 		n -= part
 		if part > 0 {
-			going = append(going, Grant{Node: g.Node, Size: size, Pages: part})
+			going = append(going, g.of(part))
 		}
-		if g.Pages > part {
-			g.Pages -= part
-			staying = append(staying, g)
-		}
+		staying = append(staying, some(g.rest(part))...)
 	}
 	slices.Reverse(staying)
 	if err := l.save(i, c); err != nil || len(going) == 0 {
 		return 0, 0, err
 	}
-	kept, err := release(l.root, going, l.Pending(""), func(grants []Grant) error {
+	kept, turned, err := release(l.root, going, l.Pending(""), func(grants []Grant) error {
 		c.Grants = slices.Concat(staying, grants)
 		return l.save(i, c)
 	})
@@ -221,7 +218,7 @@ func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int
 	for _, g := range kept {
 		owed += g.Pages * int64(size)
 	}
-	return given - owed, owed, err
+	return given - turned - owed, owed, err
 }
 
 // abandoned ends a change whose process is gone.

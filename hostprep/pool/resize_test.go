@@ -153,13 +153,13 @@ func TestResizeCrash(t *testing.T) {
 			if test.change < 0 { // the 20 are of an earlier growth
 				c, err := l.load(0)
 				must(t, err)
-				c.Grants = append(c.Grants, Grant{0, pages.Size2MiB, 20, nil})
+				c.Grants = append(c.Grants, Grant{0, pages.Size2MiB, 20, nil, 0})
 				must(t, l.save(0, c))
 			}
 			must(t, l.BeginResize(web1, "web1", Resize{Owner: Process{600, 5}, Size: pages.Size2MiB, Pages: test.change, Lazy: test.lazy}, nil))
 			if test.change > 0 {
 				c := l.claims[0]
-				c.Grants = append(c.Grants, Grant{0, pages.Size2MiB, 20, nil})
+				c.Grants = append(c.Grants, Grant{0, pages.Size2MiB, 20, nil, 0})
 				must(t, l.save(0, c))
 			}
 			if test.asked {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/sysctl"
 )
 
 // Other programs set a pool's count at any time: sysctl --system, an administrator, a
@@ -16,6 +18,20 @@ import (
 // A program that adds to the count that it finds, or takes pages of its own back, can't be
 // told from that. What vmhuge had added then stays: rather a page too many than one of
 // somebody's taken.
+
+// ourSysctlFile is what vmhuge prepare --persist writes.
+const ourSysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
+
+// sysctlHasSet returns the file that sets vm.nr_hugepages, which is the count of the default
+// size on all nodes together, if the pools have just that; else "".
+func sysctlHasSet(root hostfs.Root, state State, size pages.Size) string {
+	ofDefault, err := sysctl.DefaultSize(root)
+	n, file := sysctl.HugePages(root)
+	if err != nil || ofDefault != size || state.Persistent(size) != n {
+		return ""
+	}
+	return file
+}
 
 // errMoved is the error of a pool that was set while it was about to be written.
 var errMoved = errors.New("another program is setting the page pools")
@@ -108,12 +124,13 @@ func (l *Ledger) rewritten(r Rewrite, p Pool) error {
 				stays += keep
 			}
 			lost += g.Pages - keep
-			g.Pages, g.Without = keep, nil
+			*g = g.of(keep)
+			g.Without = nil
 		}
 		for at := range c.Armed {
 			if g := &c.Armed[at]; g.Node == r.Node && g.Size == r.Size && g.Pages > p.Surplus {
 				lost += g.Pages - p.Surplus // some of the guest's pages stay now
-				g.Pages = p.Surplus
+				*g = g.of(p.Surplus)
 			}
 		}
 		if lost == 0 {

@@ -1,4 +1,5 @@
-package pool
+// Package sysctl reads what sysctl's files set; files in, numbers out.
+package sysctl
 
 import (
 	"os"
@@ -11,33 +12,15 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// ourSysctlFile is what vmhuge prepare --persist writes.
-const ourSysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
-
-// sysctlDirs are where sysctl --system and systemd-sysctl read settings: in the order
+// dirs are where sysctl --system and systemd-sysctl read settings: in the order
 // of the files' names, and of two of one name the first folder's (sysctl.d(5)).
-var sysctlDirs = []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
+var dirs = []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
 
-// sysctlHasSet returns the file that sets vm.nr_hugepages, if the pools of a size have
-// just that count; else "". The setting is for the default size alone, and for all
-// nodes together.
-func sysctlHasSet(root hostfs.Root, state State, size pages.Size) string {
-	ofDefault, err := defaultSize(root)
-	if err != nil || ofDefault != size {
-		return ""
-	}
-	n, file := sysctlPages(root)
-	if state.Persistent(size) != n {
-		return ""
-	}
-	return file
-}
-
-// sysctlPages is the number that sysctl's files set vm.nr_hugepages to, and the file that
+// HugePages is the number that sysctl's files set vm.nr_hugepages to, and the file that
 // has it, which is the last of them to be read; "" if none sets it.
-func sysctlPages(root hostfs.Root) (n int64, file string) {
+func HugePages(root hostfs.Root) (n int64, file string) {
 	files := map[string]string{} // by name
-	for _, dir := range slices.Backward(sysctlDirs) {
+	for _, dir := range slices.Backward(dirs) {
 		entries, _ := os.ReadDir(root.Path(dir))
 		for _, e := range entries {
 			if strings.HasSuffix(e.Name(), ".conf") {
@@ -72,10 +55,10 @@ func sysctlPages(root hostfs.Root) (n int64, file string) {
 	return n, file
 }
 
-// defaultSize is the page size that vm.nr_hugepages is about, from /proc/meminfo:
+// DefaultSize is the page size that vm.nr_hugepages is about, from /proc/meminfo:
 //
 //	Hugepagesize:       2048 kB
-func defaultSize(root hostfs.Root) (pages.Size, error) {
+func DefaultSize(root hostfs.Root) (pages.Size, error) {
 	text, err := root.Read("proc", "meminfo")
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, "Hugepagesize:"); ok {
