@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,14 +20,15 @@ import (
 // guest is a small TCG guest. The zero value has 64 MiB, no huge pages, and
 // nothing to boot: enough for a paused start, which takes every page.
 type guest struct {
-	name    string // what the test is called, if empty
-	memory  string // <memory> and its kin; 64 MiB if empty
-	backing string // what is in <memoryBacking>
-	more    string // further children of <domain>
-	devices string // further children of <devices>
-	noACPI  bool
-	kvm     bool
-	boots   bool // has the demo's kernel, and a console; needs 96 MiB to come up
+	name     string // what the test is called, if empty
+	memory   string // <memory> and its kin; 64 MiB if empty
+	backing  string // what is in <memoryBacking>
+	more     string // further children of <domain>
+	devices  string // further children of <devices>
+	noACPI   bool
+	onReboot string // destroy, if empty
+	kvm      bool
+	boots    bool // has the demo's kernel, and a console; needs 96 MiB to come up
 }
 
 const (
@@ -69,7 +71,7 @@ func (g guest) xml() string {
   <os><type arch='x86_64' machine='q35'>hvm</type>%s</os>
   <features>%s</features>
   %s
-  <on_reboot>destroy</on_reboot>
+  <on_reboot>%s</on_reboot>
   <devices>
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
@@ -77,7 +79,7 @@ func (g guest) xml() string {
     %s
   </devices>
 </domain>
-`, kind, g.name, memory, backing, boot, acpi, g.more, console, g.devices)
+`, kind, g.name, memory, backing, boot, acpi, g.more, cmp.Or(g.onReboot, "destroy"), console, g.devices)
 }
 
 // console is the file that the serial console is written to.
