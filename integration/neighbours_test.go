@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/hook"
@@ -130,4 +131,33 @@ func TestPoolSetBySysctl(t *testing.T) {
 	if e := lastCall(t, nameOf(t, dom)); !strings.Contains(e.Why, "sysctl, as "+file+" asks,") || e.Given != 0 {
 		t.Errorf("the log says %+v", e)
 	}
+}
+
+// TestHungMount runs what there is of vmhuge, and a start, beside a file system whose server
+// does not answer: of other mounts than hugetlbfs vmhuge reads the line alone.
+func TestHungMount(t *testing.T) {
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 10)
+	installHook(t)
+	dom := define(t, guest{backing: pages2M})
+	name := nameOf(t, dom)
+	hung := hosttest.HungMount(t)
+	go func() { _ = unix.Statfs(hung, new(unix.Statfs_t)) }() // one who waits already
+	began := time.Now()
+	startPaused(t, dom)
+	destroy(t, dom)
+	for _, args := range [][]string{
+		{"check"}, {"check", name}, {"start", "--paused", name}, {"status"}, {"verify", name}, {"stop", "--force", "--timeout", "0s", name},
+		{"plan", name}, {"advise", name}, {"hook", "status"}, {"prepare", "--dry-run", "--persist", name}, {"prepare", "--pages", "12"}, {"undo"}, {"uninstall", "--dry-run"},
+	} {
+		was := time.Now()
+		r := vmhuge(t, args...)
+		if took := time.Since(was); took > 20*time.Second {
+			t.Errorf("vmhuge %q takes %s: %+v", args, took, r)
+		}
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("all takes %s", took)
+	}
+	wantClaims(t)
 }

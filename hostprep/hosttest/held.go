@@ -61,6 +61,34 @@ func FakeQEMU(t *testing.T, uid uint32, args ...string) (pid int) {
 	return 0
 }
 
+// HungMount mounts a file system whose server never answers: whoever looks into it waits.
+func HungMount(t *testing.T) (dir string) {
+	t.Helper()
+	NeedRoot(t)
+	dir = filepath.Join(openDir(t), "hung")
+	Must(t, os.Mkdir(dir, 0o755))
+	mountFUSE(t, dir, "40755")
+	return dir
+}
+
+// mountFUSE mounts a file system on a file or folder until letGo is called or the test ends.
+func mountFUSE(t *testing.T, onto, mode string) (server *os.File, letGo func()) {
+	t.Helper()
+	device := filepath.Join(filepath.Dir(onto), "fuse") // a test's /dev may lack it
+	Must(t, unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))))
+	fuse, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	Must(t, err)
+	options := "fd=" + strconv.Itoa(fuse) + ",rootmode=" + mode + ",user_id=0,group_id=0,allow_other"
+	Must(t, unix.Mount("silent", onto, "fuse", unix.MS_NODEV|unix.MS_NOSUID, options))
+	server = os.NewFile(uintptr(fuse), "/dev/fuse") // can be waited for only once it is mounted
+	letGo = func() {
+		_ = unix.Unmount(onto, unix.MNT_DETACH)
+		_ = server.Close()
+	}
+	t.Cleanup(letGo)
+	return server, letGo
+}
+
 // HeldProcess is FakeQEMU with a process that holds the lock of its memory map until it
 // is let go: before that not even SIGKILL ends it.
 func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int, letGo func()) {
@@ -68,18 +96,7 @@ func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int, letGo func(
 	NeedRoot(t)
 	file := filepath.Join(openDir(t), "file")
 	WriteFile(t, file, "")
-	device := filepath.Join(filepath.Dir(file), "fuse") // a test's /dev may lack it
-	Must(t, unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))))
-	fuse, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	Must(t, err)
-	options := "fd=" + strconv.Itoa(fuse) + ",rootmode=100644,user_id=0,group_id=0,allow_other"
-	Must(t, unix.Mount("silent", file, "fuse", unix.MS_NODEV|unix.MS_NOSUID, options))
-	server := os.NewFile(uintptr(fuse), "/dev/fuse") // can be waited for only once it is mounted
-	letGo = func() {
-		_ = unix.Unmount(file, unix.MNT_DETACH)
-		_ = server.Close()
-	}
-	t.Cleanup(letGo) // before the process is waited for
+	server, letGo := mountFUSE(t, file, "100644") // before the process is waited for
 	go serveSilent(server)
 	pid = fake(t, file, uid, args)
 	held := func() bool {
