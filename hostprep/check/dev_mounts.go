@@ -35,7 +35,8 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 // movedTwice returns a mount below /dev that libvirt moves by itself although it moves the
 // one above it, so that it fails; "": there is none. libvirt leaves out what is below
 // another mount, but where it drops a second /dev from its list, it passes over the entry
-// behind that (qemuDomainGetPreservedMounts() in libvirt 7.0 to 11.3).
+// behind that (qemuDomainGetPreservedMounts() in libvirt 9.0 and 11.3; 7.0 moves none of them, so
+// that QEMU sees nothing that is mounted below /dev).
 func movedTwice(table []host.MountLine) (outer, inner string) {
 	var points []string
 	for _, m := range table {
