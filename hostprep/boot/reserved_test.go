@@ -16,7 +16,7 @@ func TestReservations(t *testing.T) {
 		"command line": {"-- proc/cmdline --\nro hugepages=64 hugepagesz=1G hugepages=2 vmhuge.begin hugepagesz=1G hugepages=4 vmhuge.end\n", "the kernel's command line 64 2 MiB\nthe kernel's command line 2 1 GiB"},
 		"sysctl counts after it": {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\n\nvm.nr_hugepages = 128\n-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages=1\n-- etc/sysctl.d/99-vmhuge.conf --\nvm.nr_hugepages=999\n",
 			"/etc/sysctl.conf:2 128 2 MiB"},
-		"sysctl in hexadecimal": {"-- etc/sysctl.conf --\nvm.nr_hugepages=0x10\n", "/etc/sysctl.conf:1 16 2 MiB"},
+		"sysctl in hexadecimal":  {"-- etc/sysctl.conf --\nvm.nr_hugepages=0x10\n", "/etc/sysctl.conf:1 16 2 MiB"},
 		"sysctl takes them away": {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", ""},
 		"units and scripts": {"-- etc/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c \"echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\"\nExecStop=/bin/sh -c 'echo 0 > /proc/sys/vm/nr_hugepages'\n" +
 			"-- etc/systemd/system/other.service --\n[Service]\nExecStart=/usr/local/sbin/huge $N\n" +
