@@ -18,6 +18,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
@@ -135,7 +136,7 @@ func beside(n int, start func(t *testing.T, dom *libvirt.Domain)) func(t *testin
 func promised(n int64) func(t *testing.T) {
 	return func(t *testing.T) {
 		const uuid = "3f0c4e9a-8f5d-4f0e-9a51-0b8f6c1d2e3f"
-		owner, err := hostpool.FindProcess("/", os.Getpid())
+		owner, err := process.Find("/", os.Getpid())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,6 +144,17 @@ func promised(n int64) func(t *testing.T) {
 			return l.Begin(hostpool.Claim{UUID: uuid, Name: "starting", Owner: owner, Takes: []hostpool.Take{{Size: pages.Size2MiB, Pages: n}}})
 		})
 		t.Cleanup(func() { released(t, uuid) })
+	}
+}
+
+// reservedFor reserves pages for a program, on any node or on these, and adds none.
+func reservedFor(n int64, nodes ...int) func(t *testing.T) {
+	return func(t *testing.T) {
+		reserve := func(takes ...hostpool.Take) {
+			withLedger(t, func(l *hostpool.Ledger) error { return l.Reserve("ovs", takes) })
+		}
+		reserve(hostpool.Take{Nodes: nodes, Size: pages.Size2MiB, Pages: n})
+		t.Cleanup(func() { reserve() })
 	}
 }
 

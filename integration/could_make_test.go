@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
 	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
@@ -88,7 +89,7 @@ func grown(t *testing.T, size pages.Size, n int64) int64 {
 		t.Fatal(err)
 	}
 	defer ledger.Close()
-	owner, err := hostpool.FindProcess("/", os.Getpid())
+	owner, err := process.Find("/", os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ var guides = map[string]guest{
 	"README.md":           documented("web1"),
 	"docs/ansible.md":     {},
 	"docs/check.md":       {name: "web1", memory: "<memory unit='TiB'>1</memory>"},
+	"docs/dpdk.md":        {},
 	"docs/laptop.md":      documented("ubuntu"),
 	"docs/passthrough.md": passedThrough(documented("gaming")),
 	"docs/qemu.md":        {},

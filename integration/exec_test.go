@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/docs/schema"
-	ledger "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/hostfs"
 )
@@ -110,7 +110,7 @@ func (r *execRun) listens(t *testing.T, qemu int) {
 // execQEMU returns the QEMU that vmhuge exec started, 0 for none.
 func execQEMU(t *testing.T) int {
 	t.Helper()
-	guests, err := ledger.FindGuests(hostfs.Root("/"))
+	guests, err := process.FindGuests(hostfs.Root("/"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,6 +75,8 @@ var nodeFaults = []fault{
 	{name: "node-overcommit-enough", pages: -1, setup: all(onNodes(0, 31), overcommit(1)), guest: bound("1", ""), verdict: hostprep.Ready},
 	{name: "node-overcommit-one-short", pages: -1, setup: all(onNodes(0, 30), overcommit(1)), guest: bound("1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "node-surplus-of-another", pages: -1, setup: all(onNodes(0, 32), surplus(0, 2)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-reserved-for-a-program-that-has-a-part", setup: all(onNodes(8, 53), used(1, size2M, 5), reservedFor(21, 1)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-reserved-for-a-program-that-has-a-part-one-short", setup: all(onNodes(8, 52), used(1, size2M, 5), reservedFor(21, 1)), guest: bound("1", ""), verdict: hostprep.NoMemory, mends: true},
 	{name: "node-1G-enough", guest: guest{memory: gib1, backing: pages1G, more: bound("1", "").more}, verdict: hostprep.Ready},
 	{name: "node-1G-one-short", setup: used(1, size1G, 1), guest: guest{memory: gib1, backing: pages1G, more: bound("1", "").more}, verdict: hostprep.NoMemory, says: unmapped, cause: "node-short", fixable: true},
 

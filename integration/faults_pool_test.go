@@ -56,4 +56,13 @@ var poolFaults = []fault{
 	{name: "claim-of-a-starting-guest-one-short", pages: 47, setup: promised(16), verdict: hostprep.Unknown, tossed: true}, // it depends on which guest is first
 	{name: "claim-of-a-running-guest", setup: claimed, verdict: hostprep.Ready},
 	{name: "claim-of-a-running-guest-one-short", pages: 31, setup: claimed, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+
+	// What is reserved for a program: the kernel knows nothing of it, and lets virsh start a
+	// guest on it.
+	{name: "reserved-for-a-program", pages: 48, setup: reservedFor(16), verdict: hostprep.Ready},
+	{name: "reserved-for-a-program-one-short", pages: 47, setup: reservedFor(16), verdict: hostprep.NoMemory, mends: true},
+	{name: "reserved-for-a-program-that-has-a-part", pages: 48, setup: all(used(0, size2M, 5), reserve(1), reservedFor(16)), verdict: hostprep.Ready},
+	{name: "reserved-for-a-program-that-has-a-part-one-short", pages: 47, setup: all(used(0, size2M, 5), reserve(1), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
+	{name: "reserved-beside-a-guest", pages: 48, setup: all(claimed, reservedFor(16)), verdict: hostprep.Ready},
+	{name: "reserved-beside-a-guest-one-short", pages: 47, setup: all(claimed, reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
@@ -231,7 +232,7 @@ func growPool(n int) error {
 		return err
 	}
 	defer ledger.Close()
-	owner, err := hostpool.FindProcess("/", os.Getpid())
+	owner, err := process.Find("/", os.Getpid())
 	if err != nil {
 		return err
 	}

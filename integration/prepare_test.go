@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vmhuge/launcher"
 )
 
 // freePages is how many pages of 2 MiB nobody uses.
@@ -63,9 +66,56 @@ func TestPreparePages(t *testing.T) {
 	if r := done(t, want...); !strings.Contains(r.Stdout, "nothing to do") || readTestPools(t)[size2M].Nodes[0].Total != total+8 {
 		t.Errorf("%+v: %s", readTestPools(t)[size2M], r.Stdout)
 	}
-	refused(t, 2, []string{"--size and --node need --pages"}, "prepare", "--size", "2M")
+	refused(t, 2, []string{"--size, --node and --for need --pages"}, "prepare", "--size", "2M")
 	if r := vmhuge(t, "prepare", "--pages", "100000000", "--size", "2M"); r.Code != 4 || !strings.Contains(r.Stdout, "of which the host keeps") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestPrepareForAProgram keeps pages for a program, whoever starts guests beside it, and
+// counts those once that the program has.
+func TestPrepareForAProgram(t *testing.T) {
+	hostAsBefore(t)
+	defer vmhuge(t, "undo") // also of a test that fails
+	setPages(t, 0, size2M, 20)
+	total := readTestPools(t)[size2M].Nodes[0].Total
+	installHook(t)
+	held := func(n int) {
+		t.Helper()
+		var status launcher.Status
+		if err := json.Unmarshal([]byte(done(t, "status", "--json").Stdout), &status); err != nil {
+			t.Fatal(err)
+		}
+		if r := status.Reservations; len(r) != 1 || r[0].For != "ovs" || r[0].Pages != 24 || r[0].HeldBack != int64(n) || freePages(t) < n {
+			t.Errorf("%d pages are free, and reserved %+v; of those %d should be held back", freePages(t), r, n)
+		}
+	}
+	reserve := []string{"prepare", "--pages", "24", "--size", "2M", "--node", "0", "--for", "ovs"}
+	if r := done(t, reserve...); !strings.Contains(r.Stdout, "done: reserve 24 pages of 2 MiB on node 0 for ovs") || freePages(t) != 24 {
+		t.Errorf("%d pages are free: %s", freePages(t), r.Stdout)
+	}
+	held(24)
+	dom := define(t, guest{backing: pages2M})
+	startPaused(t, dom) // by way of the hook
+	if freePages(t) != 24 {
+		t.Errorf("%d pages are free", freePages(t))
+	}
+	held(24)
+	use(t, 0, size2M, 9) // as the program does, which is this process
+	held(15)
+	if r := done(t, reserve...); !strings.Contains(r.Stdout, "nothing to do") {
+		t.Error(r.Stdout)
+	}
+	destroy(t, dom)
+	wantClaims(t, "vmhuge prepare prepared", "ovs reserved")
+	done(t, "start", "--paused", nameOf(t, dom))
+	held(15)
+	if r := done(t, "undo"); !strings.Contains(r.Stdout, "undo: the reservation of 24 pages of 2 MiB on node 0 for ovs") {
+		t.Error(r.Stdout)
+	}
+	stopNow(t, nameOf(t, dom))
+	if got := readTestPools(t)[size2M].Nodes[0].Total; got != total {
+		t.Errorf("the pool has %d pages, and had %d", got, total)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/probe"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -145,7 +146,7 @@ func (l *Launcher) knowsMount(doc []byte, findings []hostprep.Finding) bool {
 // racing softens what blocks only because other guests that are starting will
 // take pages: who comes first gets them.
 func (l *Launcher) racing(findings []hostprep.Finding, guest hostprep.Guest) {
-	guest.Pending = nil
+	guest.Pending = slices.DeleteFunc(slices.Clone(guest.Pending), func(p pool.Pending) bool { return p.For == "" })
 	if check.ShortageNow(l.host, guest) != nil {
 		return
 	}
@@ -228,7 +229,7 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, reserve int64) (guest h
 // running completes the report of a domain that runs, with its proof.
 func (l *Launcher) running(d *domain, r Report) (Report, error) {
 	r.Verdict, r.Ready, r.Fixable, r.Findings = hostprep.Running, true, true, nil
-	guests, err := pool.FindGuests(l.host.Root)
+	guests, err := process.FindGuests(l.host.Root)
 	if err != nil {
 		return r, err
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"vmhuge/hostprep/collapse"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 )
 
@@ -35,7 +35,7 @@ func (l *Launcher) Collapse(ctx context.Context, name string, o collapse.Options
 	if !d.state.active() {
 		return c, advice.New(what, "it does not run", "start it: vmhuge start "+d.name)
 	}
-	running, err := pool.FindGuests(l.host.Root)
+	running, err := process.FindGuests(l.host.Root)
 	if err != nil {
 		return c, err
 	}

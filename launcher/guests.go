@@ -5,7 +5,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
@@ -20,7 +20,7 @@ func (l *Launcher) Running() ([]Report, error) {
 	if err != nil {
 		return nil, refused(err, "listing the domains")
 	}
-	running, err := pool.FindGuests(l.host.Root) // once, not for each
+	running, err := process.FindGuests(l.host.Root) // once, not for each
 	var reports []Report
 	for i := range doms {
 		d, readErr := l.read(&doms[i])
@@ -37,7 +37,7 @@ func (l *Launcher) Running() ([]Report, error) {
 }
 
 // summary is what Running tells of one domain.
-func (l *Launcher) summary(d *domain, running map[string]pool.Process) (Report, error) {
+func (l *Launcher) summary(d *domain, running map[string]process.Process) (Report, error) {
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
 	// One whose backing libvirt would refuse has none.
 	if demand, err := l.demand(d.xml); err == nil {

@@ -14,6 +14,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -177,7 +178,7 @@ func shortOf(what string, f hostprep.Finding) error {
 
 // resize changes the memory of a guest that runs.
 func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what string, o ResizeOptions, r *Resized) error {
-	running, err := pool.FindGuests(l.host.Root)
+	running, err := process.FindGuests(l.host.Root)
 	if err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 
 // beginResize writes the change down and gets the pages for it.
 func (l *Launcher) beginResize(ctx context.Context, d *domain, p resizing, what string, o ResizeOptions, r *Resized) error {
-	owner, err := pool.FindProcess(l.host.Root, os.Getpid())
+	owner, err := process.Find(l.host.Root, os.Getpid())
 	if err != nil {
 		return err
 	}

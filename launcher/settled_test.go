@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
@@ -16,7 +17,7 @@ import (
 // the user is told.
 func TestSettledGone(t *testing.T) {
 	root := hosttest.Unpack(t, "one-node", fmt.Sprintf("-- proc/%[1]d/stat --\n%[1]d (test) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0\n", os.Getpid()))
-	owner, err := pool.FindProcess(root, os.Getpid())
+	owner, err := process.Find(root, os.Getpid())
 	must(t, err)
 	l := &Launcher{host: host.Host{Root: root}}
 	ledger, err := l.openLedger(t.Context(), uuid1)

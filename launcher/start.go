@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
@@ -140,7 +141,7 @@ func (l *Launcher) mend(r *Report) error {
 // asked: the hook of another guest may wait for the ledger, and libvirtd for the
 // hook.
 func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r *Report, o StartOptions) (short bool, err error) {
-	owner, err := pool.FindProcess(l.host.Root, os.Getpid())
+	owner, err := process.Find(l.host.Root, os.Getpid())
 	if err != nil {
 		return false, err
 	}

@@ -15,6 +15,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -22,11 +23,13 @@ import (
 
 // Status is the host's pools and who holds what.
 type Status struct {
-	Pools   []PoolStatus   `json:"pools"`
-	Mounts  []host.Mount   `json:"mounts"`
-	Domains []DomainStatus `json:"domains"`
-	Hook    hook.Status    `json:"hook"`
-	THP     host.THP       `json:"thp"`
+	Pools  []PoolStatus `json:"pools"`
+	Mounts []host.Mount `json:"mounts"`
+	// Reservations are pages that no guest may take.
+	Reservations []pool.Reservation `json:"reservations,omitempty"`
+	Domains      []DomainStatus     `json:"domains"`
+	Hook         hook.Status        `json:"hook"`
+	THP          host.THP           `json:"thp"`
 	// CMA is nil if the kernel keeps no areas for contiguous memory.
 	CMA *host.CMA `json:"cma,omitempty"`
 	// Settled is what was given back just now for guests that are gone, SetAside
@@ -92,6 +95,9 @@ func ReadHostStatus(host host.Host) (Status, error) {
 	}
 	claims, err := pool.ReadClaims(host.Root)
 	if err != nil {
+		return s, err
+	}
+	if s.Reservations, err = pool.ReadReservations(host.Root); err != nil {
 		return s, err
 	}
 	headroom, reserve, err := capacity.Headroom(host, 0)
@@ -191,7 +197,7 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	if err != nil {
 		return nil, err
 	}
-	running, err := pool.FindGuests(l.host.Root)
+	running, err := process.FindGuests(l.host.Root)
 	if err != nil {
 		return nil, err
 	}

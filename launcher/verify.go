@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"vmhuge/hostprep/libvirtd"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -56,7 +56,7 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 }
 
 // prove reads the memory of a running domain's QEMU, which is one of these.
-func (l *Launcher) prove(d *domain, running map[string]pool.Process) (proof.Proof, error) {
+func (l *Launcher) prove(d *domain, running map[string]process.Process) (proof.Proof, error) {
 	qemu, ram, backends, err := l.memory("verifying "+d.name, d, running)
 	if err != nil {
 		return proof.Proof{}, err
@@ -66,7 +66,7 @@ func (l *Launcher) prove(d *domain, running map[string]pool.Process) (proof.Proo
 
 // memory finds a running domain's QEMU, which is one of these, and what RAM it has: how
 // many KiB, in which backends.
-func (l *Launcher) memory(what string, d *domain, running map[string]pool.Process) (qemu pool.Process, ramKiB int64, backends []pages.Backend, err error) {
+func (l *Launcher) memory(what string, d *domain, running map[string]process.Process) (qemu process.Process, ramKiB int64, backends []pages.Backend, err error) {
 	live, err := d.GetXMLDesc(0)
 	if err != nil {
 		return qemu, 0, nil, refused(err, what)

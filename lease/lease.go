@@ -18,6 +18,7 @@ import (
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 )
 
@@ -49,7 +50,7 @@ var ErrTaken = errors.New("a process with this UUID runs already")
 // changed in the pools. The ledger is locked until then has run: nobody else takes
 // the pages that it maps. then may be nil.
 func (l *Lease) Hold(ctx context.Context, guest hostprep.Guest, then func() error) ([]change.Change, error) {
-	owner, err := pool.FindProcess(l.Host.Root, os.Getpid())
+	owner, err := process.Find(l.Host.Root, os.Getpid())
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (l *Lease) unique() error {
 	if err != nil {
 		return err
 	}
-	running, err := pool.FindGuests(l.Host.Root)
+	running, err := process.FindGuests(l.Host.Root)
 	if err != nil {
 		return err
 	}

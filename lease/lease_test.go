@@ -9,6 +9,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -59,7 +60,7 @@ func TestEndedBeforeTheRecord(t *testing.T) {
 			l := &Lease{Host: host, Claim: pool.Claim{UUID: uuid, Name: "qemu"},
 				Open:     func(ctx context.Context, _ string) (*pool.Ledger, error) { return pool.Open(ctx, host.Root) },
 				Progress: func(string) (func(string, int64, int64), func()) { return func(string, int64, int64) {}, func() {} }}
-			owner, err := pool.FindProcess(host.Root, os.Getpid())
+			owner, err := process.Find(host.Root, os.Getpid())
 			if err != nil {
 				t.Fatal(err)
 			}

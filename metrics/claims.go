@@ -5,22 +5,29 @@ import (
 	"strconv"
 
 	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
 )
 
 var (
 	claimCount = newDesc("claims", "Claims of the ledger on pages, by their phase.", "phase")
 	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet; prepared: they stay.",
 		"guest", "phase", "node", "page_size_bytes")
+	reservedPages = newDesc("reservation_pages", "Pages that are reserved for a program, so that no guest may take them; no nodes: on any.", "program", "nodes", "page_size_bytes")
 )
 
 func showClaims(o out, claims []pool.Claim, err error) {
 	if err != nil {
 		return
 	}
-	count := map[pool.Phase]int{pool.Starting: 0, pool.InUse: 0, pool.Owed: 0, pool.Prepared: 0}
+	count := map[pool.Phase]int{pool.Starting: 0, pool.InUse: 0, pool.Owed: 0, pool.Prepared: 0, pool.Reserved: 0}
 	held := map[[4]string]int64{} // a name may have come to be another guest's
 	for _, c := range claims {
 		count[c.Phase]++
+		if c.Phase == pool.Reserved {
+			for _, take := range c.Takes {
+				o.gauge(reservedPages, float64(take.Pages), c.Name, pages.FormatNodes(take.Nodes), sizeLabel(take.Size))
+			}
+		}
 		if c.Phase == pool.Owed {
 			c.Armed = nil // it went with QEMU
 		}

@@ -39,6 +39,7 @@ func host(t *testing.T) Sources {
 		},
 		Claims: func() ([]pool.Claim, error) {
 			return []pool.Claim{owed, owed, // of two guests of the same name
+				{Name: "ovs", Phase: pool.Reserved, Takes: []pool.Take{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 6}}},
 				{Name: "web1", Phase: pool.InUse, Grants: []pool.Grant{{Node: 1, Size: pages.Size2MiB, Pages: 20}}, Armed: []pool.Grant{{Node: 1, Size: pages.Size2MiB, Pages: 5}}}}, nil
 		},
 		Guests: func() ([]Guest, error) {

@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 )
 
 const claim = "run/vmhuge/claims/" + uuid + ".starting"
@@ -148,7 +149,7 @@ func TestCalls(t *testing.T) {
 func begin(uuid string, pages int64) func(*testing.T, host.Host) {
 	return func(t *testing.T, host host.Host) {
 		t.Helper()
-		owner, err := pool.FindProcess(host.Root, os.Getppid())
+		owner, err := process.Find(host.Root, os.Getppid())
 		must(t, err)
 		ledger, err := pool.Open(t.Context(), host.Root)
 		must(t, err)

@@ -19,7 +19,8 @@ func (p *program) prepareCommand() *cli.Command {
 		UsageText: `  vmhuge prepare web1 --dry-run
   vmhuge prepare web1 db1 --persist
   vmhuge prepare --pages 1024 --size 2M --node 0
-  vmhuge prepare --persist --on-demand 16G`,
+  vmhuge prepare --persist --on-demand 16G
+  vmhuge prepare --pages 512 --size 2M --for ovs-vswitchd`,
 		Description: `Sets up what the named domains need: hugetlbfs mounts, folders, groups, AppArmor
 rules and pages. Without a name it does so for all domains with autostart. With
 --persist it holds after every reboot. Each change is recorded before it is made, and
@@ -45,6 +46,7 @@ EXIT STATUS
 			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
 			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` have the kernel keep an area, from the next boot on, in which it can allocate pages of 1 GiB at any time (hugetlb_cma); 0: none"},
 			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages; let the kernel allocate them when a guest starts"},
+			&cli.StringFlag{Name: "for", Usage: "`PROGRAM` keep guests from --pages: they are for this program, such as OVS-DPDK or a database; 0 pages ends that"},
 			hostReserveFlag(),
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
 			&cli.BoolFlag{Name: "restart-libvirt", Usage: "restart the libvirt daemon if it has to reread mounts or qemu.conf"},

@@ -119,7 +119,8 @@ func (p *program) showPrepared(host prepare.Result, domains []outcome[launcher.R
 		}
 		done = append(done, d.answer.Changed...)
 	}
-	if len(done) == 0 && !wrong {
+	p.showReserved(host.Reservation, dryRun)
+	if len(done) == 0 && !wrong && host.Reservation == nil {
 		p.say("prepare: nothing to do")
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -37,8 +38,8 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 		}
 	}
 	if !c.IsSet("pages") {
-		if c.IsSet("size") && want.OnDemand == nil || c.IsSet("node") {
-			return want, usage("--size and --node need --pages")
+		if c.IsSet("size") && want.OnDemand == nil || c.IsSet("node") || c.IsSet("for") {
+			return want, usage("--size, --node and --for need --pages")
 		}
 		return want, nil
 	}
@@ -60,6 +61,15 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 		return want, usage("--pages and --node cannot be negative")
 	}
 	want.Pages = []pool.Need{need}
+	if c.IsSet("for") {
+		want.For = c.String("for")
+		switch {
+		case want.For == "" || len(want.For) > 64 || strings.ContainsFunc(want.For, func(r rune) bool { return !unicode.IsPrint(r) }):
+			return want, usage("--for needs the name of a program, of at most 64 printable characters")
+		case want.Overcommit:
+			return want, usage("--for reserves pages, and --overcommit reserves none")
+		}
+	}
 	return want, nil
 }
 

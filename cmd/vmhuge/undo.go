@@ -55,16 +55,16 @@ type undone struct {
 	Left     []journal.Left  `json:"left"`
 	GivenKiB int64           `json:"given_back_kib"` // of the pages that prepare had added
 	OwedKiB  int64           `json:"owed_kib"`       // of them, what waits until guests end
+	// Reservations are those for programs that were ended.
+	Reservations []pool.Reservation `json:"reservations,omitempty"`
 }
 
 func (p *program) undo(ctx context.Context, dryRun bool) (u undone, err error) {
 	record := journal.Journal{Host: p.host()}
 	// The pages first: files on record may say how many there were.
-	given, owed, err := p.undoPages(ctx, dryRun)
-	if err != nil {
+	if err := p.undoPages(ctx, dryRun, &u); err != nil {
 		return u, err
 	}
-	u.GivenKiB, u.OwedKiB = given/pages.KiB, owed/pages.KiB
 	if dryRun {
 		u.Undone, err = record.Changes()
 		slices.Reverse(u.Undone) // the order in which they are taken back
@@ -79,8 +79,11 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 	if dryRun {
 		would = "would "
 	}
-	if len(u.Undone)+len(u.Left) == 0 && u.GivenKiB+u.OwedKiB == 0 {
+	if len(u.Undone)+len(u.Left)+len(u.Reservations) == 0 && u.GivenKiB+u.OwedKiB == 0 {
 		p.say("nothing to undo")
+	}
+	for _, r := range u.Reservations {
+		p.say("%sundo: the reservation of %s", would, r)
 	}
 	if u.GivenKiB > 0 {
 		p.say("%sundo: %s of huge pages freed", would, pages.FormatKiB(u.GivenKiB))
@@ -94,26 +97,38 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 	return p.leftAsItIs(u.Left)
 }
 
-// undoPages gives back the pages that prepare has added, in bytes: those that went,
-// and those that wait until guests end. A dry run says what there are.
-func (p *program) undoPages(ctx context.Context, dryRun bool) (given, owed int64, err error) {
+// undoPages ends the reservations for programs, and gives back the pages that prepare has
+// added: those that are free now, the others once guests end. A dry run says what there are.
+func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) (err error) {
+	if u.Reservations, err = pool.ReadReservations(p.host().Root); err != nil {
+		return err
+	}
 	claims, err := pool.ReadClaims(p.host().Root)
 	i := slices.IndexFunc(claims, func(c pool.Claim) bool { return c.UUID == pool.PreparedUUID })
-	if err != nil || i < 0 {
-		return 0, 0, err
+	if err != nil || i < 0 && len(u.Reservations) == 0 {
+		return err
 	}
 	if dryRun {
-		for _, grant := range claims[i].Grants {
-			given += grant.Pages * int64(grant.Size)
+		if i >= 0 {
+			for _, grant := range claims[i].Grants {
+				u.GivenKiB += grant.Pages * grant.Size.KiB()
+			}
 		}
-		return given, 0, nil
+		return nil
 	}
 	ledger, err := p.openLedger(ctx, pool.PreparedUUID)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer ledger.Close()
-	return ledger.Release(pool.PreparedUUID)
+	for _, r := range u.Reservations {
+		if err := ledger.Reserve(r.For, nil); err != nil {
+			return err
+		}
+	}
+	given, owed, err := ledger.Release(pool.PreparedUUID)
+	u.GivenKiB, u.OwedKiB = given/pages.KiB, owed/pages.KiB
+	return err
 }
 
 // leftAsItIs tells what was not taken back, and returns the exit code for it.

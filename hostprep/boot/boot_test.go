@@ -148,3 +148,31 @@ vm.nr_hugepages = 4
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+// What is reserved for a program has rows of its own, which other pages do not replace.
+func TestBootReserved(t *testing.T) {
+	two := pool.Need{Size: pages.Size2MiB, Pages: 2}
+	on1 := pool.Need{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 3}
+	table := Table{Overcommit: true}.WithReserved("ovs", []pool.Need{two}).WithReserved("ovs", []pool.Need{on1}).WithReserved("db", []pool.Need{two})
+	table = table.With(nil, []pool.Need{{Size: pages.Size2MiB, Pages: 7}}, false)
+	two.Pages = 5
+	table, err := parseTable([]byte(table.WithReserved("ovs", []pool.Need{two}).Text()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "3 pages of 2 MiB on node 1 for ovs, 2 pages of 2 MiB for db, 7 pages of 2 MiB, 5 pages of 2 MiB for ovs"
+	if got := table.Words(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if diff := cmp.Diff([]Row{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 3}, {Size: pages.Size2MiB, Pages: 14}}, table.Sums()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string][]pool.Take{"db": {{Size: pages.Size2MiB, Pages: 2}},
+		"ovs": {{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 3}, {Size: pages.Size2MiB, Pages: 5}}}, table.Reserved()); diff != "" {
+		t.Error(diff)
+	}
+	two.Pages = 0
+	if got := table.WithReserved("db", []pool.Need{two}).Reserved()["db"]; got != nil {
+		t.Errorf("still %v", got)
+	}
+}

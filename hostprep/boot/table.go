@@ -43,11 +43,13 @@ type Table struct {
 
 // Row is a number of pages of one size that the host has from boot on.
 type Row struct {
-	UUID  string     `json:"uuid,omitempty"` // of the guest that they are for; "": no guest in particular
-	Name  string     `json:"name,omitempty"`
-	Nodes []int      `json:"nodes,omitempty"` // only on these nodes; nil: on any
-	Size  pages.Size `json:"page_size_kib"`
-	Pages int64      `json:"pages"`
+	UUID string `json:"uuid,omitempty"` // of the guest that they are for; "": no guest in particular
+	Name string `json:"name,omitempty"`
+	// Reserved says that no guest may have them: they are for the program Name.
+	Reserved bool       `json:"reserved,omitempty"`
+	Nodes    []int      `json:"nodes,omitempty"` // only on these nodes; nil: on any
+	Size     pages.Size `json:"page_size_kib"`
+	Pages    int64      `json:"pages"`
 }
 
 // Folder is made on a hugetlbfs at each boot, with State: 0700 1000:1000.
@@ -128,7 +130,7 @@ func (p Row) At(q Row) bool { return p.Size == q.Size && slices.Equal(p.Nodes, q
 func (b Table) Sums() []Row {
 	var sums []Row
 	for _, row := range b.Pages {
-		row.UUID, row.Name = "", ""
+		row.UUID, row.Name, row.Reserved = "", "", false
 		if i := slices.IndexFunc(sums, row.At); i >= 0 {
 			sums[i].Pages += row.Pages
 		} else {
@@ -164,12 +166,37 @@ func (b Table) With(guests []hostprep.Guest, pools []pool.Need, overcommit bool)
 		if need.Pages > 0 {
 			rows = []Row{at}
 		}
-		replace(func(old Row) bool { return old.UUID == "" && at.At(old) }, rows...)
+		replace(func(old Row) bool { return old.UUID == "" && !old.Reserved && at.At(old) }, rows...)
 	}
 	if len(guests)+len(pools) > 0 {
 		b.Overcommit = overcommit
 	}
 	return b
+}
+
+// WithReserved returns the table with pages that are reserved for a program, in place of
+// those of the same nodes and size; with none it has no such row.
+func (b Table) WithReserved(program string, needs []pool.Need) Table {
+	for _, need := range needs {
+		at := Row{Name: program, Reserved: true, Nodes: need.Nodes, Size: need.Size, Pages: need.Pages}
+		b.Pages = slices.DeleteFunc(slices.Clone(b.Pages), func(old Row) bool { return old.Reserved && old.Name == program && at.At(old) })
+		if need.Pages > 0 {
+			b.Pages = append(b.Pages, at)
+		}
+		b.Overcommit = false
+	}
+	return b
+}
+
+// Reserved is what the table reserves, by program.
+func (b Table) Reserved() map[string][]pool.Take {
+	takes := map[string][]pool.Take{}
+	for _, row := range b.Pages {
+		if row.Reserved {
+			takes[row.Name] = append(takes[row.Name], pool.Take{Nodes: row.Nodes, Size: row.Size, Pages: row.Pages})
+		}
+	}
+	return takes
 }
 
 // WithFolders returns the table with folders, which replace those of the same path.

@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/pool"
@@ -22,7 +23,9 @@ type Limit struct {
 	// finds free memory.
 	sure, contested, overcommit int64
 
-	free, total, Reserved, promised int64 // of which sure is made, for the message
+	// Of what sure is made, for the message. Those that are reserved are for heldFor.
+	free, total, Reserved, promised, held int64
+	heldFor                               string
 }
 
 // Limits returns every condition for the guest's start, those of the smallest
@@ -49,11 +52,14 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 			free: global.Free, total: global.Total, Reserved: global.Reserved,
 		}
 		for _, p := range g.Pending {
-			if p.Size == size {
+			if p.Size == size && p.For == "" {
 				whole.promised += p.Unmapped
+			} else if p.Size == size {
+				whole.held += p.Unmapped
 			}
 		}
-		whole.sure = whole.free - whole.Reserved - whole.promised + g.Kept[size]
+		whole.heldFor = heldFor(g.Pending, size)
+		whole.sure = whole.free - whole.Reserved - whole.promised - whole.held + g.Kept[size]
 		sets := []Limit{whole}
 		add := func(l Limit) {
 			for _, node := range l.Nodes {
@@ -62,8 +68,9 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 				l.total += p.Total
 			}
 			elsewhere := whole.free - l.free
-			l.promised, l.contested = promised(g.Pending, size, l.Nodes, elsewhere)
-			l.sure = l.free - l.promised - l.contested
+			l.promised, l.held, l.contested = promised(g.Pending, size, l.Nodes, elsewhere)
+			l.heldFor = whole.heldFor
+			l.sure = l.free - l.promised - l.held - l.contested
 			l.Least += max(0, l.most-l.Least-elsewhere)
 			i := slices.IndexFunc(sets, func(o Limit) bool { return slices.Equal(o.Nodes, l.Nodes) })
 			if i < 0 {
@@ -115,20 +122,51 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 	return all
 }
 
-// promised is what guests that are starting will take on some nodes, and what
-// they may take there or elsewhere, as far as there are free pages elsewhere.
-func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere int64) (must, may int64) {
+// promised is what guests that are starting will take on some nodes, what is reserved for
+// programs there, and what such guests may take there or elsewhere, as far as there are free
+// pages elsewhere. A program may have those of any node that it may have at all.
+func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere int64) (guests, programs, may int64) {
+	var program int64 // that may be elsewhere
 	for _, p := range pending {
+		add := &guests
 		switch shared := pages.Intersect(p.Nodes, nodes); {
 		case p.Size != size || len(p.Nodes) > 0 && len(shared) == 0:
+			continue
 		case len(p.Nodes) > 0 && len(shared) == len(p.Nodes):
-			must += p.Unfaulted
+			if p.For != "" {
+				add = &programs
+			}
+		case p.For != "":
+			add = &program
 		default:
-			may += p.Unfaulted
+			add = &may
+		}
+		*add += p.Unfaulted
+	}
+	here := max(0, may+program-elsewhere)
+	programs += min(here, program)
+	here -= min(here, program)
+	return guests + here, programs, may - here
+}
+
+// heldFor names the programs for which pages of a size are reserved.
+func heldFor(pending []pool.Pending, size pages.Size) string {
+	var names []string
+	for _, p := range pending {
+		if p.Size == size && p.For != "" && !slices.Contains(names, p.For) {
+			names = append(names, p.For)
 		}
 	}
-	sure := max(0, may-elsewhere)
-	return must + sure, may - sure
+	return strings.Join(names, " and ")
+}
+
+// HeldFor names the programs without whose reservations the guest would have its pages, or
+// is "".
+func (l Limit) HeldFor() string {
+	if l.held == 0 || l.Least > l.Could()+l.held {
+		return ""
+	}
+	return l.heldFor
 }
 
 // Could is how many pages the guest finds at best.
@@ -154,6 +192,9 @@ func (l Limit) Judge() hostprep.Finding {
 	}
 	if l.promised > 0 {
 		f.Have += fmt.Sprintf(", %d of them promised to guests that are starting", l.promised)
+	}
+	if l.held > 0 {
+		f.Have += fmt.Sprintf(", %d of them reserved for %s", l.held, l.heldFor)
 	}
 	switch {
 	case l.most <= l.sure:

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,7 @@ func TestLimits(t *testing.T) {
 		// What others will yet take, and on which nodes.
 		pending int64
 		on      []int
+		program bool   // they are reserved for a program
 		want    string // the severities
 		needs   string
 	}{
@@ -62,9 +64,17 @@ func TestLimits(t *testing.T) {
 		{name: "promised to others on this node", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 1, on: []int{1}, want: "blocker", needs: "1 on 1"},
 		{name: "promised to others on either", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 31)}, pending: 2, on: []int{0, 1}, want: "warning", needs: "1 on 1"},
 		{name: "promised to others, and no node matters", state: pools(32, 32, 0, 0), items: []pages.Item{free(33)}, pending: 32, on: []int{1}, want: "blocker", needs: "1 on any"},
+		{name: "reserved for a program that may lie elsewhere", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 32, program: true},
+		{name: "reserved for a program that may not", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 33, program: true, want: "blocker blocker", needs: "1 on 1"},
+		{name: "reserved on another node", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 32, on: []int{0}, program: true},
+		{name: "reserved on this node", state: pools(32, 32, 0, 0), items: []pages.Item{bound("1", 32)}, pending: 1, on: []int{1}, program: true, want: "blocker", needs: "1 on 1"},
+		{name: "reserved, and no node matters", state: pools(32, 32, 0, 0), items: []pages.Item{free(33)}, pending: 32, program: true, want: "blocker", needs: "1 on any"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := hostprep.Guest{Demand: pages.Demand{Items: test.items, CPUSetNodes: test.cpuset}, Allowance: hostprep.Allowance{Pending: guesttest.Pending(test.pending, test.on...)}}
+			if test.program {
+				g.Pending[0].For = "ovs"
+			}
 			var got []string
 			for _, l := range Limits(test.state, g) {
 				if f := l.Judge(); f.Severity != "" {
@@ -102,5 +112,25 @@ func TestLimits(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A message names the programs for which pages are reserved, and says if those are what
+// is missing.
+func TestHeldFor(t *testing.T) {
+	state := pool.State{Globals: []pool.Global{{Size: pages.Size2MiB, Total: 40, Free: 40}}}
+	for n, want := range map[int64]string{20: "", 21: "ovs and spdk", 40: "ovs and spdk", 41: ""} {
+		g := hostprep.Guest{Demand: pages.Demand{Items: []pages.Item{{PageSize: pages.Size2MiB, Pages: n}}}}
+		for program, held := range map[string]int64{"ovs": 15, "spdk": 5} {
+			p := guesttest.Pending(held)[0]
+			p.For = program
+			g.Pending = append(g.Pending, p)
+		}
+		slices.SortFunc(g.Pending, func(a, b pool.Pending) int { return strings.Compare(a.For, b.For) })
+		l := Limits(state, g)[0]
+		f := l.Judge()
+		if got := l.HeldFor(); f.Severity != "" && got != want || !strings.HasSuffix(f.Have, ", 20 of them reserved for ovs and spdk") {
+			t.Errorf("%d pages: %q, and %+v", n, got, f)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -132,7 +133,17 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		}
 		facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
 	}
+	reserved, err := pool.ReadReservations(h.Root)
+	if err != nil {
+		return facts, err
+	}
+	for _, r := range reserved {
+		facts = append(facts, fine(name, fmt.Sprintf("%s, %d of them held back from guests", r, r.HeldBack)))
+	}
 	for _, g := range state.Globals {
+		if slices.ContainsFunc(reserved, func(r pool.Reservation) bool { return r.Size == g.Size }) {
+			continue
+		}
 		idle := g.Total > g.Surplus && g.Free == g.Total && g.Reserved == 0
 		if !idle {
 			continue

@@ -75,6 +75,9 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				}
 			} else {
 				f.Do = "stop a guest or use less memory"
+				if program := l.HeldFor(); program != "" {
+					f.Do += ", or reserve less for " + program + " (vmhuge prepare --for)"
+				}
 				short := capacity.BeyondHeadroom(needs, g.Allowance)
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages

@@ -17,7 +17,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
@@ -122,7 +122,7 @@ func start(t *testing.T, kind string) *running {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	r := &running{t: t, cmd: cmd, stdin: stdin, out: bufio.NewReader(stdout), host: host.Host{Root: "/"}}
 	r.fine()
-	p, err := pool.FindProcess("/", cmd.Process.Pid)
+	p, err := process.Find("/", cmd.Process.Pid)
 	hosttest.Must(t, err)
 	r.guest = Guest{Process: p, UUID: someUUID, RAMKiB: ramMiB * 1024, Backends: []pages.Backend{{Kind: pages.RAM, MemoryKiB: ramMiB * 1024}}}
 	return r

@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -20,8 +21,8 @@ import (
 
 // Guest is a running guest.
 type Guest struct {
-	Process  pool.Process // its QEMU
-	UUID     string       // on QEMU's command line
+	Process  process.Process // its QEMU
+	UUID     string          // on QEMU's command line
 	RAMKiB   int64
 	Backends []pages.Backend // of the RAM, as proof.Read takes them
 }

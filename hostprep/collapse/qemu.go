@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 )
 
@@ -40,7 +40,7 @@ func openQEMU(h host.Host, g Guest) (*qemu, error) {
 		return nil, refused(err)
 	}
 	q := &qemu{fd: fd, pid: g.Process.PID}
-	guests, err := within(context.Background(), readWithin, func() (map[string]pool.Process, error) { return pool.FindGuests(h.Root) })
+	guests, err := within(context.Background(), readWithin, func() (map[string]process.Process, error) { return process.FindGuests(h.Root) })
 	if err == nil {
 		q.pagemap, err = os.Open(h.Root.Path("proc", strconv.Itoa(q.pid), "pagemap"))
 	}

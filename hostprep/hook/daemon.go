@@ -16,7 +16,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/libvirtd"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 )
 
@@ -57,14 +57,14 @@ func callsHooks(h host.Host, d libvirtd.Daemon) (bool, error) {
 
 // isHookDaemon says whether the process is the one of rememberDaemon.
 func isHookDaemon(h host.Host, d libvirtd.Daemon) bool {
-	var told pool.Process
+	var told process.Process
 	text, err := h.Root.Read(hookDaemon...)
 	return err == nil && json.Unmarshal([]byte(text), &told) == nil && told.PID == d.PID && told.Alive(h.Root)
 }
 
 // rememberDaemon writes down that the daemon calls hooks.
 func rememberDaemon(h host.Host, d libvirtd.Daemon) error {
-	process, err := pool.FindProcess(h.Root, d.PID)
+	process, err := process.Find(h.Root, d.PID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has ended, and the next one looks
 	}

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 )
 
 // Daemon is the daemon that holds libvirt's system QEMU driver: libvirtd, or
@@ -54,7 +54,7 @@ func findDaemon(h host.Host) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := pool.FindProcess(h.Root, pid)
+	process, err := process.Find(h.Root, pid)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func findDaemon(h host.Host) (*Daemon, error) {
 
 // startTime is when a process started. A hook that root installed just before it
 // restarted the daemon must not look newer than the daemon.
-func startTime(h host.Host, p pool.Process) (time.Time, error) {
+func startTime(h host.Host, p process.Process) (time.Time, error) {
 	boot, err := bootTime(h)
 	// A tick is 10 ms: USER_HZ is 100 on every architecture that libvirt runs on.
 	return boot.Add(time.Duration(p.Start) * 10 * time.Millisecond), err
@@ -93,18 +93,18 @@ func bootTime(h host.Host) (time.Time, error) {
 // Above returns the daemon that has started a process, or one between: a hook may be
 // called by a script, which ends. Where none is found, the first process of the host
 // answers, which outlives all.
-func Above(h host.Host, pid int) (pool.Process, error) {
+func Above(h host.Host, pid int) (process.Process, error) {
 	for range 32 { // a chain that changes while it is read may have no end
 		if pid <= 1 {
 			break
 		}
 		comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm")
 		if err == nil && slices.Contains(DaemonNames, strings.TrimSpace(comm)) {
-			return pool.FindProcess(h.Root, pid)
+			return process.Find(h.Root, pid)
 		}
-		pid = pool.Parent(h.Root, pid)
+		pid = process.Parent(h.Root, pid)
 	}
-	return pool.FindProcess(h.Root, 1)
+	return process.Find(h.Root, 1)
 }
 
 // parseBootTime reads when the host booted from /proc/stat:

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 )
 
 // TestStartTime wants more than the whole seconds of btime: what changed just before a
@@ -21,7 +21,7 @@ func TestStartTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		after := time.Now()
-		p, err := pool.FindProcess(h.Root, cmd.Process.Pid)
+		p, err := process.Find(h.Root, cmd.Process.Pid)
 		if err != nil {
 			t.Fatal(err)
 		}

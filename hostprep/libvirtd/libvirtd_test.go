@@ -11,7 +11,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -202,21 +202,21 @@ func TestDaemonIsNoOtherProcess(t *testing.T) {
 // TestAbove finds who has a hook called, whatever scripts are between.
 func TestAbove(t *testing.T) {
 	root := hosttest.Unpack(t, "one-node", "")
-	process := func(pid, parent int, name string) {
+	run := func(pid, parent int, name string) {
 		hosttest.WriteFile(t, root.Path(fmt.Sprintf("proc/%d/comm", pid)), name+"\n")
 		hosttest.WriteFile(t, root.Path(fmt.Sprintf("proc/%d/stat", pid)), fmt.Sprintf("%d (%s) S %d 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 %d 1 1\n", pid, name, parent, pid*10))
 	}
-	process(1, 0, "systemd")
-	process(600, 1, "libvirtd")
-	process(700, 600, "qemu")
-	process(701, 700, "sh) S 5 (x")
-	process(800, 1, "virtqemud")
-	process(801, 800, "hook.py")
-	process(900, 1, "virt-qemu-run")
-	process(950, 951, "sh")
-	process(951, 950, "sh") // as pids that are used again may look
+	run(1, 0, "systemd")
+	run(600, 1, "libvirtd")
+	run(700, 600, "qemu")
+	run(701, 700, "sh) S 5 (x")
+	run(800, 1, "virtqemud")
+	run(801, 800, "hook.py")
+	run(900, 1, "virt-qemu-run")
+	run(950, 951, "sh")
+	run(951, 950, "sh") // as pids that are used again may look
 	for pid, want := range map[int]int{600: 600, 700: 600, 701: 600, 801: 800, 900: 1, 950: 1, 4242: 1, 1: 1} {
-		if got, err := Above(host.Host{Root: root}, pid); err != nil || got != (pool.Process{PID: want, Start: uint64(want) * 10}) {
+		if got, err := Above(host.Host{Root: root}, pid); err != nil || got != (process.Process{PID: want, Start: uint64(want) * 10}) {
 			t.Errorf("%d: %+v, %v", pid, got, err)
 		}
 	}

@@ -23,6 +23,8 @@ type Plan struct {
 	Guests       []Guest `json:"guests"`
 	Needs        []Need  `json:"needs"`
 	Lacks        []Lack  `json:"lacks"`
+	// Reservations are pages that no guest may take.
+	Reservations []pool.Reservation `json:"reservations,omitempty"`
 	// Move is the fewest guests without which the others fit.
 	Move     []string  `json:"move"`
 	Settings []Setting `json:"settings"`
@@ -119,6 +121,9 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 		return Plan{}, err
 	}
 	plan := Plan{Needs: newNeeds(guests), Lacks: before.allLacks(guests)}
+	if plan.Reservations, err = pool.ReadReservations(h.Root); err != nil {
+		return Plan{}, err
+	}
 	whys := before.startAll(guests)
 	for i, c := range guests {
 		g := Guest{Name: c.Name, UUID: c.UUID, Runs: c.Runs, Fits: whys[i] == "", Why: whys[i],

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -24,10 +25,11 @@ const (
 	Starting Phase = "starting" // the guest has not taken all of its pages yet, at its start or as it grows
 	InUse    Phase = "in-use"   // the guest runs, and the kernel counts its pages
 	Prepared Phase = "prepared" // no guest's: the pages stay until they are taken back
+	Reserved Phase = "reserved" // for a program that is no guest: guests are to leave it so many pages
 	Owed     Phase = "owed"     // the guest is gone, but another program still uses or waits for the pages
 )
 
-// Claim is what one guest holds.
+// Claim is what one guest holds, or what is kept for a program.
 type Claim struct {
 	UUID  string `json:"uuid"`
 	Name  string `json:"name"`
@@ -35,7 +37,7 @@ type Claim struct {
 	PID   int    `json:"-"` // of its QEMU, 0 for none yet
 	// Owner is the process that starts the guest: once it has ended and the guest does
 	// not run, the start has failed.
-	Owner Process `json:"owner"`
+	Owner process.Process `json:"owner"`
 	// Until is the uptime in seconds by which a guest that was only announced must have
 	// started, whatever is done to the clock meanwhile; 0: no such end.
 	Until int64 `json:"until_uptime,omitempty"`
@@ -63,6 +65,13 @@ type Take struct {
 	Pages int64      `json:"pages"`
 }
 
+// At says whether two takes are from the same pools.
+func (t Take) At(o Take) bool { return t.Size == o.Size && slices.Equal(t.Nodes, o.Nodes) }
+
+func (c Claim) guest() process.Guest {
+	return process.Guest{UUID: c.UUID, Name: c.Name, PID: c.PID, Owner: c.Owner}
+}
+
 // In is the uptime in seconds that the host will have after so long.
 func In(d time.Duration) int64 { return uptime() + int64(d/time.Second) }
 
@@ -75,16 +84,16 @@ func uptime() int64 {
 
 // place corrects the phase of a claim that was read from disk: after a crash it may still
 // be "starting" though its owner is dead, or "in use" though its guest is gone.
-func (c *Claim) place(root hostfs.Root, running *guests) {
+func (c *Claim) place(root hostfs.Root, running *process.Guests) {
 	was := c.Phase
-	if was == Prepared {
+	if was == Prepared || was == Reserved {
 		return
 	}
 	if was == Owed {
 		c.PID = 0
 		return
 	}
-	pid, held := running.find(*c)
+	pid, held := running.Find(c.guest())
 	if held {
 		return // it may run: nothing is taken from it
 	}
@@ -180,23 +189,8 @@ func parseFileName(name string) (Claim, error) {
 	if pid, err := strconv.Atoi(state); err == nil && pid > 0 {
 		c.Phase, c.PID = InUse, pid
 	}
-	if !isUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || !slices.Contains([]Phase{Starting, InUse, Prepared, Owed}, c.Phase) || c.fileName() != name {
+	if !process.IsUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || !slices.Contains([]Phase{Starting, InUse, Prepared, Reserved, Owed}, c.Phase) || c.fileName() != name {
 		return Claim{}, errors.New("it has not the name of a claim")
 	}
 	return c, nil
-}
-
-// isUUID accepts what libvirt writes, 8-4-4-4-12 lower case hexadecimal
-// digits: it becomes the name of a file.
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (c == '-') || !dash && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }

@@ -94,17 +94,17 @@ func unpackPool(t *testing.T, dir string, f []string) {
 	}
 }
 
-// process is a process as /proc shows it.
-func process(pid int, start uint64) string {
+// stat is a process as /proc shows it.
+func stat(pid int, start uint64) string {
 	return fmt.Sprintf("-- proc/%d/stat --\n%d (x) S 1 1 1 0 -1 4194560 1 1 1 1 1 1 1 1 20 0 1 0 %d 1 1\n", pid, pid, start)
 }
 
 // us is the process of the test.
-func us() string { return process(os.Getpid(), 77) }
+func us() string { return stat(os.Getpid(), 77) }
 
 // qemu is a running guest.
 func qemu(pid int, uuid string) string {
-	return process(pid, 88) + fmt.Sprintf("-- proc/%d/cmdline --\n/usr/bin/qemu-system-x86_64\n-name\nguest=a\n-uuid\n%s\n", pid, uuid)
+	return stat(pid, 88) + fmt.Sprintf("-- proc/%d/cmdline --\n/usr/bin/qemu-system-x86_64\n-name\nguest=a\n-uuid\n%s\n", pid, uuid)
 }
 
 func write(t *testing.T, path, text string) {
@@ -127,3 +127,8 @@ func nr(t *testing.T, root hostfs.Root, node int, kib int) int64 {
 	must(t, err)
 	return n
 }
+
+const (
+	web1 = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+	db1  = "0cb4f2f2-5d2c-4f5e-8a31-6a0b6c5f8a11"
+)

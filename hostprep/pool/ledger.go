@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -29,7 +30,7 @@ type Ledger struct {
 	root   hostfs.Root
 	boot   string
 	lock   *os.File
-	guests *guests
+	guests *process.Guests
 	// claims are all that is held. Of guests that run only the UUID and the PID
 	// are known until somebody asks.
 	claims []Claim
@@ -75,7 +76,7 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	l := &Ledger{root: root, lock: lock, guests: newGuests(root)}
+	l := &Ledger{root: root, lock: lock, guests: process.NewGuests(root)}
 	if l.boot, err = bootID(root); err == nil {
 		err = l.needFiles()
 	}
@@ -147,7 +148,7 @@ func ReadClaims(root hostfs.Root) ([]Claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{root: root, boot: boot, guests: newGuests(root)}
+	l := &Ledger{root: root, boot: boot, guests: process.NewGuests(root)}
 	if err := l.list(); err != nil {
 		return nil, err
 	}
@@ -163,7 +164,7 @@ func ReadClaims(root hostfs.Root) ([]Claim, error) {
 }
 
 // ReadPending reads, without the lock, what guests that are starting will yet
-// take, but for one guest.
+// take and what is reserved, but for one claim.
 func ReadPending(root hostfs.Root, except string) ([]Pending, error) {
 	claims, err := ReadClaims(root)
 	return pendingOf(root, claims, except), err
@@ -173,8 +174,14 @@ func ReadPending(root hostfs.Root, except string) ([]Pending, error) {
 // by its UUID.
 func ReadPendings(root hostfs.Root) (map[string][]Pending, error) {
 	claims, err := ReadClaims(root)
-	all := map[string][]Pending{}
+	all := heldBack(root, claims)
+	if all == nil {
+		all = map[string][]Pending{}
+	}
 	for _, c := range claims {
+		if c.Phase == Reserved {
+			continue
+		}
 		if pending := pendingOf(root, []Claim{c}, ""); len(pending) > 0 {
 			all[c.UUID] = pending
 		}
@@ -182,18 +189,23 @@ func ReadPendings(root hostfs.Root) (map[string][]Pending, error) {
 	return all, err
 }
 
-// Pending is what guests that are starting will yet take, but for one guest.
+// Pending is what guests that are starting will yet take and what is reserved, but for one
+// claim.
 func (l *Ledger) Pending(except string) []Pending { return pendingOf(l.root, l.claims, except) }
 
 func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 	var pending []Pending
-	now := newGuests(root) // a QEMU may have begun since the ledger was opened
+	now := process.NewGuests(root) // a QEMU may have begun since the ledger was opened
+	held := heldBack(root, claims)
 	for _, c := range claims {
+		if c.Phase == Reserved && c.UUID != except {
+			pending = append(pending, held[c.UUID]...)
+		}
 		if c.Phase != Starting || c.UUID == except {
 			continue
 		}
 		if c.PID == 0 {
-			c.PID, _ = now.find(c) // if that is not known the claim counts in full
+			c.PID, _ = now.Find(c.guest()) // if that is not known the claim counts in full
 		}
 		pending = append(pending, c.pending(root)...)
 	}
@@ -203,7 +215,7 @@ func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 // Begin writes down that a guest is about to take pages, and who answers for
 // its start. What was added for it before stays its own.
 func (l *Ledger) Begin(c Claim) error {
-	if !isUUID(c.UUID) {
+	if !process.IsUUID(c.UUID) {
 		return fmt.Errorf("%q is no UUID", c.UUID)
 	}
 	c.Phase, c.PID, c.Grants, c.Armed = Starting, 0, nil, nil
@@ -230,9 +242,10 @@ func (l *Ledger) Begin(c Claim) error {
 	return l.save(i, c)
 }
 
-// Grow adds pages for a guest that has begun, all or nothing.
+// Grow adds pages for a guest that has begun, all or nothing. What is added for a program
+// is prepared.
 func (l *Ledger) Grow(ctx context.Context, uuid string, needs []Need, effort Effort) error {
-	if uuid == PreparedUUID {
+	if i := l.index(uuid); uuid == PreparedUUID || i >= 0 && l.claims[i].Phase == Reserved {
 		return l.Prepare(ctx, needs, effort)
 	}
 	return l.grow(ctx, uuid, needs, effort)
@@ -277,7 +290,7 @@ func (l *Ledger) Started(uuid string) error {
 		return nil
 	}
 	c := l.claims[i]
-	pid, held := l.guests.find(c)
+	pid, held := l.guests.Find(c.guest())
 	if held {
 		return nil // it may run: the claim stays, and the next run looks again
 	}
@@ -303,7 +316,7 @@ func (l *Ledger) use(i int, c Claim) error {
 // Unread are the processes, by pid, that may be guests and keep their memory map locked, so
 // that they could not be asked. What is claimed for a guest that one of them may be stays.
 func (l *Ledger) Unread() []int {
-	return slices.Compact(slices.Sorted(slices.Values(l.guests.unread)))
+	return l.guests.Unread()
 }
 
 func (l *Ledger) index(uuid string) int {

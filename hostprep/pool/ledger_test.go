@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -28,7 +29,7 @@ func open(t *testing.T, root hostfs.Root) *Ledger {
 func takes(n int64) []Take { return []Take{{Size: pages.Size2MiB, Pages: n}} }
 
 // owner is the process of the test, which us puts into a fixture.
-func owner() Process { return Process{os.Getpid(), 77} }
+func owner() process.Process { return process.Process{PID: os.Getpid(), Start: 77} }
 
 // files lists what the ledger has on disk.
 func files(t *testing.T, root hostfs.Root) []string {
@@ -62,18 +63,18 @@ func TestLedger(t *testing.T) {
 		t.Error(diff)
 	}
 	// Only what others still wait for counts.
-	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7}}, l.Pending(web1)); diff != "" {
+	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7, ""}}, l.Pending(web1)); diff != "" {
 		t.Error(diff)
 	}
 	all, err := ReadPending(root, "")
-	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7}, {takes(90)[0], 90, 90}}, all); diff != "" || err != nil {
+	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7, ""}, {takes(90)[0], 90, 90, ""}}, all); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
 	must(t, l.Started(web1))
 	if diff := cmp.Diff([]string{db1 + ".starting", web1 + ".700"}, files(t, root)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7}}, l.Pending("")); diff != "" {
+	if diff := cmp.Diff([]Pending{{takes(7)[0], 7, 7, ""}}, l.Pending("")); diff != "" {
 		t.Error(diff)
 	}
 
@@ -105,9 +106,9 @@ func TestLedger(t *testing.T) {
 // process may answer for it: vmhuge start begins, libvirtd's hook goes on.
 func TestBeginAgain(t *testing.T) {
 	for _, phase := range []Phase{Starting, InUse, Owed} {
-		root := fixture(t, oneNode, us(), process(600, 5))
+		root := fixture(t, oneNode, us(), stat(600, 5))
 		l := open(t, root)
-		must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: Process{600, 5}, Takes: takes(90)}))
+		must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: process.Process{PID: 600, Start: 5}, Takes: takes(90)}))
 		must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
 		if phase != Starting {
 			i := l.index(web1)
@@ -147,7 +148,7 @@ func TestPendingNow(t *testing.T) {
 	root := fixture(t, oneNode, us())
 	l := open(t, root)
 	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(9)}))
-	if diff := cmp.Diff([]Pending{{takes(9)[0], 9, 9}}, l.Pending("")); diff != "" {
+	if diff := cmp.Diff([]Pending{{takes(9)[0], 9, 9, ""}}, l.Pending("")); diff != "" {
 		t.Error(diff)
 	}
 	proc := root.Path("proc", "700")
@@ -238,12 +239,12 @@ func TestCrash(t *testing.T) {
 		"the guest has started":           {file: starting, grant: recorded, host: qemu(700, web1) + smapsOf(700, 90), want: inUse, pages: 100},
 		"while the guest starts":          {file: starting, grant: recorded, host: qemu(700, web1) + smapsOf(700, 89), want: starting, pages: 100},
 		"the guest runs, grant intended":  {file: starting, grant: fmt.Sprintf(intended, 70), host: qemu(700, web1) + smapsOf(700, 90), want: inUse, pages: 100},
-		"the owner still works on it":     {file: starting, grant: recorded, host: process(600, 5), want: starting, pages: 100},
-		"the owner's pid is another's":    {file: starting, grant: recorded, host: process(600, 6), pages: 50, given: 50},
+		"the owner still works on it":     {file: starting, grant: recorded, host: stat(600, 5), want: starting, pages: 100},
+		"the owner's pid is another's":    {file: starting, grant: recorded, host: stat(600, 6), pages: 50, given: 50},
 		"the guest runs":                  {file: inUse, grant: recorded, host: qemu(700, web1), want: inUse, pages: 100},
 		"the guest runs again":            {file: inUse, grant: recorded, host: qemu(701, web1), want: web1 + ".701", pages: 100},
 		"the guest is gone":               {file: inUse, grant: recorded, pages: 50, given: 50},
-		"the guest is gone, not libvirtd": {file: inUse, grant: recorded, host: process(600, 5), pages: 50, given: 50},
+		"the guest is gone, not libvirtd": {file: inUse, grant: recorded, host: stat(600, 5), pages: 50, given: 50},
 		"another guest runs":              {file: inUse, grant: recorded, host: qemu(700, db1), pages: 50, given: 50},
 		"others use most of the pages":    {file: inUse, grant: recorded, host: "-- pools --\nall 2048 100 8 0 0 0\n0 2048 100 8 0\n", want: owed, pages: 92, given: 8},
 		"others gave back what was owed":  {file: owed, grant: recorded, pages: 50, given: 50},

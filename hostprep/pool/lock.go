@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 )
@@ -62,7 +63,7 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 		}
 		text, _ := root.Read(append(slices.Clip(runDir), "lock")...)
 		pid, _ := strconv.Atoi(strings.TrimSpace(text))
-		if !stopped(root, pid) {
+		if !process.Stopped(root, pid) {
 			moving = time.Now()
 		} else if time.Since(moving) > stoppedWait {
 			f.Close()

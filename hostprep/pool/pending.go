@@ -7,7 +7,7 @@ import (
 )
 
 // Pending is pages that look free, or soon will, but that a starting guest will still
-// take.
+// take, or that are reserved for a program.
 type Pending struct {
 	Take
 	// Unmapped are those that the kernel has not promised to the guest yet:
@@ -16,6 +16,8 @@ type Pending struct {
 	// Unfaulted are those that are not in use yet, mapped or not; they are in
 	// free_hugepages, or in no pool yet.
 	Unfaulted int64
+	// For is the program for which they are reserved; "": a guest that starts takes them.
+	For string
 }
 
 // pending is what a starting guest will still take; nothing once it has all its pages.
@@ -43,7 +45,7 @@ func (c Claim) pending(root hostfs.Root) []Pending {
 	for _, take := range c.Takes {
 		// Which of its takes the guest has done is not known: each may still be to
 		// come, but in sum no more than the rest.
-		p := Pending{take, min(take.Pages, unmapped[take.Size]), min(take.Pages, unfaulted[take.Size])}
+		p := Pending{Take: take, Unmapped: min(take.Pages, unmapped[take.Size]), Unfaulted: min(take.Pages, unfaulted[take.Size])}
 		unmapped[take.Size] -= p.Unmapped
 		if p.Unfaulted > 0 {
 			pending = append(pending, p)

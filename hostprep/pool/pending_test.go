@@ -53,12 +53,12 @@ func TestPending(t *testing.T) {
 		want  []Pending
 	}{
 		"QEMU has not begun": {Claim{Takes: takes}, "", []Pending{
-			{takes[0], 30, 30}, {takes[1], 12, 12}, {takes[2], 1, 1}}},
+			{takes[0], 30, 30, ""}, {takes[1], 12, 12, ""}, {takes[2], 1, 1, ""}}},
 		"QEMU has begun": {Claim{Takes: takes, PID: 700}, qemu(700, web1), []Pending{
-			{takes[0], 30, 30}, {takes[1], 12, 12}, {takes[2], 1, 1}}},
+			{takes[0], 30, 30, ""}, {takes[1], 12, 12, ""}, {takes[2], 1, 1, ""}}},
 		// 32 of 42 mapped, 3 there: the other 10 may be any, the 39 as well.
 		"QEMU is at it": {Claim{Takes: takes, PID: 700}, qemu(700, web1) + "-- proc/700/smaps --\n" + someSmaps, []Pending{
-			{takes[0], 10, 30}, {takes[1], 0, 12}, {takes[2], 1, 1}}},
+			{takes[0], 10, 30, ""}, {takes[1], 0, 12, ""}, {takes[2], 1, 1, ""}}},
 		"QEMU has it all": {Claim{Takes: []Take{{on1, pages.Size2MiB, 2}, {any, pages.Size2MiB, 1}}, PID: 700},
 			qemu(700, web1) + "-- proc/700/smaps --\n" + someSmaps, nil},
 		"it takes nothing": {Claim{}, "", nil},

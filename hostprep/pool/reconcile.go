@@ -15,7 +15,7 @@ func (l *Ledger) reconcile() error {
 	}
 	for _, c := range slices.Clone(l.claims) {
 		// The pid of an ended QEMU may be another process's now, or another guest's.
-		if c.Phase == InUse && guestsOf[c.PID] == 1 && l.guests.exists(c.PID) && l.guests.known.runsQEMU(c.PID) {
+		if c.Phase == InUse && guestsOf[c.PID] == 1 && l.guests.Exists(c.PID) && l.guests.RunsQEMU(c.PID) {
 			continue
 		}
 		if err := l.look(c.UUID); err != nil {
@@ -41,7 +41,7 @@ func (l *Ledger) Audit() error {
 		if c.Phase != InUse {
 			continue
 		}
-		if runs, held := l.guests.runsAs(c.UUID, c.PID); runs || held {
+		if runs, held := l.guests.RunsAs(c.UUID, c.PID); runs || held {
 			if err := l.trim(c.UUID, runs); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
@@ -14,9 +15,9 @@ import (
 // that after a crash the next run finds out what came of it, and gives back what the guest
 // did not take.
 type Resize struct {
-	Owner Process    `json:"owner"` // that makes the change
-	Size  pages.Size `json:"page_size_kib"`
-	Pages int64      `json:"pages"` // by which the guest grows; negative: shrinks
+	Owner process.Process `json:"owner"` // that makes the change
+	Size  pages.Size      `json:"page_size_kib"`
+	Pages int64           `json:"pages"` // by which the guest grows; negative: shrinks
 	// Lazy says that the guest takes the pages as it touches them, which it does with
 	// virtio-mem: the kernel's account does not tell when it has been given them.
 	Lazy bool `json:"lazy,omitempty"`
@@ -39,7 +40,7 @@ var ErrGone = errors.New("it has ended")
 // BeginResize writes down that a running guest is about to get or to lose memory. What it
 // grows by, on these nodes or, with none named, on any, other guests then leave to it.
 func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
-	if !isUUID(uuid) {
+	if !process.IsUUID(uuid) {
 		return fmt.Errorf("%q is no UUID", uuid)
 	}
 	// While the claim is in use: surplus would count as added for the guest.
@@ -58,7 +59,7 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
 	if old.Resize != nil {
 		return ErrResizing // one of a process that is gone was ended by Open
 	}
-	pid, held := l.guests.find(old)
+	pid, held := l.guests.Find(old.guest())
 	if pid == 0 && !held {
 		return ErrGone
 	}
@@ -152,7 +153,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	if err != nil {
 		return 0, 0, err
 	}
-	if pid, held := l.guests.find(c); pid == 0 && !held {
+	if pid, held := l.guests.Find(c.guest()); pid == 0 && !held {
 		return l.Release(uuid) // it has ended
 	}
 	r := *c.Resize

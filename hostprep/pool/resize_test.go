@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -30,7 +31,7 @@ func TestResize(t *testing.T) {
 	root := fixture(t, oneNode, us(), qemu(700, web1), smapsOf(700, 40))
 	l := open(t, root)
 	grows(t, l, 30, false)
-	if diff := cmp.Diff([]Pending{{takes(30)[0], 30, 30}}, l.Pending("")); diff != "" {
+	if diff := cmp.Diff([]Pending{{takes(30)[0], 30, 30, ""}}, l.Pending("")); diff != "" {
 		t.Errorf("what it grows by is not kept for it: %s", diff)
 	}
 	if err := l.BeginResize(web1, "web1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: 1}, nil); !errors.Is(err, ErrResizing) {
@@ -109,11 +110,11 @@ func TestResizeLazy(t *testing.T) {
 		l = open(t, root)
 	}
 	by(16, 16, 0)
-	waits(Pending{takes(16)[0], 16, 16})
+	waits(Pending{takes(16)[0], 16, 16, ""})
 	by(8, 4, 4) // it took half
-	waits(Pending{takes(4)[0], 4, 4}, Pending{takes(16)[0], 16, 16})
+	waits(Pending{takes(4)[0], 4, 4, ""}, Pending{takes(16)[0], 16, 16, ""})
 	has(t, root, 50)
-	waits(Pending{takes(4)[0], 4, 4}, Pending{takes(16)[0], 6, 10})
+	waits(Pending{takes(4)[0], 4, 4, ""}, Pending{takes(16)[0], 6, 10, ""})
 	has(t, root, 46)
 	by(-8, -8, 8)
 	if n := nr(t, root, 0, 2048); n != 112 {
@@ -156,7 +157,7 @@ func TestResizeCrash(t *testing.T) {
 				c.Grants = append(c.Grants, Grant{0, pages.Size2MiB, 20, nil, 0})
 				must(t, l.save(0, c))
 			}
-			must(t, l.BeginResize(web1, "web1", Resize{Owner: Process{600, 5}, Size: pages.Size2MiB, Pages: test.change, Lazy: test.lazy}, nil))
+			must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: test.change, Lazy: test.lazy}, nil))
 			if test.change > 0 {
 				c := l.claims[0]
 				c.Grants = append(c.Grants, Grant{0, pages.Size2MiB, 20, nil, 0})

@@ -18,8 +18,8 @@ func TestReusedPID(t *testing.T) {
 		pages       int64
 	}{
 		"its own QEMU":      {qemu(700, web1), web1 + ".700", 100},
-		"another program":   {process(700, 90) + "-- proc/700/cmdline --\n/usr/bin/vim\n", "", 50},
-		"one of the kernel": {process(700, 90), "", 50},
+		"another program":   {stat(700, 90) + "-- proc/700/cmdline --\n/usr/bin/vim\n", "", 50},
+		"one of the kernel": {stat(700, 90), "", 50},
 		"another guest":     {qemu(700, db1), db1 + ".700", 50},
 	} {
 		root := fixture(t, oneNode, row.host, onDisk(web1+".700", dead(grant)))

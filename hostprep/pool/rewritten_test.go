@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -101,7 +102,7 @@ func TestRewrittenAfterKill(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := fixture(t, oneNode, us())
 			l := open(t, root)
-			must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: Process{600, 5}, Takes: takes(30)}))
+			must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: process.Process{PID: 600, Start: 5}, Takes: takes(30)}))
 			must(t, l.Grow(t.Context(), web1, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
 			must(t, l.lock.Close())
 			if test.grants != "" {

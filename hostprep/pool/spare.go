@@ -44,8 +44,8 @@ func hasSpare(root hostfs.Root, size pages.Size) bool {
 	return err == nil && state.Spare(size, pending) > 0
 }
 
-// Spare is how many free pages of a size are promised to no program and to no guest that is
-// starting; below 0: more are promised than there are.
+// Spare is how many free pages of a size are promised or reserved to no program and promised
+// to no guest that is starting; below 0: more are promised than there are.
 func (s State) Spare(size pages.Size, pending []Pending) int64 {
 	g, _ := s.Global(size)
 	spare := g.Free - g.Reserved

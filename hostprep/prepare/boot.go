@@ -47,7 +47,11 @@ var bootStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, er
 
 // onTable returns a table with what is to be kept over a reboot.
 func (p Options) onTable(table boot.Table) boot.Table {
-	table = table.With(p.guests(), p.Pages, p.Overcommit)
+	if p.For != "" {
+		table = table.With(p.guests(), nil, p.Overcommit).WithReserved(p.For, p.Pages)
+	} else {
+		table = table.With(p.guests(), p.Pages, p.Overcommit)
+	}
 	if p.OnDemand != nil {
 		table.OnDemand = p.OnDemand
 	}

@@ -16,6 +16,8 @@ import (
 type Result struct {
 	Findings []hostprep.Finding `json:"findings"`
 	Changed  []change.Change    `json:"changed"`
+	// Reservation is what is reserved for a program now, or would be; nil: as before.
+	Reservation *Reservation `json:"reservation,omitempty"`
 	// Restart says that libvirt's daemon must be restarted to see the changes.
 	Restart bool `json:"-"`
 }
@@ -30,6 +32,10 @@ func Would(h host.Host, p Options) (Result, error) {
 	}
 	lacks, err := lacksPages(h, p)
 	would.Findings = append(would.Findings, lacks...)
+	if err != nil {
+		return would, err
+	}
+	would.Reservation, err = p.reservation(h)
 	return would, err
 }
 
@@ -64,8 +70,17 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 		done.Changed = append(done.Changed, f.Changes...)
 		done.Restart = done.Restart || f.Restart
 	}
-	if state, err := h.Pools(); !possible || err == nil && len(p.lacks(state)) == 0 {
+	reservation, err := p.reservation(h)
+	if err != nil {
+		return done, err
+	}
+	if !possible {
 		return done, nil
+	}
+	if state, err := h.Pools(); err == nil && reservation == nil {
+		if lacks, err := p.lacks(h, state); err == nil && len(lacks) == 0 {
+			return done, nil
+		}
 	}
 	ledger, err := pool.Open(ctx, h.Root)
 	if err != nil {
@@ -74,6 +89,9 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	defer ledger.Close()
 	changed, short, err := holdPrepared(ctx, h, ledger, p, effort)
 	done.Changed = append(done.Changed, changed...)
+	if err == nil && len(short) == 0 {
+		done.Reservation = reservation
+	}
 	if p.Persist {
 		for i := range short {
 			short[i].Severity, short[i].Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"

@@ -15,7 +15,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 )
 
 // foldersStep lets QEMU's user search libvirt's folders on each mount, and removes folders
@@ -99,7 +99,7 @@ func deadDirs(h host.Host, base string, user host.User) ([]hostprep.Finding, err
 
 // commandLines are the arguments of every QEMU with a guest of libvirt's.
 func commandLines(h host.Host) (string, error) {
-	guests, err := pool.FindGuests(h.Root)
+	guests, err := process.FindGuests(h.Root)
 	var all strings.Builder
 	for _, process := range guests {
 		if text, err := h.Root.ReadProcess(process.PID, "cmdline"); err == nil { // else it has ended

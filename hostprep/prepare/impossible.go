@@ -54,6 +54,12 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	refuse := func(verdict hostprep.Verdict, have, need, do string) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: verdict, Have: have, Need: need, Do: do})
 	}
+	for program := range table.Reserved() {
+		if table.Overcommit {
+			refuse(hostprep.BadHost, "pages are reserved for "+program+" after a reboot", "none, or no --overcommit: the kernel reserves nothing then",
+				"vmhuge prepare --persist without --overcommit, or vmhuge undo first")
+		}
+	}
 	for _, row := range table.Sums() {
 		if !slices.Contains(state.Sizes(), row.Size) {
 			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "use a size that it has: "+pages.OrNone(sizes))

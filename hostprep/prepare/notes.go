@@ -46,7 +46,11 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 		return findings, err
 	}
 	var lacks int64
-	for _, l := range p.lacks(state) {
+	all, err := p.lacks(h, state)
+	if err != nil {
+		return findings, err
+	}
+	for _, l := range all {
 		lacks += l.Pages * int64(l.Size)
 	}
 	if thp.Enabled == "always" && lacks > 0 {

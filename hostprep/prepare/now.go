@@ -42,19 +42,26 @@ type lack struct {
 }
 
 // lacks lists what the pools lack to start all guests of a preparation.
-func (p Options) lacks(state pool.State) []lack {
+func (p Options) lacks(h host.Host, state pool.State) ([]lack, error) {
 	var lacks []lack
 	for _, g := range p.inTurn() {
 		for _, need := range capacity.Shortfall(state, g) {
 			lacks = append(lacks, lack{g.Demand.Domain, need})
 		}
 	}
+	if p.For != "" {
+		needs, err := p.lacksReserved(h, state)
+		for _, need := range needs {
+			lacks = append(lacks, lack{"the reservation for " + p.For, need})
+		}
+		return lacks, err
+	}
 	for _, want := range p.Pages {
 		if want.Pages -= persistent(state, want); want.Pages > 0 {
 			lacks = append(lacks, lack{"", want})
 		}
 	}
-	return lacks
+	return lacks, nil
 }
 
 // holdPrepared allocates the pages that a preparation lacks. They stay until vmhuge undo,
@@ -72,6 +79,14 @@ func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Optio
 			refusal.Have = g.Demand.Domain + ": " + refusal.Have
 			findings = append(findings, *refusal)
 		}
+	}
+	if p.For != "" {
+		more, refusal, err := reserve(ctx, h, ledger, p, effort)
+		if refusal != nil {
+			refusal.Have = p.For + ": " + refusal.Have
+			findings = append(findings, *refusal)
+		}
+		return append(changed, more...), findings, err
 	}
 	for _, want := range p.Pages {
 		state, err := pool.Read(h.Root)
@@ -103,8 +118,12 @@ func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	lacks, err := p.lacks(h, state)
+	if err != nil {
+		return nil, err
+	}
 	var findings []hostprep.Finding
-	for _, l := range p.lacks(state) {
+	for _, l := range lacks {
 		findings = append(findings, hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Fixable: true,
 			Have: cmp.Or(l.guest, "the pool") + " lacks " + pages.Count(l.Pages, l.Size), Need: "all of them", Changes: change.PoolGrowth(h, state, nodes, l.Need)})
 	}
@@ -168,6 +187,11 @@ func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []ch
 	}
 	if len(ledger.Prepared()) > 0 {
 		return changed, findings, nil // AtBoot or prepare has run since the host booted
+	}
+	for program, takes := range table.Reserved() {
+		if err := ledger.Reserve(program, takes); err != nil {
+			return changed, findings, err
+		}
 	}
 	needs, there, err := table.Lacks(h, state)
 	if err != nil {

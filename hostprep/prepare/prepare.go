@@ -18,6 +18,7 @@ type Options struct {
 	Running []hostprep.Guest // that run, and shall have their pages after a reboot
 	Persist bool             // also after a reboot
 	Pages   []pool.Need      // that the pools shall have at least, whoever takes them
+	For     string           // the program for which Pages are reserved: no guest may take them; "": none
 	// OnDemand are the areas from which the kernel shall be able to allocate pages of 1 GiB
 	// at any time, from the next boot on; nil: as they are.
 	OnDemand []Area

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -95,10 +94,10 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 		if err != nil {
 			return p, err
 		}
-		for _, m := range parseNumaMaps(strings.NewReader(maps)) {
-			for node, n := range m.pages {
-				p.HugetlbKiB[strconv.FormatInt(m.sizeKiB, 10)] += n * m.sizeKiB
-				p.ByNode[strconv.Itoa(node)] += n * m.sizeKiB
+		for _, m := range smaps.ParseNUMA(maps) {
+			for node, n := range m.Pages {
+				p.HugetlbKiB[strconv.FormatInt(m.PageKiB, 10)] += n * m.PageKiB
+				p.ByNode[strconv.Itoa(node)] += n * m.PageKiB
 			}
 		}
 		if sum := p.Hugetlb(); sum != total {
@@ -183,45 +182,4 @@ func parseStatusHugetlb(r io.Reader) (int64, error) {
 		}
 	}
 	return 0, errors.New("/proc/PID/status has no line HugetlbPages: the kernel has no hugetlb pages")
-}
-
-// numaMap is one mapping of hugetlb pages.
-type numaMap struct {
-	sizeKiB int64
-	pages   map[int]int64 // by host node
-}
-
-// parseNumaMaps reads the hugetlb mappings of /proc/PID/numa_maps:
-//
-//	7f2e00000000 default file=/dev/hugepages/libvirt/qemu/1-web1/… huge anon=32 dirty=32 N0=20 N1=12 kernelpagesize_kB=2048
-//	7ffd1c0f2000 default stack anon=5 dirty=5 N0=5 kernelpagesize_kB=4
-//
-// Source: Documentation/filesystems/proc.rst and show_numa_map() of the kernel.
-func parseNumaMaps(r io.Reader) []numaMap {
-	var maps []numaMap
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, 1<<20)
-	for scan.Scan() {
-		fields := strings.Fields(scan.Text())
-		if !slices.Contains(fields, "huge") {
-			continue
-		}
-		m := numaMap{pages: map[int]int64{}}
-		for _, field := range fields {
-			key, value, ok := strings.Cut(field, "=")
-			n, err := strconv.ParseInt(value, 10, 64)
-			if !ok || err != nil || n < 0 || n > 1<<40 {
-				continue
-			}
-			if key == "kernelpagesize_kB" {
-				m.sizeKiB = n
-			} else if digits, ok := strings.CutPrefix(key, "N"); ok {
-				if node, err := strconv.ParseUint(digits, 10, 16); err == nil {
-					m.pages[int(node)] += n
-				}
-			}
-		}
-		maps = append(maps, m)
-	}
-	return maps
 }

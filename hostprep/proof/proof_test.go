@@ -180,10 +180,10 @@ func FuzzProof(f *testing.F) {
 		if kib, err := parseStatusHugetlb(strings.NewReader(text)); err == nil && kib < 0 {
 			t.Errorf("%d KiB of hugetlb pages", kib)
 		}
-		for _, m := range parseNumaMaps(strings.NewReader(text)) {
-			for node, n := range m.pages {
-				if n < 0 || node < 0 || m.sizeKiB < 0 {
-					t.Errorf("%d pages of %d KiB on node %d", n, m.sizeKiB, node)
+		for _, m := range smaps.ParseNUMA(text) {
+			for node, n := range m.Pages {
+				if n < 0 || node < 0 || m.PageKiB < 0 {
+					t.Errorf("%d pages of %d KiB on node %d", n, m.PageKiB, node)
 				}
 			}
 		}

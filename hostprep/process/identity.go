@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"errors"
@@ -120,8 +120,23 @@ func (i *identity) libvirtUUID(pid int) string {
 	_, domain, _ := strings.Cut(text, "<domain ")
 	_, rest, _ := strings.Cut(domain, "<uuid>")
 	uuid, _, ok := strings.Cut(rest, "</uuid>")
-	if !ok || !strings.Contains(text, "pid='"+strconv.Itoa(pid)+"'") || !isUUID(uuid) {
+	if !ok || !strings.Contains(text, "pid='"+strconv.Itoa(pid)+"'") || !IsUUID(uuid) {
 		return ""
 	}
 	return uuid
+}
+
+// IsUUID accepts what libvirt writes, 8-4-4-4-12 lower case hexadecimal
+// digits: it becomes the name of a file.
+func IsUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }

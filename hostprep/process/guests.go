@@ -1,26 +1,35 @@
-package pool
+package process
 
 import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"vmhuge/internal/hostfs"
 )
 
-// guests finds the QEMU processes of running guests. It needs no libvirt, so
+// Guests finds the QEMU processes of running guests. It needs no libvirt, so
 // that it can be asked when libvirtd is down or waits for us.
-type guests struct {
+type Guests struct {
 	root    hostfs.Root
 	known   *identity
 	scanned *scan           // once all processes were looked at
 	pids    map[string]bool // what /proc lists, once that was asked
-	unread  []int           // processes that may be a guest and keep their memory map locked
+	unread  []int
 }
 
-func newGuests(root hostfs.Root) *guests { return &guests{root: root, known: newIdentity(root)} }
+// NewGuests looks when it is asked, and remembers what it saw.
+func NewGuests(root hostfs.Root) *Guests { return &Guests{root: root, known: newIdentity(root)} }
+
+// Guest is a guest whose process is looked for.
+type Guest struct {
+	UUID, Name string
+	PID        int     // that it had when it was last seen; 0: not known
+	Owner      Process // that starts it
+}
 
 // scan is what a look at all processes found.
 type scan struct {
@@ -32,15 +41,15 @@ type scan struct {
 	strangers []int
 }
 
-// find returns the process of a claim's guest, 0 if it does not run. held says that
+// Find returns the process of a guest, 0 if it does not run. held says that
 // this could not be told, because a process that may be the guest does not let its
 // command line be read. libvirt writes the pid into a file before QEMU begins; a
 // daemon whose files are elsewhere (qemu:///session, qemu:///embed) costs a look at
 // every process.
-func (g *guests) find(c Claim) (pid int, held bool) {
+func (g *Guests) Find(c Guest) (pid int, held bool) {
 	if !strings.ContainsAny(c.Name, "/\x00") {
 		if pid := g.known.pidFile(c.Name); pid != 0 {
-			runs, unread := g.runsAs(c.UUID, pid)
+			runs, unread := g.RunsAs(c.UUID, pid)
 			if runs {
 				return pid, false
 			}
@@ -48,7 +57,7 @@ func (g *guests) find(c Claim) (pid int, held bool) {
 		}
 	}
 	if c.PID != 0 && !held {
-		runs, unread := g.runsAs(c.UUID, c.PID)
+		runs, unread := g.RunsAs(c.UUID, c.PID)
 		if runs {
 			return c.PID, false
 		}
@@ -83,9 +92,9 @@ func (g *guests) find(c Claim) (pid int, held bool) {
 	return 0, held || len(g.scanned.held) > 0
 }
 
-// exists says whether there is a process of that number. /proc is listed once for all
-// pids, which is cheaper than runsAs for each.
-func (g *guests) exists(pid int) bool {
+// Exists says whether there is a process of that number. /proc is listed once for all
+// pids, which is cheaper than RunsAs for each.
+func (g *Guests) Exists(pid int) bool {
 	if g.pids == nil {
 		g.pids = map[string]bool{}
 		if dir, err := os.Open(g.root.Path("proc")); err == nil {
@@ -99,8 +108,8 @@ func (g *guests) exists(pid int) bool {
 	return g.pids[strconv.Itoa(pid)]
 }
 
-// runsAs says whether a process is a guest's QEMU, and held that it may be.
-func (g *guests) runsAs(uuid string, pid int) (runs, held bool) {
+// RunsAs says whether a process is a guest's QEMU, and held that it may be.
+func (g *Guests) RunsAs(uuid string, pid int) (runs, held bool) {
 	if g.known.of(pid) != trusted {
 		return false, false
 	}
@@ -112,6 +121,27 @@ func (g *guests) runsAs(uuid string, pid int) (runs, held bool) {
 		}
 	}
 	return found == uuid, held
+}
+
+// Unread are the processes that may be a guest and keep their memory map locked.
+func (g *Guests) Unread() []int { return slices.Compact(slices.Sorted(slices.Values(g.unread))) }
+
+// RunsQEMU says whether a process runs QEMU, whoever's.
+func (g *Guests) RunsQEMU(pid int) bool { return g.known.runsQEMU(pid) }
+
+// All are the processes of all guests, by UUID. If any process may be a guest and can't be
+// read, it is hostfs.ErrHeld.
+func (g *Guests) All() (map[string]Process, error) {
+	if g.scanned == nil {
+		var err error
+		if g.scanned, err = scanProcesses(g.root, g.known); err != nil {
+			return nil, err
+		}
+	}
+	if len(g.scanned.held) > 0 {
+		return nil, hostfs.ErrHeld
+	}
+	return g.scanned.byUUID, nil
 }
 
 // FindGuests returns the QEMU processes of running guests by the UUID that
@@ -152,7 +182,7 @@ func scanProcesses(root hostfs.Root, known *identity) (*scan, error) {
 		if uuid == "" {
 			continue // also when it has ended since
 		}
-		p, err := FindProcess(root, pid)
+		p, err := Find(root, pid)
 		if err != nil {
 			continue
 		}

@@ -1,4 +1,6 @@
-package pool
+// Package process says which processes run, and which of them are guests: QEMU, and whose. It
+// asks /proc and needs no libvirt.
+package process
 
 import (
 	"fmt"
@@ -15,8 +17,8 @@ type Process struct {
 	Start uint64 `json:"start"` // clock ticks after boot, field 22 of /proc/PID/stat
 }
 
-// FindProcess returns the process that has a pid now.
-func FindProcess(root hostfs.Root, pid int) (Process, error) {
+// Find returns the process that has a pid now.
+func Find(root hostfs.Root, pid int) (Process, error) {
 	text, err := root.Read("proc", strconv.Itoa(pid), "stat")
 	if err != nil {
 		return Process{}, err
@@ -31,8 +33,8 @@ func Parent(root hostfs.Root, pid int) int {
 	return ppid
 }
 
-// stopped says that a process was stopped, by a signal or a debugger.
-func stopped(root hostfs.Root, pid int) bool {
+// Stopped says that a process was stopped, by a signal or a debugger.
+func Stopped(root hostfs.Root, pid int) bool {
 	state, _ := stateAndParent(root, pid)
 	return state == "T" || state == "t"
 }
@@ -49,7 +51,7 @@ func stateAndParent(root hostfs.Root, pid int) (state string, ppid int) {
 
 // Alive says whether the process still runs.
 func (p Process) Alive(root hostfs.Root) bool {
-	now, err := FindProcess(root, p.PID)
+	now, err := Find(root, p.PID)
 	return err == nil && p.PID > 0 && now == p
 }
 

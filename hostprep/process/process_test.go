@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"os"
@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/internal/hostfs"
 )
 
 const someStat = "S 1 4242 4242 0 -1 4194624 12 0 0 0 0 0 0 0 20 0 1 0 88123 1000 200\n"
@@ -48,7 +50,7 @@ const (
 )
 
 func TestFindGuests(t *testing.T) {
-	root := fixture(t, qemu(700, web1), qemu(800, db1), process(900, 5), `
+	root := fixture(t, qemu(700, web1), qemu(800, db1), stat(900, 5), `
 -- proc/900/cmdline --
 /usr/bin/vim
 -uuid
@@ -70,13 +72,13 @@ not a pid
 	if diff := cmp.Diff(map[string]Process{web1: {700, 88}, db1: {800, 88}}, guests); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := FindGuests(fixture(t)); !os.IsNotExist(err) {
+	if _, err := FindGuests(hostfs.Root(t.TempDir())); !os.IsNotExist(err) {
 		t.Errorf("without /proc: %v", err)
 	}
 }
 
 func TestAlive(t *testing.T) {
-	root := fixture(t, process(700, 88))
+	root := fixture(t, stat(700, 88))
 	for p, want := range map[Process]bool{
 		{700, 88}: true,
 		{700, 87}: false, // its pid is another's now

@@ -1,0 +1,65 @@
+package prepare
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+const booted = "-- modes --\nvar/lib/ 0755 0:0\n-- proc/sys/kernel/random/boot_id --\n4f0\n"
+
+func reserving(n int64) Options {
+	return Options{For: "ovs", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: n}}}
+}
+
+// A reservation whose pages the host can't give is not made, and the one before stays.
+func TestReserveTooMuch(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", booted)}
+	done, err := Do(t.Context(), h, reserving(8), pool.Effort{})
+	if err != nil || done.Reservation == nil || done.Reservation.Pages != 8 {
+		t.Fatalf("%v: %+v", err, done)
+	}
+	done, err = Do(t.Context(), h, reserving(3000), pool.Effort{})
+	if err != nil || done.Reservation != nil || len(done.Findings) == 0 || done.Findings[len(done.Findings)-1].Verdict != hostprep.NoMemory {
+		t.Errorf("%v: %+v", err, done)
+	}
+	all, err := pool.ReadReservations(h.Root)
+	if err != nil || len(all) != 1 || all[0].Pages != 8 {
+		t.Errorf("%v: %v", err, all)
+	}
+}
+
+// After a reboot what was reserved for good is reserved again, and is no guest's.
+func TestReservedAtBoot(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", systemdHost+booted)}
+	p := reserving(8)
+	p.Persist = true
+	findings, _ := Plan(h, p)
+	for _, f := range findings {
+		hosttest.Must(t, journal.Journal{Host: h}.Apply(f.Changes))
+	}
+	for range 2 { // other programs have 848 pages in use already
+		ledger, err := pool.Open(t.Context(), h.Root)
+		hosttest.Must(t, err)
+		_, _, err = AtBoot(t.Context(), h, ledger)
+		hosttest.Must(t, err)
+		ledger.Close()
+		all, err := pool.ReadReservations(h.Root)
+		hosttest.Must(t, err)
+		if diff := cmp.Diff([]pool.Reservation{{For: "ovs", Take: p.take(), HeldBack: 0}}, all); diff != "" {
+			t.Error(diff)
+		}
+	}
+	p.Overcommit, p.For, p.Pages = true, "", nil
+	p.Guests = []hostprep.Guest{web1}
+	if findings, possible := Plan(h, p); possible {
+		t.Errorf("overcommit reserves nothing, and is planned: %+v", findings)
+	}
+}
