@@ -12,8 +12,10 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/plan"
+	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/launcher"
@@ -180,9 +182,9 @@ func TestAnswersAreWhole(t *testing.T) {
 		print func(p *program)
 	}{
 		"status": {launcher.Status{}, func(p *program) {
-			p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []check.Fact{{}}}})
+			p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []check.Fact{{}}, CMA: &host.CMA{}, Reservations: []pool.Reservation{{}}}})
 		}},
-		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{}) }},
+		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{Reservations: []pool.Reservation{{}}}) }},
 	} {
 		var out strings.Builder
 		row.print(&program{stdout: &out, json: true})
