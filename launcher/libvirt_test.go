@@ -344,6 +344,29 @@ func TestCreateAndStop(t *testing.T) {
 	}
 }
 
+// A guest that ends by itself while it is being stopped is stopped: whether libvirt still
+// knows it or not.
+func TestStopOfOneThatHasEnded(t *testing.T) {
+	l := open(t)
+	for _, force := range []bool{false, true} {
+		define(t, l, "web1", uuid1, "")
+		must(t, found(t, l, "web1").Create())
+		transient, err := l.conn.DomainCreateXML(document("gone", uuid2, ""), 0)
+		must(t, err)
+		must(t, transient.Free())
+		for _, name := range []string{"web1", "gone"} {
+			d, ends := found(t, l, name), found(t, l, name)
+			must(t, ends.Destroy())
+			if err := l.shutdown(context.Background(), d, StopOptions{Force: force}); err != nil {
+				t.Errorf("%s, force %v: %v", name, force, err)
+			}
+			if gone, err := l.waitGone(context.Background(), d, time.Minute); err != nil || !gone {
+				t.Errorf("waiting for %s: %v, %v", name, gone, err)
+			}
+		}
+	}
+}
+
 // A guest that does not end, and a user who does not wait.
 func TestWaitGone(t *testing.T) {
 	l := open(t)

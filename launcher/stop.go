@@ -90,24 +90,38 @@ func (l *Launcher) shutdown(ctx context.Context, d *domain, o StopOptions) error
 			return err
 		}
 	}
-	switch {
-	case o.Force:
-		if err := d.Destroy(); err != nil {
-			return refused(err, what)
+	err := asked
+	if o.Force {
+		err = d.Destroy()
+		if err == nil {
+			return nil
 		}
+	}
+	// It may have shut down since it was last looked at.
+	if active, aerr := d.active(); aerr == nil && !active {
 		return nil
-	case asked != nil:
-		return refused(asked, what)
+	}
+	if err != nil {
+		return refused(err, what)
 	}
 	return advice.New(what, fmt.Sprintf("it was asked to shut down and still runs after %s", o.Timeout),
 		"wait longer (--timeout), or power it off (--force)")
+}
+
+// active says whether it runs now. A transient domain that has ended is unknown to libvirt.
+func (d *domain) active() (bool, error) {
+	active, err := d.IsActive()
+	if isGone(err) {
+		return false, nil
+	}
+	return active, err
 }
 
 func (l *Launcher) waitGone(ctx context.Context, d *domain, timeout time.Duration) (bool, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	for {
-		active, err := d.IsActive()
+		active, err := d.active()
 		if err != nil {
 			return false, refused(err, "stopping "+d.name)
 		}
