@@ -59,15 +59,15 @@ func TestMicroVMScreenshots(t *testing.T) {
 	}
 	done(t, "enable", "legacy1") // it runs on what it has until its next start
 
-	setPages(t, 1, size2M, 60)
+	done(t, "prepare", "--pages", "252", "--size", "2M", "--node", "1")
 	database, err := unix.Mmap(-1, 0, 20*huge, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_HUGETLB|unix.MAP_HUGE_2MB)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Munmap(database) }()
 
-	fmt.Println(shoot(t, "status.png", "100x25", "vmhuge status"))
-	fmt.Println(shoot(t, "check.png", "100x8", "vmhuge check mail1"))
+	fmt.Println(shoot(t, "status.png", "100x23", "vmhuge status"))
+	fmt.Println(shoot(t, "check.png", "100x6", "vmhuge check mail1"))
 	fmt.Println(shoot(t, "top.png", "100x27", "vmhuge top"))
 }
 
