@@ -9,6 +9,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/sysctl"
 )
 
 // FileSlips finds the lines of fstab, of mount units and of sysctl's files that ask
@@ -163,7 +164,7 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 		name := strings.ToLower(line.Name)
 		right, known := meantSettings[name]
 		slip := Slip{Where: line.Where, Word: line.Name + " = " + line.Value}
-		switch _, err := settingNumber(line.Value); {
+		switch _, err := sysctl.Number(line.Value); {
 		case known && right == "":
 			slip.Why = "is no setting of the kernel, so that nothing happens"
 			if strings.Contains(name, "transparent") {

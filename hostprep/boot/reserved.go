@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/sysctl"
 )
 
 // Reservation is a place that reserves huge pages at boot, and is not vmhuge's.
@@ -46,7 +47,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		if s.Name != "vm.nr_hugepages" {
 			continue
 		}
-		if n, err := settingNumber(s.Value); err == nil {
+		if n, err := sysctl.Number(s.Value); err == nil {
 			// It sets the pool as it stands then, on top of nothing.
 			all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == kernel.Standard })
 			if n > 0 {

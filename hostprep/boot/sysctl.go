@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/sysctl"
 )
 
 // SysctlFile is vmhuge's file. It is read after /etc/sysctl.conf, which Debian reads as
@@ -70,18 +70,7 @@ func hugepages(h host.Host, name string) (int64, error) {
 	if err != nil || value == "" {
 		return 0, err
 	}
-	return settingNumber(value)
-}
-
-// settingNumber reads a number of a setting as the kernel does: 1024, 0x400 or 02000.
-func settingNumber(value string) (int64, error) {
-	if digits, is := strings.CutPrefix(strings.ToLower(value), "0x"); is {
-		return strconv.ParseInt(digits, 16, 62)
-	}
-	if digits, is := strings.CutPrefix(value, "0"); is && digits != "" {
-		return strconv.ParseInt(digits, 8, 62)
-	}
-	return strconv.ParseInt(value, 10, 62)
+	return sysctl.Number(value)
 }
 
 // Kept is the first line of each file that vmhuge writes for boot. It stays the same in
