@@ -81,8 +81,8 @@ func CouldNotTell(err error) Finding {
 // CouldMake is how many pages the kernel could add to a pool, after what the host
 // keeps: at least, with memory as it lies now, and at most, once the kernel has
 // moved and dropped all that it can. Of pages that are larger than what the buddy
-// allocator has in one piece, as those of 1 GiB, none is sure now but in an area that the
-// kernel keeps for them (hugetlb_cma=): it looks for a range that it can empty.
+// allocator has in one piece, such as 1 GiB, only as many are sure now as an area that the
+// kernel keeps for them can give (hugetlb_cma=): else it looks for a range that it can empty.
 type CouldMake struct {
 	Now       int64 `json:"could_make"`
 	Compacted int64 `json:"could_make_compacted"`

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -282,21 +281,6 @@ func (c *chaos) kill(what, pick int) {
 	}
 }
 
-// tenMinutesPass for guests whose start has failed and of which libvirtd would
-// have told, had its call of the hook not been killed.
-func (c *chaos) tenMinutesPass() {
-	claims, _ := filepath.Glob("/run/vmhuge/claims/*.starting")
-	for _, claim := range claims {
-		text, err := os.ReadFile(claim)
-		if err == nil {
-			err = os.WriteFile(claim, regexp.MustCompile(`"until_uptime":\d+`).ReplaceAll(text, []byte(`"until_uptime":1`)), 0o644)
-		}
-		if err != nil {
-			c.t.Error(err)
-		}
-	}
-}
-
 // settle waits until libvirt knows all that happened, and ends what a killed
 // libvirtd has forgotten.
 func (c *chaos) settle() {
@@ -351,7 +335,7 @@ func (c *chaos) end() {
 	}
 	waitUntil(c.t, "all guests are gone", func() bool { return len(qemus()) == 0 })
 	c.settle()
-	c.tenMinutesPass()
+	timeIsUp(c.t)
 	if out := done(c.t, "status").Stdout; strings.Contains(out, "set aside") {
 		c.t.Error(out)
 	}

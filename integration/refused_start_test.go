@@ -2,8 +2,6 @@ package integration
 
 import (
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -22,21 +20,6 @@ func refuseAt(t *testing.T, operation string) (letGo func()) {
 		t.Fatal(err)
 	}
 	return func() { _ = os.Remove(path) }
-}
-
-// timeIsUp ends the time in which the guests that were announced must have started.
-func timeIsUp(t *testing.T) {
-	t.Helper()
-	claims, _ := filepath.Glob("/run/vmhuge/claims/*.starting")
-	for _, claim := range claims {
-		text, err := os.ReadFile(claim)
-		if err == nil {
-			err = os.WriteFile(claim, regexp.MustCompile(`"until_uptime":\d+`).ReplaceAll(text, []byte(`"until_uptime":1`)), 0o644)
-		}
-		if err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // TestHookBesideAnother has another hook refuse the start of a guest for which ours has got

@@ -97,9 +97,7 @@ func ReadHostStatus(host host.Host) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Reservations, err = pool.ReadReservations(host.Root); err != nil {
-		return s, err
-	}
+	s.Reservations = pool.Reservations(host.Root, claims)
 	headroom, reserve, err := capacity.Headroom(host, 0)
 	if err != nil {
 		return s, err

@@ -93,15 +93,12 @@ func (l *Launcher) shutdown(ctx context.Context, d *domain, o StopOptions) error
 	err := asked
 	if o.Force {
 		err = d.Destroy()
-		if err == nil {
-			return nil
-		}
 	}
-	// It may have shut down since it was last looked at.
-	if active, aerr := d.active(); aerr == nil && !active {
+	active, unknown := d.active() // it may have ended by itself since it was last looked at
+	switch {
+	case o.Force && err == nil, unknown == nil && !active:
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return refused(err, what)
 	}
 	return advice.New(what, fmt.Sprintf("it was asked to shut down and still runs after %s", o.Timeout),

@@ -119,7 +119,12 @@ func (p *program) showPrepared(host prepare.Result, domains []outcome[launcher.R
 		}
 		done = append(done, d.answer.Changed...)
 	}
-	p.showReserved(host.Reservation, dryRun)
+	switch {
+	case host.Reservation != nil && dryRun:
+		p.say("prepare: would: %s", host.Reservation)
+	case host.Reservation != nil:
+		p.say("prepare: done: %s", host.Reservation)
+	}
 	if len(done) == 0 && !wrong && host.Reservation == nil {
 		p.say("prepare: nothing to do")
 	}

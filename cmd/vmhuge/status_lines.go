@@ -31,7 +31,7 @@ func (s hostStatus) lines(style picture.Style) []string {
 		lines = append(lines, oneLine(settled.String()))
 	}
 	for _, r := range s.Reservations {
-		lines = append(lines, oneLine(fmt.Sprintf("note   reserved: %s, %d of them held back from guests", r, r.HeldBack)))
+		lines = append(lines, oneLine("note   reserved: "+r.Words()))
 	}
 	for _, f := range s.Notes {
 		lines = append(lines, "note   "+oneLine(strings.TrimSuffix(f.Check+": "+f.Have+"; "+f.Do, "; ")))

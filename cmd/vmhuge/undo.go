@@ -99,14 +99,15 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 
 // undoPages ends the reservations for programs, and gives back the pages that prepare has
 // added: those that are free now, the others once guests end. A dry run says what there are.
-func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) (err error) {
-	if u.Reservations, err = pool.ReadReservations(p.host().Root); err != nil {
+func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) error {
+	claims, err := pool.ReadClaims(p.host().Root)
+	if err != nil {
 		return err
 	}
-	claims, err := pool.ReadClaims(p.host().Root)
+	u.Reservations = pool.Reservations(p.host().Root, claims)
 	i := slices.IndexFunc(claims, func(c pool.Claim) bool { return c.UUID == pool.PreparedUUID })
-	if err != nil || i < 0 && len(u.Reservations) == 0 {
-		return err
+	if i < 0 && len(u.Reservations) == 0 {
+		return nil
 	}
 	if dryRun {
 		if i >= 0 {

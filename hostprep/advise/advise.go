@@ -59,7 +59,7 @@ type view struct {
 	swap     host.Swap
 	zones    []host.Zone
 	uptime   time.Duration
-	onDemand int64 // pages of 1 GiB that the kernel's area for them can give now
+	onDemand int64 // pages of 1 GiB that the kernel's areas for them can give now
 }
 
 // Weigh says which pages suit a guest. What the host can't tell is an error.
@@ -111,12 +111,12 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 			return v, err
 		}
 	}
-	area, err := h.HasArea()
+	onDemand, err := h.OnDemand()
 	if err != nil {
 		return v, err
 	}
-	if area && v.mem.CMA != nil {
-		v.onDemand = v.mem.CMA.FreeKiB * pages.KiB / pages.GiB
+	for _, n := range onDemand {
+		v.onDemand += n
 	}
 	v.headroom = pool.Headroom(v.state, v.mem.Total, v.mem.Available, pool.Reserve(v.mem.Total))
 	return v, nil

@@ -174,8 +174,8 @@ func (b Table) With(guests []hostprep.Guest, pools []pool.Need, overcommit bool)
 	return b
 }
 
-// WithReserved returns the table with pages that are reserved for a program, in place of
-// those of the same nodes and size; with none it has no such row.
+// WithReserved returns the table with pages that are reserved for a program. A row replaces
+// the program's row of the same nodes and size; one of 0 pages only removes it.
 func (b Table) WithReserved(program string, needs []pool.Need) Table {
 	for _, need := range needs {
 		at := Row{Name: program, Reserved: true, Nodes: need.Nodes, Size: need.Size, Pages: need.Pages}

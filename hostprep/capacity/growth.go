@@ -54,19 +54,19 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		return growth, err
 	}
-	area, err := h.HasArea()
+	onDemand, err := h.OnDemand()
 	if err != nil {
 		return growth, err
 	}
 	for i := range growth.nodes {
 		n := &growth.nodes[i]
+		if n.size == pages.Size1GiB {
+			n.Now = onDemand[n.node]
+		}
 		canMove := -n.pooled
 		for _, l := range limits {
 			if l.Node == n.node {
 				n.Now += blocks(l, zones, types, n.size, growth.small)
-				if area && n.size == pages.Size1GiB {
-					n.Now += l.FreeCMA * int64(growth.small) / pages.GiB
-				}
 				canMove += movable(l, types, n.size, growth.small)
 			}
 		}

@@ -124,7 +124,7 @@ func Limits(state pool.State, g hostprep.Guest) []Limit {
 
 // promised is what guests that are starting will take on some nodes, what is reserved for
 // programs there, and what such guests may take there or elsewhere, as far as there are free
-// pages elsewhere. A program may have those of any node that it may have at all.
+// pages elsewhere. What is reserved for a program may be on any of the nodes that it names.
 func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere int64) (guests, programs, may int64) {
 	var program int64 // that may be elsewhere
 	for _, p := range pending {

@@ -138,7 +138,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		return facts, err
 	}
 	for _, r := range reserved {
-		facts = append(facts, fine(name, fmt.Sprintf("%s, %d of them held back from guests", r, r.HeldBack)))
+		facts = append(facts, fine(name, r.Words()))
 	}
 	for _, g := range state.Globals {
 		if slices.ContainsFunc(reserved, func(r pool.Reservation) bool { return r.Size == g.Size }) {

@@ -63,16 +63,15 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 		return findings, err
 	}
 	if want := asked.Area(); want > 0 && (mem.CMA == nil || mem.CMA.TotalKiB*pages.KiB < want) {
-		f := hostprep.Finding{Severity: hostprep.Warning,
-			Have: fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel has none (CmaTotal)", pages.FormatBytes(want)),
-			Need: "all of it", Do: "dmesg | grep -i cma shows why; ask for less: a node must have as much contiguous memory free when it boots"}
-		if mem.CMA == nil {
-			f.Have = fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel is built without CMA", pages.FormatBytes(want))
-			f.Do = "boot a kernel with CONFIG_CMA, or reserve the pages at boot (hugepages=)"
-		} else if mem.CMA.TotalKiB > 0 {
-			f.Have = fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel has %s (CmaTotal)", pages.FormatBytes(want), pages.FormatKiB(mem.CMA.TotalKiB))
+		but, do := "has none (CmaTotal)", "dmesg | grep -i cma shows why; ask for less: a node must have as much contiguous memory free when it boots"
+		switch {
+		case mem.CMA == nil:
+			but, do = "is built without CMA", "boot a kernel with CONFIG_CMA, or reserve the pages at boot (hugepages=)"
+		case mem.CMA.TotalKiB > 0:
+			but = fmt.Sprintf("has %s (CmaTotal)", pages.FormatKiB(mem.CMA.TotalKiB))
 		}
-		findings = append(findings, f)
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Need: "all of it", Do: do,
+			Have: fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel %s", pages.FormatBytes(want), but)})
 	}
 	return findings, nil
 }

@@ -51,16 +51,6 @@ func (h Host) meminfo() (Meminfo, error) {
 	return m, nil
 }
 
-// HasArea says whether the kernel keeps an area for pages of 1 GiB (hugetlb_cma=). It is
-// made of whole GiB. Whatever in it is not free can move, as long as nothing pins it, and
-// with k GiB of it free, k of its GiB can be emptied into the rest.
-//
-// Source: mm/hugetlb_cma.c and alloc_contig_range() of the kernel.
-func (h Host) HasArea() (bool, error) {
-	line, err := h.ReadIfThere("/proc/cmdline")
-	return strings.Contains(line, "hugetlb_cma="), err
-}
-
 // ParseMeminfo reads the amounts, in KiB, of /proc/meminfo and of a node's
 // meminfo, whose lines begin with the node:
 //

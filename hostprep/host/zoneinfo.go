@@ -25,7 +25,9 @@ type ZoneLimits struct {
 }
 
 // Zoneinfo reads /proc/zoneinfo.
-func (h Host) Zoneinfo() ([]ZoneLimits, error) {
+func (h Host) Zoneinfo() ([]ZoneLimits, error) { return Once(h, cacheKey("zoneinfo"), h.zoneinfo) }
+
+func (h Host) zoneinfo() ([]ZoneLimits, error) {
 	text, err := h.Root.Read("proc", "zoneinfo")
 	if err != nil {
 		return nil, err

@@ -34,6 +34,11 @@ type Reservation struct {
 	HeldBack int64 `json:"held_back"`
 }
 
+// Words are the reservation, and what of it is held back.
+func (r Reservation) Words() string {
+	return fmt.Sprintf("%s, %d of them held back from guests", r, r.HeldBack)
+}
+
 func (r Reservation) String() string {
 	text := pages.Count(r.Pages, r.Size)
 	if r.Nodes != nil {
@@ -93,7 +98,7 @@ func WithTake(takes []Take, take Take) []Take {
 // ReadReservations reads, without the lock, what is reserved.
 func ReadReservations(root hostfs.Root) ([]Reservation, error) {
 	claims, err := ReadClaims(root)
-	return reservations(root, claims), err
+	return Reservations(root, claims), err
 }
 
 // ReadReservedWith is what would be held back for a program, and what other claims will
@@ -118,7 +123,8 @@ func (l *Ledger) HeldBack(program string) []Pending {
 	return heldBack(l.root, l.claims)[ReservedUUID(program)]
 }
 
-func reservations(root hostfs.Root, claims []Claim) (all []Reservation) {
+// Reservations is what claims reserve.
+func Reservations(root hostfs.Root, claims []Claim) (all []Reservation) {
 	held := heldBack(root, claims)
 	for _, c := range claims {
 		if c.Phase != Reserved {

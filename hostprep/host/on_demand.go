@@ -1,0 +1,30 @@
+package host
+
+import (
+	"strings"
+
+	"vmhuge/internal/pages"
+)
+
+// OnDemand is how many pages of 1 GiB the kernel can allocate now on each node in the areas
+// that it keeps for them (hugetlb_cma=). These are made of whole GiB, and each is in one
+// zone. Whatever in them is not free can move, as long as nothing pins it, and with k GiB of
+// an area free, k of its GiB can be emptied into the rest.
+//
+// Source: mm/hugetlb_cma.c and alloc_contig_range() of the kernel.
+func (h Host) OnDemand() (byNode map[int]int64, err error) {
+	line, err := h.ReadIfThere("/proc/cmdline")
+	if err != nil || !strings.Contains(line, "hugetlb_cma=") {
+		return nil, err
+	}
+	zones, err := h.Zoneinfo()
+	if err != nil {
+		return nil, err
+	}
+	small, err := h.SmallPage()
+	byNode = map[int]int64{}
+	for _, z := range zones {
+		byNode[z.Node] += z.FreeCMA * int64(small) / pages.GiB
+	}
+	return byNode, err
+}
