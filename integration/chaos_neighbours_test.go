@@ -15,7 +15,8 @@ import (
 )
 
 // The neighbours of TestChaos: those who write the pools, whose command line is forged or
-// can't be read, who call the hook from a script, and who set the clock.
+// can't be read, who call the hook from a script, whose own hook refuses starts, and who set
+// the clock.
 
 const chaosSysctl = "/etc/sysctl.d/50-others.conf"
 
@@ -176,6 +177,17 @@ func (c *chaos) hold() (letGo func()) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		waitUntil(c.t, "the process is gone that held its memory map", func() bool { return unix.Kill(pid, 0) != nil })
 	}
+}
+
+// refuse has another hook, which is called after ours, refuse all starts for a while.
+func (c *chaos) refuse(operation string, until time.Duration) {
+	c.mu.Lock()
+	c.disturbed = true
+	c.mu.Unlock()
+	c.note("another hook refuses %s for %s", operation, until)
+	letGo := refuseAt(c.t, operation)
+	time.Sleep(until)
+	letGo()
 }
 
 // callHook has libvirt call the hook by itself, or from a script.

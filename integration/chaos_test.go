@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +65,7 @@ func wreak(t *testing.T, rounds int, microVM bool) {
 	})
 	for i := range 6 {
 		g := on(i % nodes)
+		g.onReboot = "restart"
 		if nodes == 1 {
 			g.more = ""
 		}
@@ -90,8 +92,8 @@ func wreak(t *testing.T, rounds int, microVM bool) {
 			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", c.round, seed, strings.Join(c.log, "\n"))
 		}
 	}
-	t.Logf("%d starts, %d of them refused or cut short; %d kills, %d writes", c.starts, c.failed, c.kills, c.writes)
-	if c.starts == c.failed || c.kills == 0 || c.writes == 0 {
+	t.Logf("%d starts, %d of them refused or cut short; %d kills, %d writes; stops of each kind: %v", c.starts, c.failed, c.kills, c.writes, c.stops)
+	if c.starts == c.failed || c.kills == 0 || c.writes == 0 || rounds >= 100 && slices.Contains(c.stops[:], 0) {
 		t.Error("nothing was tried")
 	}
 }
@@ -115,6 +117,7 @@ type chaos struct {
 	log            []string // of the round
 	starts, failed int
 	kills, writes  int
+	stops          [6]int // that went well, by how
 	// doomed are the QEMU processes that we killed ourselves.
 	doomed map[int]bool
 	// disturbed says that something was killed in this round, so that a start
@@ -143,17 +146,24 @@ func (c *chaos) disturb() {
 	order := c.random.Perm(len(c.guests))
 	for _, i := range order[:2+c.random.IntN(3)] {
 		name, after := c.guests[i], c.moment()
-		act := c.stop
+		act, how := c.stop, c.random.IntN(6)
 		if running[name] == 0 {
-			act = c.start
+			act, how = c.start, c.random.IntN(3)
 		}
-		how := c.random.IntN(3)
 		all.Add(1)
 		go func() {
 			defer all.Done()
 			time.Sleep(after)
 			act(name, how)
 		}()
+	}
+	if c.random.IntN(4) == 0 {
+		operation := []string{"prepare", "start", "restore"}[c.random.IntN(3)]
+		after, until := c.moment(), c.moment()
+		all.Go(func() {
+			time.Sleep(after)
+			c.refuse(operation, until)
+		})
 	}
 	for range c.random.IntN(3) {
 		what, after, pick := c.random.IntN(4), c.moment(), c.random.IntN(1000)
@@ -215,9 +225,11 @@ func (c *chaos) stop(name string, how int) {
 	if pid == 0 { // killed meanwhile; a signal to pid 0 would reach the whole process group
 		return
 	}
-	c.mu.Lock()
-	c.doomed[pid] = true
-	c.mu.Unlock()
+	if how != 5 {
+		c.mu.Lock()
+		c.doomed[pid] = true
+		c.mu.Unlock()
+	}
 	var err error
 	switch how {
 	case 0:
@@ -226,8 +238,19 @@ func (c *chaos) stop(name string, how int) {
 		err = c.run("virsh", "-q", "destroy", name)
 	case 2:
 		err = unix.Kill(pid, unix.SIGKILL)
+	case 3: // a crash of QEMU's own
+		err = unix.Kill(pid, unix.SIGSEGV)
+	case 4: // it is restored at its next start
+		err = c.run("virsh", "-q", "managedsave", "--paused", name)
+	case 5: // it goes on
+		err = c.run("virsh", "-q", "reset", name)
 	}
 	c.note("stop of %s (%d), process %d: %v", name, how, pid, err)
+	if err == nil {
+		c.mu.Lock()
+		c.stops[how]++
+		c.mu.Unlock()
+	}
 }
 
 func (c *chaos) run(name string, args ...string) error {

@@ -28,6 +28,7 @@ type guest struct {
 	noACPI   bool
 	onReboot string // destroy, if empty
 	kvm      bool
+	balloon  bool
 	boots    bool // has the demo's kernel, and a console; needs 96 MiB to come up
 }
 
@@ -57,6 +58,10 @@ func (g guest) xml() string {
 	if g.kvm {
 		kind = "kvm"
 	}
+	balloon := "none"
+	if g.balloon {
+		balloon = "virtio"
+	}
 	if g.noACPI {
 		acpi = ""
 	}
@@ -74,12 +79,12 @@ func (g guest) xml() string {
   <on_reboot>%s</on_reboot>
   <devices>
     <controller type='usb' model='none'/>
-    <memballoon model='none'/>
+    <memballoon model='%s'/>
     %s
     %s
   </devices>
 </domain>
-`, kind, g.name, memory, backing, boot, acpi, g.more, cmp.Or(g.onReboot, "destroy"), console, g.devices)
+`, kind, g.name, memory, backing, boot, acpi, g.more, cmp.Or(g.onReboot, "destroy"), balloon, console, g.devices)
 }
 
 // console is the file that the serial console is written to.
