@@ -59,7 +59,7 @@ func wreak(t *testing.T, rounds int, microVM bool) {
 		c.asBefore()
 		_ = os.Remove(chaosSysctl)
 		left, _ := filepath.Glob("/dev/hugepages*/libvirt/qemu/*-" + guestPrefix + "chaos-*") // by a libvirtd that was killed
-		for _, dir := range append(left, "/etc/libvirt/hook-of-script") {
+		for _, dir := range append(left, "/etc/libvirt/hook-of-script", hookDir+"/95-others") {
 			_ = os.RemoveAll(dir)
 		}
 	})
