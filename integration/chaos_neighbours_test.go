@@ -187,7 +187,7 @@ func (c *chaos) refuse(operation string, until time.Duration) {
 	c.note("another hook refuses %s for %s", operation, until)
 	refuseAt(c.t, operation)
 	time.Sleep(until)
-	refuseAt(c.t, "no operation") // libvirt may just be about to call it
+	refuseAt(c.t, "nothing") // libvirt may just be about to call it
 }
 
 // callHook has libvirt call the hook by itself, or from a script.
