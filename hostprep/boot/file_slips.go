@@ -182,6 +182,8 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 			if n := memparse(line.Value); n >= pages.Size2MiB {
 				slip.Right = fmt.Sprintf("%s = %d for %s in pages of 2 MiB", line.Name, n/pages.Size2MiB, n)
 			}
+		case len(strings.Fields(line.Value)) > 1:
+			slip.Why, slip.Right = "is more than one number, of which the kernel takes the first", line.Name+" = "+strings.Fields(line.Value)[0]
 		default:
 			for _, later := range slices.Backward(lines[i+1:]) {
 				if later.Name == line.Name && later.Value != line.Value {

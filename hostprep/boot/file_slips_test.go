@@ -27,6 +27,8 @@ func TestFileSlips(t *testing.T) {
 /etc/systemd/system/big.mount:5: minsize=2G is no option of hugetlbfs, so that the mount fails → min_size=2G`},
 		"sysctl that works":               {"-- etc/sysctl.conf --\n#vm.nr_hugepage=1\nvm.swappiness=10\n-- etc/sysctl.d/50-hp.conf --\n-vm/nr_hugepages = 64\nvm.nr_overcommit_hugepages=8\n-- usr/lib/sysctl.d/60-hp.conf --\nvm.nr_hugepages=64\n", ""},
 		"sysctl in hexadecimal and octal": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0x400\nvm.nr_overcommit_hugepages = 0100\n", ""},
+		"sysctl of two numbers": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 1024 512\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 1024 512 is more than one number, of which the kernel takes the first → vm.nr_hugepages = 1024`},
 		"sysctl in neither": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0xg\nvm.nr_overcommit_hugepages = 08\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 0xg is no number, so that the kernel refuses it → vm.nr_hugepages = N
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 08 is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N`},

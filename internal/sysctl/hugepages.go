@@ -47,7 +47,7 @@ func HugePages(root hostfs.Root) (n int64, file string) {
 			if strings.ReplaceAll(strings.TrimSpace(name), "/", ".") != "vm.nr_hugepages" {
 				continue
 			}
-			if count, err := Number(strings.TrimSpace(value)); err == nil {
+			if count, err := Number(value); err == nil {
 				n, file = count, at
 			}
 		}
