@@ -12,6 +12,12 @@ func mounts() []Row {
 	}
 	const older = "QEMU before 2.5: can't create, unable to create backing store"
 	return []Row{{
+		ID: "conf-refused", Says: []string{
+			"configuration file syntax error: …qemu.conf:…", "…qemu.conf: expected a string for '…' parameter", "…qemu.conf: expected a string list for '…' parameter",
+		},
+		Cause: "libvirt cannot read qemu.conf, and does not start its QEMU driver: virsh then finds no daemon, or no connection driver for qemu:///system",
+		Check: "qemu-conf", Do: "correct the line that the message names && systemctl restart libvirtd",
+	}, {
 		ID: "conf-empty-mount", Says: []string{"cannot determine filesystem for ''"},
 		Versions: "libvirt 9.0",
 		Cause:    `hugetlbfs_mount = "" in qemu.conf, though it is documented, keeps the QEMU driver from starting`,

@@ -23,6 +23,7 @@ const (
 	BackendContradicts Cause = "backend-contradicts"
 	BindingsContradict Cause = "bindings-contradict"
 	PageSizeMissing    Cause = "page-size-missing"
+	ConfRefused        Cause = "conf-refused"
 	ConfEmptyMount     Cause = "conf-empty-mount"
 	OverMounted        Cause = "over-mounted"
 	DevMountedTwice    Cause = "dev-mounted-twice"

@@ -1,6 +1,7 @@
 package hostprep
 
 import (
+	"fmt"
 	"slices"
 
 	"vmhuge/hostprep/pool"
@@ -56,6 +57,11 @@ type Starter struct {
 
 // UnknownVersion is the version of what was not asked for it.
 const UnknownVersion = 0
+
+// VersionText writes a version as libvirt gives it, 7002022, as 7.2.22.
+func VersionText(v uint32) string {
+	return fmt.Sprintf("%d.%d.%d", v/1000000, v/1000%1000, v%1000)
+}
 
 // SystemStarter is libvirt's system driver.
 func SystemStarter(libvirt, qemu uint32) Starter {

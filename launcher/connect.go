@@ -15,6 +15,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 )
 
@@ -62,7 +63,7 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 	}
 	conn, err := libvirt.NewConnect(uri)
 	if err != nil {
-		return nil, cannotConnect(err, uri)
+		return nil, cannotConnect(err, host, uri)
 	}
 	l := &Launcher{conn: conn, host: host, uri: uri, baseDir: "libvirt/qemu"}
 	l.versions = sync.OnceValue(func() versions {
@@ -101,10 +102,15 @@ func LibraryVersion() uint32 {
 	return version
 }
 
-// cannotConnect names being root as the cure where nothing better is known:
-// who is not is refused in as many words as there are ways to authenticate.
-func cannotConnect(err error, uri string) error {
-	err = refused(err, "connecting to "+uri)
+// cannotConnect names the line of qemu.conf that keeps the daemon from starting, else being
+// root as the cure where nothing better is known: who is not is refused in as many words as
+// there are ways to authenticate.
+func cannotConnect(err error, h host.Host, uri string) error {
+	what := "connecting to " + uri
+	if _, conf := libvirtd.ReadQEMUConf(h, ""); uri == "qemu:///system" && errors.Is(conf, libvirtd.ErrConf) {
+		return advice.About(conf, "%s", what)
+	}
+	err = refused(err, what)
 	if told := (*advice.Error)(nil); errors.As(err, &told) && told.Do == "" && os.Geteuid() != 0 {
 		told.Do = runAsRoot
 	}

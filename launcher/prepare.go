@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -95,13 +96,16 @@ func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 		return "", err
 	}
 	what := "restarting " + daemon.Name
+	if _, err := libvirtd.ReadQEMUConf(l.host, l.conf); errors.Is(err, libvirtd.ErrConf) {
+		return "", advice.About(err, "%s", what)
+	}
 	version := l.versions().libvirt
 	running, err := l.conn.ListDomains()
 	if err != nil {
 		return "", refused(err, what)
 	}
 	if version < 8008000 && len(running) > 0 {
-		return "", advice.New(what, fmt.Sprintf("restarting libvirt %d.%d may make it lose track of running guests, and %d are running", version/1000000, version/1000%1000, len(running)),
+		return "", advice.New(what, fmt.Sprintf("restarting libvirt %s may make it lose track of running guests, and %d are running", hostprep.VersionText(version), len(running)),
 			"shut them down first")
 	}
 	if err := hook.RestartDaemon(*daemon); err != nil {

@@ -17,6 +17,7 @@ import (
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
+	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
 )
@@ -191,10 +192,6 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	if err != nil {
 		return nil, err
 	}
-	size, err := libvirtd.DefaultPageSize(l.host, l.conf)
-	if err != nil {
-		return nil, err
-	}
 	running, err := process.FindGuests(l.host.Root)
 	if err != nil {
 		return nil, err
@@ -205,10 +202,12 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 		if info, err := d.GetInfo(); err == nil {
 			g.RAMKiB = int64(info.MaxMem)
 		}
-		// One whose backing libvirt would refuse has none.
-		if demand, err := xml.Demand(d.xml, size); err == nil {
+		switch demand, err := l.demand(d.xml); {
+		case err == nil:
 			g.Backing, g.Totals = demand.Backing, demand.Totals()
-		}
+		case errors.Is(err, libvirtd.ErrConf):
+			return nil, advice.About(err, "reading the backing of %s", d.name)
+		} // else libvirt would refuse its backing, and it has none
 		for _, c := range claims {
 			if c.UUID == d.uuid {
 				g.Phase, g.GivenBackBy = c.Phase, givenBackBy(c, hook)

@@ -4,12 +4,10 @@ import (
 	"context"
 	"time"
 
-	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
-	"vmhuge/xml"
 
 	"libvirt.org/go/libvirt"
 )
@@ -71,11 +69,7 @@ func (l *Launcher) memory(what string, d *domain, running map[string]process.Pro
 	if err != nil {
 		return qemu, 0, nil, refused(err, what)
 	}
-	size, err := libvirtd.DefaultPageSize(l.host, l.conf)
-	if err != nil {
-		return qemu, 0, nil, err
-	}
-	demand, err := xml.Demand([]byte(live), size)
+	demand, err := l.demand([]byte(live))
 	if err != nil {
 		return qemu, 0, nil, advice.About(err, "%s", what)
 	}

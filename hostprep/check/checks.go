@@ -3,6 +3,7 @@
 package check
 
 import (
+	"cmp"
 	"slices"
 
 	"vmhuge/hostprep"
@@ -43,10 +44,13 @@ func ask(h host.Host, g hostprep.Guest, checks []Check) []hostprep.Finding {
 	for _, check := range checks {
 		findings, err := check.Detect(h, g)
 		if err != nil {
-			findings = append(findings, hostprep.CouldNotTell(err))
+			findings = append(findings, couldNotTell(h, g, err))
 		}
 		for _, f := range findings {
-			f.Check = check.Name
+			if refusesConf(f) && slices.ContainsFunc(all, refusesConf) {
+				continue
+			}
+			f.Check = cmp.Or(f.Check, check.Name)
 			if f.Changes == nil {
 				f.Changes = []change.Change{}
 			}

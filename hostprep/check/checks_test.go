@@ -84,9 +84,9 @@ mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps lib
 		{name: "default size without a mount", host: "no-libvirt", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Demand.DefaultSize = true }), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: libvirt knows no hugetlbfs mount, and the domain names no page size`},
 		{name: "bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nuser = libvirt\n", guest: guesttest.Takes(1), verdict: hostprep.Unknown, fixable: true, want: `
-kvm warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
-mount warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
-path warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list`},
+qemu-conf warning unknown: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list`},
+		{name: "bad qemu.conf, and no daemon", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nuser = 107\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
+qemu-conf blocker bad-host: /etc/libvirt/qemu.conf: line 1: libvirt expects a string as user`},
 		{name: "read-only, and not even the guest's own", edit: "-- modes --\ndev/big/libvirt/qemu/ 0755 0:0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 			"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 24 0:42 / /dev/big ro - hugetlbfs none rw,pagesize=1024M\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: /dev/big is mounted read-only`},

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -66,9 +68,12 @@ func look(h host.Host, g anyGuest, checks []hostCheck) []Fact {
 	for _, check := range checks {
 		facts, err := check.Look(h, g)
 		if err != nil {
-			facts = append(facts, Fact{Name: check.Name, Finding: hostprep.CouldNotTell(err)})
+			facts = append(facts, Fact{Name: check.Name, Finding: couldNotTell(h, g.Guest, err)})
 		}
 		for _, f := range facts {
+			if refusesConf(f.Finding) && slices.ContainsFunc(all, func(other Fact) bool { return refusesConf(other.Finding) }) {
+				continue
+			}
 			f.Check, f.Value = check.Name, f.Have
 			if f.Changes == nil {
 				f.Changes = []change.Change{}

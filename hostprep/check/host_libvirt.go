@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
@@ -40,7 +38,7 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 		case g.told.Err != nil:
 			return []Fact{off(hostprep.Warning, "libvirt", have+", but does not respond: "+g.told.Err.Error(), "a response", "journalctl -u "+daemon.Name), qemu}, nil
 		case g.told.Version != 0:
-			have = versionText(g.told.Version) + ", " + have
+			have = hostprep.VersionText(g.told.Version) + ", " + have
 		}
 		return []Fact{fine("libvirt", have), qemu}, nil
 	}
@@ -65,29 +63,17 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 // qemuFact is the version that libvirt reported, or the path of an installed QEMU.
 func qemuFact(h host.Host, told Libvirt) (Fact, error) {
 	if told.QEMU != 0 {
-		return fine("QEMU", versionText(told.QEMU)), nil
+		return fine("QEMU", hostprep.VersionText(told.QEMU)), nil
 	}
 	for _, dir := range []string{"/usr/bin", "/usr/libexec", "/usr/local/bin"} {
-		for _, name := range []string{"qemu-system-" + machine(), "qemu-kvm"} {
+		for _, name := range []string{"qemu-system-" + host.Machine(), "qemu-kvm"} {
 			file := path.Join(dir, name)
 			if st, err := h.Lstat(file); err != nil || st != nil {
 				return fine("QEMU", file+", version unknown (libvirt did not report it)"), err
 			}
 		}
 	}
-	return off(hostprep.Note, "QEMU", "not found", "qemu-system-"+machine(), "apt-get install qemu-system"), nil
-}
-
-// machine is the kernel's name of the processor, as in qemu-system-x86_64.
-func machine() string {
-	var u unix.Utsname
-	_ = unix.Uname(&u)
-	return unix.ByteSliceToString(u.Machine[:])
-}
-
-// versionText writes 7002022 as 7.2.22.
-func versionText(v uint32) string {
-	return fmt.Sprintf("%d.%d.%d", v/1000000, v/1000%1000, v%1000)
+	return off(hostprep.Note, "QEMU", "not found", "qemu-system-"+host.Machine(), "apt-get install qemu-system"), nil
 }
 
 // hookCheck says whether libvirt calls vmhuge when another program starts a guest.

@@ -170,8 +170,8 @@ warning swap: cannot check`},
 ok command line: asks for 2048 pages of 2 MiB, all allocated`},
 		{name: "boot: one too few", edit: cmdline("hugepagesz=2M hugepages=2049"), want: `
 warning command line: the kernel command line asks for 2049 pages of 2 MiB, but 2048 are allocated; node 0 has 15.6 GiB of memory in total`},
-		{name: "boot: on another node", edit: cmdline("hugepages=0:1024,1:1024"), want: `
-warning command line: the kernel command line asks for 1024 pages of 2 MiB on node 1, but 0 are allocated; node 0 has 1024 more than requested`},
+		{name: "boot: on a node that is not there", edit: cmdline("hugepages=0:1024,1:1024"), want: `
+warning command line: the kernel command line asks for 1024 pages of 2 MiB on node 1, but 0 are allocated: this host has no such node`},
 		{name: "boot: a size that is not there", edit: cmdline("hugepagesz=16G hugepages=1"), want: `
 warning command line: the kernel command line asks for 1 page of 16 GiB, but 0 are allocated; node 0 has 15.6 GiB of memory in total`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `
@@ -255,6 +255,9 @@ blocker hugetlbfs: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 
 		{name: "libvirt's folder is closed", edit: "-- modes --\ndev/hugepages/libvirt/ 0700 0:0\n", want: `
 warning hugetlbfs: /dev/hugepages/libvirt is 0700 0:0`},
 
+		{name: "qemu.conf with a slip", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\n\nuser = qemu\n", verdict: hostprep.BadHost, want: `
+blocker hugetlbfs: /etc/libvirt/qemu.conf: line 2: expected a string, a number or a list
+warning libvirt: installed, but neither libvirtd nor virtqemud runs`},
 		{name: "no such user", edit: "-- etc/libvirt/qemu.conf --\nuser = \"qemoo\"\n", verdict: hostprep.BadHost, want: `
 blocker QEMU user: no such user: qemoo`},
 		{name: "no such group", edit: "-- etc/libvirt/qemu.conf --\ngroup = \"hugo\"\n", verdict: hostprep.BadHost, want: `

@@ -2,7 +2,6 @@ package check
 
 import (
 	"strconv"
-	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -25,7 +24,7 @@ var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Fin
 		return nil, err
 	}
 	status, err := h.Root.Read("proc", pid, "status")
-	if err != nil || unlimitedLock(limits) || host.Capabilities(status)&host.CapSysResource != 0 {
+	if err != nil || host.LocksWithoutLimit(limits) || host.Capabilities(status)&host.CapSysResource != 0 {
 		return nil, err
 	}
 	return []hostprep.Finding{{
@@ -35,16 +34,3 @@ var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Fin
 		Do:   "take <locked/> out of <memoryBacking>: huge pages are never swapped out",
 	}}, nil
 }}
-
-// unlimitedLock reads /proc/PID/limits: soft limit, then the hard one.
-//
-//	Max locked memory         unlimited            unlimited            bytes
-func unlimitedLock(limits string) bool {
-	for line := range strings.Lines(limits) {
-		if rest, ok := strings.CutPrefix(line, "Max locked memory"); ok {
-			f := strings.Fields(rest)
-			return len(f) > 1 && f[1] == "unlimited"
-		}
-	}
-	return false
-}

@@ -2,11 +2,13 @@ package check
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
 
@@ -36,3 +38,20 @@ var QEMUConf = Check{"qemu-conf", func(h host.Host, g hostprep.Guest) ([]hostpre
 		Do:   "vmhuge enable --size " + pages.SizeWord(mem.HugePageSize),
 	}}, nil
 }}
+
+// couldNotTell is the finding of a check that failed. Where qemu.conf is at fault, libvirt
+// refuses it as well: a daemon that runs has read what was there before, and none starts.
+func couldNotTell(h host.Host, g hostprep.Guest, err error) hostprep.Finding {
+	f, told := hostprep.CouldNotTell(err), (*advice.Error)(nil)
+	daemon, daemonErr := libvirtd.ReadDaemon(h)
+	if !errors.Is(err, libvirtd.ErrConf) || !errors.As(err, &told) || daemonErr != nil {
+		return f
+	}
+	f.Check, f.Cause, f.Have, f.Need = QEMUConf.Name, hostprep.ConfRefused, told.What+": "+told.Why, "a file that libvirt can read"
+	if daemon == nil && g.System() {
+		f.Severity, f.Verdict = hostprep.Blocker, hostprep.BadHost
+	}
+	return f
+}
+
+func refusesConf(f hostprep.Finding) bool { return f.Cause == hostprep.ConfRefused }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // CPU is which huge pages the processor can map, and what it has for virtual
@@ -48,4 +50,11 @@ func parseCPUInfo(r io.Reader) (CPU, error) {
 		}
 	}
 	return CPU{}, scan.Err()
+}
+
+// Machine is the kernel's name of the processor's architecture, as in qemu-system-x86_64.
+func Machine() string {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return unix.ByteSliceToString(u.Machine[:])
 }

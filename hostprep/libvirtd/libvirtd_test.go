@@ -122,6 +122,8 @@ func TestQEMUConf(t *testing.T) {
 	for text, line := range map[string]string{
 		"\nuser\n": "line 2", "user = \n": "line 1", "user = \"a\nb\"": "line 1", "user = \"a\" \"b\"": "line 1",
 		"a = [\"b\" \"c\"]": "line 1", "a = [\n\"b\"\n": "line 3", "= 1": "line 1", "a = x": "line 1",
+		"a = 1\nuser = 107": "line 2", "group = ['kvm']": "line 1", "hugetlbfs_mount = 0": "line 1", "security_driver = ['none', 1]": "line 1",
+		"namespaces = 'mount'": "line 1",
 	} {
 		if got, err := ParseQEMUConf(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), line+":") {
 			t.Errorf("%q became %v, %v; want an error in %s", text, got, err, line)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/advice"
 )
 
 // cacheKey is what this package keeps with host.Once.
@@ -46,10 +47,14 @@ func loadQEMUConf(h host.Host, path string) (QEMUConf, error) {
 	}
 	conf, err := ParseQEMUConf(strings.NewReader(text))
 	if err != nil {
-		err = fmt.Errorf("%s: %w", path, err)
+		err = &advice.Error{What: path, Why: err.Error(), Do: "correct that line: libvirt's QEMU driver does not start with it", Err: ErrConf}
 	}
 	return conf, err
 }
+
+// ErrConf is a qemu.conf that libvirt refuses. A daemon that runs has read what was in it
+// before.
+var ErrConf = errors.New("libvirt refuses qemu.conf")
 
 // ParseQEMUConf picks the settings that vmhuge needs. If a name occurs twice, libvirt uses
 // the first: virConfGetValue().
@@ -60,21 +65,35 @@ func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
 		return conf, err
 	}
 	settings, err := parseConf(string(text))
-	for _, s := range slices.Backward(settings) {
-		switch {
-		case s.name == "hugetlbfs_mount":
+	if err != nil {
+		return conf, err
+	}
+	seen := map[string]bool{}
+	for _, s := range settings {
+		if seen[s.name] {
+			continue
+		}
+		seen[s.name] = true
+		wants := "a string or a list of strings"
+		switch s.name {
+		case "hugetlbfs_mount":
 			conf.HugetlbfsMounts = s.values
-		case s.name == "security_driver":
+		case "security_driver":
 			conf.SecurityDrivers = s.values
-		case s.name == "namespaces":
-			conf.SharesMounts = !slices.Contains(s.values, "mount")
-		case s.name == "user" && !s.list:
-			conf.User = s.values[0]
-		case s.name == "group" && !s.list:
-			conf.Group = s.values[0]
+		case "namespaces":
+			conf.SharesMounts, wants = !slices.Contains(s.values, "mount"), "a list of strings"
+		case "user":
+			conf.User, wants = s.first(), "a string"
+		case "group":
+			conf.Group, wants = s.first(), "a string"
+		default:
+			continue
+		}
+		if s.number || s.list && wants == "a string" || !s.list && wants == "a list of strings" {
+			return conf, fmt.Errorf("line %d: libvirt expects %s as %s", 1+strings.Count(string(text[:s.start]), "\n"), wants, s.name)
 		}
 	}
-	return conf, err
+	return conf, nil
 }
 
 // confSetting is one name = value of libvirt's configuration syntax.
@@ -82,9 +101,13 @@ type confSetting struct {
 	name       string
 	values     []string // of a string or number: one
 	list       bool
-	start, end int // bytes of the whole, and
-	value      int // where the value starts
+	number     bool // a number, or a list with one
+	start, end int  // bytes of the whole, and
+	value      int  // where the value starts
 }
+
+// first is the value, or the first of the list; "" of an empty one.
+func (s confSetting) first() string { return append(s.values, "")[0] }
 
 // parseConf reads libvirt's configuration syntax, of which this is all:
 //
@@ -109,7 +132,7 @@ func parseConf(text string) ([]confSetting, error) {
 		p.skip(false)
 		var err error
 		s.value = at()
-		if s.values, s.list, err = p.value(); err != nil {
+		if s.values, s.list, s.number, err = p.value(); err != nil {
 			return nil, err
 		}
 		s.end = at()
@@ -170,44 +193,44 @@ func (p *confParser) literal(s string) bool {
 }
 
 // value reads a value; a string or number is a list of one.
-func (p *confParser) value() (values []string, list bool, err error) {
+func (p *confParser) value() (values []string, list, number bool, err error) {
 	if !p.literal("[") {
-		v, err := p.scalar()
-		return []string{v}, false, err
+		v, number, err := p.scalar()
+		return []string{v}, false, number, err
 	}
 	values = []string{}
 	for p.skip(true); !p.literal("]"); p.skip(true) {
 		if len(values) > 0 && !p.literal(",") {
-			return nil, true, p.errorf("expected , or ] in the list")
+			return nil, true, false, p.errorf("expected , or ] in the list")
 		}
 		p.skip(true)
 		if len(values) > 0 && p.literal("]") { // a comma may end the list
 			break
 		}
-		v, err := p.scalar()
+		v, isNumber, err := p.scalar()
 		if err != nil {
-			return nil, true, err
+			return nil, true, false, err
 		}
-		values = append(values, v)
+		values, number = append(values, v), number || isNumber
 	}
-	return values, true, nil
+	return values, true, number, nil
 }
 
-func (p *confParser) scalar() (string, error) {
+func (p *confParser) scalar() (value string, number bool, err error) {
 	for _, quote := range []string{`"""`, `"`, `'`} {
 		if !p.literal(quote) {
 			continue
 		}
 		text, _, closed := strings.Cut(p.rest, quote)
 		if !closed || quote != `"""` && strings.Contains(text, "\n") {
-			return "", p.errorf("a string that does not end")
+			return "", false, p.errorf("a string that does not end")
 		}
 		p.advance(len(text) + len(quote))
-		return text, nil
+		return text, false, nil
 	}
-	number := p.take(func(c byte) bool { return c == '-' || c >= '0' && c <= '9' })
-	if number == "" {
-		return "", p.errorf("expected a string, a number or a list")
+	value = p.take(func(c byte) bool { return c == '-' || c >= '0' && c <= '9' })
+	if value == "" {
+		return "", true, p.errorf("expected a string, a number or a list")
 	}
-	return number, nil
+	return value, true, nil
 }
