@@ -32,7 +32,7 @@ func TestRefusedConf(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			if r := vmhuge(t, "check", name); r.Code != 0 || !strings.Contains(r.Stdout, why) {
+			if r := vmhuge(t, "check", name); r.Code != 3 || !strings.Contains(r.Stdout, why) {
 				t.Errorf("beside a daemon: %d, %s", r.Code, r.Stdout)
 			}
 			if r := vmhuge(t, "start", "--paused", name); r.Code != 0 {
@@ -41,7 +41,7 @@ func TestRefusedConf(t *testing.T) {
 			if r := vmhuge(t, "status", name); r.Code != 0 || !strings.Contains(r.Stdout, "100 %") {
 				t.Errorf("beside a daemon: %d, %s", r.Code, r.Stdout+r.Stderr)
 			}
-			destroy(t, dom)
+			done(t, "stop", "--force", "--timeout", "0s", name)
 			if err := libvirtd.stopLibvirtd(); err != nil {
 				t.Fatal(err)
 			}

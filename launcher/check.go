@@ -47,18 +47,19 @@ func (l *Launcher) Check(name string) (Report, error) {
 
 // start is what inspect has learnt of a start, for the steps that make it.
 type start struct {
-	saved bool           // it goes on from a saved state
+	saved savedState
 	guest hostprep.Guest // where the report tells of findings on the host
+	err   error          // why nothing is known of it
 }
 
 // inspect runs the checks for the start of a domain that does not run. The
 // host keeps reserve bytes of ordinary memory; 0: the rule's.
 func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 	r = Report{Name: d.name, UUID: d.uuid, State: d.state, Backing: pages.None}
-	doc, saved, err := l.next(d)
-	s.saved = saved
+	doc, state, err := l.next(d)
+	s.saved = state
 	if err != nil {
-		r.Verdict = hostprep.Unknown
+		s.err, r.Verdict = err, hostprep.Unknown
 		r.Findings = []hostprep.Finding{{Check: "managed-save", Severity: hostprep.Warning, Have: err.Error()}}
 		return r, s
 	}
@@ -101,11 +102,15 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 		r.Findings = append([]hostprep.Finding{*f}, r.Findings...)
 	}
 	r.Findings = append(r.Findings, cautions(doc)...)
-	if demand.Backing == pages.None && !saved {
+	if demand.Backing == pages.None && state != saved {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
 			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
 	}
-	if saved {
+	switch state {
+	case cutShort:
+		r.Findings = append(r.Findings, hostprep.Finding{Check: "managed-save", Severity: hostprep.Note,
+			Have: "a saved state that is incomplete, because its save was interrupted", Need: "none: libvirt discards it, and the guest boots", Do: "nothing"})
+	case saved:
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "managed-save", Severity: hostprep.Warning,
 			Have: "a saved state, which resumes with the XML it was saved with: " + backingWord(demand.Backing),
 			Need: "a cold start, so that the current definition takes effect",

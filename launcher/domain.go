@@ -141,19 +141,6 @@ func (d *domain) definition() ([]byte, error) {
 	return []byte(text), nil
 }
 
-// next reads the XML that the next start uses: that of the saved state where
-// there is one, whatever has been defined since.
-func (l *Launcher) next(d *domain) (doc []byte, saved bool, err error) {
-	if d.state.active() || !l.saved(d) {
-		return d.xml, false, nil
-	}
-	text, err := d.ManagedSaveGetXMLDesc(0)
-	if err != nil {
-		return nil, true, refused(err, "reading the saved state of "+d.name)
-	}
-	return []byte(text), true, nil
-}
-
 // demand reads what a start with that XML takes on the host, as far as that can
 // be seen.
 func (l *Launcher) demand(doc []byte) (pages.Demand, error) {

@@ -54,9 +54,12 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	if d.state.active() {
 		return l.running(d, r)
 	}
+	if first.err != nil {
+		return r, advice.About(first.err, "starting %s", d.name)
+	}
 	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
 		why, do := "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first"
-		if first.saved {
+		if first.saved == saved {
 			why, do = "its saved state is from before it was enabled, without huge pages", "virsh managedsave-remove "+d.name+", or start it with virsh and shut it down"
 		}
 		return r, advice.New("starting "+d.name, why, do)

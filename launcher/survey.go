@@ -90,11 +90,3 @@ func (l *Launcher) runningIDs() ([]int, error) {
 	}
 	return running, nil
 }
-
-func (l *Launcher) saved(d *domain) bool {
-	if l.survey != nil {
-		return l.survey.saved[d.uuid]
-	}
-	saved, err := d.HasManagedSaveImage(0)
-	return err == nil && saved
-}
