@@ -229,7 +229,7 @@ func (f fault) explain(t *testing.T, text ...string) (id string) {
 }
 
 // TestFaults has them on this machine.
-func TestFaults(t *testing.T) { runFaults(t, machineFaults()) }
+func TestFaults(t *testing.T) { runFaults(t, sampled(t, machineFaults())) }
 
 func machineFaults() []fault {
 	return slices.Concat(poolFaults, mountFaults, accessFaults, domainFaults)
