@@ -125,7 +125,7 @@ fault-table: deps
 # write the expected output of the command line's tests and docs/ anew
 golden:
     go test ./cmd/... -update
-    go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./internal -update
+    go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./hostprep/hostpage ./internal -update
     go test ./explain -run TestTroubleshooting -update
     go test ./metrics -run TestScrape -update
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hostpage"
 )
 
 // hostLines is what vmhuge check says of the host alone, by the names of its
@@ -15,7 +15,7 @@ import (
 func hostLines(t *testing.T) (map[string]string, int) {
 	t.Helper()
 	r := vmhuge(t, "check", "--json")
-	var answer struct{ Host []check.Fact }
+	var answer struct{ Host []hostpage.Fact }
 	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil {
 		t.Fatalf("check: %v\n%s%s", err, r.Stdout, r.Stderr)
 	}

@@ -6,8 +6,8 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/hostprep/libvirtd"
 )
 
@@ -15,11 +15,11 @@ import (
 // change anything. It wakes none that sleeps: the host is looked at as it is. For
 // QEMU's version a daemon that has just started looks at QEMU first, which takes
 // it a second or two, and is not waited for.
-func AskLibvirt(host host.Host) (told check.Libvirt) {
+func AskLibvirt(host host.Host) (told hostpage.Libvirt) {
 	if d, err := libvirtd.ReadDaemon(host); err != nil || d == nil || host.Root.Path() != "/" {
 		return told
 	}
-	answers := make(chan check.Libvirt, 2) // first its own version, then with QEMU's
+	answers := make(chan hostpage.Libvirt, 2) // first its own version, then with QEMU's
 	go askVersions("qemu:///system", answers)
 	for _, patience := range []time.Duration{time.Second, 200 * time.Millisecond} {
 		select {
@@ -36,15 +36,15 @@ func AskLibvirt(host host.Host) (told check.Libvirt) {
 	return told
 }
 
-func askVersions(uri string, answers chan<- check.Libvirt) {
-	var told check.Libvirt
+func askVersions(uri string, answers chan<- hostpage.Libvirt) {
+	var told hostpage.Libvirt
 	conn, err := libvirt.NewConnectReadOnly(uri)
 	if err == nil {
 		defer conn.Close()
 		told.Version, err = conn.GetLibVersion()
 	}
 	if err != nil {
-		answers <- check.Libvirt{Err: refused(err, "connecting to "+uri)}
+		answers <- hostpage.Libvirt{Err: refused(err, "connecting to "+uri)}
 		return
 	}
 	answers <- told

@@ -10,9 +10,9 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
@@ -38,8 +38,8 @@ type Status struct {
 	Settled  []pool.Settlement `json:"settled"`
 	SetAside []string          `json:"set_aside,omitempty"`
 	// Notes is who but guests holds pages, and which nobody uses. It costs a look at
-	// every process, so that only who shows it asks check.PoolNotes.
-	Notes []check.Fact `json:"notes,omitempty"`
+	// every process, so that only who shows it asks hostpage.PoolNotes.
+	Notes []hostpage.Fact `json:"notes,omitempty"`
 }
 
 // PoolStatus is the pool of one page size on one node, in pages. Node -1 is

@@ -6,7 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/launcher"
 	"vmhuge/picture"
 )
@@ -91,8 +91,8 @@ EXIT STATUS
 // checkHost shows what the host has for guests on huge pages, and what is off.
 func (p *program) checkHost() error {
 	host := p.host()
-	facts := check.Facts(host, launcher.AskLibvirt(host))
-	verdict := check.ConcludeHost(facts)
+	facts := hostpage.Facts(host, launcher.AskLibvirt(host))
+	verdict := hostpage.Conclude(facts)
 	if p.json {
 		p.printJSON(map[string]any{"domains": []string{}, "host": facts, "verdict": verdict})
 		return answered(codeOfHost(verdict))

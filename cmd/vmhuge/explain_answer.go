@@ -7,7 +7,7 @@ import (
 	"vmhuge/explain"
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/audit"
-	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/launcher"
 )
 
@@ -129,7 +129,7 @@ type fact struct {
 // domain is known that a check could be asked about.
 func (p *program) factsFor(matches []explain.Match) []fact {
 	var facts []fact
-	for _, f := range check.Facts(p.host(), check.Libvirt{}) {
+	for _, f := range hostpage.Facts(p.host(), hostpage.Libvirt{}) {
 		if slices.ContainsFunc(matches, func(m explain.Match) bool { return f.About(m.Check) }) {
 			facts = append(facts, fact{f.Name, f.Value})
 		}

@@ -11,8 +11,8 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/pool"
@@ -182,7 +182,7 @@ func TestAnswersAreWhole(t *testing.T) {
 		print func(p *program)
 	}{
 		"status": {launcher.Status{}, func(p *program) {
-			p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []check.Fact{{}}, CMA: &host.CMA{}, Reservations: []pool.Reservation{{}}}})
+			p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []pool.Reservation{{}}}})
 		}},
 		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{Reservations: []pool.Reservation{{}}}) }},
 	} {

@@ -18,10 +18,10 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/advise"
 	"vmhuge/hostprep/change"
-	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/collapse"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/pool"
@@ -78,7 +78,7 @@ func TestSchemasFit(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": change.Change{}, "left": journal.Left{},
-		"finding": hostprep.Finding{}, "fact": check.Fact{}, "prepared": prepare.Result{}, "proof": proof.Proof{}, "ramPart": proof.RAMPart{}, "kvmPages": proof.KVMPages{},
+		"finding": hostprep.Finding{}, "fact": hostpage.Fact{}, "prepared": prepare.Result{}, "proof": proof.Proof{}, "ramPart": proof.RAMPart{}, "kvmPages": proof.KVMPages{},
 		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "resized": launcher.Resized{}, "verified": verified{},
 		"collapsed": launcher.Collapsed{}, "collapseAccount": collapse.Account{}, "collapseLeft": collapse.Left{},
 		"reason": advise.Reason{}, "advice": advise.Advice{}, "pool": launcher.PoolStatus{}, "mount": host.Mount{},

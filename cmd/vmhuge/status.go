@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/hostpage"
 	"vmhuge/launcher"
 	"vmhuge/picture"
 )
@@ -61,7 +61,7 @@ EXIT STATUS
 				return p.watch(c.Context, names)
 			}
 			s := p.readStatus(names)
-			s.Notes = check.PoolNotes(p.host())
+			s.Notes = hostpage.PoolNotes(p.host())
 			if s.err != nil && (p.json || s.Pools == nil) {
 				return s.err
 			}

@@ -17,7 +17,7 @@ import (
 const (
 	appArmorRules    = "/etc/apparmor.d/abstractions/libvirt-qemu"
 	appArmorTemplate = "/etc/apparmor.d/libvirt/TEMPLATE.qemu"
-	appArmorProfiles = "/sys/kernel/security/apparmor/profiles"
+	AppArmorProfiles = "/sys/kernel/security/apparmor/profiles"
 )
 
 // AppArmorLocal is where rules of the host's own for QEMU belong, and CPUMapRule the
@@ -59,8 +59,8 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 	}
 	// libvirt confines guests only if its daemon is confined. Only root may read whether
 	// it is.
-	if profiles, _ := h.ReadIfThere(appArmorProfiles); profiles != "" {
-		if daemonProfile(profiles) == "" {
+	if profiles, _ := h.ReadIfThere(AppArmorProfiles); profiles != "" {
+		if DaemonProfiles(profiles) == "" {
 			return nil, nil
 		}
 		f.Severity, f.Verdict = hostprep.Blocker, hostprep.BadHost
@@ -123,4 +123,19 @@ func allowsCPUMap(rules string) bool {
 		}
 	}
 	return false
+}
+
+// DaemonProfiles finds libvirt's daemons among AppArmor's profiles:
+//
+//	libvirtd (enforce)
+//	libvirtd//qemu_bridge_helper (enforce)
+func DaemonProfiles(profiles string) string {
+	var found string
+	for line := range strings.Lines(profiles) {
+		name, mode, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if slices.Contains(libvirtd.DaemonNames, name) {
+			found += ", " + name + " " + mode
+		}
+	}
+	return found
 }

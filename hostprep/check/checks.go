@@ -1,5 +1,4 @@
-// Package check finds what keeps a guest from starting on huge pages, and tells how a
-// host is without one. It never writes.
+// Package check finds what keeps a guest from starting on huge pages. It never writes.
 package check
 
 import (
@@ -44,10 +43,10 @@ func ask(h host.Host, g hostprep.Guest, checks []Check) []hostprep.Finding {
 	for _, check := range checks {
 		findings, err := check.Detect(h, g)
 		if err != nil {
-			findings = append(findings, couldNotTell(h, g, err))
+			findings = append(findings, CouldNotTell(h, g, err))
 		}
 		for _, f := range findings {
-			if refusesConf(f) && slices.ContainsFunc(all, refusesConf) {
+			if RefusesConf(f) && slices.ContainsFunc(all, RefusesConf) {
 				continue
 			}
 			f.Check = cmp.Or(f.Check, check.Name)

@@ -22,8 +22,6 @@ import (
 
 var _ = flag.Bool("update", false, "write what the checks say anew, where the tests have it")
 
-const newMount = "-- modes --\ndev/hugepages/ 0755 0:0\n" // with noBase: libvirtd has made no folder on it
-
 func TestChecks(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -59,16 +57,16 @@ kvm blocker bad-host: /dev/kvm is 0600 0:0, and libvirt-qemu cannot open it`},
 		{name: "kvm of everybody but the group", edit: "-- modes --\ndev/kvm 0606 0:107\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
 kvm blocker bad-host: /dev/kvm is 0606 0:107, and libvirt-qemu cannot open it`},
 
-		{name: "mounted after libvirtd", edit: newMount, prepare: noBase, guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
+		{name: "mounted after libvirtd", edit: hosttest.NewMount, prepare: hosttest.NoBase, guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount restart: /dev/hugepages was mounted after libvirtd (process 500) started`},
-		{name: "memfd needs no mount", edit: newMount, prepare: noBase, guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.Ready, fixable: true},
+		{name: "memfd needs no mount", edit: hosttest.NewMount, prepare: hosttest.NoBase, guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.Ready, fixable: true},
 		{name: "no folder of libvirt's, but older than the daemon", prepare: func(root string) error {
-			return errors.Join(noBase(root), os.WriteFile(root+"/proc/stat", []byte("btime 4000000000\n"), 0o644))
+			return errors.Join(hosttest.NoBase(root), os.WriteFile(root+"/proc/stat", []byte("btime 4000000000\n"), 0o644))
 		}, guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
-		{name: "no daemon: it reads the mounts when it starts", edit: newMount + "-- run/libvirt/qemu/driver.pid --\n", prepare: noBase, guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
+		{name: "no daemon: it reads the mounts when it starts", edit: hosttest.NewMount + "-- run/libvirt/qemu/driver.pid --\n", prepare: hosttest.NoBase, guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "nothing mounted, nothing of libvirt", host: "no-libvirt", guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted [mkdir -m 0755 /dev/hugepages; mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
-		{name: "vanished, and libvirt did not show that it knew it", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, prepare: noBase, guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
+		{name: "vanished, and libvirt did not show that it knew it", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, prepare: hosttest.NoBase, guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount restart: no hugetlbfs with pages of 2 MiB is mounted [mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
 		{name: "vanished, and libvirt made its folder where it was", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted [mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
@@ -127,8 +125,8 @@ path blocker no-access fixable: /dev/hugepages/libvirt/qemu is 0740 0:107 [chmod
 path blocker no-access fixable: /dev/hugepages/libvirt/qemu is 0611 64055:0 [chmod 0711 /dev/hugepages/libvirt/qemu (was 0611)]`},
 		{name: "root passes", edit: "-- etc/libvirt/qemu.conf --\nuser = \"root\"\n-- modes --\ndev/hugepages/libvirt 0700 1000:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "folders do not matter to memfd", edit: "-- modes --\ndev/hugepages/libvirt 0700 0:0\n", guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.Ready, fixable: true},
-		{name: "libvirt is no folder", edit: newMount + "-- run/libvirt/qemu/driver.pid --\n", prepare: func(root string) error {
-			return errors.Join(noBase(root), os.Symlink("/tmp", root+"/dev/hugepages/libvirt"))
+		{name: "libvirt is no folder", edit: hosttest.NewMount + "-- run/libvirt/qemu/driver.pid --\n", prepare: func(root string) error {
+			return errors.Join(hosttest.NoBase(root), os.Symlink("/tmp", root+"/dev/hugepages/libvirt"))
 		}, guest: guesttest.Takes(1), verdict: hostprep.NoAccess, want: `
 path blocker no-access: /dev/hugepages/libvirt is not a folder`},
 		{name: "left by a crash", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-web1/ 0700 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.NoAccess, fixable: true, want: `
@@ -238,9 +236,6 @@ func TestPoolChanges(t *testing.T) {
 		}
 	}
 }
-
-// noBase removes the folders that libvirt makes on a mount.
-func noBase(root string) error { return os.RemoveAll(root + "/dev/hugepages/libvirt") }
 
 // mountedWith is a host whose /dev/hugepages has these options.
 func mountedWith(options string) string {

@@ -16,8 +16,8 @@ import (
 // cacheKey is what this package keeps with host.Once.
 type cacheKey string
 
-// driver finds what the driver that starts the guest knows.
-func driver(h host.Host, g hostprep.Guest) (libvirtd.Driver, error) {
+// Driver finds what the driver that starts the guest knows.
+func Driver(h host.Host, g hostprep.Guest) (libvirtd.Driver, error) {
 	return host.Once(h, cacheKey(fmt.Sprintf("driver %+v %v", g.Starter, g.KnownSizes)), func() (libvirtd.Driver, error) { return readDriver(h, g) })
 }
 
@@ -115,7 +115,7 @@ func usedMounts(h host.Host, g hostprep.Guest) ([]host.Mount, error) {
 	if len(sizes) == 0 {
 		return nil, nil
 	}
-	d, err := driver(h, g)
+	d, err := Driver(h, g)
 	var used []host.Mount
 	for _, size := range sizes {
 		if m := d.MountFor(size); m != nil {

@@ -45,9 +45,3 @@ func leaveToScripts(findings []hostprep.Finding) {
 		}
 	}
 }
-
-// hookWritesCheck is HookWrites for the host alone: the hooks of all guests.
-var hookWritesCheck = hostCheck{"hook", func(h host.Host, g anyGuest) ([]Fact, error) {
-	findings, err := HookWrites.Detect(h, g.Guest)
-	return of("hook", findings, hostprep.Warning), err
-}}

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
 )
 
@@ -45,22 +46,22 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 	if g.Session {
 		return findings, nil
 	}
-	above, err := cgroupsAbove(h, g.Demand.Partition)
+	above, err := libvirtd.CgroupsAbove(h, g.Demand.Partition)
 	for _, c := range above {
-		file := path.Join(c.dir, "memory.max")
-		limit, limited, err := readLimit(h, file)
+		file := path.Join(c.Dir, "memory.max")
+		limit, limited, err := libvirtd.ReadLimit(h, file)
 		if err != nil {
 			return findings, err
 		}
 		if !limited {
 			continue
 		}
-		used, _, err := readLimit(h, path.Join(c.dir, "memory.current"))
+		used, _, err := libvirtd.ReadLimit(h, path.Join(c.Dir, "memory.current"))
 		if err != nil {
 			return findings, err
 		}
 		findings = append(findings, find(limit-used, fmt.Sprintf("%s leaves %s", file, pages.Amount(max(0, limit-used))),
-			fmt.Sprintf("echo max > %s, and for good: systemctl set-property %s MemoryMax=infinity", file, path.Base(c.dir)))...)
+			fmt.Sprintf("echo max > %s, and for good: systemctl set-property %s MemoryMax=infinity", file, path.Base(c.Dir)))...)
 	}
 	return findings, err
 }}

@@ -21,12 +21,12 @@ import (
 // Mount asks whether libvirt has a hugetlbfs of each size that the guest
 // maps files of, and whether the guest's files fit in.
 //
-// libvirt does not see what is mounted after it has started: see driver.
+// libvirt does not see what is mounted after it has started: see Driver.
 var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if len(g.Demand.Items) == 0 {
 		return nil, nil
 	}
-	d, err := driver(h, g)
+	d, err := Driver(h, g)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	var findings []hostprep.Finding
 	for _, size := range hostprep.FileSizes(g) {
 		if d.MountFor(size) == nil {
-			f, err := noMount(h, g, d, size)
+			f, err := NoMount(h, g, d, size)
 			if err != nil {
 				return findings, err
 			}
@@ -87,8 +87,8 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 // OrMemfd suggests memfd, which needs no mount.
 const OrMemfd = "vmhuge enable --source memfd, which needs no mount"
 
-// noMount says why libvirt has no mount of a size, and what makes one.
-func noMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) (hostprep.Finding, error) {
+// NoMount says why libvirt has no mount of a size, and what makes one.
+func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) (hostprep.Finding, error) {
 	f := hostprep.Finding{
 		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
 		Have: fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size),
@@ -191,7 +191,7 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 			bytes += item.Pages * int64(m.Size)
 		}
 	}
-	if free, limited := freeOn(h, m); limited && free < bytes {
+	if free, limited := FreeOn(h, m); limited && free < bytes {
 		add(hostprep.MountFull, fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", pages.Count(free/int64(m.Size), m.Size),
 			pages.FormatBytes(m.SizeLimit), m.Point, m.SizeLimit),
 			pages.Count(bytes/int64(m.Size), m.Size), "remount it with a larger size=, or without")
@@ -209,10 +209,10 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 	return findings, nil
 }
 
-// freeOn returns the bytes that a mount with size= still gives. The counters
+// FreeOn returns the bytes that a mount with size= still gives. The counters
 // of statfs are in pages; f_blocks is 0 without a limit and all ones with
 // min_size= alone (hugetlbfs_statfs).
-func freeOn(h host.Host, m host.Mount) (free int64, limited bool) {
+func FreeOn(h host.Host, m host.Mount) (free int64, limited bool) {
 	if m.SizeLimit == 0 {
 		return 0, false
 	}

@@ -52,7 +52,7 @@ func TestOutcome(t *testing.T) {
 		{"two on one folder", DevMounts, over("/dev/hugepages", "tmpfs", "") + secondDev, guesttest.Takes(1), ""},
 		{"QEMU with the host's /dev", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev + "-- etc/libvirt/qemu.conf --\nnamespaces = []\n", guesttest.Takes(1), ""},
 
-		{"a limit where huge pages are no memory", MemoryCgroup, cgroup2, limited(1000), ""},
+		{"a limit where huge pages are no memory", MemoryCgroup, hosttest.Cgroup2, limited(1000), ""},
 		{"a limit with room", MemoryCgroup, accounting, limited(2100), ""},
 		{"a limit without room for QEMU", MemoryCgroup, accounting, limited(2000),
 			" blocker bad-host: its <hard_limit> is 2000 MiB, and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)"},

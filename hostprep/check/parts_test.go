@@ -19,14 +19,6 @@ const (
 	noCaps     = "-- proc/500/status --\nName:\tlibvirtd\nCapEff:\t00000000feffffff\n"
 )
 
-const cgroup2 = "-- proc/self/mountinfo --\n" + hosttest.RootMounts +
-	"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
-
-// limitFile is a limit in bytes of a cgroup, and how much is in use.
-func limitFile(dir, file, usage string, max, used string) string {
-	return "-- sys/fs/cgroup/" + dir + "/hugetlb.2MB." + file + " --\n" + max + "\n-- sys/fs/cgroup/" + dir + "/hugetlb.2MB." + usage + " --\n" + used + "\n"
-}
-
 // Each check on hosts with and without what it looks for.
 func TestHostChecks(t *testing.T) {
 	const twoGiB, oneGiB = "2147483648", "1073741824" // 1024 and 512 pages
@@ -92,26 +84,26 @@ func TestHostChecks(t *testing.T) {
 		{name: "two mounts in qemu.conf, and no size", check: QEMUConf, edit: twoMounts, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.DefaultSize = true }), cause: hostprep.SmallerThanPage, want: `
  note : the domain names no page size, so libvirt uses that of the second hugetlbfs_mount in /etc/libvirt/qemu.conf, 1 GiB`},
 
-		{name: "cgroup without limits", check: Cgroup, edit: cgroup2, guest: guesttest.Takes(1)},
-		{name: "limit of another size", check: Cgroup, edit: cgroup2 + strings.ReplaceAll(limitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), "2MB", "1GB"), guest: guesttest.Takes(1)},
-		{name: "no limit", check: Cgroup, edit: cgroup2 + limitFile("machine", "rsvd.max", "rsvd.current", "max", oneGiB), guest: guesttest.Takes(1)},
-		{name: "limit that leaves enough", check: Cgroup, edit: cgroup2 + limitFile("machine", "rsvd.max", "rsvd.current", twoGiB, oneGiB), guest: guesttest.Takes(512)},
-		{name: "limit that leaves one too few", check: Cgroup, edit: cgroup2 + limitFile("machine", "rsvd.max", "rsvd.current", twoGiB, oneGiB), guest: guesttest.Takes(513), cause: hostprep.CgroupReserved, want: `
+		{name: "cgroup without limits", check: Cgroup, edit: hosttest.Cgroup2, guest: guesttest.Takes(1)},
+		{name: "limit of another size", check: Cgroup, edit: hosttest.Cgroup2 + strings.ReplaceAll(hosttest.LimitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), "2MB", "1GB"), guest: guesttest.Takes(1)},
+		{name: "no limit", check: Cgroup, edit: hosttest.Cgroup2 + hosttest.LimitFile("machine", "rsvd.max", "rsvd.current", "max", oneGiB), guest: guesttest.Takes(1)},
+		{name: "limit that leaves enough", check: Cgroup, edit: hosttest.Cgroup2 + hosttest.LimitFile("machine", "rsvd.max", "rsvd.current", twoGiB, oneGiB), guest: guesttest.Takes(512)},
+		{name: "limit that leaves one too few", check: Cgroup, edit: hosttest.Cgroup2 + hosttest.LimitFile("machine", "rsvd.max", "rsvd.current", twoGiB, oneGiB), guest: guesttest.Takes(513), cause: hostprep.CgroupReserved, want: `
  blocker bad-host: /sys/fs/cgroup/machine/hugetlb.2MB.rsvd.max leaves 512 pages of 2 MiB`},
-		{name: "limit of what is in use", check: Cgroup, edit: cgroup2 + limitFile("machine", "max", "current", oneGiB, "0"), guest: guesttest.Takes(513), cause: hostprep.CgroupUsed, want: `
+		{name: "limit of what is in use", check: Cgroup, edit: hosttest.Cgroup2 + hosttest.LimitFile("machine", "max", "current", oneGiB, "0"), guest: guesttest.Takes(513), cause: hostprep.CgroupUsed, want: `
  blocker bad-host: /sys/fs/cgroup/machine/hugetlb.2MB.max leaves 512 pages of 2 MiB`},
-		{name: "limit below what is in use", check: Cgroup, edit: cgroup2 + limitFile("machine", "max", "current", oneGiB, twoGiB), guest: guesttest.Takes(1), cause: hostprep.CgroupUsed, want: `
+		{name: "limit below what is in use", check: Cgroup, edit: hosttest.Cgroup2 + hosttest.LimitFile("machine", "max", "current", oneGiB, twoGiB), guest: guesttest.Takes(1), cause: hostprep.CgroupUsed, want: `
  blocker bad-host: /sys/fs/cgroup/machine/hugetlb.2MB.max leaves 0 pages of 2 MiB`},
-		{name: "systemd's slice", check: Cgroup, edit: cgroup2 + systemd + limitFile("machine.slice", "rsvd.max", "rsvd.current", "0", "0") + limitFile("machine", "max", "current", "0", "0"), guest: guesttest.Takes(1), cause: hostprep.CgroupReserved, want: `
+		{name: "systemd's slice", check: Cgroup, edit: hosttest.Cgroup2 + systemd + hosttest.LimitFile("machine.slice", "rsvd.max", "rsvd.current", "0", "0") + hosttest.LimitFile("machine", "max", "current", "0", "0"), guest: guesttest.Takes(1), cause: hostprep.CgroupReserved, want: `
  blocker bad-host: /sys/fs/cgroup/machine.slice/hugetlb.2MB.rsvd.max leaves 0 pages of 2 MiB`},
-		{name: "a partition under systemd", check: Cgroup, edit: cgroup2 + systemd + limitFile("machine.slice/machine-web.slice", "rsvd.max", "rsvd.current", "0", "0"),
+		{name: "a partition under systemd", check: Cgroup, edit: hosttest.Cgroup2 + systemd + hosttest.LimitFile("machine.slice/machine-web.slice", "rsvd.max", "rsvd.current", "0", "0"),
 			guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Partition = "/machine/web" }), cause: hostprep.CgroupReserved, want: `
  blocker bad-host: /sys/fs/cgroup/machine.slice/machine-web.slice/hugetlb.2MB.rsvd.max leaves 0 pages of 2 MiB`},
-		{name: "a partition without", check: Cgroup, edit: cgroup2 + limitFile("machine/web.partition", "max", "current", "0", "0"),
+		{name: "a partition without", check: Cgroup, edit: hosttest.Cgroup2 + hosttest.LimitFile("machine/web.partition", "max", "current", "0", "0"),
 			guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Partition = "/machine/web" }), cause: hostprep.CgroupUsed, want: `
  blocker bad-host: /sys/fs/cgroup/machine/web.partition/hugetlb.2MB.max leaves 0 pages of 2 MiB`},
-		{name: "cgroup v1: libvirtd's own", check: Cgroup, edit: strings.ReplaceAll(cgroup2, "cgroup2 cgroup2 rw", "cgroup cgroup rw,hugetlb") +
-			"-- proc/500/cgroup --\n5:cpu:/a\n4:hugetlb:/box/libvirtd\n" + limitFile("box", "limit_in_bytes", "usage_in_bytes", oneGiB, "0"), guest: guesttest.Takes(513), cause: hostprep.CgroupUsed, want: `
+		{name: "cgroup v1: libvirtd's own", check: Cgroup, edit: strings.ReplaceAll(hosttest.Cgroup2, "cgroup2 cgroup2 rw", "cgroup cgroup rw,hugetlb") +
+			"-- proc/500/cgroup --\n5:cpu:/a\n4:hugetlb:/box/libvirtd\n" + hosttest.LimitFile("box", "limit_in_bytes", "usage_in_bytes", oneGiB, "0"), guest: guesttest.Takes(513), cause: hostprep.CgroupUsed, want: `
  blocker bad-host: /sys/fs/cgroup/box/hugetlb.2MB.limit_in_bytes leaves 512 pages of 2 MiB`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -140,7 +132,7 @@ const twoMounts = "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepa
 	"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 24 0:42 / /dev/big rw - hugetlbfs none rw,pagesize=1024M\n"
 
 func TestBadCgroupLimit(t *testing.T) {
-	h := host.Host{Root: hosttest.Unpack(t, "one-node", cgroup2+limitFile("machine", "max", "current", "much", "0"))}
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.Cgroup2+hosttest.LimitFile("machine", "max", "current", "much", "0"))}
 	if findings, err := Cgroup.Detect(h, guesttest.Takes(1)); err == nil || !strings.Contains(err.Error(), `"much" is not a limit`) {
 		t.Errorf("%v, %v", findings, err)
 	}
@@ -169,8 +161,8 @@ func TestAppArmorMended(t *testing.T) {
 
 // A mount that is younger than the daemon is known if libvirt says so.
 func TestKnownSizes(t *testing.T) {
-	h := host.Host{Root: hosttest.Unpack(t, "one-node", newMount)}
-	hosttest.Must(t, noBase(h.Root.Path()))
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.NewMount)}
+	hosttest.Must(t, hosttest.NoBase(h.Root.Path()))
 	g := guesttest.Takes(1)
 	g.KnownSizes = []pages.Size{pages.Size2MiB}
 	if got := guesttest.Show(Run(h, g)); got != "" {

@@ -39,9 +39,9 @@ var QEMUConf = Check{"qemu-conf", func(h host.Host, g hostprep.Guest) ([]hostpre
 	}}, nil
 }}
 
-// couldNotTell is the finding of a check that failed. Where qemu.conf is at fault, libvirt
+// CouldNotTell is the finding of a check that failed. Where qemu.conf is at fault, libvirt
 // refuses it as well: a daemon that runs has read what was there before, and none starts.
-func couldNotTell(h host.Host, g hostprep.Guest, err error) hostprep.Finding {
+func CouldNotTell(h host.Host, g hostprep.Guest, err error) hostprep.Finding {
 	f, told := hostprep.CouldNotTell(err), (*advice.Error)(nil)
 	daemon, daemonErr := libvirtd.ReadDaemon(h)
 	if !errors.Is(err, libvirtd.ErrConf) || !errors.As(err, &told) || daemonErr != nil {
@@ -54,4 +54,5 @@ func couldNotTell(h host.Host, g hostprep.Guest, err error) hostprep.Finding {
 	return f
 }
 
-func refusesConf(f hostprep.Finding) bool { return f.Cause == hostprep.ConfRefused }
+// RefusesConf says whether a finding is of a qemu.conf that libvirt refuses, which is said once.
+func RefusesConf(f hostprep.Finding) bool { return f.Cause == hostprep.ConfRefused }

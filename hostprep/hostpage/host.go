@@ -1,10 +1,13 @@
-package check
+// Package hostpage tells how a host is without a guest: a line each for what is as it should
+// be and what is not. It never writes.
+package hostpage
 
 import (
 	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
 )
@@ -65,16 +68,16 @@ func Facts(h host.Host, told Libvirt) []Fact {
 
 func look(h host.Host, g anyGuest, checks []hostCheck) []Fact {
 	all := []Fact{}
-	for _, check := range checks {
-		facts, err := check.Look(h, g)
+	for _, one := range checks {
+		facts, err := one.Look(h, g)
 		if err != nil {
-			facts = append(facts, Fact{Name: check.Name, Finding: couldNotTell(h, g.Guest, err)})
+			facts = append(facts, Fact{Name: one.Name, Finding: check.CouldNotTell(h, g.Guest, err)})
 		}
 		for _, f := range facts {
-			if refusesConf(f.Finding) && slices.ContainsFunc(all, func(other Fact) bool { return refusesConf(other.Finding) }) {
+			if check.RefusesConf(f.Finding) && slices.ContainsFunc(all, func(other Fact) bool { return check.RefusesConf(other.Finding) }) {
 				continue
 			}
-			f.Check, f.Value = check.Name, f.Have
+			f.Check, f.Value = one.Name, f.Have
 			if f.Changes == nil {
 				f.Changes = []change.Change{}
 			}
@@ -84,8 +87,8 @@ func look(h host.Host, g anyGuest, checks []hostCheck) []Fact {
 	return all
 }
 
-// ConcludeHost is Conclude for a host alone.
-func ConcludeHost(facts []Fact) hostprep.Verdict {
+// Conclude is hostprep.Conclude for a host alone.
+func Conclude(facts []Fact) hostprep.Verdict {
 	var findings []hostprep.Finding
 	for _, f := range facts {
 		findings = append(findings, f.Finding)

@@ -1,8 +1,9 @@
-package check
+package hostpage
 
 import (
 	"errors"
 	"fmt"
+	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -15,7 +16,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	if libvirt, err := libvirtd.Installed(h); err != nil || !libvirt {
 		return nil, err
 	}
-	u, err := RunsAs(h, g.Starter)
+	u, err := check.RunsAs(h, g.Starter)
 	switch {
 	case isNoAccount(err):
 		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or create them, then restart libvirtd")}, nil
@@ -29,7 +30,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 
 // devKVMCheck asks whether QEMU may open /dev/kvm, which only some guests need.
 var devKVMCheck = hostCheck{"/dev/kvm", func(h host.Host, g anyGuest) ([]Fact, error) {
-	findings, err := KVM.Detect(h, g.Guest)
+	findings, err := check.KVM.Detect(h, g.Guest)
 	if err == nil && len(findings) == 0 {
 		return []Fact{fine("/dev/kvm", "QEMU can open it")}, nil
 	}

@@ -1,4 +1,4 @@
-package check
+package hostpage
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hook"
@@ -86,4 +87,10 @@ var hookCheck = hostCheck{"hook", func(h host.Host, _ anyGuest) ([]Fact, error) 
 		return nil, err
 	}
 	return append([]Fact{fine("hook", s.String())}, of("hook", s.Findings, hostprep.Warning)...), nil
+}}
+
+// hookWritesCheck is HookWrites for the host alone: the hooks of all guests.
+var hookWritesCheck = hostCheck{"hook", func(h host.Host, g anyGuest) ([]Fact, error) {
+	findings, err := check.HookWrites.Detect(h, g.Guest)
+	return of("hook", findings, hostprep.Warning), err
 }}

@@ -1,7 +1,8 @@
-package check
+package hostpage
 
 import (
 	"fmt"
+	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -39,7 +40,7 @@ var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, erro
 	if thp.Enabled == "always" {
 		who = "every program stands"
 	}
-	set := SetTHP(h, "defrag", thp.Defrag, "defer+madvise")
+	set := check.SetTHP(h, "defrag", thp.Defrag, "defer+madvise")
 	return []Fact{off(hostprep.Warning, "THP",
 		fmt.Sprintf("defrag is always, and %d blocks of %s are free in one piece: %s still while the kernel compacts memory", free, size, who),
 		"compaction in the background: defer+madvise", set.String()+"; echo 1 > /proc/sys/vm/compact_memory makes room now")}, nil

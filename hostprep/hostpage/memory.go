@@ -1,9 +1,10 @@
-package check
+package hostpage
 
 import (
 	"cmp"
 	"fmt"
 	"strings"
+	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
@@ -24,7 +25,7 @@ var hostTHPCheck = hostCheck{"THP", func(h host.Host, g anyGuest) ([]Fact, error
 	facts := []Fact{fine("THP", fmt.Sprintf("%s, defrag %s, shmem %s", thp.Enabled, cmp.Or(thp.Defrag, "none"), cmp.Or(thp.Shmem, "none")))}
 	guest := g.Guest
 	guest.Demand = pages.Demand{Backing: pages.THP}
-	findings, err := THP.Detect(h, guest)
+	findings, err := check.THP.Detect(h, guest)
 	for i, f := range findings {
 		if len(f.Changes) > 0 { // no guest is started here, so nothing makes these changes
 			findings[i].Do, findings[i].Fixable = change.Join(f.Changes), false

@@ -1,4 +1,4 @@
-package check
+package hostpage
 
 import (
 	"errors"
@@ -112,7 +112,7 @@ ok hook: not installed (vmhuge hook install)`,
 		t.Run(name, func(t *testing.T) {
 			facts := Facts(host.Host{Root: hosttest.Unpack(t, name, "")}, Libvirt{})
 			golden.Literal(t, want, strings.Join(factLines(t, facts), "\n"))
-			if verdict := ConcludeHost(facts); verdict != hostprep.Ready {
+			if verdict := Conclude(facts); verdict != hostprep.Ready {
 				t.Errorf("verdict %s", verdict)
 			}
 		})
@@ -136,7 +136,7 @@ func TestFactsOff(t *testing.T) {
 			hosttest.Must(t, prepare(h.Root.Path()))
 		}
 		facts := Facts(h, told)
-		return factLines(t, facts), ConcludeHost(facts)
+		return factLines(t, facts), Conclude(facts)
 	}
 	well, verdict := fixtureLines(t, "", Libvirt{}, nil)
 	if verdict != hostprep.Ready || slices.ContainsFunc(well, func(line string) bool { return !strings.HasPrefix(line, "ok ") }) {
@@ -240,10 +240,10 @@ blocker hugetlbfs: /dev/hugepages is mounted read-only`},
 		{name: "limits", edit: onHuge("rw", "pagesize=2M,size=1073741824,min_size=4194304"), want: `
 note hugetlbfs: /dev/hugepages is mounted with size=1073741824: 1 GiB free
 note hugetlbfs: /dev/hugepages is mounted with min_size=4194304: 4 MiB reserved for files on it`},
-		{name: "hidden", edit: onHuge("rw", "pagesize=2M") + "46 44 0:43 / /dev/hugepages rw - tmpfs none rw\n", prepare: noBase, verdict: hostprep.NoMount, want: `
+		{name: "hidden", edit: onHuge("rw", "pagesize=2M") + "46 44 0:43 / /dev/hugepages rw - tmpfs none rw\n", prepare: hosttest.NoBase, verdict: hostprep.NoMount, want: `
 warning hugetlbfs: /dev/hugepages (2 MiB)
 blocker hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted`},
-		{name: "younger than libvirtd", edit: newMount, prepare: noBase, verdict: hostprep.NoMount, want: `
+		{name: "younger than libvirtd", edit: hosttest.NewMount, prepare: hosttest.NoBase, verdict: hostprep.NoMount, want: `
 blocker hugetlbfs: /dev/hugepages was mounted after libvirtd (process 500) started`},
 		{name: "libvirt was never here", edit: "-- run/libvirt/qemu/driver.pid --\n-- proc/self/mountinfo --\n" + hosttest.RootMounts, prepare: func(root string) error { return os.RemoveAll(root + "/run/libvirt") }, want: `
 ok hugetlbfs: none
@@ -267,9 +267,9 @@ note QEMU user: root`},
 		{name: "kvm of root", edit: "-- modes --\ndev/kvm 0600 0:0\n", want: `
 warning /dev/kvm: /dev/kvm is 0600 0:0, and libvirt-qemu cannot open it`},
 
-		{name: "cgroup", edit: cgroup2 + "-- sys/fs/cgroup/cgroup.controllers --\nhugetlb\n", want: `
+		{name: "cgroup", edit: hosttest.Cgroup2 + "-- sys/fs/cgroup/cgroup.controllers --\nhugetlb\n", want: `
 ok cgroup: no cgroup above the guests limits huge pages`},
-		{name: "cgroup that leaves nothing", edit: cgroup2 + "-- sys/fs/cgroup/cgroup.controllers --\nhugetlb\n" + limitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), verdict: hostprep.BadHost, want: `
+		{name: "cgroup that leaves nothing", edit: hosttest.Cgroup2 + "-- sys/fs/cgroup/cgroup.controllers --\nhugetlb\n" + hosttest.LimitFile("machine", "rsvd.max", "rsvd.current", "0", "0"), verdict: hostprep.BadHost, want: `
 blocker cgroup: /sys/fs/cgroup/machine/hugetlb.2MB.rsvd.max leaves 0 pages of 2 MiB`},
 		{name: "SELinux", edit: "-- sys/fs/selinux/enforce --\n0\n", want: `
 ok SELinux: permissive: it blocks nothing`},

@@ -1,4 +1,4 @@
-package check
+package hostpage
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
@@ -42,15 +43,15 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 		}
 		return facts, err
 	}
-	for _, check := range []Check{Mount, Path, Covered, DevMounts} {
-		findings, err := check.Detect(h, g.Guest)
+	for _, one := range []check.Check{check.Mount, check.Path, check.Covered, check.DevMounts} {
+		findings, err := one.Detect(h, g.Guest)
 		if err != nil && !isNoAccount(err) {
 			return facts, err
 		}
 		findings = slices.DeleteFunc(findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.OverMounted }) // said above
 		facts = append(facts, of(name, findings, hostprep.Blocker)...)
 	}
-	d, err := driver(h, g.Guest)
+	d, err := check.Driver(h, g.Guest)
 	if err != nil {
 		return facts, err
 	}
@@ -63,7 +64,7 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 		if p.Size == g.size || d.MountFor(p.Size) != nil || p.Total == 0 && !mounted {
 			continue
 		}
-		f, err := noMount(h, g.Guest, d, p.Size)
+		f, err := check.NoMount(h, g.Guest, d, p.Size)
 		if err != nil {
 			return facts, err
 		}
@@ -98,7 +99,7 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 			"chmod 0755 "+m.Point))
 	}
 	if m.SizeLimit > 0 {
-		free, _ := freeOn(h, m)
+		free, _ := check.FreeOn(h, m)
 		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with size=%d: %s free", m.Point, m.SizeLimit, pages.Amount(free)),
 			"no limit, unless intended", "remount it without size="))
 	}

@@ -1,4 +1,4 @@
-package check
+package hostpage
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
 )
@@ -27,7 +28,7 @@ var kernelCheck = hostCheck{"kernel", func(h host.Host, _ anyGuest) ([]Fact, err
 // there is.
 var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fact, error) {
 	const name = "command line"
-	findings, err := KernelCmdline(h)
+	findings, err := check.KernelCmdline(h)
 	if err != nil {
 		return nil, err
 	}

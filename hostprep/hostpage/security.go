@@ -1,8 +1,9 @@
-package check
+package hostpage
 
 import (
 	"slices"
 	"strings"
+	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -29,9 +30,9 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 	}
 	if strings.TrimSpace(enabled) == "Y" {
 		// Only root may read it.
-		profiles, _ := h.ReadIfThere(appArmorProfiles)
-		facts = append(facts, fine("AppArmor", "on"+daemonProfile(profiles)+apart("apparmor")))
-		findings, err := AppArmor.Detect(h, g.Guest)
+		profiles, _ := h.ReadIfThere(check.AppArmorProfiles)
+		facts = append(facts, fine("AppArmor", "on"+check.DaemonProfiles(profiles)+apart("apparmor")))
+		findings, err := check.AppArmor.Detect(h, g.Guest)
 		if err != nil {
 			return facts, err
 		}
@@ -52,18 +53,3 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 	}
 	return facts, nil
 }}
-
-// daemonProfile finds libvirt's daemons among AppArmor's profiles:
-//
-//	libvirtd (enforce)
-//	libvirtd//qemu_bridge_helper (enforce)
-func daemonProfile(profiles string) string {
-	var found string
-	for line := range strings.Lines(profiles) {
-		name, mode, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if slices.Contains(libvirtd.DaemonNames, name) {
-			found += ", " + name + " " + mode
-		}
-	}
-	return found
-}

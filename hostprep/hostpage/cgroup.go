@@ -1,10 +1,12 @@
-package check
+package hostpage
 
 import (
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"vmhuge/hostprep/check"
+	"vmhuge/hostprep/libvirtd"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -22,12 +24,12 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 	if !controller {
 		return []Fact{fine(name, "no limits: the kernel has no hugetlb controller")}, nil
 	}
-	findings, err := Cgroup.Detect(h, g.Guest)
+	findings, err := check.Cgroup.Detect(h, g.Guest)
 	if err != nil {
 		return nil, err
 	}
 	facts := of(name, findings, hostprep.Blocker)
-	above, err := cgroupsAbove(h, "")
+	above, err := libvirtd.CgroupsAbove(h, "")
 	if err != nil {
 		return facts, err
 	}
@@ -37,19 +39,14 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 	}
 	for _, c := range above {
 		for _, size := range state.Sizes() {
-			for _, l := range c.limits {
-				prefix := path.Join(c.dir, "hugetlb."+cgroupSize(size)+".")
-				most, limited, err := readLimit(h, prefix+l.max)
-				if err != nil {
-					return facts, err
-				}
-				used, _, err := readLimit(h, prefix+l.usage)
-				if err != nil {
-					return facts, err
-				}
-				if left := max(0, most-used) / int64(size); limited && most < noLimitV1 && (left > 0 || size != g.size) {
-					facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s leaves %s to all guests", prefix+l.max, pages.Count(left, size)),
-						"no limit, unless intended", fmt.Sprintf("echo %s > %s", l.none, prefix+l.max)))
+			limits, err := c.HugetlbLimits(h, size)
+			if err != nil {
+				return facts, err
+			}
+			for _, l := range limits {
+				if left := max(0, l.Max-l.Used) / int64(size); left > 0 || size != g.size {
+					facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s leaves %s to all guests", l.File, pages.Count(left, size)),
+						"no limit, unless intended", fmt.Sprintf("echo %s > %s", l.None, l.File)))
 				}
 			}
 		}
@@ -59,10 +56,6 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 	}
 	return facts, nil
 }}
-
-// noLimitV1 is a little less than the number that cgroup v1 shows for "no limit": the
-// largest one, rounded down to whole pages.
-const noLimitV1 = 1<<63 - 1<<40
 
 // hasHugetlbController says whether cgroups can limit huge pages. Kernels since
 // 6.14 leave out of /proc/cgroups what only v2 has.
