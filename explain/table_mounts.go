@@ -24,8 +24,8 @@ func mounts() []Row {
 		Check:    "mount", Do: "write hugetlbfs_mount = [] in /etc/libvirt/qemu.conf && systemctl restart libvirtd",
 	}, {
 		ID: "over-mounted", Says: []string{"not a hugetlbfs mount: PATH"},
-		Cause: "something else is mounted over a hugetlbfs, and the QEMU driver does not start",
-		Check: "mount", Do: "umount what findmnt shows above it && systemctl restart libvirtd",
+		Cause: "something else is mounted over a hugetlbfs, or hugetlbfs_mount in qemu.conf names a path that is on none, and the QEMU driver does not start",
+		Check: "mount", Do: "umount what findmnt PATH shows above it, or take PATH out of hugetlbfs_mount; then systemctl restart libvirtd",
 	}, {
 		ID: "dev-mounted-twice", Says: []string{"Cannot delete directory '…/libvirt/qemu/…': Device or resource busy"},
 		Cause: "libvirt could not make QEMU's own /dev: the host's is mounted twice, as in a container, and something is mounted below the first mount in it (by name)",

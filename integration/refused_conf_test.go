@@ -61,4 +61,15 @@ func TestRefusedConf(t *testing.T) {
 			t.Errorf("%s: %d, %v", test.line, code, lines)
 		}
 	}
+	if err := os.WriteFile(qemuConf, []byte(`hugetlbfs_mount = ["`+mount2M+`", "/etc"]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := libvirtd.startLibvirtd()
+	if err == nil {
+		t.Fatal("libvirtd starts with a hugetlbfs_mount that is none")
+	}
+	if r := vmhuge(t, "explain", err.Error()); !strings.Contains(r.Stdout, "hugetlbfs_mount in qemu.conf names") {
+		t.Errorf("of %s\nexplain says %s", err, r.Stdout)
+	}
+	hostSays(t, 3, map[string]string{"hugetlbfs": "blocker hugetlbfs_mount in " + qemuConf + " names /etc, which is on no hugetlbfs"})
 }

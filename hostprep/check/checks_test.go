@@ -77,6 +77,10 @@ mount blocker no-mount restart: no hugetlbfs with pages of 2 MiB is mounted [mkd
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf [mount -t hugetlbfs -o pagesize=2M hugetlbfs /mnt/huge]`},
 		{name: "mounted, but not qemu.conf's", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf`},
+		{name: "one of two entries is no hugetlbfs", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/mnt/huge1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
+mount warning : hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is on no hugetlbfs`},
+		{name: "one of two entries is no hugetlbfs, and no daemon", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/mnt/huge1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
+mount blocker bad-host: hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is on no hugetlbfs`},
 		{name: "hugetlbfs_mount empty", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"\"\n", guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.BadHost, want: `
 mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 9.0 from starting its QEMU driver`},
 		{name: "default size without a mount", host: "no-libvirt", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Demand.DefaultSize = true }), verdict: hostprep.NoMount, want: `

@@ -60,13 +60,10 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if g.Session {
 		return findings, nil
 	}
-	for _, m := range d.Hidden {
-		findings = append(findings, hostprep.Finding{
-			Severity: hostprep.Warning, Cause: hostprep.OverMounted,
-			Have: fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point),
-			Need: "nothing mounted over it: with that, libvirtd does not start its QEMU driver",
-			Do:   "umount " + m.Point,
-		})
+	missing := slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.MountMissing })
+	refused, err := refusedMounts(h, g, d, missing)
+	if findings = append(findings, refused...); err != nil {
+		return findings, err
 	}
 	if len(hostprep.FileSizes(g)) == 0 {
 		return findings, nil
@@ -83,6 +80,39 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	}
 	return findings, nil
 }}
+
+// refusedMounts finds the mounts with which libvirt does not start its QEMU driver. A daemon
+// that runs has found them in order. missing says that one which the guest needs is known to
+// be missing.
+func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing bool) ([]hostprep.Finding, error) {
+	daemon, err := d.Daemon()
+	if err != nil {
+		return nil, err
+	}
+	f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.OverMounted}
+	if daemon == nil {
+		f.Severity, f.Verdict = hostprep.Blocker, hostprep.BadHost
+	}
+	var findings []hostprep.Finding
+	for _, m := range d.Hidden {
+		f.Have, f.Do = fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point), "umount "+m.Point
+		f.Need = "nothing mounted over it: with that, libvirtd does not start its QEMU driver"
+		findings = append(findings, f)
+	}
+	for _, entry := range d.Conf.HugetlbfsMounts {
+		_, ok, err := h.MountOf(entry)
+		if err != nil {
+			return findings, err
+		}
+		if !ok && !missing {
+			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath)
+			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is on no hugetlbfs", conf, entry), "mount it, or take it out of "+conf
+			f.Need = "a hugetlbfs there: without it, libvirtd does not start its QEMU driver"
+			findings = append(findings, f)
+		}
+	}
+	return findings, nil
+}
 
 // OrMemfd suggests memfd, which needs no mount.
 const OrMemfd = "vmhuge enable --source memfd, which needs no mount"
