@@ -95,7 +95,7 @@ func (p *program) showPrepared(host prepare.Result, domains []outcome[launcher.R
 	}
 	wrong := false
 	for _, f := range host.Findings {
-		wrong = wrong || f.Severity == hostprep.Blocker
+		wrong = wrong || f.Severity == hostprep.Blocker || f.Verdict == hostprep.Unknown
 		if dryRun && f.Fixable {
 			would(f)
 			continue

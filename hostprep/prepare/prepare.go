@@ -75,6 +75,9 @@ func plan(h host.Host, p Options, unread hostprep.Severity) (findings []hostprep
 		if err != nil {
 			f := hostprep.CouldNotTell(err)
 			f.Severity = unread
+			if step.Name == "host" { // nothing else is looked at
+				f.Severity = hostprep.Blocker
+			}
 			findings = append(findings, f)
 		}
 		for _, f := range findings {
