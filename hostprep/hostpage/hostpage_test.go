@@ -241,8 +241,11 @@ blocker hugetlbfs: /dev/hugepages is mounted read-only`},
 note hugetlbfs: /dev/hugepages is mounted with size=1073741824: 1 GiB free
 note hugetlbfs: /dev/hugepages is mounted with min_size=4194304: 4 MiB reserved for files on it`},
 		{name: "hidden", edit: onHuge("rw", "pagesize=2M") + "46 44 0:43 / /dev/hugepages rw - tmpfs none rw\n", prepare: hosttest.NoBase, verdict: hostprep.NoMount, want: `
-warning hugetlbfs: /dev/hugepages (2 MiB)
-blocker hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted`},
+blocker hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted
+warning hugetlbfs: a tmpfs is mounted over the hugetlbfs on /dev/hugepages`},
+		{name: "an entry of hugetlbfs_mount is none", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/etc\"]\n", verdict: hostprep.BadHost, want: `
+blocker hugetlbfs: hugetlbfs_mount in /etc/libvirt/qemu.conf names /etc, which is on no hugetlbfs
+warning libvirt: installed, but neither libvirtd nor virtqemud runs`},
 		{name: "younger than libvirtd", edit: hosttest.NewMount, prepare: hosttest.NoBase, verdict: hostprep.NoMount, want: `
 blocker hugetlbfs: /dev/hugepages was mounted after libvirtd (process 500) started`},
 		{name: "libvirt was never here", edit: "-- run/libvirt/qemu/driver.pid --\n-- proc/self/mountinfo --\n" + hosttest.RootMounts, prepare: func(root string) error { return os.RemoveAll(root + "/run/libvirt") }, want: `

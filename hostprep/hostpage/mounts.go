@@ -23,11 +23,7 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 	}
 	var facts []Fact
 	for _, m := range mounts {
-		if m.Hidden != "" {
-			hidden := off(hostprep.Warning, name, fmt.Sprintf("%s (%s)", m.Point, m.Size),
-				"no "+m.Hidden+" mounted over it: with that, libvirtd does not start its QEMU driver", "umount "+m.Point)
-			hidden.Cause = hostprep.OverMounted
-			facts = append(facts, hidden)
+		if m.Hidden != "" { // check.Mount says so
 			continue
 		}
 		st, err := h.Lstat(m.Point)
@@ -48,7 +44,6 @@ var hugetlbfsCheck = hostCheck{"hugetlbfs", func(h host.Host, g anyGuest) ([]Fac
 		if err != nil && !isNoAccount(err) {
 			return facts, err
 		}
-		findings = slices.DeleteFunc(findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.OverMounted }) // said above
 		facts = append(facts, of(name, findings, hostprep.Blocker)...)
 	}
 	d, err := check.Driver(h, g.Guest)
