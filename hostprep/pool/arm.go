@@ -48,10 +48,9 @@ func (l *Ledger) arm(i int, c *Claim) error {
 		}
 		without := p.Persistent() - g.Pages
 		c.Grants[0].Without = &without
-		if err := l.save(i, *c); err != nil {
-			return err
+		if err = l.saveChange(i, *c); err == nil {
+			_, err = setPersistent(l.root, g.Node, g.Size, p.Persistent(), without)
 		}
-		_, err = setPersistent(l.root, g.Node, g.Size, p.Persistent(), without)
 		if errors.Is(err, errMoved) { // the next run finds out what that comes to
 			c.Grants[0].Without = nil
 			return l.save(i, *c)
@@ -114,10 +113,9 @@ func (l *Ledger) disarmOne(i, node int, size pages.Size) error {
 		g.Without = &without
 		c.Armed = slices.Delete(slices.Clone(c.Armed), armed, armed+1)
 		c.Grants = append(c.Grants, g)
-		if err := l.save(i, c); err != nil {
-			return err
+		if err = l.saveChange(i, c); err == nil {
+			_, err = setPersistent(l.root, node, size, without, without+g.Pages)
 		}
-		_, err = setPersistent(l.root, node, size, without, without+g.Pages)
 		if err != nil && !errors.Is(err, errMoved) {
 			return err
 		}

@@ -141,6 +141,20 @@ func (l *Ledger) account(uuid string, were, are []Grant) {
 	}
 }
 
+// saveChange saves a claim before one of its grants is changed. It is errMoved if the pool is
+// not as expected: somebody has set it since findRewrites looked.
+func (l *Ledger) saveChange(i int, c Claim) error {
+	if err := l.save(i, c); err != nil || len(l.counts.unfinished) > 1 {
+		return err // or what another change that was cut off has come to is not known yet
+	}
+	for _, g := range c.Grants {
+		if known := l.counts.of(g.Node, g.Size); known != nil && g.Without != nil && known.Persistent != *g.Without {
+			return errMoved
+		}
+	}
+	return nil
+}
+
 // leave notes that pages of a grant stay in the pool and are vmhuge's no more, or, of a
 // negative number, that some which are there are. It comes before the grant is changed.
 func (l *Ledger) leave(node int, size pages.Size, n int64) {

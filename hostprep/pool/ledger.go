@@ -277,7 +277,7 @@ func (l *Ledger) growOnce(ctx context.Context, uuid string, needs []Need, effort
 	held := c.Grants
 	return grow(ctx, l.root, needs, effort, func(grants []Grant) error {
 		c.Grants = append(slices.Clip(held), grants...)
-		return l.save(i, c)
+		return l.saveChange(i, c)
 	})
 }
 

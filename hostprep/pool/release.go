@@ -54,7 +54,7 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	c.Armed = nil // the kernel freed it when QEMU ended
 	kept, turned, err := release(l.root, c.Grants, l.Pending(""), func(grants []Grant) error {
 		c.Grants = grants
-		return l.save(i, c)
+		return l.saveChange(i, c)
 	})
 	given -= turned
 	for at, g := range kept {
@@ -117,7 +117,8 @@ func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
 // release takes grants out of the pools and returns those that had to stay: only pages that
 // nobody uses, that no mapping was promised, and that no starting guest waits for are freed.
 // Of what another program uses as much becomes surplus as was before; turned is that in bytes.
-// record is called with what is left before each change of a pool, and after.
+// record is called with what is left before each change of a pool, and after; with errMoved
+// from it the pool is left alone.
 func release(root hostfs.Root, grants []Grant, pending []Pending, record func([]Grant) error) (kept []Grant, turned int64, err error) {
 	for i, grant := range grants {
 		with := func(left []Grant) []Grant { return slices.Concat(kept, left, grants[i+1:]) }
@@ -148,10 +149,10 @@ func lower(root hostfs.Root, grant Grant, give, without int64, record func([]Gra
 	going.Without = &without
 	left = some(grant.rest(give))
 	both := append(slices.Clip(left), going)
-	if err := record(both); err != nil {
-		return both, err
+	var after Pool
+	if err = record(both); err == nil {
+		after, err = setPersistent(root, grant.Node, grant.Size, without+give, without)
 	}
-	after, err := setPersistent(root, grant.Node, grant.Size, without+give, without)
 	if errors.Is(err, errMoved) {
 		return some(grant), err
 	}

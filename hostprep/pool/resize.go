@@ -211,7 +211,7 @@ func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int
 	}
 	kept, turned, err := release(l.root, going, l.Pending(""), func(grants []Grant) error {
 		c.Grants = slices.Concat(staying, grants)
-		return l.save(i, c)
+		return l.saveChange(i, c)
 	})
 	for _, g := range going {
 		given += g.Pages * int64(size)

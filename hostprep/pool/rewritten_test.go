@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"vmhuge/hostprep/process"
@@ -139,6 +140,49 @@ func TestRewrittenOpen(t *testing.T) {
 	set(t, root, 110)
 	if given, owed, err := l.Release(web1); err != nil || given != 0 || owed != 0 || nr(t, root, 0, 2048) != 110 {
 		t.Errorf("%v: %d MiB given, %d owed, %d pages", err, given/pages.MiB, owed, nr(t, root, 0, 2048))
+	}
+}
+
+// TestRewrittenInAChange has another program set node 0's pool while vmhuge changes node 1's,
+// before it comes to node 0.
+func TestRewrittenInAChange(t *testing.T) {
+	both := []Need{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 20}, {Nodes: []int{0}, Size: pages.Size2MiB, Pages: 20}}
+	root := fixture(t, twoNodesAlike, us())
+	l := open(t, root)
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: []Take{}}))
+	must(t, l.Grow(t.Context(), web1, both, Effort{}))
+	must(t, l.Begin(Claim{UUID: db1, Name: "db1", Owner: owner(), Takes: []Take{}}))
+	setOnce := sync.OnceFunc(func() { setNode(t, root, 0, 25, 25) })
+	must(t, l.Grow(t.Context(), db1, both, Effort{Progress: func(string, int64, int64) { setOnce() }}))
+	l.Close()
+	if n, m := nr(t, root, 0, 2048), nr(t, root, 1, 2048); n != 45 || m != 70 {
+		t.Errorf("with 20 more on each: %d and %d pages, not 45 and 70", n, m)
+	}
+
+	setNode(t, root, 0, 45, 45)
+	setNode(t, root, 1, 70, 70)
+	l = open(t, root)
+	i := l.index(db1)
+	c, err := l.load(i)
+	must(t, err)
+	setOnce = sync.OnceFunc(func() { setNode(t, root, 0, 35, 35) })
+	kept, _, err := release(root, c.Grants, nil, func(grants []Grant) error {
+		setOnce()
+		c.Grants = grants
+		return l.saveChange(i, c)
+	})
+	must(t, err)
+	if n, m := nr(t, root, 0, 2048), nr(t, root, 1, 2048); n != 35 || m != 50 {
+		t.Errorf("after the release: %d and %d pages, not 35 and 50; it has kept %+v", n, m, kept)
+	}
+	l.Close()
+	l = open(t, root)
+	for _, uuid := range []string{web1, db1} {
+		_, _, err := l.Release(uuid)
+		must(t, err)
+	}
+	if n, m := nr(t, root, 0, 2048), nr(t, root, 1, 2048); n != 35 || m != 50 {
+		t.Errorf("at the end: %d and %d pages, not 35 and 50", n, m)
 	}
 }
 
