@@ -104,13 +104,14 @@ func writeNr(root hostfs.Root, node int, size pages.Size, n int64) error {
 }
 
 // borrowed is the record of a pool whose surplus is persistent for a moment:
-// Persistent is the count that it had. A crash in between leaves it to the
-// next Open.
+// Persistent is the count that it had, Total the one that it has then. A crash in between
+// leaves it to the next Open. A pool with a third count was set by another program.
 type borrowed struct {
 	BootID     string     `json:"boot_id"`
 	Node       int        `json:"node"`
 	Size       pages.Size `json:"page_size_kib"`
 	Persistent int64      `json:"persistent"`
+	Total      int64      `json:"total"`
 }
 
 var borrowedFile = append(slices.Clip(runDir), "borrowed.json")
@@ -120,7 +121,7 @@ func writeBorrowed(root hostfs.Root, p Pool) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(borrowed{boot, p.Node, p.Size, p.Persistent()})
+	text, err := json.Marshal(borrowed{boot, p.Node, p.Size, p.Persistent(), p.Total})
 	if err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func giveBackBorrowed(root hostfs.Root) error {
 	}
 	var b borrowed
 	if json.Unmarshal([]byte(text), &b) == nil && b.BootID == boot {
-		if p, err := readPool(root, b.Node, b.Size); err == nil && p.Persistent() > b.Persistent {
+		if p, err := readPool(root, b.Node, b.Size); err == nil && p.Persistent() == b.Total {
 			if err := writeNr(root, b.Node, b.Size, b.Persistent); err != nil {
 				return err
 			}

@@ -46,11 +46,12 @@ func TestBorrowed(t *testing.T) {
 		record string
 		want   int64
 	}{
-		"killed in between":             {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20}`, 20},
-		"killed after it was given":     {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":64}`, 64},
-		"somebody has taken more since": {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":90}`, 64},
-		"before a reboot":               {`{"boot_id":"another","node":0,"page_size_kib":2048,"persistent":20}`, 64},
-		"unreadable":                    {`{"boot`, 64},
+		"killed in between":                   {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20,"total":64}`, 20},
+		"and somebody has set the pool since": {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20,"total":90}`, 64},
+		"killed after it was given":           {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":64,"total":90}`, 64},
+		"somebody has taken more since":       {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":90,"total":100}`, 64},
+		"before a reboot":                     {`{"boot_id":"another","node":0,"page_size_kib":2048,"persistent":20,"total":64}`, 64},
+		"unreadable":                          {`{"boot`, 64},
 	} {
 		root := fixture(t, surplusOn0, "-- pools --\n0 2048 64 0 0\n", us(), "-- run/vmhuge/borrowed.json --\n"+test.record)
 		open(t, root).Close()
