@@ -55,12 +55,31 @@ func (c *counts) of(node int, size pages.Size) *count {
 }
 
 // readCounts reads what is known of the pools. A file of another boot, or that can't be
-// used, says nothing.
+// used, says nothing. Where a writer died, the claims tell which of them it was changing.
 func (l *Ledger) readCounts() {
 	text, err := l.root.Read(countsFile...)
 	var known countsText
 	if err == nil && json.Unmarshal([]byte(text), &known) == nil && known.Version == countsVersion && known.BootID == l.boot {
 		l.counts.pools, l.counts.changing, l.counts.crashed = known.Pools, known.Changing, known.Changing
+	}
+	if !l.counts.crashed {
+		return
+	}
+	for _, c := range l.claims {
+		if c, err := l.read(c); err == nil {
+			l.counts.note(c.UUID, c.Grants)
+		}
+	}
+}
+
+// note notes whether grants of a claim are being changed.
+func (c *counts) note(uuid string, grants []Grant) {
+	delete(c.unfinished, uuid)
+	if slices.ContainsFunc(grants, func(g Grant) bool { return g.Without != nil }) {
+		if c.unfinished == nil {
+			c.unfinished = map[string]bool{}
+		}
+		c.unfinished[uuid] = true
 	}
 }
 
@@ -132,13 +151,7 @@ func (l *Ledger) account(uuid string, were, are []Grant) {
 	}
 	add(were, -1)
 	add(are, 1)
-	delete(l.counts.unfinished, uuid)
-	if slices.ContainsFunc(are, func(g Grant) bool { return g.Without != nil }) {
-		if l.counts.unfinished == nil {
-			l.counts.unfinished = map[string]bool{}
-		}
-		l.counts.unfinished[uuid] = true
-	}
+	l.counts.note(uuid, are)
 }
 
 // saveChange saves a claim before one of its grants is changed. It is errMoved if the pool is

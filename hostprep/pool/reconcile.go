@@ -6,16 +6,17 @@ import (
 	"slices"
 )
 
-// reconcile settles what a crash left: starting guests whose owner is dead, and claims
-// whose guest is gone.
+// reconcile settles what a crash left: changes that were cut off, starting guests whose owner
+// is dead, and claims whose guest is gone.
 func (l *Ledger) reconcile() error {
 	guestsOf := map[int]int{} // claims that name a process
 	for _, c := range l.claims {
 		guestsOf[c.PID]++
 	}
 	for _, c := range slices.Clone(l.claims) {
-		// The pid of an ended QEMU may be another process's now, or another guest's.
-		if c.Phase == InUse && guestsOf[c.PID] == 1 && l.guests.Exists(c.PID) && l.guests.RunsQEMU(c.PID) {
+		// The pid of an ended QEMU may be another process's now, or another guest's. Of a guest
+		// that runs the trim may have been cut off.
+		if c.Phase == InUse && !l.counts.unfinished[c.UUID] && guestsOf[c.PID] == 1 && l.guests.Exists(c.PID) && l.guests.RunsQEMU(c.PID) {
 			continue
 		}
 		if err := l.look(c.UUID); err != nil {
