@@ -137,7 +137,9 @@ func (l *Ledger) remove(i int) error {
 // the guest uses, but what was added for it is no longer known.
 func (l *Ledger) setAside(i int, why error) error {
 	name := l.claims[i].fileName()
+	l.counts.note(l.claims[i].UUID, nil)
 	l.claims = slices.Delete(l.claims, i, i+1)
+	l.disown()
 	return l.moveAside(name, why)
 }
 

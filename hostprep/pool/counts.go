@@ -63,6 +63,9 @@ func (l *Ledger) readCounts() {
 		l.counts.pools, l.counts.changing, l.counts.crashed = known.Pools, known.Changing, known.Changing
 	}
 	if !l.counts.crashed {
+		if len(l.SetAside) > 0 { // a claim that has another's name
+			l.disown()
+		}
 		return
 	}
 	for _, c := range l.claims {
@@ -174,6 +177,17 @@ func (l *Ledger) leave(node int, size pages.Size, n int64) {
 	if c := l.counts.of(node, size); c != nil {
 		c.Persistent += n
 		c.Others += n
+		l.counts.changed, l.counts.stale = true, true
+	}
+}
+
+// disown notes that the pages of claims which were set aside are vmhuge's no more: all but what
+// the other claims have.
+func (l *Ledger) disown() {
+	for i := range l.counts.pools {
+		c := &l.counts.pools[i]
+		added, _, _ := l.addedTo(Pool{Node: c.Node, Size: c.Size})
+		c.Others = c.Persistent - added
 		l.counts.changed, l.counts.stale = true, true
 	}
 }

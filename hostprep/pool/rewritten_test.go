@@ -122,6 +122,38 @@ func TestRewrittenAfterKill(t *testing.T) {
 	}
 }
 
+// TestSetAsideThenKilled has the claim of another guest set aside, and vmhuge killed before it
+// closes the ledger. That guest's 20 pages stay in the pool, and web1's are still its own.
+func TestSetAsideThenKilled(t *testing.T) {
+	for name, spoil := range map[string]func(l *Ledger){
+		"cut short": func(l *Ledger) { write(t, l.path(db1+".starting"), "{") },
+		"twice":     func(l *Ledger) { write(t, l.path(db1+".owed"), strings.ReplaceAll(dead(""), web1, db1)) },
+	} {
+		root := fixture(t, oneNode, us())
+		l := open(t, root)
+		for _, uuid := range []string{web1, db1} {
+			must(t, l.Begin(Claim{UUID: uuid, Name: "x", Owner: owner(), Takes: takes(40)}))
+			must(t, l.Grow(t.Context(), uuid, []Need{{Size: pages.Size2MiB, Pages: 20}}, Effort{}))
+		}
+		l.Close()
+		spoil(l)
+		l = open(t, root)
+		if len(l.SetAside) != 1 {
+			t.Errorf("%s: set aside %q", name, l.SetAside)
+		}
+		must(t, l.Begin(Claim{UUID: web1, Name: "x", Owner: owner(), Takes: takes(40)})) // it writes the grants
+		must(t, l.lock.Close())
+		set(t, root, 140)
+		l = open(t, root)
+		_, _, err := l.Release(web1)
+		must(t, err)
+		if n := nr(t, root, 0, 2048); n != 120 {
+			t.Errorf("%s: %d pages are left, not 120; %q", name, n, l.SetAside)
+		}
+		l.Close()
+	}
+}
+
 // TestRewrittenOpen has the pool set while the ledger is open.
 func TestRewrittenOpen(t *testing.T) {
 	root := fixture(t, oneNode, us())
