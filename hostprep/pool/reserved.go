@@ -69,6 +69,14 @@ func (l *Ledger) Reserve(program string, takes []Take) error {
 	case len(takes) == 0:
 		return l.remove(i)
 	default:
+		old, err := l.load(i)
+		if errors.Is(err, errUnusable) {
+			return l.Reserve(program, takes)
+		}
+		if err != nil {
+			return err
+		}
+		c.More = old.More
 		return l.save(i, c)
 	}
 }

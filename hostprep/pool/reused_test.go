@@ -62,6 +62,26 @@ func TestClaimWithMore(t *testing.T) {
 	}
 }
 
+// TestReservationWithMore is TestClaimWithMore for a reservation that is changed.
+func TestReservationWithMore(t *testing.T) {
+	root := fixture(t, oneNode, us())
+	l := open(t, root)
+	must(t, l.Reserve("ovs", takes(5)))
+	path := l.path(l.claims[0].fileName())
+	text, err := os.ReadFile(path)
+	must(t, err)
+	write(t, path, strings.Replace(string(text), `{"version"`, `{"later":7,"version"`, 1))
+	must(t, l.Reserve("ovs", takes(6)))
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), `"later":7`) || !strings.Contains(string(text), `"pages":6`) {
+		t.Errorf("%v %s", err, text)
+	}
+	write(t, path, "{")
+	must(t, l.Reserve("ovs", takes(7)))
+	if got := l.Reserved("ovs"); len(got) != 1 || got[0].Pages != 7 || len(l.SetAside) != 1 {
+		t.Errorf("%+v, %q", got, l.SetAside)
+	}
+}
+
 // Fifty hooks that come at once all get the lock, long before libvirt would be told that
 // they did not.
 func TestLockOfFifty(t *testing.T) {
