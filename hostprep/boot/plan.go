@@ -31,7 +31,7 @@ func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 		}
 		return err
 	}
-	if err := add(change.FilePlan(h, tableFile, table.Text())); err != nil {
+	if err := add(change.FilePlan(h, TableFile, table.Text())); err != nil {
 		return nil, err
 	}
 	if err := add(change.FilePlan(h, SysctlFile, sysctlText(settings))); err != nil {

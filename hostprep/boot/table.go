@@ -19,9 +19,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// tableFile is the table. The files for sysctl and systemd and the kernel's command line
+// TableFile is the table. The files for sysctl and systemd and the kernel's command line
 // are generated from it.
-const tableFile = "/etc/vmhuge/boot.json"
+const TableFile = "/etc/vmhuge/boot.json"
 
 // Table is what the host has from boot on.
 type Table struct {
@@ -62,7 +62,7 @@ const tableVersion = 1
 
 // Read reads the table. If there is no file, it is empty.
 func Read(h host.Host) (Table, error) {
-	text, err := h.Root.Read(tableFile)
+	text, err := h.Root.Read(TableFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Table{Version: tableVersion}, nil
 	}
@@ -71,7 +71,7 @@ func Read(h host.Host) (Table, error) {
 	}
 	b, err := parseTable([]byte(text))
 	if err != nil {
-		return Table{}, fmt.Errorf("%s: %w", tableFile, err)
+		return Table{}, fmt.Errorf("%s: %w", TableFile, err)
 	}
 	return b, nil
 }

@@ -58,6 +58,17 @@ func (j Journal) Changes() ([]change.Change, error) {
 	return changes, err
 }
 
+// SinceBoot says whether a change of a path was recorded since the host booted, and is in
+// force.
+func (j Journal) SinceBoot(path string) (bool, error) {
+	records, err := j.read()
+	if err != nil || len(records) == 0 {
+		return false, err
+	}
+	boot, err := j.bootID()
+	return slices.ContainsFunc(records, func(r record) bool { return r.Path == path && r.Boot == boot }), err
+}
+
 // Apply makes all changes or none. They are recorded before the first is made, so that
 // Undo finds them after a crash.
 func (j Journal) Apply(changes []change.Change) error {
@@ -196,7 +207,7 @@ func merge(records []record) []record {
 			merged = append(merged, r)
 			continue
 		}
-		merged[i].To, merged[i].Source = r.To, r.Source
+		merged[i].To, merged[i].Source, merged[i].Boot = r.To, r.Source, r.Boot
 		merged[i].Untold = merged[i].Untold || r.Untold
 		if merged[i].From == merged[i].To {
 			merged = slices.Delete(merged, i, i+1)

@@ -7,13 +7,11 @@ import (
 	"slices"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -162,53 +160,4 @@ func growPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, need po
 	}
 	after, err := pool.Read(h.Root)
 	return change.PoolsChanged(h, before, after), nil, err
-}
-
-// AtBoot makes the folders of the table of boot and adds those of its pages that neither
-// sysctl nor the kernel's command line has reserved. The ledger then counts all of them.
-func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []change.Change, findings []hostprep.Finding, err error) {
-	table, err := boot.Read(h)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, folder := range table.Folders {
-		c := change.Change{Kind: change.KindMkdir, Path: folder.Path, To: folder.State}
-		if now, err := change.Look(h, change.KindMkdir, c.Path); err != nil || now != "" {
-			continue // it exists, or its mount does not
-		}
-		if err := journal.Apply(h, c); err != nil {
-			return changed, findings, err
-		}
-		changed = append(changed, c)
-	}
-	state, err := pool.Read(h.Root)
-	if err != nil {
-		return changed, findings, err
-	}
-	if len(ledger.Prepared()) > 0 {
-		return changed, findings, nil // AtBoot or prepare has run since the host booted
-	}
-	for program, takes := range table.Reserved() {
-		if err := ledger.Reserve(program, takes); err != nil {
-			return changed, findings, err
-		}
-	}
-	needs, there, err := table.Lacks(h, state)
-	if err != nil {
-		return changed, findings, err
-	}
-	if err := ledger.Adopt(there); err != nil {
-		return changed, findings, err
-	}
-	for _, need := range needs {
-		more, refusal, err := growPrepared(ctx, h, ledger, need, 0, pool.Effort{})
-		changed = append(changed, more...)
-		if err != nil {
-			return changed, findings, err
-		}
-		if refusal != nil {
-			findings = append(findings, *refusal)
-		}
-	}
-	return changed, findings, nil
 }

@@ -45,6 +45,7 @@ func TestReservedAtBoot(t *testing.T) {
 	for _, f := range findings {
 		hosttest.Must(t, journal.Journal{Host: h}.Apply(f.Changes))
 	}
+	hosttest.WriteFile(t, h.Root.Path("proc/sys/kernel/random/boot_id"), "rebooted\n")
 	for range 2 { // other programs have 848 pages in use already
 		ledger, err := pool.Open(t.Context(), h.Root)
 		hosttest.Must(t, err)

@@ -1,0 +1,26 @@
+package pool
+
+import "slices"
+
+// WithoutGuests returns the state without the pages that were added for guests and for
+// programs of vmhuge's own: they leave the pools when these end. What was prepared stays
+// counted. Only the pools' totals change.
+func (s State) WithoutGuests(claims []Claim) State {
+	s.Pools = slices.Clone(s.Pools)
+	for _, c := range claims {
+		if c.UUID == PreparedUUID {
+			continue
+		}
+		for _, g := range c.Grants {
+			i := slices.IndexFunc(s.Pools, func(p Pool) bool { return p.Node == g.Node && p.Size == g.Size })
+			switch {
+			case i < 0: // a node that is gone
+			case g.Without != nil:
+				s.Pools[i].Total -= g.there(s.Pools[i])
+			default:
+				s.Pools[i].Total -= g.Pages
+			}
+		}
+	}
+	return s
+}

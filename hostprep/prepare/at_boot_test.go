@@ -1,0 +1,135 @@
+package prepare
+
+import (
+	"testing"
+
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
+	"vmhuge/internal/pages"
+)
+
+// unusedPool is a host on which all pages are free, and how many there are.
+func unusedPool(t *testing.T, edits string) (host.Host, int64) {
+	t.Helper()
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", edits)}
+	setFree(t, h)
+	return h, persistentPages(t, h)
+}
+
+// setFree frees all pages of the fixture's pool, as the kernel does when guests end.
+func setFree(t *testing.T, h host.Host) {
+	t.Helper()
+	n := persistentPages(t, h)
+	for _, dir := range []string{"sys/kernel/mm/hugepages/hugepages-2048kB", "sys/devices/system/node/node0/hugepages/hugepages-2048kB"} {
+		hosttest.Must(t, h.Root.WriteInt(n, dir, "nr_hugepages"))
+		hosttest.Must(t, h.Root.WriteInt(n, dir, "free_hugepages"))
+		hosttest.Must(t, h.Root.WriteInt(0, dir, "surplus_hugepages"))
+	}
+	hosttest.Must(t, h.Root.WriteInt(0, "sys/kernel/mm/hugepages/hugepages-2048kB", "resv_hugepages"))
+}
+
+func persistentPages(t *testing.T, h host.Host) int64 {
+	t.Helper()
+	state, err := pool.Read(h.Root)
+	hosttest.Must(t, err)
+	return state.Persistent(pages.Size2MiB)
+}
+
+func openLedger(t *testing.T, h host.Host) *pool.Ledger {
+	t.Helper()
+	ledger, err := pool.Open(t.Context(), h.Root)
+	hosttest.Must(t, err)
+	return ledger
+}
+
+// growFor adds pages for a guest that starts.
+func growFor(t *testing.T, ledger *pool.Ledger, uuid string, n int64) {
+	t.Helper()
+	hosttest.Must(t, ledger.Begin(pool.Claim{UUID: uuid, Owner: process.Process{PID: 1}, Takes: []pool.Take{}}))
+	hosttest.Must(t, ledger.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: n}}, pool.Effort{}))
+}
+
+// release ends claims whose pages are free.
+func release(t *testing.T, h host.Host, ledger *pool.Ledger, uuids ...string) {
+	t.Helper()
+	for _, uuid := range uuids {
+		setFree(t, h)
+		_, _, err := ledger.Release(uuid)
+		hosttest.Must(t, err)
+	}
+}
+
+func persist(t *testing.T, h host.Host, n int64) {
+	t.Helper()
+	findings, _ := Plan(h, Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: n}}})
+	for _, f := range findings {
+		hosttest.Must(t, journal.Journal{Host: h}.Apply(f.Changes))
+	}
+}
+
+// The pages of which sysctl's file or the kernel's command line made the table's at boot
+// are freed by undo. Those that were there when the table was written are not.
+func TestAtBootAdopts(t *testing.T) {
+	for name, rebooted := range map[string]bool{"at the next boot": true, "in the boot of prepare": false} {
+		t.Run(name, func(t *testing.T) {
+			h, had := unusedPool(t, systemdHost+booted)
+			persist(t, h, had)
+			want := had
+			if rebooted {
+				hosttest.WriteFile(t, h.Root.Path("proc/sys/kernel/random/boot_id"), "rebooted\n")
+				want = 0
+			}
+			ledger := openLedger(t, h)
+			defer ledger.Close()
+			_, findings, err := AtBoot(t.Context(), h, ledger)
+			if err != nil || len(findings) > 0 || persistentPages(t, h) != had {
+				t.Errorf("%v, %v: %d pages, not %d", err, findings, persistentPages(t, h), had)
+			}
+			release(t, h, ledger, pool.PreparedUUID)
+			if n := persistentPages(t, h); n != want {
+				t.Errorf("undo leaves %d of %d pages, not %d", n, had, want)
+			}
+		})
+	}
+}
+
+// A service that is started beside a guest takes none of the guest's pages for the table's:
+// they would be freed twice, and go with the guest.
+func TestAtBootBesideAGuest(t *testing.T) {
+	h, had := unusedPool(t, systemdHost+booted)
+	persist(t, h, had+8)
+	hosttest.WriteFile(t, h.Root.Path("proc/sys/kernel/random/boot_id"), "rebooted\n")
+	ledger := openLedger(t, h)
+	defer ledger.Close()
+	growFor(t, ledger, web1.Demand.UUID, 16)
+	_, findings, err := AtBoot(t.Context(), h, ledger)
+	if n := persistentPages(t, h); err != nil || len(findings) > 0 || n != had+8+16 {
+		t.Errorf("%v, %v: %d pages, not %d", err, findings, n, had+8+16)
+	}
+	release(t, h, ledger, web1.Demand.UUID)
+	if n := persistentPages(t, h); n != had+8 {
+		t.Errorf("the guest leaves %d pages, not %d", n, had+8)
+	}
+	release(t, h, ledger, pool.PreparedUUID)
+	if n := persistentPages(t, h); n != 0 {
+		t.Errorf("undo leaves %d pages that the table made at boot", n)
+	}
+}
+
+// What was added for a guest of the table is the guest's row.
+func TestAtBootBesideAGuestOfTheTable(t *testing.T) {
+	h, _ := unusedPool(t, systemdHost+booted+"-- etc/vmhuge/boot.json --\n"+
+		`{"version":1,"pages":[{"uuid":"`+web1.Demand.UUID+`","name":"web1","page_size_kib":2048,"pages":16}]}`+"\n")
+	hosttest.Must(t, h.Root.WriteInt(0, "sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"))
+	setFree(t, h)
+	ledger := openLedger(t, h)
+	defer ledger.Close()
+	growFor(t, ledger, web1.Demand.UUID, 16)
+	_, _, err := AtBoot(t.Context(), h, ledger)
+	if n := persistentPages(t, h); err != nil || n != 16 || len(ledger.Prepared()) > 0 {
+		t.Errorf("%v: %d pages, prepared %v", err, n, ledger.Prepared())
+	}
+}
