@@ -35,7 +35,7 @@ func (p Options) inTurn() []hostprep.Guest {
 
 // lack is what a preparation would add to the pools now, and for whom.
 type lack struct {
-	guest string // "": for no one
+	guest string // or whatever else lacks them; "": the pool, for no one
 	pool.Need
 }
 
@@ -54,12 +54,18 @@ func (p Options) lacks(h host.Host, state pool.State) ([]lack, error) {
 		}
 		return lacks, err
 	}
+	lasting, err := withoutGuests(h, state)
 	for _, want := range p.Pages {
-		if want.Pages -= persistent(state, want); want.Pages > 0 {
-			lacks = append(lacks, lack{"", want})
+		l := lack{"", want}
+		if l.Pages -= persistent(lasting, want); l.Pages <= 0 {
+			continue
 		}
+		if persistent(state, want) > persistent(lasting, want) {
+			l.guest = "the pool, without the pages that leave it with their guests,"
+		}
+		lacks = append(lacks, l)
 	}
-	return lacks, nil
+	return lacks, err
 }
 
 // holdPrepared allocates the pages that a preparation lacks. They stay until vmhuge undo,
@@ -89,6 +95,9 @@ func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Optio
 	for _, want := range p.Pages {
 		state, err := pool.Read(h.Root)
 		if err != nil {
+			return changed, findings, err
+		}
+		if state, err = withoutGuests(h, state); err != nil {
 			return changed, findings, err
 		}
 		if want.Pages -= persistent(state, want); want.Pages <= 0 {
@@ -126,6 +135,15 @@ func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
 			Have: cmp.Or(l.guest, "the pool") + " lacks " + pages.Count(l.Pages, l.Size), Need: "all of them", Changes: change.PoolGrowth(h, state, nodes, l.Need)})
 	}
 	return findings, nil
+}
+
+// withoutGuests returns the pools without what was added for guests that run.
+func withoutGuests(h host.Host, state pool.State) (pool.State, error) {
+	if !pool.HasClaims(h.Root) {
+		return state, nil
+	}
+	claims, err := pool.ReadClaims(h.Root)
+	return state.WithoutGuests(claims), err
 }
 
 // persistent is how many pages the pools of a need have without surplus ones.
