@@ -1,7 +1,10 @@
 package change
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -32,6 +35,28 @@ func TestChangeString(t *testing.T) {
 		}
 		if back := test.change.Reverse().Reverse(); back != test.change {
 			t.Errorf("%v became %v", test.change, back)
+		}
+	}
+}
+
+// The longest file that a user can have is shown at once: root prints what becomes of it.
+func TestLongFileString(t *testing.T) {
+	var text strings.Builder
+	for i := 0; text.Len() < MaxFileText-100; i++ {
+		fmt.Fprintf(&text, "#%04x\n", i)
+	}
+	from := "0600 1000:1000\n" + text.String()
+	for _, test := range []struct{ to, want string }{
+		{from + "a = []\n", "edit /x: +'a = []'"},
+		{"0600 1000:1000\n", "edit /x: -'#0000' -'#0001'"},
+	} {
+		began := time.Now()
+		got := Change{Kind: KindFile, Path: "/x", From: from, To: test.to}.String()
+		if !strings.HasPrefix(got, test.want) {
+			t.Errorf("%.100s", got)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%.30s… took %s", got, took)
 		}
 	}
 }

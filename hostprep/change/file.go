@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -78,19 +77,23 @@ func readFile(path string, parent int, name string, read func(owner string, f io
 }
 
 // editedLines lists the lines of from that are not in to, and those of to that are
-// not in from: -'old' +'new'.
-func editedLines(from, to string) (text string) {
+// not in from: -'old' +'new'. A user may have written the texts: it takes linear time.
+func editedLines(from, to string) string {
+	var text strings.Builder
 	list := func(sign, of, without string) {
-		there := slices.Collect(strings.Lines(without))
+		there := map[string]bool{"\n": true}
+		for line := range strings.Lines(without) {
+			there[line] = true
+		}
 		for line := range strings.Lines(of) {
-			if line != "\n" && !slices.Contains(there, line) {
-				text += fmt.Sprintf(" %s'%s'", sign, strings.TrimSuffix(line, "\n"))
+			if !there[line] {
+				fmt.Fprintf(&text, " %s'%s'", sign, strings.TrimSuffix(line, "\n"))
 			}
 		}
 	}
 	list("-", from, to)
 	list("+", to, from)
-	return text
+	return text.String()
 }
 
 // withText is the state of a file with another text. A new file is root's, and
