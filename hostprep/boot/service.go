@@ -59,9 +59,9 @@ func findProgram(h host.Host) (string, *hostprep.Finding, error) {
 		if err != nil || st == nil {
 			return "", nil, cmp.Or(err, fs.ErrNotExist)
 		}
-		if change.ForeignHands(st.Mode, st.Uid, st.Gid) {
+		if change.ForeignHands(st.Mode, st.Uid) {
 			return "", &hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: at + " is " + host.OwnerText(st) + ": other users than root could change what root runs",
-				Need: "vmhuge in a folder that only root may write to, because systemd runs it at boot", Do: "install it in /usr/local/bin, and run it from there"}, nil
+				Need: "vmhuge in a folder that only root may write to, because systemd runs it at boot", Do: "install it in a folder where that is so, as usually /usr/local/bin, and run it from there; or " + change.RootsAlone(at, st)}, nil
 		}
 		if at == "/" {
 			return self, nil, nil

@@ -3,6 +3,8 @@ package change
 import (
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/advice"
 )
@@ -26,14 +28,25 @@ func RootFolders(h host.Host, dir string) ([]Change, error) {
 		return append(changes, Change{Kind: KindMkdir, Path: dir, To: "0755 0:0"}), nil
 	case !host.IsDir(st):
 		return nil, advice.New(dir, "it is not a folder", "move it away")
-	case dir != "/" && ForeignHands(st.Mode, st.Uid, st.Gid):
-		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": other users than root could change what root runs",
-			"chown root:root "+dir+" && chmod go-w "+dir)
+	case dir != "/" && ForeignHands(st.Mode, st.Uid):
+		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": other users than root could change what root runs", RootsAlone(dir, st))
 	}
 	return changes, nil
 }
 
-// ForeignHands says whether other users than root may write to a file or folder.
-func ForeignHands(mode, uid, gid uint32) bool {
-	return uid != 0 || mode&0o002 != 0 || mode&0o020 != 0 && gid != 0
+// ForeignHands says whether other users than root may write to a file or folder. A group
+// that may is refused even if it is root's: it may have members, and where there is an access
+// list the group's bits are its mask, the most that it gives to any user.
+//
+// Source: acl(5), CORRESPONDENCE BETWEEN ACL ENTRIES AND FILE PERMISSION BITS.
+func ForeignHands(mode, uid uint32) bool { return uid != 0 || mode&0o022 != 0 }
+
+// RootsAlone is what to do so that only root may write to a file or folder. Where root's own
+// group may, an access list is the likely reason; chmod ends what that allows as well.
+func RootsAlone(path string, st *unix.Stat_t) string {
+	do := "chown root:root " + path + " && chmod go-w " + path
+	if st.Uid == 0 && st.Gid == 0 && st.Mode&0o022 == 0o020 {
+		do += "; getfacl " + path + " shows an access list, which setfacl -b " + path + " removes"
+	}
+	return do
 }

@@ -115,7 +115,7 @@ func (s *Status) judgeFiles(h host.Host) error {
 		switch {
 		case f.Path == s.Path && !f.Runs:
 			s.find(hostprep.Blocker, owner+": libvirt ignores a file that is not executable", "0755 0:0", "run vmhuge hook install")
-		case f.Path == s.Path && change.ForeignHands(f.mode, f.uid, f.gid):
+		case f.Path == s.Path && change.ForeignHands(f.mode, f.uid):
 			s.find(hostprep.Warning, owner+": users other than root could change what libvirt runs as root", "0755 0:0", "run vmhuge hook install")
 		case f.Path != s.Path && f.Runs && isBackup(path.Base(f.Path)):
 			s.find(hostprep.Warning, f.Path+" also runs at each start: libvirt runs every executable file there, whatever its name", "no copies or leftovers in that folder", "move it away")
