@@ -23,6 +23,7 @@ func (p *program) document(c *cli.Context) ([]byte, error) {
 
 // read reads a document from a file, or from stdin for - and for no name.
 func (p *program) read(path string) ([]byte, error) {
+	p.uncatch() // a named pipe is waited for as it is opened
 	in, name := p.stdin, "standard input"
 	if path != "" && path != "-" {
 		f, err := os.Open(path)
@@ -34,7 +35,6 @@ func (p *program) read(path string) ([]byte, error) {
 	} else if terminal(p.stdin) {
 		p.warn("reading a domain XML from the terminal; Ctrl-D ends it")
 	}
-	p.uncatch()
 	doc, err := io.ReadAll(io.LimitReader(in, largestDocument+1))
 	if err != nil {
 		return nil, unreadable(err, name)

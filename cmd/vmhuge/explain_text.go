@@ -33,6 +33,7 @@ func (p *program) failure(c *cli.Context) (text, source string, err error) {
 	case len(args) > 1 || len(args) == 1 && args[0] != "-" && !namesFile(args[0]):
 		return strings.Join(args, " "), "the command line", nil
 	}
+	p.uncatch() // a named pipe is waited for as it is opened
 	in, source := p.stdin, "standard input"
 	if len(args) == 1 && args[0] != "-" {
 		source = args[0]
@@ -45,7 +46,6 @@ func (p *program) failure(c *cli.Context) (text, source string, err error) {
 	} else if terminal(p.stdin) {
 		p.warn("reading an error text from the terminal; Ctrl-D ends it")
 	}
-	p.uncatch()
 	doc, err := io.ReadAll(io.LimitReader(in, largestText+1))
 	switch {
 	case err != nil:
