@@ -16,9 +16,9 @@ const (
 	processWait = time.Second           // for one file of one process
 	guestWait   = 5 * time.Second       // for one that counts the pages of a guest's RAM, and
 	gibWait     = 20 * time.Millisecond // for each GiB of that besides
-	stuckWait   = 20 * time.Millisecond // once maxSlow reads are stuck, or for one known to be
-	maxSlow     = 2
-	maxStuck    = 64 // each holds a thread of ours until the process lets go
+	freeWait    = 2 * time.Millisecond  // for a read that nothing holds up
+	recovery    = 20 * time.Second      // from no patience to all of it
+	maxStuck    = 64                    // reads, each of which holds a thread of ours
 )
 
 // ErrHeld is the error of a process that does not let its memory map be read in time.
@@ -26,21 +26,21 @@ var ErrHeld = errors.New("the process keeps its memory map locked")
 
 // ReadProcess reads a file of /proc/PID that may wait for the process, and waits no
 // longer than a second; for all processes that hold such reads up, little more than
-// two. The error is then ErrHeld, of which nothing follows: neither that the process
-// has ended, nor what it is.
+// two, and a tenth of the time that the program runs. The error is then ErrHeld, of which
+// nothing follows: neither that the process has ended, nor what it is.
 func (r Root) ReadProcess(pid int, name string) (string, error) {
-	return r.readProcess(pid, name, processWait)
+	return r.readProcess(pid, name, freeWait, processWait)
 }
 
-// ReadGuest is ReadProcess of a QEMU with so much RAM, and waits for five seconds and 20 ms
-// for each GiB: for smaps the kernel walks all page tables, which on small pages takes 13 ms
+// ReadGuest is ReadProcess of a QEMU with so much RAM, and waits for five seconds (ten for all)
+// and 20 ms for each GiB: for smaps the kernel walks all page tables, which on small pages takes 13 ms
 // a GiB here, and QEMU holds the lock while it allocates.
 func (r Root) ReadGuest(pid int, name string, ramKiB int64) (string, error) {
-	return r.readProcess(pid, name, guestWait+time.Duration(ramKiB>>20)*gibWait)
+	return r.readProcess(pid, name, freeWait+time.Duration(ramKiB>>20)*gibWait, guestWait)
 }
 
-func (r Root) readProcess(pid int, name string, wait time.Duration) (string, error) {
-	return processReads.read(r.Path("proc", strconv.Itoa(pid), name), wait, func() (string, error) {
+func (r Root) readProcess(pid int, name string, free, wait time.Duration) (string, error) {
+	return processReads.read(r.Path("proc", strconv.Itoa(pid), name), free, wait, func() (string, error) {
 		return r.Read("proc", strconv.Itoa(pid), name)
 	})
 }
@@ -51,9 +51,15 @@ func (r Root) readProcess(pid int, name string, wait time.Duration) (string, err
 var processReads = stuckReads{reads: map[string]*pendingRead{}}
 
 // stuckReads are reads that did not end in time, by path.
+//
+// Whoever holds up one read can hold up a thousand. So patience with all of them is one: a
+// read waits for its part of what is left, and takes half of that part away. Those that each
+// may wait for a second so wait for two in all, however many there are.
 type stuckReads struct {
 	mu    sync.Mutex
 	reads map[string]*pendingRead
+	spent float64 // of the patience, 0 to 1, when a read last ended
+	last  time.Time
 }
 
 // pendingRead is a read that goes on beside us. text and err are there once done is closed.
@@ -63,28 +69,17 @@ type pendingRead struct {
 	err  error
 }
 
-func (s *stuckReads) read(path string, wait time.Duration, read func() (string, error)) (string, error) {
+// read waits for free, which costs no patience, and for no longer than wait besides.
+func (s *stuckReads) read(path string, free, wait time.Duration, read func() (string, error)) (string, error) {
 	held := fmt.Errorf("%s: %w", path, ErrHeld)
 	s.mu.Lock()
-	p, known := s.reads[path]
-	stuck := len(s.reads)
+	stuck := s.reads[path] != nil || len(s.reads) >= maxStuck
+	patience := 1 - s.spentNow()
 	s.mu.Unlock()
-	if known || stuck >= maxSlow {
-		wait = stuckWait
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	if known {
-		select {
-		case <-p.done: // of long ago, perhaps of a process that had this pid before: read it anew
-		case <-timer.C:
-			return "", held
-		}
-	}
-	if stuck >= maxStuck {
+	if stuck {
 		return "", held
 	}
-	p = &pendingRead{done: make(chan struct{})}
+	p := &pendingRead{done: make(chan struct{})}
 	go func() {
 		p.text, p.err = read()
 		s.mu.Lock()
@@ -94,18 +89,34 @@ func (s *stuckReads) read(path string, wait time.Duration, read func() (string, 
 			delete(s.reads, path)
 		}
 	}()
+	began := time.Now()
+	timer := time.NewTimer(free + time.Duration(patience*float64(wait)))
+	defer timer.Stop()
 	select {
 	case <-p.done:
-		return p.text, p.err
 	case <-timer.C:
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.spend(time.Since(began)-free, wait)
 	select {
-	case <-p.done: // just now
+	case <-p.done: // perhaps just now
 		return p.text, p.err
 	default:
 		s.reads[path] = p
 		return "", held
 	}
+}
+
+// spend takes patience for a read that was waited for, of those that may take as long as wait.
+func (s *stuckReads) spend(waited, wait time.Duration) {
+	if waited > 0 {
+		s.spent = min(1, s.spentNow()+float64(waited)/float64(2*wait))
+		s.last = time.Now()
+	}
+}
+
+// spentNow is what has not come back since.
+func (s *stuckReads) spentNow() float64 {
+	return max(0, s.spent-float64(time.Since(s.last))/float64(recovery))
 }

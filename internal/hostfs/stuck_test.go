@@ -1,0 +1,89 @@
+package hostfs
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// heldReads are reads that end when the test does.
+func heldReads(t *testing.T) (s *stuckReads, held func() (string, error)) {
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	return &stuckReads{reads: map[string]*pendingRead{}}, func() (string, error) { <-end; return "", nil }
+}
+
+// However many processes hold reads up, and however often each is read, the program waits
+// little more than two seconds, and still reads those that hold nothing up.
+func TestManyStuckReads(t *testing.T) {
+	for _, processes := range []int{1, 2, 20, 60, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			s, held := heldReads(t)
+			began := time.Now()
+			for round := range 10 {
+				for i := range processes {
+					if _, err := s.read(strconv.Itoa(i), freeWait, processWait, held); !errors.Is(err, ErrHeld) {
+						t.Fatalf("process %d in round %d: %v", i, round, err)
+					}
+				}
+			}
+			if took := time.Since(began); took > 2500*time.Millisecond {
+				t.Errorf("%d processes: waited %s", processes, took)
+			}
+			text, err := s.read("free", freeWait, processWait, func() (string, error) { return "read", nil })
+			if processes < maxStuck && (text != "read" || err != nil) {
+				t.Errorf("beside %d, a process that holds nothing up: %q, %v", processes, text, err)
+			}
+		})
+	}
+}
+
+// A process that lets go just in time is waited for as well, and not without end.
+func TestReadsThatAreSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, began := &stuckReads{reads: map[string]*pendingRead{}}, time.Now()
+		read := 0
+		for i := range 50 {
+			text, _ := s.read(strconv.Itoa(i), freeWait, processWait, func() (string, error) {
+				time.Sleep(900 * time.Millisecond)
+				return "read", nil
+			})
+			read += len(text) / len("read")
+		}
+		if took := time.Since(began); read == 0 || took > 2500*time.Millisecond {
+			t.Errorf("%d were read in %s", read, took)
+		}
+		time.Sleep(recovery) // a program that runs on is patient again, and reads them anew
+		if text, err := s.read("40", freeWait, processWait, func() (string, error) {
+			time.Sleep(900 * time.Millisecond)
+			return "anew", nil
+		}); text != "anew" || err != nil {
+			t.Errorf("later: %q, %v", text, err)
+		}
+	})
+}
+
+// A guest's RAM is waited for longer, and the time that the kernel needs to count it costs
+// no patience.
+func TestReadsOfLargeGuests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := heldReads(t)
+		const gib = 512
+		for i := range 20 {
+			if _, err := s.read(strconv.Itoa(i), freeWait+gib*gibWait, guestWait, func() (string, error) {
+				time.Sleep(gib * 13 * time.Millisecond)
+				return "", nil
+			}); err != nil {
+				t.Fatalf("guest %d: %v", i, err)
+			}
+		}
+		if _, err := s.read("allocates", freeWait, guestWait, func() (string, error) {
+			time.Sleep(4 * time.Second)
+			return "", nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}
