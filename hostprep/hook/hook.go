@@ -159,7 +159,7 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 	case file.state != "" && !file.Ours:
 		return nil, taken(file)
 	}
-	if have, do := tooNarrow(h); have != "" {
+	if have, _, do := tooNarrow(h); have != "" {
 		return nil, advice.New(installing, have, do)
 	}
 	if changes, err = change.RootFolders(h, path.Dir(file.Path)); err != nil {

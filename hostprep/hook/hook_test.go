@@ -211,21 +211,26 @@ func TestHookInstallKilled(t *testing.T) {
 func TestHookTooNarrow(t *testing.T) {
 	h := hookHost(t)
 	installHook(t, h, Options{})
-	limit := func(soft string) {
+	startDaemon(t, h)
+	for _, test := range []struct{ data, addresses, words string }{
+		{"unlimited", "unlimited", ""},
+		{"1073741824", "8589934592", ""},
+		{"unlimited", "204800000", "libvirtd (process 812) may map only 195.3 MiB, as its limit RLIMIT_AS says"},
+		{"unlimited", "0", "RLIMIT_AS"},
+		{"104857600", "unlimited", "libvirtd (process 812) may map only 100 MiB, as its limit RLIMIT_DATA says"},
+		{"0", "unlimited", "take LimitDATA out of the unit of libvirtd"},
+	} {
 		hosttest.WriteFile(t, h.Root.Path("proc/812/limits"),
 			"Limit                     Soft Limit           Hard Limit           Units     \n"+
-				"Max address space         "+soft+"            unlimited            bytes     \n")
-	}
-	startDaemon(t, h)
-	for soft, words := range map[string]string{"unlimited": "", "8589934592": "", "204800000": "libvirtd (process 812) may map only 195.3 MiB", "0": "may map only"} {
-		limit(soft)
+				"Max data size             "+test.data+"            unlimited            bytes     \n"+
+				"Max address space         "+test.addresses+"            unlimited            bytes     \n")
 		_, err := Plan(h, Options{})
-		if err == nil && words != "" || err != nil && (words == "" || !strings.Contains(err.Error(), words)) {
-			t.Errorf("%s: %v", soft, err)
+		if err == nil && test.words != "" || err != nil && (test.words == "" || !strings.Contains(err.Error(), test.words)) {
+			t.Errorf("%+v: %v", test, err)
 		}
 		s, err := newStatus(h)
-		if err != nil || s.Ready != (words == "") {
-			t.Errorf("%s: %+v, %v", soft, s, err)
+		if err != nil || s.Ready != (test.words == "") {
+			t.Errorf("%+v: %+v, %v", test, s, err)
 		}
 	}
 }

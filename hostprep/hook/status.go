@@ -9,7 +9,6 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
-	"vmhuge/internal/pages"
 )
 
 // cacheKey is what this package keeps with host.Once.
@@ -55,8 +54,8 @@ func newStatus(h host.Host) (Status, error) {
 	if !s.Installed {
 		return s, nil
 	}
-	if have, do := tooNarrow(h); have != "" {
-		s.find(hostprep.Blocker, have, pages.Amount(addressSpace), do)
+	if have, need, do := tooNarrow(h); have != "" {
+		s.find(hostprep.Blocker, have, need, do)
 	}
 	if s.Outdated {
 		s.find(hostprep.Warning, "it is from another version of vmhuge", "this version's hook", "run vmhuge hook install")
