@@ -46,7 +46,7 @@ func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Write
 		return 0
 	}
 	c := newCall(host, args, stdin)
-	err := c.guarded(serve)
+	err := guarded(func() error { return serve(c) })
 	no := (*refusal)(nil)
 	switch {
 	case errors.As(err, &no):
@@ -86,14 +86,15 @@ func (c *call) note(err error) {
 	c.event.Why += err.Error()
 }
 
-// guarded serves the call. A bug of ours is no reason for a guest not to start.
-func (c *call) guarded(serve func(*call) error) (err error) {
+// guarded returns what work returns, or the bug that it runs into: one of ours is no reason
+// for a guest not to start. Each goroutine needs it anew.
+func guarded(work func() error) (err error) {
 	defer func() {
 		if bug := recover(); bug != nil {
 			err = fmt.Errorf("a bug of vmhuge-hook: %v", bug)
 		}
 	}()
-	return serve(c)
+	return work()
 }
 
 // maxDocument is far above what libvirt takes over its own protocol (4 MiB).

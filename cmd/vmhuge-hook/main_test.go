@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
@@ -225,6 +226,15 @@ func TestBug(t *testing.T) {
 		if e := lastEvent(t, host); e.Result != hook.Failed || !strings.Contains(e.Why, "a bug of vmhuge-hook") {
 			t.Errorf("%s: logged %+v", op, e)
 		}
+	}
+}
+
+// A bug in what goes on beside the call is no reason either.
+func TestBugInAChange(t *testing.T) {
+	c := newCall(fixture(t), []string{"", "web1", "prepare", "begin", "-"}, nil)
+	c.change([]change.Change{{Path: "/x"}}, func([]change.Change) error { panic("no such thing") })
+	if len(c.event.Changed) > 0 || c.event.Why != "a bug of vmhuge-hook: no such thing" {
+		t.Errorf("%+v", c.event)
 	}
 }
 

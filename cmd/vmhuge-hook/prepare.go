@@ -48,12 +48,15 @@ func (c *call) mend(guest hostprep.Guest) {
 			c.note(fmt.Errorf("%s; %s", f.Have, f.Do))
 		}
 	}
-	changes := hostprep.Fixes(findings)
-	if len(changes) == 0 {
-		return
+	if changes := hostprep.Fixes(findings); len(changes) > 0 {
+		c.change(changes, journal.Journal{Host: c.host}.Apply)
 	}
+}
+
+// change makes changes, and notes what comes of it.
+func (c *call) change(changes []change.Change, apply func([]change.Change) error) {
 	done := make(chan error, 1)
-	go func() { done <- journal.Journal{Host: c.host}.Apply(changes) }()
+	go func() { done <- guarded(func() error { return apply(changes) }) }()
 	select {
 	case err := <-done:
 		if err == nil {
