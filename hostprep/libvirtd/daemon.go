@@ -46,12 +46,8 @@ func findDaemon(h host.Host) (*Daemon, error) {
 		return nil, nil // the daemon is just writing it, or the file is not libvirt's
 	}
 	// The file outlives a daemon that was killed, and its pid is used again.
-	comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm")
-	name := strings.TrimSpace(comm)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && name != "libvirtd" && name != "virtqemud") {
-		return nil, nil
-	}
-	if err != nil {
+	name, err := daemonAt(h, pid)
+	if err != nil || name == "" {
 		return nil, err
 	}
 	process, err := process.Find(h.Root, pid)
@@ -63,6 +59,30 @@ func findDaemon(h host.Host) (*Daemon, error) {
 		return nil, err
 	}
 	return &Daemon{Name: name, PID: pid, Started: started}, nil
+}
+
+// daemonAt is the name of the system's daemon that a process is, "" for none. Users may call
+// their processes as they like, and run libvirtd themselves: the system's is run by root, who
+// owns /proc.
+func daemonAt(h host.Host, pid int) (name string, err error) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	name, err = process.Program(h.Root, pid)
+	if errors.Is(err, fs.ErrNotExist) && !h.Real() { // a tree of files need not have the link
+		name, err = h.Root.Read(dir, "comm")
+		name = strings.TrimSpace(name)
+	}
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !slices.Contains(DaemonNames, name) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	proc, err1 := h.Lstat("/proc")
+	here, err2 := h.Lstat(dir)
+	if err := errors.Join(err1, err2); err != nil || proc == nil || here == nil || here.Uid != proc.Uid {
+		return "", err
+	}
+	return name, nil
 }
 
 // startTime is when a process started. A hook that root installed just before it
@@ -98,8 +118,7 @@ func Above(h host.Host, pid int) (process.Process, error) {
 		if pid <= 1 {
 			break
 		}
-		comm, err := h.Root.Read("proc", strconv.Itoa(pid), "comm")
-		if err == nil && slices.Contains(DaemonNames, strings.TrimSpace(comm)) {
+		if name, _ := daemonAt(h, pid); name != "" {
 			return process.Find(h.Root, pid)
 		}
 		pid = process.Parent(h.Root, pid)

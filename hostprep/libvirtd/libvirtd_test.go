@@ -2,6 +2,7 @@ package libvirtd
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -194,6 +195,8 @@ func TestDaemonIsNoOtherProcess(t *testing.T) {
 		"pid used again": "-- proc/500/comm --\nbash\n",
 		"empty file":     "-- run/libvirt/qemu/driver.pid --\n\n",
 		"none":           "-- run/libvirt/qemu/driver.pid --\n",
+		"a user's":       "-- modes --\nproc/500 0555 65534:65534\n",
+		"su by its name": "-- proc/500/cmdline --\n/usr/bin/su\x00",
 	} {
 		if d, err := ReadDaemon((host.Host{Root: hosttest.Unpack(t, "one-node", edit)})); d != nil || err != nil {
 			t.Errorf("%s: %+v, %v", name, d, err)
@@ -216,8 +219,11 @@ func TestAbove(t *testing.T) {
 	run(801, 800, "hook.py")
 	run(900, 1, "virt-qemu-run")
 	run(950, 951, "sh")
-	run(951, 950, "sh") // as pids that are used again may look
-	for pid, want := range map[int]int{600: 600, 700: 600, 701: 600, 801: 800, 900: 1, 950: 1, 4242: 1, 1: 1} {
+	run(951, 950, "sh")     // as pids that are used again may look
+	run(970, 1, "libvirtd") // a user's
+	hosttest.Must(t, os.Chown(root.Path("proc/970"), 1000, 1000))
+	run(971, 970, "sudo")
+	for pid, want := range map[int]int{600: 600, 700: 600, 701: 600, 801: 800, 900: 1, 950: 1, 971: 1, 4242: 1, 1: 1} {
 		if got, err := Above(host.Host{Root: root}, pid); err != nil || got != (process.Process{PID: want, Start: uint64(want) * 10}) {
 			t.Errorf("%d: %+v, %v", pid, got, err)
 		}

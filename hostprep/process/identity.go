@@ -1,10 +1,7 @@
 package process
 
 import (
-	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -63,19 +60,8 @@ func (i *identity) of(pid int) role {
 	return stranger
 }
 
-// runsQEMU goes by the program, as a process chooses the name that it shows, and a
-// program that anybody runs as root, such as su, its arguments. Only root may see
-// the programs of others; else the name has to do.
 func (i *identity) runsQEMU(pid int) bool {
-	exe, err := os.Readlink(i.root.Path("proc", strconv.Itoa(pid), "exe"))
-	if errors.Is(err, fs.ErrPermission) {
-		exe, err = i.root.Read("proc", strconv.Itoa(pid), "comm")
-	}
-	if err != nil {
-		return false // a thread of the kernel's, or it has ended
-	}
-	// After an upgrade: "/usr/bin/qemu-system-x86_64 (deleted)". Nix has .qemu-system-x86_64-wrapped.
-	name, _, _ := strings.Cut(strings.TrimLeft(filepath.Base(strings.TrimSpace(exe)), "."), " ")
+	name, _ := Program(i.root, pid)
 	return strings.HasPrefix(name, "qemu") || name == "kvm"
 }
 

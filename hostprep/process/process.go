@@ -3,7 +3,11 @@
 package process
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -25,6 +29,23 @@ func Find(root hostfs.Root, pid int) (Process, error) {
 	}
 	start, err := parseStatStart(text)
 	return Process{PID: pid, Start: start}, err
+}
+
+// Program returns the name of the program that a process runs. It goes by the program's file,
+// as a process chooses the name that it shows, and whoever runs a program as root, such as su,
+// its arguments. Only root may see the files of others; else the name has to do. The error is
+// fs.ErrNotExist for a thread of the kernel's, and one that has ended.
+func Program(root hostfs.Root, pid int) (string, error) {
+	exe, err := os.Readlink(root.Path("proc", strconv.Itoa(pid), "exe"))
+	if errors.Is(err, fs.ErrPermission) {
+		exe, err = root.Read("proc", strconv.Itoa(pid), "comm")
+	}
+	if err != nil {
+		return "", err
+	}
+	// After an upgrade: "/usr/bin/qemu-system-x86_64 (deleted)". Nix has .qemu-system-x86_64-wrapped.
+	name, _, _ := strings.Cut(strings.TrimLeft(filepath.Base(strings.TrimSpace(exe)), "."), " ")
+	return name, nil
 }
 
 // Parent returns the process that started this one, 0 if that is not known.
