@@ -54,28 +54,49 @@ func oneLine(text string) string {
 	return harmless(strings.NewReplacer("\n", " ", "\t", " ").Replace(strings.TrimSpace(text)))
 }
 
-// harmless takes out what a terminal would obey, and what nobody sees: two names that look
-// alike must be the same.
+// harmless takes out what a terminal would obey, and what nobody sees: no name may look like
+// another by characters that have no shape.
 func harmless(line string) string {
 	before := ' '
 	return strings.Map(func(r rune) rune {
-		joins := r == zeroWidthJoiner && unicode.In(before, unicode.So, unicode.Sk) // as in the sign for a family
-		before = r
-		if r != '\t' && !joins && unseen(r) {
-			return '?'
+		if r != '\t' && unseen(r) && !shapes(before, r) {
+			r = '?'
 		}
+		before = r
 		return r
 	}, line)
 }
 
-const zeroWidthJoiner = '\u200d'
+const (
+	zeroWidthJoiner = '\u200d'
+	textStyle       = '\ufe0e'
+	emojiStyle      = '\ufe0f'
+)
+
+// shapes says whether a character changes how the one before it looks: a symbol's style can
+// be chosen, and symbols can be joined, as in the sign for a family.
+func shapes(before, r rune) bool {
+	symbol := unicode.Is(unicode.So, before) || before >= 0x1f3fb && before <= 0x1f3ff // these are colours of skin
+	switch r {
+	case textStyle, emojiStyle:
+		return symbol
+	case zeroWidthJoiner:
+		return symbol || before == emojiStyle
+	}
+	return false
+}
 
 // unseen says whether a character is a control or has no shape of its own. XML may hold the
 // controls above 0x7f, among them the one that stands for ESC [, those that turn the
-// direction of the text round, and the tags, which can spell a whole word unseen.
+// direction of the text round, and the tags and variation selectors, which can spell a whole
+// word unseen.
 func unseen(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || strings.ContainsRune(blank, r)
 }
+
+// blank are letters and symbols that are empty: of Braille, Khitan and music.
+const blank = "\u2800\U00016fe4\U0001d159"
 
 // printDiff prints a unified diff, in colours on a terminal.
 func (p *program) printDiff(text string) {

@@ -23,23 +23,45 @@ import (
 
 func TestOneLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"web1":                      "web1",
-		" two\nlines\n":             "two lines",
-		"tab\there":                 "tab here",
-		"ümläut … ✓ 网":              "ümläut … ✓ 网",
-		"\x1b[31mred\x07\x7f\r":     "?[31mred??",
-		"C1: \u009b31m":             "C1: ?31m",
-		"turned \u202e round":       "turned ? round",
-		"joined 👩\u200d💻":           "joined 👩\u200d💻",
-		"zero\u200bwidth":           "zero?width",
-		"web\u200d1":                "web?1",
-		"line\u2028para\u2029graph": "line?para?graph",
-		"tags\U000e0041\U000e0042":  "tags??",
-		"filler\u3164":              "filler?",
-		"not UTF-8: \xff\x9b31m":    "not UTF-8: \ufffd\ufffd31m",
+		"web1":                       "web1",
+		" two\nlines\n":              "two lines",
+		"tab\there":                  "tab here",
+		"ümläut … ✓ 网":               "ümläut … ✓ 网",
+		"\x1b[31mred\x07\x7f\r":      "?[31mred??",
+		"C1: \u009b31m":              "C1: ?31m",
+		"turned \u202e round":        "turned ? round",
+		"joined 👩\u200d💻":            "joined 👩\u200d💻",
+		"zero\u200bwidth":            "zero?width",
+		"web\u200d1":                 "web?1",
+		"line\u2028para\u2029graph":  "line?para?graph",
+		"tags\U000e0041\U000e0042":   "tags??",
+		"filler\u3164":               "filler?",
+		"accent ^\u200d`\ufe0f":      "accent ^?`?",
+		"👩🏽\u200d💻":                  "👩🏽\u200d💻",
+		"a\ufe0f\u200db":             "a??b",
+		"heart ❤\ufe0f":              "heart ❤\ufe0f",
+		"two styles ❤\ufe0f\ufe0f":   "two styles ❤\ufe0f?",
+		"pair 👩\u200d❤\ufe0f\u200d👨": "pair 👩\u200d❤\ufe0f\u200d👨",
+		"variant ❤\ufe00":            "variant ❤?",
+		"not UTF-8: \xff\x9b31m":     "not UTF-8: \ufffd\ufffd31m",
 	} {
 		if got := oneLine(text); got != want {
 			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
+
+// A name with a character that has no shape does not look like the name without.
+func TestUnseen(t *testing.T) {
+	for _, block := range [][2]rune{
+		{0xad, 0xad}, {0x34f, 0x34f}, {0x61c, 0x61c}, {0x115f, 0x1160}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
+		{0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0x2800, 0x2800}, {0x3164, 0x3164}, {0xfe00, 0xfe0f},
+		{0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff9, 0xfffb}, {0x16fe4, 0x16fe4}, {0x1d159, 0x1d159}, {0xe0000, 0xe0fff},
+	} {
+		for r := block[0]; r <= block[1]; r++ {
+			if got := oneLine("web1" + string(r) + "."); got != "web1?." {
+				t.Errorf("U+%04X is shown: %q", r, got)
+			}
 		}
 	}
 }
@@ -59,10 +81,10 @@ func TestSayAChange(t *testing.T) {
 
 // JSON is for a terminal, too, and means the same escaped.
 func TestJSONEscapes(t *testing.T) {
-	const name = "a\u009b31m\u200b\U000e0041\x7f\u2028ü<"
+	const name = "a\u009b31m\u200b\U000e0041\x7f\u2028\ufe0f\u2800ü<"
 	var out bytes.Buffer
 	(&program{stdout: &out}).printJSON(map[string]any{"name": name})
-	if want := `{"name":"a\u009b31m\u200b\udb40\udc41\u007f\u2028ü<","version":1}` + "\n"; out.String() != want {
+	if want := `{"name":"a\u009b31m\u200b\udb40\udc41\u007f\u2028\ufe0f\u2800ü<","version":1}` + "\n"; out.String() != want {
 		t.Errorf("%s, not %s", out.String(), want)
 	}
 	var back struct{ Name string }
