@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,8 +67,8 @@ func Log(h host.Host, e Event) error {
 		return err
 	}
 	path := h.Root.Path(hookLog...)
-	open := func() (*os.File, error) {
-		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o644)
+	open := func() (*os.File, error) { // without waiting for who reads a pipe
+		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	}
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) { // the first since the host booted
@@ -79,7 +80,13 @@ func Log(h host.Host, e Event) error {
 		return err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > logMax {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no file", path)
+	case info.Size() > logMax:
 		turnLog(h, f)
 	}
 	_, err = f.Write(append(text, '\n'))
