@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,17 +64,21 @@ func must(t *testing.T, err error) {
 // readers of their command lines wait for ever.
 func TestHeldProcesses(t *testing.T) {
 	hosttest.NeedRoot(t)
-	user, _ := hosttest.HeldProcess(t, nobody, "-uuid", web1)
+	uuid := fmt.Sprintf("00000000-0000-4000-8000-%012d", os.Getpid()) // of nobody else on this machine
+	user, _ := hosttest.HeldProcess(t, nobody, "-uuid", uuid)
 	s, err := scanProcesses("/", newIdentity("/"))
 	must(t, err)
-	if !slices.Contains(s.strangers, user) || slices.Contains(s.held, user) || s.byUUID[web1].PID != 0 {
+	if !slices.Contains(s.strangers, user) || slices.Contains(s.held, user) || s.byUUID[uuid].PID != 0 {
 		t.Errorf("a user's process %d is not to be read: %+v", user, s)
 	}
 
-	root, _ := hosttest.HeldProcess(t, 0, "-uuid", web1)
+	root, _ := hosttest.HeldProcess(t, 0, "-uuid", uuid)
 	g := NewGuests("/")
-	if pid, held := g.Find(Guest{UUID: web1, Name: "held"}); pid != 0 || !held || !slices.Contains(g.Unread(), root) {
+	if pid, held := g.Find(Guest{UUID: uuid, Name: "held"}); pid != 0 || !held || !slices.Contains(g.Unread(), root) {
 		t.Errorf("root's: %d, %v, %v", pid, held, g.Unread())
+	}
+	if all, err := g.All(); !errors.Is(err, hostfs.ErrHeld) {
+		t.Errorf("what guests have could be told: %v, %v", all, err)
 	}
 	if _, err := hostfs.Root("/").ReadProcess(root, "smaps"); err == nil {
 		t.Error("it does not hold its map")

@@ -29,7 +29,7 @@ func TestManyStuckReads(t *testing.T) {
 					}
 				}
 			}
-			if took := time.Since(began); took > 2500*time.Millisecond {
+			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("%d processes: waited %s", processes, took)
 			}
 			text, err := s.read("free", freeWait, processWait, func() (string, error) { return "read", nil })
@@ -52,7 +52,7 @@ func TestReadsThatAreSlow(t *testing.T) {
 			})
 			read += len(text) / len("read")
 		}
-		if took := time.Since(began); read == 0 || took > 2500*time.Millisecond {
+		if took := time.Since(began); read == 0 || took > 3*time.Second {
 			t.Errorf("%d were read in %s", read, took)
 		}
 		time.Sleep(recovery) // a program that runs on is patient again, and reads them anew
