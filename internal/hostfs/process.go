@@ -16,7 +16,7 @@ const (
 	processWait = time.Second           // for one file of one process
 	guestWait   = 5 * time.Second       // for one that counts the pages of a guest's RAM, and
 	gibWait     = 20 * time.Millisecond // for each GiB of that besides
-	freeWait    = 5 * time.Millisecond  // for a read that nothing holds up
+	freeWait    = 10 * time.Millisecond // for a read that nothing holds up, on a busy host
 	recovery    = 20 * time.Second      // from no patience to all of it
 	maxStuck    = 64                    // reads, each of which holds a thread of ours
 )
