@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"vmhuge/internal/advice"
+	"vmhuge/internal/shell"
 )
 
 // Row is one cause, and the words by which it is known. Several causes may have
@@ -28,14 +29,6 @@ type Row struct {
 	Kind     advice.Kind
 }
 
-// Cure is what to do about it, for a domain; "": whose name is not known.
-func (r Row) Cure(domain string) string {
-	if domain == "" {
-		return r.Do
-	}
-	return strings.ReplaceAll(r.Do, "DOMAIN", domain)
-}
-
 // Match is a row that a text matches, and the words of the text that do.
 type Match struct {
 	Row
@@ -43,13 +36,18 @@ type Match struct {
 	Path string // what stands for PATH; "": nothing
 }
 
-// Cure is the row's, about the path that the text names.
+// Cure is what to do about it, for a domain ("": its name is not known) and the path that
+// the text names. Both are from a text that anybody may have written, and commands with
+// them are for root's shell.
 func (m Match) Cure(domain string) string {
-	words := m.Row.Cure(domain)
-	if m.Path == "" {
-		return strings.ReplaceAll(words, "PATH", "the path")
+	names := []string{"PATH", "the path"}
+	if m.Path != "" {
+		names[1] = shell.Quote(m.Path)
 	}
-	return strings.ReplaceAll(words, "PATH", m.Path)
+	if domain != "" {
+		names = append(names, "=DOMAIN", "="+shell.Quote(domain), "DOMAIN", shell.Operand(domain))
+	}
+	return strings.NewReplacer(names...).Replace(m.Do)
 }
 
 // Explain finds what a text says, the root cause first. A text that no row knows

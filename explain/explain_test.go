@@ -98,6 +98,30 @@ func TestError(t *testing.T) {
 	}
 }
 
+// A name or a path of a pasted text stays one word of the commands that are advised.
+func TestCure(t *testing.T) {
+	for _, test := range []struct{ text, domain, want string }{
+		{"cannot acquire state change lock", "web1", "virsh domjobinfo web1, "},
+		{"cannot acquire state change lock", "", "virsh domjobinfo DOMAIN, "},
+		{"cannot acquire state change lock", "db;reboot", "virsh domjobinfo 'db;reboot', "},
+		{"cannot acquire state change lock", "two words", "(vmhuge enable --threads auto 'two words' makes"},
+		{"cannot acquire state change lock", "$(id)", "virsh domjobinfo '$(id)', "},
+		{"cannot acquire state change lock", "it's", `virsh domjobinfo 'it'\''s', `},
+		{"cannot acquire state change lock", "--config", "virsh domjobinfo -- --config, "},
+		{"Memory backend 'pc.ram' not found", "--config", "qemu-argv --domain=--config shows"},
+		{"Memory backend 'pc.ram' not found", "a b", "qemu-argv --domain='a b' shows"},
+		{"can't change numatune mode for running domain", "-x", "--config -- -x, which"},
+		{"not a hugetlbfs mount: '/mnt/$(id)'", "", "findmnt '/mnt/$(id)' shows"},
+		{"not a hugetlbfs mount: /mnt/huge", "", "findmnt /mnt/huge shows"},
+		{"can't open backing store /dev/hugepages/libvirt/qemu/1-$(id) x for guest RAM: Permission denied", "PATH", "vmhuge start PATH mends it; or namei -l '/dev/hugepages/libvirt/qemu/1-$(id) x' shows"},
+	} {
+		matches := Explain(test.text)
+		if len(matches) == 0 || !strings.Contains(matches[0].Cure(test.domain), test.want) {
+			t.Errorf("%s: %q has %v, and not %q", test.text, test.domain, matches, test.want)
+		}
+	}
+}
+
 func TestDomainIn(t *testing.T) {
 	for text, want := range map[string]string{
 		"error: Failed to start domain 'web1'\nerror: internal error: …":                            "web1",

@@ -127,7 +127,7 @@ func definition() []Row {
 			"can't change nodeset for strict mode for running domain", "change of nodeset for running domain requires", "can't change numatune mode for running domain",
 		},
 		Cause: "the nodes that memory is bound to can't be changed while the guest runs: QEMU has bound it already, and huge pages do not move",
-		Do:    "virsh numatune DOMAIN --mode MODE --nodeset NODES --config, which holds from the next cold start",
+		Do:    "virsh numatune --mode MODE --nodeset NODES --config DOMAIN, which holds from the next cold start",
 	}, {
 		ID: "numa-machine", Says: []string{"NUMA is not supported by this machine-type", "machine doesn't support NUMA"},
 		Cause: "the guest's machine type knows no NUMA nodes, and its XML has <numa>, or a memory device, which needs a node",
@@ -194,7 +194,7 @@ func definition() []Row {
 	}, {
 		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
 		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",
-		Do:    "virsh domxml-to-native qemu-argv --domain DOMAIN shows the line; take -machine, -m, -numa and -object out of <qemu:commandline>",
+		Do:    "virsh domxml-to-native qemu-argv --domain=DOMAIN shows the line; take -machine, -m, -numa and -object out of <qemu:commandline>",
 	}, {
 		ID: "hpt-pages", Says: []string{
 			"kiB guest pages with … kiB host pages with this KVM implementation", "Hypervisor can't map guest RAM: Memory backend has bad page size",

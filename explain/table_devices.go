@@ -80,7 +80,7 @@ func devices() []Row {
 	}, {
 		ID: "cpuset-busy", Says: []string{"Unable to write to 'PATH/cpuset.mems': Device or resource busy", "Unable to write to 'PATH/cpuset.mems': Permission denied", "Unable to write to 'PATH/cpuset.mems': Invalid argument"},
 		Cause: "the kernel refuses the nodes for the guest's cgroup: a cgroup below or above it is limited to other nodes (cgroup v1), or the nodes have no memory",
-		Do:    "virsh numatune DOMAIN --nodeset … --config, which holds from the next start; huge pages that are in use do not move anyway",
+		Do:    "virsh numatune --config --nodeset … DOMAIN, which holds from the next start; huge pages that are in use do not move anyway",
 	}, {
 		ID: "memfd-denied", Says: []string{"failed to create memfd…: Operation not permitted", "failed to create memfd…: Permission denied"},
 		Cause: "memfd_create is refused: by a seccomp filter around QEMU, as in a container, or by vm.memfd_noexec=2",

@@ -17,6 +17,7 @@ import (
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 	"vmhuge/xml"
 )
 
@@ -104,7 +105,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 	r.Findings = append(r.Findings, cautions(doc)...)
 	if demand.Backing == pages.None && state != saved {
 		r.Findings = append(r.Findings, hostprep.Finding{Check: "domain", Severity: hostprep.Note,
-			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + d.name})
+			Have: "its XML asks for no huge pages", Need: "<memoryBacking><hugepages/>", Do: "run vmhuge enable " + shell.Operand(d.name)})
 	}
 	switch state {
 	case cutShort:
@@ -193,7 +194,7 @@ func unfilled(demand pages.Demand, version uint32, name string) *hostprep.Findin
 		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,
 			Cause: hostprep.Unaligned,
 			Have:  fmt.Sprintf("%s of memory on pages of %s", pages.FormatKiB(item.MemoryKiB), item.PageSize),
-			Need:  "a multiple of the page size, which QEMU requires since 9.1", Do: "run vmhuge enable --round " + name}
+			Need:  "a multiple of the page size, which QEMU requires since 9.1", Do: "run vmhuge enable --round " + shell.Operand(name)}
 	}
 	return nil
 }

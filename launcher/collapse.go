@@ -6,6 +6,7 @@ import (
 	"vmhuge/hostprep/collapse"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/shell"
 )
 
 // Collapsed is what became of a running domain's RAM.
@@ -33,7 +34,7 @@ func (l *Launcher) Collapse(ctx context.Context, name string, o collapse.Options
 	what = "collapsing " + d.name
 	c := Collapsed{Name: d.name, UUID: d.uuid, State: d.state}
 	if !d.state.active() {
-		return c, advice.New(what, "it does not run", "start it: vmhuge start "+d.name)
+		return c, advice.New(what, "it does not run", "start it: vmhuge start "+shell.Operand(d.name))
 	}
 	running, err := process.FindGuests(l.host.Root)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 	"vmhuge/xml"
 )
 
@@ -186,7 +187,7 @@ func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 }) {
 		d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
 			Have: "the domain names no page size, and libvirt's default there is not known",
-			Need: "a page size in the XML", Do: "run vmhuge enable --size 2M " + dom.name})
+			Need: "a page size in the XML", Do: "run vmhuge enable --size 2M " + shell.Operand(dom.name)})
 	}
 	if !slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.Source != "memfd" }) {
 		return
@@ -197,7 +198,7 @@ func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 			if m.Check == check.Mount.Name {
 				d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
 					Cause: hostprep.MountMissing, Have: lverr.Message, Need: "a hugetlbfs mount of the guest's page size that libvirt there knows",
-					Do: "mount one there and restart its libvirtd, or vmhuge enable --source memfd " + dom.name})
+					Do: "mount one there and restart its libvirtd, or vmhuge enable --source memfd " + shell.Operand(dom.name)})
 				return
 			}
 		}

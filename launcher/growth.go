@@ -5,6 +5,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 	"vmhuge/xml"
 )
 
@@ -35,7 +36,7 @@ func (l *Launcher) growth(d *domain) *hostprep.Finding {
 	free := max(0, state.Spare(size, pending))
 	return &hostprep.Finding{Check: "growth", Severity: hostprep.Note,
 		Have: fmt.Sprintf("it can grow by up to %s; %s free for that, %s in all", pages.FormatKiB(m.MaxKiB-m.TotalKiB), pages.Count(free, size)+plural(free), pages.FormatKiB(free*size.KiB())),
-		Do:   "vmhuge memory " + d.name + " +SIZE allocates what is missing"}
+		Do:   "vmhuge memory " + shell.Operand(d.name) + " +SIZE allocates what is missing"}
 }
 
 // plural is the verb for so many.

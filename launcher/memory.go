@@ -18,6 +18,7 @@ import (
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 	"vmhuge/internal/xmldiff"
 	"vmhuge/xml"
 )
@@ -205,7 +206,7 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	}
 	r.Proof = &after
 	if got := after.Hugetlb() - before.Hugetlb(); p.kind == pages.DIMM && got < p.kib {
-		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", pages.FormatKiB(p.kib), pages.FormatKiB(max(0, got))), "run vmhuge verify "+d.name)
+		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", pages.FormatKiB(p.kib), pages.FormatKiB(max(0, got))), "run vmhuge verify "+shell.Operand(d.name))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // Autostart returns the names of the domains that start with the host and ask for
@@ -56,7 +57,7 @@ func (l *Launcher) Guest(name string, reserve int64) (guest hostprep.Guest, runn
 		return guest, false, advice.About(err, "%s", what)
 	}
 	if demand.Backing == pages.None {
-		return guest, false, advice.New(what, "its XML asks for no huge pages", "run vmhuge enable "+name+" first")
+		return guest, false, advice.New(what, "its XML asks for no huge pages", "run vmhuge enable "+shell.Operand(name)+" first")
 	}
 	guest, err = l.guest(d, demand, reserve)
 	return guest, d.state.active(), err

@@ -16,6 +16,7 @@ import (
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // StartOptions is how a start goes about it.
@@ -58,9 +59,9 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		return r, advice.About(first.err, "starting %s", d.name)
 	}
 	if r.Backing == pages.None && r.Verdict != hostprep.BadDomain {
-		why, do := "its XML asks for no huge pages", "run vmhuge enable "+d.name+" first"
+		why, do := "its XML asks for no huge pages", "run vmhuge enable "+shell.Operand(d.name)+" first"
 		if first.saved == saved {
-			why, do = "its saved state is from before it was enabled, without huge pages", "virsh managedsave-remove "+d.name+", or start it with virsh and shut it down"
+			why, do = "its saved state is from before it was enabled, without huge pages", "virsh managedsave-remove "+shell.Operand(d.name)+", or start it with virsh and shut it down"
 		}
 		return r, advice.New("starting "+d.name, why, do)
 	}
@@ -121,7 +122,7 @@ func (r Report) shortOfDemand() error {
 	if got := r.Proof.Hugetlb(); got < want {
 		return advice.New("verifying "+r.Name, fmt.Sprintf("it runs, but %s of its memory is on hugetlb pages, not %s",
 			pages.FormatKiB(got), pages.FormatKiB(want)),
-			"shut it down and run vmhuge check "+r.Name)
+			"shut it down and run vmhuge check "+shell.Operand(r.Name))
 	}
 	return nil
 }

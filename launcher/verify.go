@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 
 	"libvirt.org/go/libvirt"
 )
@@ -24,7 +25,7 @@ func (l *Launcher) Verify(name string) (Report, error) {
 	defer d.Free()
 	r := Report{Name: d.name, UUID: d.uuid, State: d.state}
 	if !d.state.active() {
-		return r, advice.New("verifying "+d.name, "it does not run", "start it: vmhuge start "+d.name)
+		return r, advice.New("verifying "+d.name, "it does not run", "start it: vmhuge start "+shell.Operand(d.name))
 	}
 	return l.running(d, r)
 }

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"regexp"
 	"strings"
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
+	"vmhuge/internal/shell"
 )
 
 // showExec prints the command line and, as comments, what would be done.
@@ -40,18 +40,8 @@ func (p *program) showExec(e *execution) error {
 	}
 	var words []string
 	for _, arg := range e.Args {
-		words = append(words, quote(arg))
+		words = append(words, shell.Quote(arg))
 	}
 	p.insist("%s", strings.Join(words, " "))
 	return answered(code)
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./,:=@%+-]+$`)
-
-// quote writes a word for a shell.
-func quote(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/shell"
 )
 
 func (p *program) explainCommand() *cli.Command {
@@ -63,7 +64,7 @@ func (p *program) unknownText(text, source, domain string) error {
 	}
 	do := "vmhuge check says whether a start would succeed now"
 	if domain != "" {
-		do = "vmhuge check " + domain + " says whether it would start now"
+		do = "vmhuge check " + shell.Operand(domain) + " says whether it would start now"
 	}
 	p.insist("unknown: %s; %s", what, oneLine(do))
 	return answered(exitNotReady)

@@ -10,6 +10,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/shell"
 )
 
 // What a record says may come from an attacker: any process chooses its name, a QEMU that
@@ -37,7 +38,7 @@ func (d Denial) cure(mounts []host.Mount) string {
 		// own label on a folder below.
 		return strings.TrimPrefix(orElse(d.allow())+orNoPath, ", or ")
 	}
-	return "restorecon -R " + mount + orNoPath
+	return "restorecon -R " + shell.Quote(mount) + orNoPath
 }
 
 const orNoPath = ", or vmhuge enable --source memfd, which has no path"

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/shell"
 )
 
 // RootFolders returns the changes that make dir and the folders above it. A folder that
@@ -44,6 +45,7 @@ func ForeignHands(mode, uid uint32) bool { return uid != 0 || mode&0o022 != 0 }
 // RootsAlone is what to do so that only root may write to a file or folder. Where root's own
 // group may, an access list is the likely reason; chmod ends what that allows as well.
 func RootsAlone(path string, st *unix.Stat_t) string {
+	path = shell.Quote(path)
 	do := "chown root:root " + path + " && chmod go-w " + path
 	if st.Uid == 0 && st.Gid == 0 && st.Mode&0o022 == 0o020 {
 		do += "; getfacl " + path + " shows an access list, which setfacl -b " + path + " removes"

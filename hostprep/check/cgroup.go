@@ -7,6 +7,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // Cgroup asks whether the cgroups above the guest's let it have its pages.
@@ -48,6 +49,6 @@ func overLimit(l libvirtd.HugetlbLimit, need pages.Total) hostprep.Finding {
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: cause,
 		Have: fmt.Sprintf("%s leaves %s", l.File, pages.Count(max(0, l.Max-l.Used)/int64(need.PageSize), need.PageSize)),
 		Need: pages.Count(need.Pages, need.PageSize),
-		Do:   fmt.Sprintf("echo %s > %s, or echo %d > it", l.None, l.File, l.Used+need.Pages*int64(need.PageSize)),
+		Do:   fmt.Sprintf("echo %s > %s, or echo %d > it", l.None, shell.Quote(l.File), l.Used+need.Pages*int64(need.PageSize)),
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/shell"
 )
 
 // Covered asks whether something is mounted over one of the folders below a
@@ -43,7 +44,7 @@ var Covered = Check{"covered", func(h host.Host, g hostprep.Guest) ([]hostprep.F
 			}
 			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
 				Have: fmt.Sprintf("%s is mounted on %s, over the hugetlbfs on %s: libvirt starts the guest, but not on pages of %s", table[i].FsType, dir, m.Point, m.Size),
-				Need: "nothing mounted below " + m.Point, Do: "umount " + dir + ", and take it out of /etc/fstab if it is there"})
+				Need: "nothing mounted below " + m.Point, Do: "umount " + shell.Quote(dir) + ", and take it out of /etc/fstab if it is there"})
 		}
 	}
 	return slices.CompactFunc(findings, func(a, b hostprep.Finding) bool { return a.Have == b.Have }), nil

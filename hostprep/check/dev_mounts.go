@@ -7,6 +7,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/shell"
 )
 
 // DevMounts asks whether libvirt can give QEMU a /dev of its own, into which it moves what
@@ -28,7 +29,7 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.DevMountedTwice,
 		Have: fmt.Sprintf("/dev is mounted twice, and with %s mounted below %s libvirt then starts no guest", inner, outer),
 		Need: "nothing mounted below " + outer + ", or /dev mounted once",
-		Do:   "umount " + inner + "; or write namespaces = [] into " + libvirtd.QEMUConfPath + " && systemctl restart libvirtd",
+		Do:   "umount " + shell.Quote(inner) + "; or write namespaces = [] into " + libvirtd.QEMUConfPath + " && systemctl restart libvirtd",
 	}}, nil
 }}
 

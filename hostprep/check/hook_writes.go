@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/shell"
 )
 
 // HookWrites finds scripts that libvirt runs and that set the size of a pool
@@ -27,7 +28,7 @@ var HookWrites = Check{"hook-writes", func(h host.Host, g hostprep.Guest) ([]hos
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.ForeignHook,
 			Have: fmt.Sprintf("%s sets the pool by itself: line %s", s.Path, strings.Join(s.Lines, "; line ")),
 			Need: "only one program that sets the pool: this script sets the same number for all guests, and so frees pages that another guest is waiting for, or that vmhuge added",
-			Do:   "chmod a-x " + s.Path + "; vmhuge hook install allocates and frees them for each guest instead"})
+			Do:   "chmod a-x " + shell.Quote(s.Path) + "; vmhuge hook install allocates and frees them for each guest instead"})
 	}
 	return findings, nil
 }}

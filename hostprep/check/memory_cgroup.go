@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // qemuOwn is the least memory that QEMU needs beside the guest's RAM: with an idle guest
@@ -41,7 +42,7 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 	var findings []hostprep.Finding
 	if limit := g.Traits.LimitKiB * pages.KiB; limit > 0 && !g.Session {
 		findings = find(limit, "its <hard_limit> is "+pages.FormatBytes(limit),
-			fmt.Sprintf("virsh memtune %s --config --hard-limit %d, or take <hard_limit> out (virsh edit)", g.Demand.Domain, (need+need/8+2*pages.GiB)/pages.KiB))
+			fmt.Sprintf("virsh memtune --config --hard-limit %d %s, or take <hard_limit> out (virsh edit)", (need+need/8+2*pages.GiB)/pages.KiB, shell.Operand(g.Demand.Domain)))
 	}
 	if g.Session {
 		return findings, nil

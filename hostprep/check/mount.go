@@ -16,6 +16,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // Mount asks whether libvirt has a hugetlbfs of each size that the guest
@@ -95,7 +96,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 	}
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
-		f.Have, f.Do = fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point), "umount "+m.Point
+		f.Have, f.Do = fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point), "umount "+shell.Quote(m.Point)
 		f.Need = "nothing mounted over it: with that, libvirtd does not start its QEMU driver"
 		findings = append(findings, f)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/shell"
 )
 
 // numadRuns says why an installed numad will fail: libvirt cannot execute it, or sysfs,
@@ -17,7 +18,7 @@ func numadRuns(h host.Host, file string, st *unix.Stat_t) ([]hostprep.Finding, e
 			Do: do + ", or name the nodes in <numatune>"}}, nil
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 == 0 {
-		return fails(file+" is "+host.OwnerText(st)+": it is not executable", "a numad that libvirt can run, for placement='auto'", "chmod 0755 "+file)
+		return fails(file+" is "+host.OwnerText(st)+": it is not executable", "a numad that libvirt can run, for placement='auto'", "chmod 0755 "+shell.Quote(file))
 	}
 	if node, err := h.Lstat("/sys/devices/system/node/node0"); err != nil || node == nil {
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // OrdinaryMemory asks whether the kernel lets QEMU map the part of the guest's
@@ -30,11 +31,11 @@ var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]host
 		return nil, err
 	}
 	need := pages.Amount(all) + " of memory that is not in <hugepages>"
-	lower := "lower <memory>: virsh edit " + g.Demand.Domain
+	lower := "lower <memory>: virsh edit " + shell.Operand(g.Demand.Domain)
 	switch left := commit.Limit - commit.Committed; {
 	case commit.Mode == host.OvercommitNever && all > left:
 		if g.Demand.Backing == pages.None {
-			lower += "; or take it from the pools: vmhuge enable " + g.Demand.Domain
+			lower += "; or take it from the pools: vmhuge enable " + shell.Operand(g.Demand.Domain)
 		}
 		have := fmt.Sprintf("vm.overcommit_memory is 2, and of the %s that the kernel commits %s are left", pages.Amount(commit.Limit), pages.Amount(max(0, left)))
 		return ramShort(have, need, lower+"; or allow more: sysctl vm.overcommit_memory=0, and change it in /etc/sysctl.d to keep it"), nil

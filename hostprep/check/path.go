@@ -14,6 +14,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/shell"
 )
 
 // Path asks whether the QEMU user gets to the folder in which libvirt
@@ -71,7 +72,7 @@ func Unsearchable(h host.Host, m host.Mount, base string, user host.User) ([]hos
 			Need: "a folder that " + user.Name + " can search",
 		}
 		if !host.IsDir(st) {
-			f.Have, f.Do = dir+" is not a folder", "rm "+dir
+			f.Have, f.Do = dir+" is not a folder", "rm "+shell.Quote(dir)
 			return append(findings, f), nil
 		}
 		if lacks := host.Missing(user, st, host.MaySearch); lacks != 0 {

@@ -11,6 +11,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // THP asks whether the kernel gives transparent huge pages to a guest that
@@ -26,7 +27,7 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	}
 	if thp.Enabled == "" {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel has no transparent huge pages",
-			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: vmhuge enable --size 2M " + g.Demand.Domain}}, nil
+			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: vmhuge enable --size 2M " + shell.Operand(g.Demand.Domain)}}, nil
 	}
 	var findings []hostprep.Finding
 	advise := func(f hostprep.Finding, name, from, to string) {
@@ -42,7 +43,7 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	}
 	if g.Demand.Shared {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: "its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
-			Need: "private memory, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + g.Demand.Domain})
+			Need: "private memory, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + shell.Operand(g.Demand.Domain)})
 		if !slices.Contains([]string{"advise", "within_size", "always", "force", ""}, thp.Shmem) {
 			advise(hostprep.Finding{Severity: hostprep.Warning, Have: "shmem_enabled is " + thp.Shmem + ": shared memory gets none even where it is aligned",
 				Need: "advise"}, "shmem_enabled", thp.Shmem, "advise")

@@ -10,6 +10,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // holdersCheck lists the processes that use huge pages, and finds pages in use that no
@@ -95,7 +96,7 @@ func leftFiles(h host.Host) (words, paths []string, err error) {
 		}
 		for _, f := range files[:min(len(files), 5-len(words))] {
 			words = append(words, fmt.Sprintf("%q (%s)", f.Path, pages.Amount(f.Bytes)))
-			paths = append(paths, "'"+strings.ReplaceAll(f.Path, "'", `'\''`)+"'")
+			paths = append(paths, shell.Quote(f.Path))
 		}
 	}
 	return words, paths, err

@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // hugetlbfsCheck shows each mounted hugetlbfs, and whether libvirt can use it.
@@ -88,10 +89,10 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 	switch {
 	case meant != 0:
 		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s %s%s, which is %o written in decimal by mistake", m.Point, set, host.ModeText(found), meant), "mode="+host.ModeText(meant),
-			fmt.Sprintf("chmod %s %s, and correct it where it is set", host.ModeText(meant), m.Point)))
+			fmt.Sprintf("chmod %s %s, and correct it where it is set", host.ModeText(meant), shell.Quote(m.Point))))
 	case mode&0o1002 == 0o0002:
 		facts = append(facts, off(hostprep.Warning, name, m.Point+" is world-writable: any user can take its pages", "0755, or 1770 and a group",
-			"chmod 0755 "+m.Point))
+			"chmod 0755 "+shell.Quote(m.Point)))
 	}
 	if m.SizeLimit > 0 {
 		free, _ := check.FreeOn(h, m)

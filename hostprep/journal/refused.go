@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/change"
+	"vmhuge/internal/shell"
 )
 
 // wayOut says what the user can do if the file system refuses a change; "": not known.
@@ -20,7 +21,7 @@ func wayOut(c change.Change, err error, parent int, name string) string {
 		for _, at := range []string{name, ".", ".."} {
 			var st unix.Statx_t
 			if unix.Statx(parent, at, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &st) == nil && st.Attributes&unix.STATX_ATTR_IMMUTABLE != 0 {
-				return "it is marked immutable: chattr -i " + path.Clean(path.Join(path.Dir(c.Path), at))
+				return "it is marked immutable: chattr -i " + shell.Quote(path.Join(path.Dir(c.Path), at))
 			}
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/shell"
 )
 
 // cacheKey is what this package keeps with host.Once.
@@ -226,7 +227,7 @@ func (o Obstacle) finding(user host.User) hostprep.Finding {
 	switch denied := o.Errno == unix.EACCES || o.Errno == unix.EPERM; {
 	case denied && o.Step == "reaching":
 		f.Cause, f.Need = hostprep.FolderMode, "a folder that "+user.Name+" can search"
-		f.Do = "chmod o+x " + o.Path + ", or see what getfacl shows and what the kernel's log says was denied"
+		f.Do = "chmod o+x " + shell.Quote(o.Path) + ", or see what getfacl shows and what the kernel's log says was denied"
 	case denied:
 		f.Cause, f.Need = hostprep.SecurityModule, "permission to create files there"
 		f.Do = "journalctl -k | grep -i denied; or " + check.OrMemfd
