@@ -2,6 +2,7 @@ package explain
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,12 +13,13 @@ import (
 //	# virsh start web1
 //	can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: …
 //
-// "Failed to create domain from web1.xml" names none.
+// "Failed to create domain from web1.xml" names none, nor does "Failed to start domain: …":
+// what follows the colon is the reason.
 func DomainIn(text string) string {
 	text = English(Clean(text))
 	for _, form := range domainForms {
 		for _, found := range form.FindAllStringSubmatch(text, -1) {
-			if name := strings.TrimSpace(found[1]); name != "" && name != "from" && !strings.ContainsAny(name, "\n'") {
+			if name := strings.TrimSpace(found[1]); name != "" && !slices.Contains(notNames, strings.ToLower(name)) && !strings.ContainsAny(name, "\n'") {
 				return name
 			}
 		}
@@ -25,12 +27,16 @@ func DomainIn(text string) string {
 	return ""
 }
 
+// notNames are the words that follow "domain" where a message names none.
+var notNames = []string{"from", "because", "due", "with", "after", "error"}
+
 // domainForms are how libvirt, virsh, virt-manager and others name a domain; the
 // surest first.
 var domainForms = compileAll(
 	// virsh; since 6.10 with quotation marks.
 	`(?i)failed to (?:start|create|restore|get|define|destroy) (?:the )?domain '([^'\n]+)'`,
-	`(?i)failed to (?:start|create|restore) (?:the )?domain:? ([^\s':,]+?)(?:error:|[\s:,]|$)`,
+	// Older virsh: the name ends the line, or a program has put the next message behind it.
+	`(?im)failed to (?:start|create|restore) (?:the )?domain ([^\s':,]+?)(?:error:|:\s|,|:?[ \t]*$|\s+(?:because|due to|with|after|error)\b)`,
 	`(?i)failed to autostart VM '([^'\n]+)'`,
 	// libvirtd: since 9.4 in the error itself.
 	`\(vm='([^'\n]+)'\)`,

@@ -124,16 +124,30 @@ func TestCure(t *testing.T) {
 
 func TestDomainIn(t *testing.T) {
 	for text, want := range map[string]string{
-		"error: Failed to start domain 'web1'\nerror: internal error: …":                            "web1",
-		"error: Failed to create domain 'a b'":                                                      "a b",
-		"error: Failed to start domain web1":                                                        "web1",
-		"Failed to start domain web1error: internal error":                                          "web1",
-		"LibvirtError (vm='web1'): x":                                                               "web1",
-		"a memory device when domain 'maxMemory' is not defined":                                    "",
-		"can't open backing store /dev/hugepages/libvirt/qemu/1-a-very-long-name-of- for guest RAM": "", // may be cut off
-		"Failed to start domain ''":                                                                 "",
-		"Failed to start domain 'a\nb'":                                                             "",
-		"":                                                                                          "",
+		"error: Failed to start domain 'web1'\nerror: internal error: …": "web1",
+		"error: Failed to create domain 'a b'":                           "a b",
+		"error: Failed to start domain web1":                             "web1",
+		"Failed to start domain web1error: internal error":               "web1",
+		"LibvirtError (vm='web1'): x":                                    "web1",
+		// What follows a colon, or joins a reason, is no name.
+		"Error: Failed to start domain: hugetlbfs is not mounted":                                    "",
+		"Failed to create domain: unsupported configuration: Unable to find":                         "",
+		"Failed to restore domain: internal error: qemu unexpectedly closed":                         "",
+		"Failed to start the domain: Cannot allocate memory":                                         "",
+		"Failed to start domain because: there is no memory":                                         "",
+		"Failed to start domain due to a missing page":                                               "",
+		"Failed to create domain with 4 GiB":                                                         "",
+		"Failed to start domain db2 because of: no memory":                                           "db2",
+		"Failed to start domain db2: no memory":                                                      "db2",
+		"Failed to start domain db-2.example.org:":                                                   "db-2.example.org",
+		"Failed to start domain db2, no memory":                                                      "db2",
+		"x: Failed to start domain db2  \nerror: no memory":                                          "db2",
+		"Failed to start domain: no memory\ncan't open /dev/hugepages/libvirt/qemu/3-db2: no memory": "db2",
+		"a memory device when domain 'maxMemory' is not defined":                                     "",
+		"can't open backing store /dev/hugepages/libvirt/qemu/1-a-very-long-name-of- for guest RAM":  "", // may be cut off
+		"Failed to start domain ''":                                                                  "",
+		"Failed to start domain 'a\nb'":                                                              "",
+		"":                                                                                           "",
 	} {
 		if got := DomainIn(text); got != want {
 			t.Errorf("%q: %q, not %q", text, got, want)
