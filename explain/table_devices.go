@@ -5,23 +5,26 @@ import "vmhuge/internal/advice"
 // devices is what passed-through, vhost-user and other devices want of the guest's
 // memory.
 func devices() []Row {
+	// vfio_dma_map, since 10.0 vfio_container_dma_map: how QEMU writes the call and its result.
+	const mapped = "vfio_…dma_map(0x…, 0x…, 0x…, …)"
 	return []Row{{
 		ID: "vfio-locked", Says: []string{
-			"VFIO_MAP_DMA failed: Cannot allocate memory", "= -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
+			"VFIO_MAP_DMA failed: Cannot allocate memory", mapped + " = -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
+			"IOMMU_IOAS_MAP failed: Cannot allocate memory", "vhost_vdpa_dma_map: failed to write, …(Cannot allocate memory)",
 			"VFIO_MAP_DMA: -12", "vfio_dma_map failed, insufficient locked memory",
 		},
 		Cause: "VFIO pins all memory of the guest, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller: libvirt raises it for <hostdev>, but not for vDPA, devices in <qemu:commandline>, an ordinary user or a container. Huge pages count too",
 		Do:    "virsh edit DOMAIN: <memtune><hard_limit> of the guest's memory and 1 GiB more, from which libvirt makes the limit; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
 	}, {
-		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", "= -14 (Bad address)"},
+		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", mapped + " = -14 (Bad address)", "IOMMU_IOAS_MAP failed: Bad address"},
 		Cause: "VFIO could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
 		Check: "pool", Do: "vmhuge check DOMAIN says what is missing; vmhuge start DOMAIN allocates it",
 	}, {
-		ID: "vfio-entries", Says: []string{"= -28 (No space left on device)", "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"},
+		ID: "vfio-entries", Says: []string{mapped + " = -28 (No space left on device)", "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"},
 		Cause: "VFIO has no entries left for mappings (65535 of a container): virtio-mem and balloons make many small ones",
 		Do:    "modprobe vfio_iommu_type1 dma_entry_limit=…, or a larger <block> for virtio-mem",
 	}, {
-		ID: "vfio-guest-address", Says: []string{"VFIO_MAP_DMA failed: Invalid argument", "= -22 (Invalid argument)"},
+		ID: "vfio-guest-address", Says: []string{"VFIO_MAP_DMA failed: Invalid argument", mapped + " = -22 (Invalid argument)", "IOMMU_IOAS_MAP failed: Invalid argument"},
 		Cause: "the IOMMU can't map a range of the guest's memory: its address is beyond the IOMMU's width, or taken (MSI, reserved regions); huge pages are not involved",
 		Do:    "dmesg | grep -i -e iommu -e dmar; virsh edit DOMAIN: <maxphysaddr mode='emulate' bits='39'/> in <cpu>, or less memory",
 	}, {
