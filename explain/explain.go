@@ -18,15 +18,16 @@ type Row struct {
 	ID string // as in the findings of the check that sees it
 	// Says are the words, in English. … stands for anything in the same line, PATH
 	// for a path, and quotation marks may be missing.
-	Says     []string
-	Unless   []string // with these words in the text as well it is another row's
-	On       []Place  // where PATH, or QEMU's mem-path, must be; none: anywhere
-	Codes    []int    // libvirt's numeric codes (virterror.h) that say it by themselves
-	Versions string   // which versions say which of it, where that differs
-	Cause    string
-	Check    string // the check that gives the evidence; "": none can
-	Do       string // DOMAIN stands for the domain's name, PATH for the path of the text
-	Kind     advice.Kind
+	Says      []string
+	Unless    []string // with these words in the same message it is another row's
+	UnlessAny []string // with these words anywhere in the text it is another row's
+	On        []Place  // where PATH, or QEMU's mem-path, must be; none: anywhere
+	Codes     []int    // libvirt's numeric codes (virterror.h) that say it by themselves
+	Versions  string   // which versions say which of it, where that differs
+	Cause     string
+	Check     string // the check that gives the evidence; "": none can
+	Do        string // DOMAIN stands for the domain's name, PATH for the path of the text
+	Kind      advice.Kind
 }
 
 // Match is a row that a text matches, and the words of the text that do.

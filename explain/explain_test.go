@@ -256,7 +256,7 @@ func FuzzExplain(f *testing.F) {
 			more[m.ID] = true
 		}
 		for _, m := range matches {
-			if !more[m.ID] && len(m.Unless) == 0 && !strings.HasPrefix(m.Text, "Code=") {
+			if !more[m.ID] && len(m.Unless)+len(m.UnlessAny) == 0 && !strings.HasPrefix(m.Text, "Code=") {
 				t.Errorf("%s is in %q, but not with %q behind", m.ID, before, after)
 			}
 		}

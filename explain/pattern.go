@@ -2,6 +2,7 @@ package explain
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -9,7 +10,7 @@ import (
 // known is a row with its words as patterns.
 type known struct {
 	Row
-	says, unless []words
+	says, unless, unlessAny []words
 }
 
 // words are a sentence of the table as a pattern of small letters.
@@ -22,7 +23,7 @@ type words struct {
 var compiled = sync.OnceValue(func() []known {
 	var all []known
 	for _, row := range Rows() {
-		all = append(all, known{row, compile(row.Says), compile(row.Unless)})
+		all = append(all, known{row, compile(row.Says), compile(row.Unless), compile(row.UnlessAny)})
 	}
 	return all
 })
@@ -92,13 +93,14 @@ func cutExpression(tokens []string) *regexp.Regexp {
 
 // find looks for the row's words in a text, where the row is about their path.
 func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
-	for _, w := range k.unless {
-		if w.in(r) {
-			return Match{}, false
-		}
+	if saysAny(k.unlessAny, r) {
+		return Match{}, false
 	}
 	for _, w := range k.says {
 		for _, at := range w.all(r) {
+			if len(k.unless) > 0 && saysAny(k.unless, r.message(at[0], at[1])) {
+				continue
+			}
 			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:at[1]]), " ")}
 			if len(at) > 2 && at[2] >= 0 {
 				m.Path = r.text[at[2]:at[3]]
@@ -114,7 +116,9 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 	return Match{}, false
 }
 
-func (w words) in(r reading) bool { return len(w.all(r)) > 0 }
+func saysAny(sentences []words, r reading) bool {
+	return slices.ContainsFunc(sentences, func(w words) bool { return len(w.all(r)) > 0 })
+}
 
 // all returns where the words are: begin, end, and those of the path, if there is
 // one.
@@ -132,12 +136,7 @@ func (w words) all(r reading) [][]int {
 
 // memPath finds the path of memory-backend-file in the lines that words are in.
 func memPath(text string, begin, end int) string {
-	begin = strings.LastIndex(text[:begin], "\n") + 1
-	if rest := strings.Index(text[end:], "\n"); rest >= 0 {
-		end += rest
-	} else {
-		end = len(text)
-	}
+	begin, end = linesOf(text, begin, end)
 	if found := memPathIn.FindStringSubmatch(text[begin:end]); found != nil {
 		return found[1]
 	}

@@ -22,6 +22,32 @@ func newReading(text string) reading {
 	return r
 }
 
+// message returns the message that words are in: their lines, with those before and behind
+// that a terminal or a mail has wrapped.
+func (r reading) message(begin, end int) reading {
+	begin, end = linesOf(r.text, begin, end)
+	for begin > 0 && wrapped.MatchString(r.text[begin:]) {
+		begin, _ = linesOf(r.text, begin-1, begin-1)
+	}
+	for end < len(r.text) && wrapped.MatchString(r.text[end+1:]) {
+		_, end = linesOf(r.text, end+1, end+1)
+	}
+	return reading{text: r.text[begin:end], low: r.low[begin:end], cut: r.cut}
+}
+
+// wrapped is the beginning of a line that goes on with the one before: in the middle of a
+// sentence, not with a program, a time or an option.
+var wrapped = regexp.MustCompile(`^[ \t]*[a-z][a-z']*[ ,.;)]+[^:= ]`)
+
+// linesOf widens a part of a text to whole lines, without the last line's end.
+func linesOf(text string, begin, end int) (int, int) {
+	begin = strings.LastIndex(text[:begin], "\n") + 1
+	if rest := strings.Index(text[end:], "\n"); rest >= 0 {
+		return begin, end + rest
+	}
+	return begin, len(text)
+}
+
 // cutMark is what a pager or a program leaves where it cuts off a line: less, which
 // shows journalctl's, a > in the last column, others three dots.
 var cutMark = regexp.MustCompile(`>[ \t]*(?:\n|$)|\.\.\.`)

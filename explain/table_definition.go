@@ -43,9 +43,9 @@ func definition() []Row {
 			queryNumad, "numad is not available on this host", "Cannot find 'numad' in path", "cannot execute binary …numad: No such file or directory",
 			"Advice from numad is needed in case of automatic numa placement",
 		},
-		Unless: failingNumad,
-		Cause:  "placement='auto' asks numad for nodes, and there is no numad",
-		Check:  "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",
+		UnlessAny: failingNumad,
+		Cause:     "placement='auto' asks numad for nodes, and there is no numad",
+		Check:     "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",
 	}, {
 		ID: "numad-fails", Says: slices.Concat([]string{queryNumad}, failingNumad),
 		Cause: "placement='auto' asks numad for nodes, and numad fails: it may not be run, the kernel gives it no message queue (kernel.msgmni), or there are no NUMA nodes in /sys",
