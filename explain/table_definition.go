@@ -187,10 +187,17 @@ func definition() []Row {
 			"can't be used together with'-machine memory-backend'", "can't be used together with '-machine memory-backend'",
 			"'-machine memory-backend' and '-numa memdev' properties", "must match size of explicitly specified 'memory-backend' property",
 			"Machine memory size does not match the size of the memory backend", "memory backend … can't be used multiple times", "should equal RAM size",
-			"-mem-path not supported with", "host lacks kvm mmu notifiers, -mem-path unsupported",
 		},
 		Cause: "QEMU's command line names the guest's memory twice, or with two sizes",
 		Check: "xml", Do: "plain QEMU: leave -mem-path, -mem-prealloc and the memory backend out, and vmhuge exec -- qemu-system-x86_64 … adds what fits; with libvirt take them out of <qemu:commandline>",
+	}, {
+		ID: "mem-path-xen", Says: []string{"-mem-path not supported with Xen"},
+		Cause: "QEMU runs for a guest of Xen, whose memory Xen allocates itself: it takes none from a hugetlbfs, and chooses the size of its pages alone",
+		Do:    "take -mem-path off QEMU's command line, or <hugepages/> out: virsh edit DOMAIN",
+	}, {
+		ID: "kvm-sync-mmu", Says: []string{"host lacks kvm mmu notifiers, -mem-path unsupported", "-mem-path is not supported with KVM without sync mmu"},
+		Cause: "the kernel's KVM does not notice when the kernel moves a page of the guest (it lacks KVM_CAP_SYNC_MMU), so QEMU takes no memory from a path: the kernel is too old, or was built without CONFIG_MMU_NOTIFIER",
+		Do:    "grep MMU_NOTIFIER /boot/config-$(uname -r), and a kernel of the distribution, which has it",
 	}, {
 		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
 		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",

@@ -1,6 +1,17 @@
 package explain
 
-import "vmhuge/internal/advice"
+import (
+	"slices"
+
+	"vmhuge/internal/advice"
+)
+
+// ofGuests completes words with the names that the kernel knows QEMU by: its binary, cut
+// off at 15 characters; kvm, of Proxmox and Debian's older releases; a virtual processor's
+// thread. qemu-img, qemu-nbd and the guest agent are no guests.
+func ofGuests(before, after string) []string {
+	return []string{before + "qemu-system-…" + after, before + "qemu-kvm" + after, before + "kvm" + after, before + "CPU …/KVM" + after}
+}
 
 // kernel is what the kernel and the tools for its settings say.
 func kernel() []Row {
@@ -59,11 +70,12 @@ func kernel() []Row {
 		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",
 		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a right one",
 	}, {
-		ID: "oom-killed", Says: []string{
-			"Out of memory: Killed process … (qemu", "Out of memory: Kill process … (qemu", "oom-kill:…task=qemu", "Memory cgroup out of memory: Killed process … (qemu", "Memory cgroup out of memory: Kill process … (qemu",
-			"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
-			"CPU 0/KVM invoked oom-killer", "qemu-system-… invoked oom-killer", "qemu-kvm invoked oom-killer",
-		},
+		ID: "oom-killed", Says: slices.Concat(
+			ofGuests("Out of memory: Killed process … (", ")"), ofGuests("Out of memory: Kill process … (", ")"), ofGuests("oom-kill:…task=", ","),
+			[]string{
+				"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
+			}, ofGuests("", " invoked oom-killer"),
+		),
 		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large makes the rest short",
 		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or raise <memtune><hard_limit>",
 		Kind:  advice.NoMemory,
@@ -73,8 +85,12 @@ func kernel() []Row {
 		Do:    "edit the kernel's line in the boot loader: lower hugepages= (nodes with : too), or add systemd.mask=systemd-sysctl.service where sysctl sets vm.nr_hugepages; then correct the file",
 		Kind:  advice.NoMemory,
 	}, {
-		ID: "page-poisoned", Says: []string{
-			"MCE: Killing qemu…hardware memory corruption", "Guest memory hardware error", "Memory failure: …: recovery action for huge page", "HugeTLB: …hwpoison", "huge page …hardware memory error", "Guest MCE Memory Error"},
+		ID: "page-poisoned", Says: slices.Concat(
+			ofGuests("Memory failure: 0x…: Sending SIGBUS to ", ":"), ofGuests("Memory failure: 0x…: Killing ", ":"),
+			ofGuests("MCE 0x…: Killing ", ":"), ofGuests("MCE: Killing ", ":"), []string{
+				"Guest memory hardware error", "Memory failure: …: recovery action for huge page", "Memory failure: 0x…: huge page",
+				"HugeTLB: …hwpoison", "huge page …hardware memory error", "Guest MCE Memory Error",
+			}),
 		Cause: "a DIMM of the host has failed in a page of a guest, and the kernel takes the whole huge page out of use",
 		Do:    "ras-mc-ctl --errors names the DIMM; HugePages_Total stays smaller until a reboot",
 	}}

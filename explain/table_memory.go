@@ -70,7 +70,10 @@ func memory() []Row {
 		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "page-lost", Says: []string{"kvm run failed Bad address", "…qemu…Bus error", `type=ANOM_ABEND…comm="qemu…sig=7`},
+		ID: "page-lost", Says: []string{
+			"kvm run failed Bad address", "qemu-system-…: Bus error", "qemu-kvm…: Bus error", "Bus error …qemu-system", "Bus error …qemu-kvm",
+			`type=ANOM_ABEND…comm="qemu-system-…" …sig=7`, `type=ANOM_ABEND…comm="qemu-kvm" …sig=7`, `type=ANOM_ABEND…comm="kvm" …sig=7`,
+		},
 		Cause: "QEMU could not get a page of the guest's memory when the guest touched it: a tmpfs such as /dev/shm filled up, huge pages were not preallocated and ran out, a cgroup limits them (hugetlb.SIZE.max), or the hardware lost one",
 		Check: "pool", Do: "journalctl -k -g 'hugetlb|Memory failure|oom'; df -h /dev/shm; vmhuge check DOMAIN; <allocation mode='immediate'/> in <memoryBacking> finds it at the start",
 		Kind: advice.NoMemory,
