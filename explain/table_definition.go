@@ -113,7 +113,7 @@ func definition() []Row {
 			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
 		},
 		Cause: "the kernel has no pages of that size",
-		Check: "page-size", Do: "vmhuge enable --size 2M DOMAIN; 1 GiB needs a processor with pdpe1gb",
+		Check: "page-size", Do: "vmhuge check lists the sizes that there are, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
 	}, {
 		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi"},
 		Cause: "memory devices need ACPI",

@@ -20,7 +20,7 @@ func kernel() []Row {
 			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option",
 			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig… failed: hugetlbfs",
 			"mount: PATH: mount… system call failed: Invalid argument",
-			"Failed to mount Huge Pages File System", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
+			"Failed to mount Huge Pages File System", "Failed to mount dev-hugepages", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
 		},
 		On:    huge,
 		Cause: "an option of a hugetlbfs is not one of the kernel's (pagesize=, size=, min_size=, nr_inodes=, mode=, uid=, gid=, in small letters, sizes as 2M or 1G), or it has no pages of that size",

@@ -39,7 +39,7 @@ func memory() []Row {
 	}, {
 		ID: "mount-full", Says: noMemory, On: huge,
 		Cause: "the hugetlbfs is mounted with size=, and full",
-		Check: "mount", Do: "umount /dev/hugepages && mount -t hugetlbfs hugetlbfs /dev/hugepages, without size= (vmhuge check names the mount)",
+		Check: "mount", Do: "findmnt -t hugetlbfs -o TARGET,OPTIONS shows the mount with size= (vmhuge check names it): umount that, and mount it again without size=",
 	}, {
 		ID: "min-size", Says: noMemory, On: huge,
 		Cause: "another hugetlbfs is mounted with min_size=, which reserves free pages for its own files",
@@ -57,6 +57,11 @@ func memory() []Row {
 		ID: "allocpages-short", Says: []string{"Unable to allocate … pages. Allocated only"},
 		Cause: "the kernel found no more free memory in one piece, and virsh allocpages keeps what it got",
 		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps where that is not enough",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "proxmox-short", Says: []string{"hugepage allocation failed at …Memory.pm", "start failed: hugepage allocation failed"},
+		Cause: "Proxmox VE allocates a guest's huge pages itself at each start, and the kernel found too little free memory in one piece, on one of the nodes that the guest uses",
+		Check: "pool", Do: "sysctl vm.drop_caches=3 vm.compact_memory=1 and start it again; or pages of 2 MiB in place of 1 GiB: qm set VMID --hugepages 2; or have them from boot on, with hugepages= on the kernel's command line and qm set VMID --keephugepages 1",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "allocpages-size", Says: []string{"system pages pool can't be modified"},
@@ -77,6 +82,10 @@ func memory() []Row {
 		Cause: "QEMU could not get a page of the guest's memory when the guest touched it: a tmpfs such as /dev/shm filled up, huge pages were not preallocated and ran out, a cgroup limits them (hugetlb.SIZE.max), or the hardware lost one",
 		Check: "pool", Do: "journalctl -k -g 'hugetlb|Memory failure|oom'; df -h /dev/shm; vmhuge check DOMAIN; <allocation mode='immediate'/> in <memoryBacking> finds it at the start",
 		Kind: advice.NoMemory,
+	}, {
+		ID: "device-asleep", Says: []string{"kvm run failed Bad address"},
+		Cause: "if a PCI device is passed through (<hostdev>): the guest touched the device's memory (a BAR) while it slept (D3), was reset, or had dropped off the bus; or the processor can't map that BAR for a guest, as on some ARM servers. Huge pages are not involved",
+		Do:    "journalctl -k -g 'vfio|AER|pcieport' shows what the device did; options vfio-pci disable_idle_d3=1 in /etc/modprobe.d keeps an unused one awake; or start the guest once without <hostdev>",
 	}, {
 		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory", "preallocating memory failed: Cannot allocate memory"},
 		Cause: "the kernel has too little ordinary memory, for KVM's tables, page tables or guest memory that is on no huge pages: there are enough huge pages, but their pools may take up the memory that is missing",

@@ -59,7 +59,7 @@ func mounts() []Row {
 			"Unable to create PATH: No space left on device",
 		}, On: huge,
 		Cause: "the hugetlbfs is mounted with nr_inodes=, and all are in use",
-		Check: "mount", Do: "umount /dev/hugepages && mount -t hugetlbfs hugetlbfs /dev/hugepages, without nr_inodes= (vmhuge check names the mount)",
+		Check: "mount", Do: "findmnt -T PATH shows the mount (vmhuge check names it): umount that, and mount it again without nr_inodes=",
 	}, {
 		ID: "mount-vanished", Says: []string{
 			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create hugepage path PATH: No such file or directory",
