@@ -155,6 +155,22 @@ func TestDomainIn(t *testing.T) {
 	}
 }
 
+func TestPageSizeIn(t *testing.T) {
+	for text, want := range map[string]int64{
+		"error: Unable to find any usable hugetlbfs mount for 16777216 KiB":                    16777216,
+		"错误：不支持的配置：无法为 1048576 KiB 找到任何可用的 hugetlbfs 挂载":                                       1048576,
+		"operation failed: page size 2048 is not available on node 1":                          2048,
+		"tee: /sys/kernel/mm/hugepages/hugepages-64kB/nr_hugepages: No such file or directory": 64,
+		"unable to map backing store for guest RAM: Cannot allocate memory":                    0,
+		"Unable to find any usable hugetlbfs mount for 99999999999999999999 KiB":               0,
+		"tee: /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages: Permission denied":       0,
+	} {
+		if got := PageSizeIn(text); got != want {
+			t.Errorf("%q: %d, not %d", text, got, want)
+		}
+	}
+}
+
 func TestLastStart(t *testing.T) {
 	const start = "2026-11-21 03:28:16.123+0000: starting up libvirt version: 9.0.0, package: 9.0.0-4\n"
 	for text, want := range map[string]string{

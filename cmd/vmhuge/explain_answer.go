@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/audit"
 	"vmhuge/hostprep/hostpage"
+	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
 
@@ -72,7 +75,7 @@ func (p *program) explain(text, source, domain string) error {
 	for _, f := range facts {
 		p.insist("now: %s: %s", f.Name, f.Value)
 	}
-	if domain == "" && explain.Ambiguous(matches) {
+	if domain == "" && !seen && explain.Ambiguous(matches) {
 		p.insist("which of them it is: vmhuge explain --domain NAME asks the host, and puts that first")
 	}
 	return nil
@@ -94,6 +97,11 @@ func (p *program) evidence(matches []explain.Match, text, domain string) (report
 	if domain != "" && slices.ContainsFunc(matches, func(m explain.Match) bool { return m.Check != "" }) {
 		report, why = p.checkNow(domain)
 	}
+	if size := pages.SizeOfKiB(explain.PageSizeIn(text)); report.Name == "" && size > 0 && !strings.HasSuffix(p.uri, "/session") {
+		of, err := hostpage.SizeFindings(p.host(), size)
+		report.Findings = append(report.Findings, of...)
+		why = cmp.Or(why, err)
+	}
 	if slices.ContainsFunc(matches, func(m explain.Match) bool {
 		return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA)
 	}) {
@@ -102,9 +110,7 @@ func (p *program) evidence(matches []explain.Match, text, domain string) (report
 			denied, err = audit.Denied(p.host(), report.UUID, time.Now())
 		}
 		report.Findings = append(report.Findings, denied...)
-		if why == nil {
-			why = err
-		}
+		why = cmp.Or(why, err)
 	}
 	return report, why
 }

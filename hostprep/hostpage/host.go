@@ -56,14 +56,21 @@ func Facts(h host.Host, told Libvirt) []Fact {
 	h = h.Snapshot()
 	mem, _ := h.Meminfo() // memoryCheck says what is wrong with it
 	size := mem.HugePageSize
+	by := hostprep.SystemStarter(told.Version, told.QEMU)
+	if told.QEMU == hostprep.UnknownVersion {
+		by = hostprep.SystemStarter(debian12.Version, debian12.QEMU)
+	}
+	return look(h, anyGuest{newGuest(size, by), size, told}, hostChecks())
+}
+
+// debian12 has the most pitfalls of the versions in use.
+var debian12 = Libvirt{Version: 9000000, QEMU: 7002000}
+
+// newGuest is one with a single page, bound to a node, that is a file.
+func newGuest(size pages.Size, by hostprep.Starter) hostprep.Guest {
 	demand := pages.Demand{Type: "kvm", Backing: pages.Hugetlb, Items: []pages.Item{{GuestNode: -1, Kind: pages.RAM,
 		PageSize: size, Pages: 1, MemoryKiB: size.KiB(), Source: "file", HostNodes: "0", Mode: pages.Strict}}}
-	by := hostprep.SystemStarter(told.Version, told.QEMU)
-	if told.QEMU == hostprep.UnknownVersion { // as Debian 12 has it, which has the most pitfalls of the versions in use
-		by = hostprep.SystemStarter(9000000, 7002000)
-	}
-	g := anyGuest{hostprep.NewGuest(demand, pages.Traits{}, by, hostprep.UnknownIDs(), hostprep.Unasked()), size, told}
-	return look(h, g, hostChecks())
+	return hostprep.NewGuest(demand, pages.Traits{}, by, hostprep.UnknownIDs(), hostprep.Unasked())
 }
 
 func look(h host.Host, g anyGuest, checks []hostCheck) []Fact {
