@@ -1,12 +1,15 @@
 package xml
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
 
@@ -255,6 +258,32 @@ func TestForQEMU(t *testing.T) {
 	}
 }
 
+// A guest of Secure Execution gets no reserved pages, whatever the size; one that has
+// them can be put back.
+func TestProtectedGuest(t *testing.T) {
+	const protected = "<launchSecurity type='s390-pv'/>"
+	for _, doc := range [][]byte{guest(on("s390x"), protected), guest(protected), guest(on("s390x"), backed("<hugepages/>"), protected)} {
+		for _, want := range []Backing{usually, {}, {PageSize: 1 << 20}, {Usual: true, Source: "memfd"}} {
+			var told *advice.Error
+			if out, err := Rewrite(doc, want); !errors.As(err, &told) || told.Cause != protectedGuest || out != nil {
+				t.Errorf("%s, %+v: %v", doc, want, err)
+			}
+		}
+	}
+	before := guest(on("s390x"))
+	after, err := Rewrite(before, usually)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(doc []byte) []byte { return bytes.Replace(doc, []byte("</domain>"), []byte(protected+"</domain>"), 1) }
+	if back, err := Revert(add(after), false); err != nil || !bytes.Equal(back, add(before)) {
+		t.Errorf("back it is %v\n%s", err, back)
+	}
+	if _, err := Demand(add(after), 0); err != nil {
+		t.Errorf("QEMU takes the pages: %v", err)
+	}
+}
+
 func TestCautions(t *testing.T) {
 	args := func(values ...string) string {
 		text := "<q:commandline xmlns:q='" + qemuNamespace + "'>"
@@ -277,6 +306,8 @@ func TestCautions(t *testing.T) {
 		"<launchSecurity type='sev-snp'/>":                                           "with sev-snp",
 		"<launchSecurity type='sev'/>":                                               "",
 		"<launchSecurity type='s390-pv'/>":                                           "",
+		"<launchSecurity type='s390-pv'/>" + backed("<hugepages/>"):                  "enter protected mode",
+		"<launchSecurity type='s390-pv'/>" + backed("<source type='memfd'/>"):        "",
 		"<hugepages><page size='2048'/></hugepages>":                                 "belongs into <memoryBacking>",
 		sharing: "need all of its memory shared",
 		sharing + backed("<access mode='shared'/>"):                                                  "",

@@ -17,4 +17,5 @@ const (
 	virtioMemBlock     advice.Cause = "virtio-mem-block"
 	pageSizeMissing    advice.Cause = "page-size-missing"
 	dimmWithoutACPI    advice.Cause = "dimm-without-acpi"
+	protectedGuest     advice.Cause = "protected-guest"
 )

@@ -28,7 +28,7 @@ func Cautions(doc []byte) []Caution {
 	for _, caution := range []struct {
 		text   func(*document) string
 		unsure bool
-	}{{misplaced, false}, {ownMemory, true}, {guestMemfd, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
+	}{{misplaced, false}, {ownMemory, true}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
 		if text := caution.text(d); text != "" {
 			found = append(found, Caution{text, caution.unsure})
 		}
@@ -86,14 +86,26 @@ func ownMemory(d *document) string {
 	return fmt.Sprintf("its <qemu:commandline> has memory options of its own (%s): libvirt hands them to QEMU as they are, and vmhuge neither counts nor changes them; take them out and let <memoryBacking> say it", strings.Join(found, ", "))
 }
 
-// guestMemfd is about guests whose memory is private to them. In QEMU
-// (ram_block_convert_range()) hugetlb pages stay allocated when the guest makes
-// them private.
-func guestMemfd(d *document) string {
+// protected says whether it is a guest of Secure Execution on s390x.
+func (d *document) protected() bool { return d.security() == "s390-pv" }
+
+// security is the kind of <launchSecurity>; "": there is none.
+func (d *document) security() (kind string) {
 	for _, el := range d.root.all("launchSecurity") {
-		if kind := d.value(el, "type"); kind == "sev-snp" || kind == "tdx" {
-			return "with " + kind + " the guest's private memory is a guest_memfd, which has no huge pages: hugetlb pages back only what it shares, and stay allocated beside the private memory"
-		}
+		kind = d.value(el, "type")
+	}
+	return kind
+}
+
+// confidential is about guests whose memory the host may not read. In QEMU hugetlb
+// pages stay allocated when a guest makes them private (ram_block_convert_range()), and
+// none may back a protected guest (handle_diag_308() of target/s390x).
+func confidential(d *document) string {
+	switch kind := d.security(); {
+	case kind == "sev-snp" || kind == "tdx":
+		return "with " + kind + " the guest's private memory is a guest_memfd, which has no huge pages: hugetlb pages back only what it shares, and stay allocated beside the private memory"
+	case d.protected() && hasHugepages(&d.domain):
+		return "with s390-pv QEMU does not let a guest on reserved huge pages enter protected mode: take out its <hugepages> or its <launchSecurity>"
 	}
 	return ""
 }

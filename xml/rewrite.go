@@ -47,6 +47,9 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	if err := unknownValue(dom); err != nil {
 		return nil, err
 	}
+	if !want.THP && d.protected() {
+		return nil, refusal(dom, protectedGuest, "take out its <launchSecurity>, or leave it on small pages", "with <launchSecurity type='s390-pv'/> it can't be on reserved huge pages: QEMU does not let it enter protected mode")
+	}
 	if want.Usual {
 		want.PageSize = dom.usual(want.Have)
 	}
