@@ -32,13 +32,30 @@ func (want Want) Rewrite(doc []byte) ([]byte, error) {
 func THPCosts(before, after []byte) []string {
 	was, _ := Demand(before, 0)
 	is, err := Demand(after, 0)
-	switch {
-	case err != nil || is.Backing != pages.THP:
+	if err != nil || is.Backing != pages.THP {
 		return nil
-	case is.Shared:
-		return []string{"its virtiofs or vhost-user devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages; vmhuge enable --size 2M --source memfd gives it reserved ones"}
-	case was.Shared:
-		return []string{"its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)"}
 	}
-	return nil
+	d, err := parse(after)
+	if err != nil {
+		return nil // cannot be: Demand has read it
+	}
+	var costs []string
+	say := func(why, reserved string) {
+		if d.protected() {
+			reserved = ""
+		}
+		costs = append(costs, why+reserved)
+	}
+	size := pages.SizeWord(d.domain.usual(nil))
+	if d.domain.hostArch() == "s390x" {
+		// s390_enable_sie() in the kernel's arch/s390/mm/gmap.c, since 3.7; 7.0 has it no more
+		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest and allows it no more of them", "; vmhuge enable --size "+size+" gives it reserved ones")
+	}
+	switch {
+	case is.Shared:
+		say("its virtiofs or vhost-user devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages", "; vmhuge enable --size "+size+" --source memfd gives it reserved ones")
+	case was.Shared:
+		say("its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
+	}
+	return costs
 }
