@@ -275,7 +275,9 @@ func TestProtectedGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	add := func(doc []byte) []byte { return bytes.Replace(doc, []byte("</domain>"), []byte(protected+"</domain>"), 1) }
+	add := func(doc []byte) []byte {
+		return bytes.Replace(doc, []byte("</domain>"), []byte(protected+"</domain>"), 1)
+	}
 	if back, err := Revert(add(after), false); err != nil || !bytes.Equal(back, add(before)) {
 		t.Errorf("back it is %v\n%s", err, back)
 	}
@@ -284,14 +286,41 @@ func TestProtectedGuest(t *testing.T) {
 	}
 }
 
-func TestCautions(t *testing.T) {
-	args := func(values ...string) string {
-		text := "<q:commandline xmlns:q='" + qemuNamespace + "'>"
-		for _, value := range values {
-			text += "<q:arg xmlns:q='" + qemuNamespace + "' value='" + value + "'/>"
+// What transparent huge pages cost depends on the kernel and on the devices.
+func TestTHPCosts(t *testing.T) {
+	const protected, split = "<launchSecurity type='s390-pv'/>", "before Linux 7.0 splits the transparent huge pages"
+	sharing := devices("<interface type='vhostuser'/>") + backed("<access mode='shared'/>")
+	for _, test := range []struct {
+		doc   []byte
+		wants []string // the costs in order: part of each
+		not   string
+	}{
+		{guest(), nil, ""},
+		{guest(on("aarch64")), nil, ""},
+		{guest(on("s390x")), []string{split}, ""},
+		{guest(on("s390x")), []string{"vmhuge enable --size 1M gives"}, ""},
+		{guest(on("s390x"), protected), []string{split}, "--size"},
+		{guest(on("s390x"), sharing), []string{split, "stays shared"}, "--size 2M"},
+		{guest(sharing), []string{"--size 2M --source memfd"}, ""},
+		{guest(backed("<access mode='shared'/>")), []string{"no device in its XML needs it shared"}, ""},
+		{bytes.Replace(guest(on("s390x")), []byte("'kvm'"), []byte("'qemu'"), 1), nil, ""}, // on any host
+	} {
+		out, err := Rewrite(test.doc, Backing{THP: true})
+		got := THPCosts(test.doc, out)
+		if err != nil || len(got) != len(test.wants) {
+			t.Errorf("%s: %v, costs %q", test.doc, err, got)
+			continue
 		}
-		return text + "</q:commandline>"
+		for i, want := range test.wants {
+			if !strings.Contains(got[i], want) || test.not != "" && strings.Contains(got[i], test.not) {
+				t.Errorf("%s: costs %q", test.doc, got)
+			}
+		}
 	}
+}
+
+func TestCautions(t *testing.T) {
+	args := options
 	sharing := devices("<filesystem type='mount'><driver type='virtiofs'/></filesystem>")
 	for doc, want := range map[string]string{
 		"": "", args("-cpu", "host"): "", args("-device", "e1000"): "", args("-name", "-machine"): "",

@@ -57,15 +57,9 @@ func misplaced(d *document) string {
 // is in no demand, and QEMU refuses some beside libvirt's own.
 func ownMemory(d *document) string {
 	var found []string
-	option := ""
-	for _, el := range d.root.all("commandline/arg") {
-		arg := d.value(el, "value")
-		value, isOption := arg, strings.HasPrefix(arg, "-")
-		if isOption {
-			option, value = "-"+strings.TrimLeft(arg, "-"), "" // QEMU takes --object, too
-		}
+	for option, value := range d.options() {
 		switch {
-		case isOption && (option == "-mem-prealloc" || option == "-mem-path" || option == "-m"):
+		case option == "-mem-prealloc" || option == "-mem-path" || option == "-m":
 			found = append(found, option)
 		case option == "-object" && strings.Contains(value, "memory-backend-"):
 			kind := value[strings.Index(value, "memory-backend-"):]
@@ -118,7 +112,7 @@ func unshared(d *document) string {
 	if need.SharedBy == 0 || !slices.ContainsFunc(accesses(&d.domain), func(a string) bool { return a != "shared" }) {
 		return ""
 	}
-	const why = "its virtiofs or vhost-user devices need all of its memory shared: libvirt refuses the start, or the devices do not work; "
+	const why = "its virtiofs, vhost-user or vhost-vdpa devices need all of its memory shared: libvirt refuses the start, or the devices do not work; "
 	if slices.ContainsFunc(d.domain.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "private" }) {
 		return why + "make each <cell> memAccess='shared'"
 	}

@@ -69,6 +69,9 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if e.blob() && source(dom) != "memfd" {
+		return nil, refusal(dom, hugepagesSource, "take reserved pages with --source memfd, or its blob='on' out", "its <video> with blob='on' needs <source type='memfd'/>")
+	}
 	found, err := backends(dom, 0)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ var matters = map[string]bool{
 	// For Traits alone:
 	"memtune": many, "memtune/hard_limit": many, "devices/hostdev": many, "devices/interface": many, "devices/disk": many,
 	"devices/filesystem": many, "devices/filesystem/driver": many, "devices/memballoon": many,
+	"devices/disk/backingStore": many, "devices/disk/backingStore/backingStore": many,
+	"devices/video": many, "devices/video/driver": many, "devices/video/model": many,
 	// For Cautions alone:
 	"hugepages": many, "launchSecurity": many, "commandline": many, "commandline/arg": many,
 }

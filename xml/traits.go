@@ -1,6 +1,9 @@
 package xml
 
 import (
+	"encoding/json"
+	"html"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,29 +74,55 @@ func (d *document) traits() (pages.Traits, error) {
 	return t, nil
 }
 
-// devices reads those that pin, share or give back the guest's memory. Which
-// of them pin it: qemuDomainGetMemLockLimitBytes() of libvirt.
+// pinning and sharing are the devices that pin the guest's memory and that other processes
+// map it for: where they stand, and which values of an attribute say so. A disk on
+// vhost-vdpa does both.
+//
+// Source: qemuDomainGetMemLockLimitBytes() and the callers of
+// qemuValidateDomainDefVhostUserRequireSharedMemory() in libvirt 11.3. For video devices
+// libvirt does not ask, but their process maps the memory, too.
+var (
+	pinning = []kindOfDevice{
+		{"devices/hostdev", "type", []string{"pci", "mdev"}},
+		{"devices/interface", "type", []string{"hostdev", "vdpa"}},
+		{"devices/disk", "type", []string{"nvme", "vhostvdpa"}},
+		{"devices/disk/backingStore", "type", []string{"nvme", "vhostvdpa"}},
+		{"devices/disk/backingStore/backingStore", "type", []string{"nvme", "vhostvdpa"}},
+	}
+	sharing = []kindOfDevice{
+		{"devices/interface", "type", []string{"vhostuser"}},
+		{"devices/disk", "type", []string{"vhostuser", "vhostvdpa"}},
+		{"devices/filesystem/driver", "type", []string{"virtiofs"}},
+		{"devices/video/driver", "name", []string{"vhostuser"}},
+	}
+)
+
+type kindOfDevice struct {
+	path, attr string
+	values     []string
+}
+
+// count returns how many devices are of one of the kinds.
+func (d *document) count(kinds []kindOfDevice) (n int) {
+	for _, kind := range kinds {
+		for _, el := range d.root.all(kind.path) {
+			if slices.Contains(kind.values, d.value(el, kind.attr)) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// devices reads those that pin, share or give back the guest's memory, those in
+// <qemu:commandline> too.
 func (d *document) devices(t *pages.Traits) {
-	is := func(el *element, kinds ...string) bool { return slices.Contains(kinds, d.value(el, "type")) }
-	for _, el := range d.root.all("devices/hostdev") {
-		if is(el, "pci", "mdev") {
+	t.VFIO, t.SharedBy = d.count(pinning), d.count(sharing)
+	for option, value := range d.options() {
+		switch driver := driver(option, value); {
+		case strings.HasPrefix(driver, "vfio-"), strings.HasPrefix(driver, "vhost-vdpa"):
 			t.VFIO++
-		}
-	}
-	for _, el := range d.root.all("devices/interface") {
-		if is(el, "hostdev", "vdpa") {
-			t.VFIO++
-		} else if is(el, "vhostuser") {
-			t.SharedBy++
-		}
-	}
-	for _, el := range d.root.all("devices/disk") {
-		if is(el, "vhostuser") {
-			t.SharedBy++
-		}
-	}
-	for _, el := range d.root.all("devices/filesystem/driver") {
-		if is(el, "virtiofs") {
+		case strings.HasPrefix(driver, "vhost-user"), driver == "cryptodev-vhost-user":
 			t.SharedBy++
 		}
 	}
@@ -103,6 +132,55 @@ func (d *document) devices(t *pages.Traits) {
 	}
 	t.Balloon = t.Balloon && t.VFIO == 0 // QEMU lets no balloon take pages that a device may write to
 	t.Reporting = t.Reporting && t.Balloon
+}
+
+// blob says whether a video device maps the guest's memory through a memfd, without which
+// libvirt refuses it (qemuValidateDomainDeviceDefVideo()).
+func (d *document) blob() bool {
+	return slices.ContainsFunc(d.root.all("devices/video/model"), func(el *element) bool { return d.value(el, "blob") == "on" })
+}
+
+// options are those of <qemu:commandline>, each with its value; "": it has none.
+func (d *document) options() iter.Seq2[string, string] {
+	return func(yield func(option, value string) bool) {
+		option := ""
+		for _, el := range d.root.all("commandline/arg") {
+			arg := html.UnescapeString(d.value(el, "value"))
+			if strings.HasPrefix(arg, "-") {
+				if option != "" && !yield(option, "") {
+					return
+				}
+				option = "-" + strings.TrimLeft(arg, "-") // QEMU takes --object, too
+			} else if option != "" {
+				if !yield(option, arg) {
+					return
+				}
+				option = ""
+			}
+		}
+		if option != "" {
+			yield(option, "")
+		}
+	}
+}
+
+// driver is the kind of a device, network or object of QEMU's command line:
+//
+//	-device vfio-pci,host=01:00.0
+//	-netdev type=vhost-user,id=n,chardev=c
+//	-object {"qom-type":"cryptodev-vhost-user","id":"c"}
+func driver(option, value string) string {
+	key := map[string]string{"-device": "driver", "-netdev": "type", "-object": "qom-type"}[option]
+	if key == "" {
+		return ""
+	}
+	var fields map[string]any
+	if json.Unmarshal([]byte(value), &fields) == nil {
+		kind, _ := fields[key].(string)
+		return kind
+	}
+	first, _, _ := strings.Cut(value, ",")
+	return strings.TrimPrefix(first, key+"=")
 }
 
 // value returns an attribute of an element; "": it has none.

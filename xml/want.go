@@ -53,7 +53,7 @@ func THPCosts(before, after []byte) []string {
 	}
 	switch {
 	case is.Shared:
-		say("its virtiofs or vhost-user devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages", "; vmhuge enable --size "+size+" --source memfd gives it reserved ones")
+		say("its virtiofs, vhost-user or vhost-vdpa devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages", "; vmhuge enable --size "+size+" --source memfd gives it reserved ones")
 	case was.Shared:
 		say("its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
 	}

@@ -69,10 +69,10 @@ var rules = []rule{
 		return when(v.Traits.Locked, "%s is <locked/> in memory anyway: reserved pages cost nothing more", pages.Amount(v.ram()))
 	}},
 	{"shared memory", [4]int{-4, 3, 3, 0}, nil, func(v view) string {
-		return when(v.Traits.SharedBy > 0, "%d virtiofs or vhost-user %s map %s; QEMU 7.2 aligns shared memory to 4 KiB, so that none of it gets transparent huge pages", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"), pages.Amount(v.ram()))
+		return when(v.Traits.SharedBy > 0, "%d virtiofs, vhost-user or vhost-vdpa %s map %s; QEMU 7.2 aligns shared memory to 4 KiB, so that none of it gets transparent huge pages", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"), pages.Amount(v.ram()))
 	}},
 	{"shared access", [4]int{}, nil, func(v view) string {
-		return when(v.Traits.SharedBy > 0 && !v.Traits.Shared, "%d virtiofs or vhost-user %s, but no <access mode='shared'/>, which they need", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"))
+		return when(v.Traits.SharedBy > 0 && !v.Traits.Shared, "%d virtiofs, vhost-user or vhost-vdpa %s, but no <access mode='shared'/>, which they need", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"))
 	}},
 
 	// What reserved pages take from the host.

@@ -10,7 +10,7 @@ type Traits struct {
 	Shared     bool  `json:"shared"`    // other processes may map it
 	Locked     bool  `json:"locked"`    // <memoryBacking><locked/>
 	VFIO       int   `json:"vfio"`      // devices whose DMA pins all of the RAM
-	SharedBy   int   `json:"shared_by"` // virtiofs and vhost-user devices, which must map it
+	SharedBy   int   `json:"shared_by"` // virtiofs, vhost-user and vhost-vdpa devices, which must map it
 	Balloon    bool  `json:"balloon"`   // a virtio balloon
 	Reporting  bool  `json:"reporting"` // the balloon gives back what the guest leaves free
 	LimitKiB   int64 `json:"limit_kib"` // <memtune><hard_limit>; 0: none
