@@ -41,11 +41,20 @@ var meantOptions = map[string]string{
 // size that the kernel takes where none is named.
 func CmdlineSlips(line string, standard pages.Size) []Slip {
 	words := KernelWords(line)
+	// A count before any size is for the default size, wherever on the line that is set.
+	unnamed := standard
+	for _, word := range words {
+		name, sep, value := splitOption(word)
+		if _, wrong := wrongValue(word, name, value, standard); name == "default_hugepagesz" && sep == "=" && !wrong {
+			unnamed = memparse(value)
+			break
+		}
+	}
 	var slips []Slip
 	for i, word := range words {
 		if slip, ok := misspelled(word, standard); ok {
 			slips = append(slips, slip)
-		} else if slip, ok := outOfOrder(words, i, standard); ok {
+		} else if slip, ok := outOfOrder(words, i, unnamed); ok {
 			slips = append(slips, slip)
 		}
 	}
@@ -93,8 +102,9 @@ func misspelled(word string, standard pages.Size) (Slip, bool) {
 	return wrongValue(word, name, value, standard)
 }
 
-// outOfOrder is about the i-th word beside the others.
-func outOfOrder(words []string, i int, standard pages.Size) (Slip, bool) {
+// outOfOrder is about the i-th word beside the others. unnamed is the size that a count
+// before any size is for.
+func outOfOrder(words []string, i int, unnamed pages.Size) (Slip, bool) {
 	name, sep, value := splitOption(words[i])
 	if sep != "=" {
 		return Slip{}, false
@@ -120,8 +130,8 @@ func outOfOrder(words []string, i int, standard pages.Size) (Slip, bool) {
 				right = "hugepages=" + first + "," + value
 			}
 			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: right}, true
-		case before == "" && after == "hugepagesz" && then == "" && memparse(size) != standard:
-			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, standard),
+		case before == "" && after == "hugepagesz" && then == "" && memparse(size) != unnamed:
+			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, unnamed),
 				Right: "hugepagesz=" + size + " " + words[i]}, true
 		}
 	case "default_hugepagesz":

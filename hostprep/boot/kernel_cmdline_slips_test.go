@@ -31,7 +31,9 @@ func TestCmdlineSlips(t *testing.T) {
 		"nohugepages hugetlb=4G thp=x":         "",
 		"numa_balancing=disable hugepages=0:8": "",
 
-		"hugepages=0x10":               "hugepages=0x10 has a unit, but is a count: the kernel reads 0 pages → hugepages=N, a number of pages",
+		"hugepages=0x10":               "hugepages=0x10 is hexadecimal, which the kernel does not read here: it reads 0 pages → hugepages=16",
+		"hugepages=0:4,1:0XfF":         "hugepages=0:4,1:0XfF is hexadecimal, which the kernel does not read here: it reads 0 pages → hugepages=0:4,1:255",
+		"hugepages=0xg":                "hugepages=0xg has a unit, but is a count: the kernel reads 0 pages → hugepages=N, a number of pages",
 		"hugepages=1e3":                "hugepages=1e3 has a unit, but is a count: the kernel reads 1 pages → hugepages=N, a number of pages",
 		"hugepages = 8":                "hugepages has no count, so that the kernel reserves nothing for it → hugepages=N, a number of pages",
 		"hugepages=8,":                 "",
@@ -58,7 +60,11 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugepagesz=1G hugepages=-1":   "hugepages=-1 has no count, so that the kernel reserves nothing for it → hugepages=N, a number of pages",
 		"hugepagesz= hugepages=4":      "hugepagesz= names a size that this kernel can't have: a number without K, M or G counts bytes → hugepagesz=2M or 1G",
 
-		"hugepages=8 hugepagesz=1G quiet":  "hugepages=8 stands before hugepagesz=1G, so that the kernel takes it for pages of 2 MiB → hugepagesz=1G hugepages=8",
+		"hugepages=8 hugepagesz=1G quiet":                        "hugepages=8 stands before hugepagesz=1G, so that the kernel takes it for pages of 2 MiB → hugepagesz=1G hugepages=8",
+		"hugepages=8 hugepagesz=1G default_hugepagesz=1G":        "",
+		"hugepages=8 hugepagesz=1G default_hugepagesz=2M":        "hugepages=8 stands before hugepagesz=1G, so that the kernel takes it for pages of 2 MiB → hugepagesz=1G hugepages=8",
+		"hugepages=8 hugepagesz=2M quiet default-hugepagesz=1G":  "hugepages=8 stands before hugepagesz=2M, so that the kernel takes it for pages of 1 GiB → hugepagesz=2M hugepages=8",
+		"hugepages=512 hugepagesz=2M default_hugepagesz=1048576": "default_hugepagesz=1048576 names a size that this kernel can't have: a number without K, M or G counts bytes → default_hugepagesz=1G",
 		"hugepages:8":                      "hugepages:8 has a : where the kernel wants =, so that the kernel ignores it → hugepages=8",
 		"hugepagesz:1G hugepages=8":        "hugepagesz:1G has a : where the kernel wants =, so that the kernel ignores it → hugepagesz=1G",
 		"hugepage=64":                      "hugepage=64 is no option of the kernel, which ignores it → hugepages=64",

@@ -35,6 +35,8 @@ func wrongValue(word, name, value string, standard pages.Size) (Slip, bool) {
 			}
 			if digits := leadingNumber.Get().FindString(count); digits == "" {
 				return slip("has no count, so that the kernel reserves nothing for it", "hugepages=N, a number of pages")
+			} else if n, err := strconv.ParseUint(count, 0, 62); err == nil && strings.HasPrefix(strings.ToLower(count), "0x") {
+				return slip("is hexadecimal, which the kernel does not read here: it reads 0 pages", "hugepages="+strings.Replace(value, count, strconv.FormatUint(n, 10), 1))
 			} else if digits != count {
 				return slip("has a unit, but is a count: the kernel reads "+digits+" pages", countFor(count))
 			}
