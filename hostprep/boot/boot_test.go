@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/sysctl"
 )
 
 // The table's pages are counted against the pools, those of single nodes first.
@@ -140,12 +141,15 @@ vm.nr_hugepages = 3
 -- etc/sysctl.d/99-vmhuge.conf --
 vm.nr_hugepages = 4
 `)}
-	if value, file, err := readSysctl(h, "vm.nr_hugepages"); value != "2" || file != "/usr/lib/sysctl.d/60-b.conf" || err != nil {
-		t.Errorf("%q of %s, %v", value, file, err)
-	}
-	hosttest.WriteFile(t, h.Root.Path("etc/sysctl.conf"), "vm.nr_hugepages = 5\n")
-	if n, err := hugepages(h, "vm.nr_hugepages"); n != 5 || err != nil {
-		t.Errorf("%d, %v", n, err)
+	for text, want := range map[string]int64{"": 2, "vm.nr_hugepages = 5\n": 5, "vm.nr_hugepages_mempolicy=6\n": 6, "vm.nr_hugepages_mempolicy=6\nvm/nr_hugepages=7\n": 7,
+		"vm.nr_hugepages = 8G\n": 2, "vm.nr_hugepages 8\n": 2, "vm.nr_overcommit_hugepages = 8\n": 2} {
+		hosttest.WriteFile(t, h.Root.Path("etc/sysctl.conf"), text)
+		if n, err := hugepages(host.Host{Root: h.Root}, "vm.nr_hugepages"); n != want || err != nil {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+		if n, _ := sysctl.HugePages(h.Root); text != "" && want != 2 && n != want {
+			t.Errorf("%q: the ledger sees %d", text, n)
+		}
 	}
 }
 

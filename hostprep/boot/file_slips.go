@@ -16,7 +16,7 @@ import (
 // for huge pages in vain.
 func FileSlips(h host.Host) ([]Slip, error) {
 	var all []Slip
-	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, sysctlSlips} {
+	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, sysctlSlips, unreadSettings} {
 		slips, err := look(h)
 		if err != nil {
 			return all, err
@@ -186,7 +186,7 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 			slip.Why, slip.Right = "is more than one number, of which the kernel takes the first", line.Name+" = "+strings.Fields(line.Value)[0]
 		default:
 			for _, later := range slices.Backward(lines[i+1:]) {
-				if later.Name == line.Name && later.Value != line.Value {
+				if (later.sets(line.Name) || line.sets(later.Name)) && later.Value != line.Value {
 					slip.Why = fmt.Sprintf("is overridden by %s, which is read later and says %s", later.Where, later.Value)
 					slip.Right = "one of the two lines"
 					break

@@ -29,6 +29,16 @@ func TestFileSlips(t *testing.T) {
 		"sysctl in hexadecimal and octal": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0x400\nvm.nr_overcommit_hugepages = 0100\n", ""},
 		"sysctl of two numbers": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 1024 512\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 1024 512 is more than one number, of which the kernel takes the first → vm.nr_hugepages = 1024`},
+		"sysctl without =": {"-- etc/sysctl.conf --\nvm.nr_hugepages 512\nvm/nr_overcommit_hugepages: 8\nvm.nr_hugepages\n# vm.nr_hugepages 1\n-vm.nr_hugepages\nvm.swappiness 1\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages 512 has no =, so that sysctl ignores the line → vm.nr_hugepages = 512
+/etc/sysctl.conf:2: vm/nr_overcommit_hugepages: 8 has no =, so that sysctl ignores the line → vm.nr_overcommit_hugepages = 8
+/etc/sysctl.conf:3: vm.nr_hugepages has no =, so that sysctl ignores the line → vm.nr_hugepages = N`},
+		"sysctl in files that are not read": {"-- etc/sysctl.d/10-h --\n# pages\nvm.nr_hugepages = 512\nvm.swappiness=1\n-- usr/lib/sysctl.d/hp.cnf --\nvm.nr_overcommit_hugepages=8\n" +
+			"-- etc/sysctl.d/20-h.conf.bak --\nvm.nr_hugepages = 1\n-- etc/sysctl.d/30-h~ --\nvm.nr_hugepages = 1\n-- etc/sysctl.d/README --\nset vm.nr_hugepages = 1 for pages\n-- etc/sysctl.d/40-h.conf.dpkg-old --\nvm.nr_hugepages = 1\n", `
+/etc/sysctl.d/10-h:2: vm.nr_hugepages = 512 stands in a file whose name does not end in .conf, so that sysctl does not read it → the name 10-h.conf
+/usr/lib/sysctl.d/hp.cnf:1: vm.nr_overcommit_hugepages=8 stands in a file whose name does not end in .conf, so that sysctl does not read it → the name hp.conf`},
+		"sysctl of one pool by two names": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 64\nvm.nr_hugepages_mempolicy = 100\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 64 is overridden by /etc/sysctl.conf:2, which is read later and says 100 → one of the two lines`},
 		"sysctl in neither": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0xg\nvm.nr_overcommit_hugepages = 08\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 0xg is no number, so that the kernel refuses it → vm.nr_hugepages = N
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 08 is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N`},

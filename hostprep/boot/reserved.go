@@ -44,15 +44,14 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		return all, err
 	}
 	for _, s := range slices.Backward(settings) {
-		if s.Name != "vm.nr_hugepages" {
+		n, err := sysctl.Number(s.Value)
+		if err != nil || !s.sets("vm.nr_hugepages") {
 			continue
 		}
-		if n, err := sysctl.Number(s.Value); err == nil {
-			// It sets the pool as it stands then, on top of nothing.
-			all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == kernel.Standard })
-			if n > 0 {
-				all = append(all, Reservation{s.Where, s.Name + " = " + s.Value, kernel.Standard, n})
-			}
+		// It sets the pool as it stands then, on top of nothing.
+		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == kernel.Standard })
+		if n > 0 {
+			all = append(all, Reservation{s.Where, s.Name + " = " + s.Value, kernel.Standard, n})
 		}
 		break
 	}
@@ -76,7 +75,7 @@ func withoutOurs(line string) string {
 //	ExecStart=/bin/sh -c "echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 //	w /sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages - - - - 8
 //	sysctl -w vm.nr_hugepages=512
-var scriptWrite = lazyregexp.New(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!]*\s+\S*|\bsysctl\b.*\bvm\.|\btee\b.*)\bnr_hugepages(?:\s*=\s*([0-9]+)|(?:\s+-){4}\s+([0-9]+))?`)
+var scriptWrite = lazyregexp.New(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!]*\s+\S*|\bsysctl\b.*\bvm\.|\btee\b.*)\bnr_hugepages(?:_mempolicy)?(?:\s*=\s*([0-9]+)|(?:\s+-){4}\s+([0-9]+))?`)
 
 var sizeInPath = lazyregexp.New(`hugepages-([0-9]+)kB/`)
 

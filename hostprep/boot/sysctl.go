@@ -2,7 +2,6 @@ package boot
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -18,59 +17,41 @@ const SysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
 // the first folder counts (sysctl.d(5)).
 var sysctlDirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
 
-// readSysctl returns the value that a setting gets at boot, vmhuge's own file aside, and
-// the file that sets it; "": none does.
-func readSysctl(h host.Host, name string) (value, file string, err error) {
-	order, err := h.DropIns(sysctlDirs)
-	if err != nil {
-		return "", "", err
-	}
-	if !slices.ContainsFunc(order, func(file string) bool { return path.Base(file) == "99-sysctl.conf" }) { // procps reads it last
-		order = append(order, "/etc/sysctl.conf")
-	}
-	for _, at := range order {
-		if at == SysctlFile {
-			continue
-		}
-		text, err := h.ReadIfThere(at)
-		if err != nil {
-			return "", "", err
-		}
-		if v, ok := parseSysctl(text)[name]; ok {
-			value, file = v, at
-		}
-	}
-	return value, file, nil
-}
-
-// parseSysctl reads settings, of which the last counts:
+// parseSetting reads a line of a file; ok: it is a setting.
 //
 //	# comment
 //	vm.nr_hugepages = 512
 //	-vm/nr_overcommit_hugepages=16
 //
 // With a - sysctl ignores a failure; / may be written for the dots.
-func parseSysctl(text string) map[string]string {
-	settings := map[string]string{}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
-			continue
-		}
-		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", ".")
-		settings[name] = strings.TrimSpace(value)
+func parseSetting(line string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(strings.TrimSpace(line), "=")
+	if !ok || isComment(name) {
+		return "", "", false
 	}
-	return settings
+	return strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", "."), strings.TrimSpace(value), true
 }
 
-// hugepages is the number of pages that a setting gets at boot, vmhuge's own file aside.
+func isComment(line string) bool { return strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") }
+
+// sets says whether a line sets a setting. vm.nr_hugepages_mempolicy sets the same pool as
+// vm.nr_hugepages, on the nodes that the memory policy of the writer allows: for sysctl on all.
+//
+// Source: hugetlb_mempolicy_sysctl_handler() in the kernel's mm/hugetlb.c.
+func (s Setting) sets(name string) bool {
+	return s.Name == name || name == "vm.nr_hugepages" && s.Name == "vm.nr_hugepages_mempolicy"
+}
+
+// hugepages is the number of pages that a setting gets at boot, vmhuge's own file aside. What
+// is no number the kernel refuses.
 func hugepages(h host.Host, name string) (int64, error) {
-	value, _, err := readSysctl(h, name)
-	if err != nil || value == "" {
-		return 0, err
+	settings, err := SysctlLines(h)
+	for _, s := range slices.Backward(settings) {
+		if n, wrong := sysctl.Number(s.Value); s.sets(name) && wrong == nil {
+			return n, err
+		}
 	}
-	return sysctl.Number(value)
+	return 0, err
 }
 
 // Kept is the first line of each file that vmhuge writes for boot. It stays the same in

@@ -44,7 +44,9 @@ func HugePages(root hostfs.Root) (n int64, file string) {
 		text, _ := root.Read(at)
 		for line := range strings.Lines(text) {
 			name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "-"), "=")
-			if strings.ReplaceAll(strings.TrimSpace(name), "/", ".") != "vm.nr_hugepages" {
+			switch strings.ReplaceAll(strings.TrimSpace(name), "/", ".") {
+			case "vm.nr_hugepages", "vm.nr_hugepages_mempolicy": // one pool
+			default:
 				continue
 			}
 			if count, err := Number(value); err == nil {
