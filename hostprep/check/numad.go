@@ -26,6 +26,6 @@ var Numad = Check{"numad", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing,
 		Have: "numad, which is to choose the guest's nodes, is not installed",
 		Need: "numad, for placement='auto'",
-		Do:   "apt-get install numad, or name the nodes in <numatune>",
+		Do:   host.Install(h, host.Package{host.UnknownFamily: "numad"}) + ", or name the nodes in <numatune>",
 	}}, nil
 }}

@@ -62,6 +62,7 @@ func TestOutcome(t *testing.T) {
 			" blocker bad-host: /sys/fs/cgroup/machine/memory.max leaves 1 GiB, and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)"},
 		{"a slice without", MemoryCgroup, accounting + "-- sys/fs/cgroup/machine/memory.max --\nmax\n", guesttest.Takes(1000), ""},
 
+		{"no numad", Numad, "-- etc/os-release --\nID=fedora\n", auto, " blocker bad-host: numad, which is to choose the guest's nodes, is not installed"},
 		{"numad that is not executable", Numad, "-- usr/bin/numad --\nELF\n", auto, " blocker bad-host: /usr/bin/numad is 0644 0:0: it is not executable"},
 		{"numad without message queues", Numad, "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n-- proc/sys/kernel/msgmni --\n0\n-- sys/devices/system/node/node0/cpulist --\n0-3\n", auto,
 			" blocker bad-host: the kernel gives no message queues (kernel.msgmni), so that numad fails"},

@@ -14,6 +14,11 @@ import (
 	"vmhuge/hostprep/libvirtd"
 )
 
+var (
+	libvirtPackage = host.Package{host.Debian: "libvirt-daemon-system", host.Fedora: "libvirt-daemon-kvm", host.SUSE: "libvirt-daemon-qemu", host.UnknownFamily: "libvirt"}
+	qemuPackage    = host.Package{host.Debian: "qemu-system", host.Fedora: "qemu-kvm", host.SUSE: "qemu", host.Arch: "qemu-base", host.UnknownFamily: "QEMU"}
+)
+
 // libvirtCheck shows which daemon has the QEMU driver, whether it runs or starts on
 // demand, and its versions if libvirt reported them. A host without libvirt is not at
 // fault: vmhuge exec needs none.
@@ -27,7 +32,7 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 		return []Fact{qemu}, err
 	}
 	if !installed {
-		return []Fact{off(hostprep.Note, "libvirt", "not installed", "libvirt, to define and start guests", "apt-get install libvirt-daemon-system, or use vmhuge exec"), qemu}, nil
+		return []Fact{off(hostprep.Note, "libvirt", "not installed", "libvirt, to define and start guests", host.Install(h, libvirtPackage)+", or use vmhuge exec"), qemu}, nil
 	}
 	daemon, err := libvirtd.ReadDaemon(h)
 	if err != nil {
@@ -74,7 +79,7 @@ func qemuFact(h host.Host, told Libvirt) (Fact, error) {
 			}
 		}
 	}
-	return off(hostprep.Note, "QEMU", "not found", "qemu-system-"+host.Machine(), "apt-get install qemu-system"), nil
+	return off(hostprep.Note, "QEMU", "not found", "qemu-system-"+host.Machine(), host.Install(h, qemuPackage)), nil
 }
 
 // hookCheck says whether libvirt calls vmhuge when another program starts a guest.

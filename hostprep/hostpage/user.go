@@ -23,10 +23,21 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	case err != nil:
 		return nil, err
 	case u.UID == 0:
-		return []Fact{off(hostprep.Note, name, "root", "a dedicated user", "adduser --system --group libvirt-qemu, and name it in "+libvirtd.QEMUConfPath)}, nil
+		return []Fact{off(hostprep.Note, name, "root", "a dedicated user", newUser(h)+", and name it in "+libvirtd.QEMUConfPath)}, nil
 	}
 	return []Fact{fine(name, fmt.Sprintf("%s, %d:%d, groups %v", u.Name, u.UID, u.GID, u.Groups))}, nil
 }}
+
+// newUser is the command that makes the user whom the host's distribution runs QEMU as.
+func newUser(h host.Host) string {
+	switch family, _ := h.Family(); family { // a file that can't be read tells no family
+	case host.Debian:
+		return "adduser --system --group libvirt-qemu"
+	case host.Arch:
+		return "useradd --system --user-group libvirt-qemu"
+	}
+	return "useradd --system --user-group qemu"
+}
 
 // devKVMCheck asks whether QEMU may open /dev/kvm, which only some guests need.
 var devKVMCheck = hostCheck{"/dev/kvm", func(h host.Host, g anyGuest) ([]Fact, error) {

@@ -1,0 +1,68 @@
+package host
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Family is a group of distributions that have package manager and package names in common.
+type Family string
+
+const (
+	UnknownFamily Family = ""
+	Debian        Family = "debian"
+	Fedora        Family = "fedora" // and RHEL
+	SUSE          Family = "suse"
+	Arch          Family = "arch"
+)
+
+// Family reads which family the host's distribution is of, as it or those that it is like
+// are named:
+//
+//	ID=ubuntu
+//	ID_LIKE="debian"
+//
+// Source: os-release(5).
+func (h Host) Family() (Family, error) {
+	text, err := h.ReadIfThere("/etc/os-release")
+	if err == nil && text == "" { // on most systems a link to this
+		text, err = h.ReadIfThere("/usr/lib/os-release")
+	}
+	if err != nil {
+		return UnknownFamily, err
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		values[name] = strings.Trim(value, `"'`)
+	}
+	for _, id := range strings.Fields(values["ID"] + " " + values["ID_LIKE"]) {
+		switch family := Family(id); {
+		case slices.Contains([]Family{Debian, Fedora, SUSE, Arch}, family):
+			return family, nil
+		case id == "ubuntu":
+			return Debian, nil
+		case id == "rhel" || id == "centos":
+			return Fedora, nil
+		case strings.HasPrefix(id, "opensuse") || strings.HasPrefix(id, "sle"):
+			return SUSE, nil
+		}
+	}
+	return UnknownFamily, nil
+}
+
+// Package is a program's package by family; that of UnknownFamily is what the program is
+// called, and the name of the package where a family has no entry.
+type Package map[Family]string
+
+// Install is the command that installs a package on a host; where its package manager is
+// not known, words that name the program. A host whose files can't be read is such a one.
+func Install(h Host, p Package) string {
+	family, err := h.Family()
+	if err != nil {
+		family = UnknownFamily
+	}
+	command := map[Family]string{Debian: "apt-get install ", Fedora: "dnf install ", SUSE: "zypper install ", Arch: "pacman -S ", UnknownFamily: "install "}
+	return command[family] + cmp.Or(p[family], p[UnknownFamily])
+}
