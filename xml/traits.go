@@ -41,7 +41,8 @@ func (d *document) traits() (pages.Traits, error) {
 		return pages.Traits{}, err
 	}
 	backing := d.domain.MemoryBacking
-	t := pages.Traits{VCPUs: 1, WholeGiB: true, Shared: shared(&d.domain), Locked: backing != nil && backing.MemoryLocked != nil}
+	t := pages.Traits{VCPUs: 1, WholeGiB: true, Shared: shared(&d.domain), Locked: backing != nil && backing.MemoryLocked != nil,
+		Arch: d.domain.hostArch(), Security: d.security()}
 	if v := d.domain.VCPU; v != nil {
 		t.VCPUs = max(1, int(v.Value))
 	}

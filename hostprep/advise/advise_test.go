@@ -134,7 +134,8 @@ hostprep/advise/testdata and the rules in hostprep/advise/rules.go.
 // Every rule is one that a described host shows, so that its words and numbers
 // are looked at, or one of these.
 func TestRules(t *testing.T) {
-	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "no THP": true, "no 2 MiB": true}
+	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "no THP": true, "no 2 MiB": true,
+		"architecture": true, "THP on s390x": true, "private memory": true, "protected guest": true}
 	for _, d := range describedHosts(t) {
 		a, err := Weigh(d.host, d.guest)
 		hosttest.Must(t, err)
@@ -177,6 +178,51 @@ func TestRules(t *testing.T) {
 			if has(rule) {
 				t.Errorf("%s: %s applies", name, rule)
 			}
+		}
+	}
+}
+
+// What enable refuses or warns of for a guest is not what it is advised to take.
+func TestAdviceFollowsTheGuest(t *testing.T) {
+	database := describedHosts(t)[1] // large: reserved pages
+	for name, test := range map[string]struct {
+		arch, security string
+		rules          []string
+		out            []Choice
+		not            []Choice // not the answer
+	}{
+		"plain":            {"x86_64", "", nil, nil, []Choice{ChooseNone}},
+		"sev":              {"x86_64", "sev", nil, nil, []Choice{ChooseNone}},
+		"tdx":              {"x86_64", "tdx", []string{"private memory"}, nil, []Choice{Choose2MiB, Choose1GiB}},
+		"sev-snp":          {"x86_64", "sev-snp", []string{"private memory"}, nil, []Choice{Choose2MiB, Choose1GiB}},
+		"s390x":            {"s390x", "", []string{"architecture", "THP on s390x"}, []Choice{Choose2MiB, Choose1GiB}, []Choice{ChooseTHP}},
+		"Secure Execution": {"s390x", "s390-pv", []string{"architecture", "THP on s390x", "protected guest"}, []Choice{Choose2MiB, Choose1GiB}, []Choice{ChooseTHP}},
+		"loongarch64":      {"loongarch64", "", []string{"architecture"}, []Choice{Choose1GiB}, nil},
+		"emulated":         {"", "", nil, nil, []Choice{ChooseNone}},
+	} {
+		guest := database.guest
+		guest.Traits.Arch, guest.Traits.Security = test.arch, test.security
+		a, err := Weigh(database.host, guest)
+		hosttest.Must(t, err)
+		var special []string
+		for _, r := range a.Reasons {
+			if slices.Contains([]string{"architecture", "THP on s390x", "private memory", "protected guest"}, r.Rule) && !slices.Contains(special, r.Rule) {
+				special = append(special, r.Rule)
+			}
+			if test.security == "s390-pv" && strings.Contains(r.Says, "--size") {
+				t.Errorf("%s: %s", name, r.Says)
+			}
+		}
+		if slices.Sort(special); !slices.Equal(special, slices.Sorted(slices.Values(test.rules))) {
+			t.Errorf("%s: the rules are %q", name, special)
+		}
+		for _, choice := range test.out {
+			if !slices.Contains(a.Out, choice) {
+				t.Errorf("%s: %s is not ruled out", name, choice)
+			}
+		}
+		if slices.Contains(test.not, a.Choice) {
+			t.Errorf("%s: %s is advised: %v", name, a.Choice, a.Sums)
 		}
 	}
 }

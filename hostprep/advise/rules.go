@@ -2,6 +2,7 @@ package advise
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"vmhuge/hostprep/pool"
@@ -132,6 +133,17 @@ var rules = []rule{
 	{"no THP", [4]int{}, onlyTHP, func(v view) string {
 		return when(v.thp.Enabled == "", "the kernel has 0 settings of transparent huge pages")
 	}},
+	{"architecture", [4]int{}, only2MiB, func(v view) string { return v.foreign(pages.Size2MiB) }},
+	{"architecture", [4]int{}, only1GiB, func(v view) string { return v.foreign(pages.Size1GiB) }},
+	{"THP on s390x", [4]int{-5, 0, 0, 0}, nil, func(v view) string {
+		return when(v.Traits.Arch == "s390x", "KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest: it would get 0 of %d", v.thpSize().Ceil(v.ram()))
+	}},
+	{"private memory", [4]int{-1, -4, -4, 2}, nil, func(v view) string {
+		return when(v.Traits.Security == "sev-snp" || v.Traits.Security == "tdx", "with %s its private memory is a guest_memfd, which has no huge pages: %s of reserved ones would back only what it shares, and stay allocated beside the private memory", v.Traits.Security, pages.Amount(v.ram()))
+	}},
+	{"protected guest", [4]int{}, []Choice{Choose2MiB, Choose1GiB}, func(v view) string {
+		return when(v.Traits.Security == "s390-pv", "QEMU does not let a guest with s390-pv enter protected mode on reserved pages")
+	}},
 	{"no 2 MiB", [4]int{}, only2MiB, func(v view) string {
 		return when(!v.has(pages.Size2MiB), "none of the kernel's %d page sizes is 2 MiB", len(v.state.Sizes()))
 	}},
@@ -181,6 +193,19 @@ var rules = []rule{
 	{"migration", [4]int{}, nil, func(v view) string {
 		return when(v.Traits.VFIO == 0, "a host that it migrates to also needs %d free pages of 2 MiB, or %d of 1 GiB", pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
 	}},
+}
+
+// foreign says that the guest's KVM takes no reserved pages of a size; "": it does.
+func (v view) foreign(size pages.Size) string {
+	sizes := pages.HugeSizes(v.Traits.Arch, true)
+	if v.Traits.Arch == "" || slices.Contains(sizes, size) {
+		return ""
+	}
+	text := fmt.Sprintf("KVM on %s takes no pages of %s", v.Traits.Arch, size)
+	if v.Traits.Security != "s390-pv" {
+		text += fmt.Sprintf(": vmhuge enable --size %s gives it reserved ones", pages.SizeWord(pages.Usual(v.Traits.Arch, nil)))
+	}
+	return text
 }
 
 // merged is how many bytes KSM saves.

@@ -15,6 +15,9 @@ type Traits struct {
 	Reporting  bool  `json:"reporting"` // the balloon gives back what the guest leaves free
 	LimitKiB   int64 `json:"limit_kib"` // <memtune><hard_limit>; 0: none
 	Autostart  bool  `json:"autostart"` // libvirt starts it with the host
+	// Arch is the architecture of the kernel that its pages are of; "": any, or not known.
+	Arch     string `json:"arch"`
+	Security string `json:"security"` // <launchSecurity type=…>: tdx, s390-pv; "": none
 }
 
 // Pinned says that the RAM can't leave the host's memory on any pages.
