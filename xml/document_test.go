@@ -69,6 +69,22 @@ var unreadable = map[string]string{
 	"a number too large":         "<domain><memory>99999999999999999999</memory></domain>",
 }
 
+// A <domain> in a namespace has another name to libvirt, and is said to.
+func TestRootInNamespace(t *testing.T) {
+	for doc, want := range map[string]string{
+		"<domain xmlns='http://example.org/'><memory>1</memory></domain>":         `in the namespace "http://example.org/"`,
+		"<d:domain xmlns:d='urn:d'><memory>1</memory></d:domain>":                 `in the namespace "urn:d"`,
+		"<network xmlns='urn:n'/>":                                                "its root is <network>",
+		"<domain xmlns=''><memory>65536</memory></domain>":                        "",
+		"<domain xmlns:q='" + qemuNamespace + "'><memory>65536</memory></domain>": "",
+	} {
+		_, err := parse([]byte(doc))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	for name, doc := range unreadable {
 		_, _, err := Identity([]byte(doc))

@@ -173,7 +173,10 @@ func (s *scanner) start(t *xml.StartElement, start int) (*element, error) {
 	case len(s.open) == 0 && s.root != nil:
 		return nil, broken("has a second root, <%s>", t.Name.Local)
 	case len(s.open) == 0:
-		if !plain || t.Name.Local != "domain" {
+		if t.Name.Local == "domain" && !plain { // libvirt finds nothing in it: XPath's ./name has no namespace
+			return nil, broken("has its <domain> in the namespace %q, and libvirt reads none but those without: take out its xmlns", own)
+		}
+		if t.Name.Local != "domain" {
 			return nil, broken("is not a domain: its root is <%s>", t.Name.Local)
 		}
 		s.root, f.element = el, el
