@@ -73,6 +73,10 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 			switch value = strings.TrimSpace(value); strings.TrimSpace(key) {
 			case "Options":
 				slips = append(slips, optionSlips(where, value, sizes)...)
+			case "Type":
+				if strings.Contains(strings.ToLower(value), "huge") && value != "hugetlbfs" {
+					slips = append(slips, Slip{Where: where, Word: "Type=" + value, Why: "is no file system, so that the mount fails", Right: "Type=hugetlbfs"})
+				}
 			case "Where":
 				if right := unitName(path.Clean(value)); right != name {
 					slips = append(slips, Slip{Where: where, Word: "Where=" + value, Why: "does not fit the unit's name, so that systemd refuses the unit", Right: "the name " + right})

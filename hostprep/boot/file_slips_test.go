@@ -25,6 +25,9 @@ func TestFileSlips(t *testing.T) {
 /etc/systemd/system/big.mount:3: Where=/dev/huge1G does not fit the unit's name, so that systemd refuses the unit → the name dev-huge1G.mount
 /etc/systemd/system/big.mount:5: PageSize=1G is no option of hugetlbfs, so that the mount fails → pagesize=1G
 /etc/systemd/system/big.mount:5: minsize=2G is no option of hugetlbfs, so that the mount fails → min_size=2G`},
+		"units of a type that there is not": {"-- etc/systemd/system/a.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/a\nType=hugetlb\n-- etc/systemd/system/b.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/b\nType=HugeTLBFS\n", `
+/etc/systemd/system/a.mount:4: Type=hugetlb is no file system, so that the mount fails → Type=hugetlbfs
+/etc/systemd/system/b.mount:4: Type=HugeTLBFS is no file system, so that the mount fails → Type=hugetlbfs`},
 		"sysctl that works":               {"-- etc/sysctl.conf --\n#vm.nr_hugepage=1\nvm.swappiness=10\n-- etc/sysctl.d/50-hp.conf --\n-vm/nr_hugepages = 64\nvm.nr_overcommit_hugepages=8\n-- usr/lib/sysctl.d/60-hp.conf --\nvm.nr_hugepages=64\n", ""},
 		"sysctl in hexadecimal and octal": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0x400\nvm.nr_overcommit_hugepages = 0100\n", ""},
 		"sysctl of two numbers": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 1024 512\n", `
