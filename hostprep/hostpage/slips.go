@@ -28,7 +28,11 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 		case strings.Contains(file, "sysctl"):
 			name, after = "sysctl", "sysctl --system"
 		case strings.HasSuffix(file, ".mount"):
-			name, after = "mount unit", "systemctl daemon-reload; systemctl restart "+path.Base(file)
+			unit := path.Base(file)
+			if renamed, ok := strings.CutPrefix(s.Right, "the name "); ok { // systemd knows no other afterwards
+				unit = renamed
+			}
+			name, after = "mount unit", "systemctl daemon-reload; systemctl restart "+unit
 		}
 		facts = append(facts, slipped(name, s, "in "+s.Where+", then: "+after))
 	}
