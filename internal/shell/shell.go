@@ -2,19 +2,17 @@
 // user is told to run. vmhuge itself runs no shell.
 package shell
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9_./,:=@%+-]+$`)
+// plain are the characters that no shell reads as anything but themselves.
+const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./,:=@%+-"
 
 // Quote writes a word in single quotes where a shell would read it as anything else.
 //
 //	web1      web1
 //	a b;reboot  'a b;reboot'
 func Quote(word string) string {
-	if plain.MatchString(word) {
+	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
