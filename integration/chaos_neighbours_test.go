@@ -2,10 +2,8 @@ package integration
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,8 +34,7 @@ func (c *chaos) persistentOn() map[int]int {
 //	0: adds to what is there, or takes of it, while vmhuge writes nothing
 //	1: sysctl --system: the number is in a file, and for all nodes together
 //	2: a number for one node, at any moment
-//	3: sysctl -w, which is for all nodes together: on one node at any moment, on several
-//	   while vmhuge writes nothing, as which gets how many is not to be foreseen
+//	3: sysctl -w, at any moment
 func (c *chaos) write(how, node, n int) {
 	c.mu.Lock()
 	c.disturbed = true // a guest whose hook has just found these pages free may lack them now
@@ -45,8 +42,10 @@ func (c *chaos) write(how, node, n int) {
 	c.mu.Unlock()
 	nodes := len(c.before)
 	node %= nodes
-	quiet := how < 2 || how == 3 && nodes > 1
-	if quiet {
+	if nodes > 1 && how == 3 {
+		how = 1 // which node gets how many is not to be foreseen while vmhuge writes
+	}
+	if how < 2 {
 		unlock := c.quiet()
 		defer unlock()
 	}
@@ -54,18 +53,14 @@ func (c *chaos) write(how, node, n int) {
 	defer c.writing.Unlock()
 	before, stamp := c.persistentOn(), ledgerStamp()
 	alone := !unfinished()
-	sum := n
-	for _, count := range c.before {
-		sum += count
-	}
-	set := []int{node}
-	if how == 1 || how == 3 {
-		set = slices.Collect(maps.Keys(c.before))
-	}
 	switch how {
 	case 0:
 		c.put(nodePoolDir(node, size2M)+"/nr_hugepages", max(c.before[node], before[node]+n-30))
 	case 1:
+		sum := n
+		for _, count := range c.before {
+			sum += count
+		}
 		if err := os.WriteFile(chaosSysctl, fmt.Appendf(nil, "vm.nr_hugepages = %d\n", sum), 0o644); err != nil {
 			c.t.Error(err)
 		}
@@ -73,14 +68,19 @@ func (c *chaos) write(how, node, n int) {
 	case 2:
 		c.put(nodePoolDir(node, size2M)+"/nr_hugepages", c.before[node]+n)
 	case 3:
-		c.put("/proc/sys/vm/nr_hugepages", sum)
+		c.put("/proc/sys/vm/nr_hugepages", c.before[node]+n)
 	}
 	after := c.persistentOn()
-	alone = alone && (quiet || stamp == ledgerStamp() && !strings.HasPrefix(stamp, "held"))
-	if !quiet && !alone {
+	alone = alone && (how < 2 || stamp == ledgerStamp() && !strings.HasPrefix(stamp, "held"))
+	if how > 1 && !alone {
 		after[node] = c.before[node] + n // what is read may have vmhuge's
 	}
-	c.model.write(set, before, after, alone)
+	for on := range before {
+		if how != 1 && on != node {
+			continue
+		}
+		c.model.write(on, before[on], after[on], alone)
+	}
 	c.note("write %d of node %d: %v, then %v, alone %v", how, node, before, after, alone)
 }
 

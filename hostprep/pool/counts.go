@@ -21,7 +21,7 @@ type count struct {
 	Others int64 `json:"others"`
 }
 
-// countsText is the file of the counts of all pools of the sizes that claims have added.
+// countsText is the file of the counts of all pools to which claims have added.
 type countsText struct {
 	Version int    `json:"version"`
 	BootID  string `json:"boot_id"`
@@ -115,25 +115,19 @@ func removeIfThere(path string) error {
 }
 
 // expect sees to it that the counts of the pools of grants are on record, before the
-// first of the grants is. Those of other nodes are too: they may be all that shows that
-// the pools of a size were set.
+// first of the grants is.
 func (l *Ledger) expect(grants []Grant) error {
 	for _, g := range grants {
 		if l.counts.of(g.Node, g.Size) != nil {
 			continue
 		}
-		state, err := Read(l.root)
+		p, err := readPool(l.root, g.Node, g.Size)
 		if err != nil {
-			return err
+			continue // a node that is gone
 		}
-		for _, p := range state.Pools {
-			if p.Size != g.Size || l.counts.of(p.Node, p.Size) != nil {
-				continue
-			}
-			added, _, unfinished := l.addedTo(p)
-			l.counts.pools = append(l.counts.pools, count{p.Node, p.Size, p.Persistent() - unfinished, p.Persistent() - unfinished - added})
-			l.counts.stale = true
-		}
+		added, _, unfinished := l.addedTo(p)
+		l.counts.pools = append(l.counts.pools, count{g.Node, g.Size, p.Persistent() - unfinished, p.Persistent() - unfinished - added})
+		l.counts.stale = true
 	}
 	if len(grants) == 0 || l.counts.changing && !l.counts.stale {
 		return nil

@@ -15,11 +15,6 @@ import (
 // none of the pages that it asks for may go with a guest. The ledger knows the count that
 // it expects; a pool with another one was set, and has nothing more of vmhuge's.
 //
-// A number may be for all nodes together, as vm.nr_hugepages is. The kernel then takes the
-// pages from where they are free, or adds them where there is memory, and the pools of other
-// nodes keep their counts, which are part of that number. Nothing tells it from a number for
-// one node, so that with one node's pool those of all nodes count as set.
-//
 // A program that adds to the count that it finds, or takes pages of its own back, can't be
 // told from that. What vmhuge had added then stays: rather a page too many than one of
 // somebody's taken.
@@ -48,7 +43,7 @@ const movedTries = 3
 type Rewrite struct {
 	Node    int
 	Size    pages.Size
-	Was, Is int64 // persistent counts, the same if another node's shows it
+	Was, Is int64 // persistent counts
 	Lost    int64 // pages that vmhuge had added and no longer counts as its own
 	Sysctl  string
 }
@@ -57,10 +52,6 @@ func (r Rewrite) String() string {
 	by := "a program other than vmhuge"
 	if r.Sysctl != "" {
 		by = "sysctl, as " + r.Sysctl + " asks,"
-	}
-	if r.Is == r.Was {
-		return fmt.Sprintf("%s has set the pages of %s, perhaps on all nodes together: %d that vmhuge had added on node %d no longer count as its own",
-			by, r.Size, r.Lost, r.Node)
 	}
 	return fmt.Sprintf("%s has set the pages of %s on node %d from %d to %d: %d that vmhuge had added no longer count as its own",
 		by, r.Size, r.Node, r.Was, r.Is, r.Lost)
@@ -76,31 +67,31 @@ func (l *Ledger) findRewrites() error {
 			return err
 		}
 	}
-	var all []Rewrite
-	set, bySysctl := map[pages.Size]bool{}, map[pages.Size]string{}
+	var set []Rewrite
+	bySysctl := map[pages.Size]string{} // which sets all nodes
 	for i := range l.counts.pools {
 		c := &l.counts.pools[i]
 		p, ok := state.Pool(c.Node, c.Size)
 		if !ok {
 			continue // a node that is gone
 		}
-		is := p.Persistent()
 		if l.counts.crashed || len(l.counts.unfinished) > 0 {
 			added, more, _ := l.addedTo(p)
 			c.Persistent = c.Others + added
 			l.counts.changed = true
-			if is >= c.Persistent && is <= c.Persistent+more {
-				is = c.Persistent
+			if p.Persistent() >= c.Persistent && p.Persistent() <= c.Persistent+more {
+				continue
 			}
 		}
-		if is != c.Persistent {
-			set[c.Size], bySysctl[c.Size] = true, sysctlHasSet(l.root, state, c.Size)
+		r := Rewrite{Node: c.Node, Size: c.Size, Was: c.Persistent, Is: p.Persistent()}
+		if r.Is != r.Was {
+			bySysctl[c.Size] = sysctlHasSet(l.root, state, c.Size)
 		}
-		all = append(all, Rewrite{Node: c.Node, Size: c.Size, Was: c.Persistent, Is: is})
+		set = append(set, r)
 	}
 	l.counts.crashed = false
-	for _, r := range all {
-		if r.Sysctl = bySysctl[r.Size]; !set[r.Size] {
+	for _, r := range set {
+		if r.Sysctl = bySysctl[r.Size]; r.Is == r.Was && r.Sysctl == "" {
 			continue
 		}
 		p, _ := state.Pool(r.Node, r.Size)
