@@ -29,6 +29,8 @@ type domain struct {
 	Cells         []libvirtxml.DomainCell         `xml:"cpu>numa>cell"`
 	Memorydevs    []libvirtxml.DomainMemorydev    `xml:"devices>memory"`
 	SecLabels     []libvirtxml.DomainSecLabel     `xml:"seclabel"`
+
+	Arguments []libvirtxml.DomainQEMUCommandlineArg `xml:"commandline>arg"` // of qemuNamespace, which the scanner sees to
 }
 
 // osType is the machine that QEMU makes.

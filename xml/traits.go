@@ -2,7 +2,6 @@ package xml
 
 import (
 	"encoding/json"
-	"html"
 	"iter"
 	"slices"
 	"strconv"
@@ -17,7 +16,7 @@ import (
 func aside(path string) bool {
 	top, rest, _ := strings.Cut(path, "/")
 	switch top {
-	case "metadata", "memtune", "hugepages", "launchSecurity", "commandline":
+	case "metadata", "memtune", "hugepages", "launchSecurity":
 		return true
 	case "devices":
 		device, _, _ := strings.Cut(rest, "/")
@@ -141,12 +140,13 @@ func (d *document) blob() bool {
 	return slices.ContainsFunc(d.root.all("devices/video/model"), func(el *element) bool { return d.value(el, "blob") == "on" })
 }
 
-// options are those of <qemu:commandline>, each with its value; "": it has none.
+// options are those of <qemu:commandline>, each with its value, which is empty for an option
+// without one.
 func (d *document) options() iter.Seq2[string, string] {
 	return func(yield func(option, value string) bool) {
 		option := ""
-		for _, el := range d.root.all("commandline/arg") {
-			arg := html.UnescapeString(d.value(el, "value"))
+		for _, el := range d.domain.Arguments {
+			arg := el.Value
 			if strings.HasPrefix(arg, "-") {
 				if option != "" && !yield(option, "") {
 					return

@@ -48,7 +48,7 @@ func THPCosts(before, after []byte) []string {
 	}
 	size := pages.SizeWord(d.domain.usual(nil))
 	if d.domain.hostArch() == "s390x" {
-		// s390_enable_sie() in the kernel's arch/s390/mm/gmap.c, since 3.7; 7.0 has it no more
+		// s390_enable_sie() in the kernel's arch/s390/mm/gmap.c, from 3.7 on; 7.0 dropped that
 		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest and allows it no more of them", "; vmhuge enable --size "+size+" gives it reserved ones")
 	}
 	switch {
