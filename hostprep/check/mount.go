@@ -86,14 +86,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 // that runs has found them in order. missing says that one which the guest needs is known to
 // be missing.
 func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing bool) ([]hostprep.Finding, error) {
-	daemon, err := d.Daemon()
-	if err != nil {
-		return nil, err
-	}
 	f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.OverMounted}
-	if daemon == nil {
-		f.Severity, f.Verdict = hostprep.Blocker, hostprep.BadHost
-	}
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
 		f.Have, f.Do = fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point), "umount "+shell.Quote(m.Point)
@@ -112,7 +105,16 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 			findings = append(findings, f)
 		}
 	}
-	return findings, nil
+	if len(findings) == 0 {
+		return nil, nil
+	}
+	daemon, err := d.Daemon()
+	for i := range findings {
+		if daemon == nil && err == nil {
+			findings[i].Severity, findings[i].Verdict = hostprep.Blocker, hostprep.BadHost
+		}
+	}
+	return findings, err
 }
 
 // OrMemfd suggests memfd, which needs no mount.

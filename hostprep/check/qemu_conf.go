@@ -43,8 +43,11 @@ var QEMUConf = Check{"qemu-conf", func(h host.Host, g hostprep.Guest) ([]hostpre
 // refuses it as well: a daemon that runs has read what was there before, and none starts.
 func CouldNotTell(h host.Host, g hostprep.Guest, err error) hostprep.Finding {
 	f, told := hostprep.CouldNotTell(err), (*advice.Error)(nil)
-	daemon, daemonErr := libvirtd.ReadDaemon(h)
-	if !errors.Is(err, libvirtd.ErrConf) || !errors.As(err, &told) || daemonErr != nil {
+	if !errors.Is(err, libvirtd.ErrConf) || !errors.As(err, &told) {
+		return f
+	}
+	daemon, err := libvirtd.ReadDaemon(h)
+	if err != nil {
 		return f
 	}
 	f.Check, f.Cause, f.Have, f.Need = QEMUConf.Name, hostprep.ConfRefused, told.What+": "+told.Why, "a file that libvirt can read"

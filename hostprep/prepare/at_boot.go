@@ -12,9 +12,9 @@ import (
 	"vmhuge/hostprep/pool"
 )
 
-// AtBoot makes the folders of the table of boot and adds those of its pages that neither
-// sysctl nor the kernel's command line has reserved. The ledger then counts all of them, for
-// undo to free.
+// AtBoot makes the folders of the table of boot, and adds the pages of it that sysctl and the
+// kernel's command line have not reserved already. The ledger then counts all of them, so that
+// undo frees them.
 func AtBoot(ctx context.Context, h host.Host, ledger *pool.Ledger) (changed []change.Change, findings []hostprep.Finding, err error) {
 	table, err := boot.Read(h)
 	if err != nil {
