@@ -111,20 +111,15 @@ func thpRoom(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 			Have: fmt.Sprintf("%s of ordinary memory is available", pages.Amount(mem.Available)),
 			Need: fmt.Sprintf("%s, all of it allocated at start", pages.Amount(hostprep.RAMOf(g))), Do: "stop a guest, or use less memory"}}, nil
 	}
-	zones, err := h.Buddyinfo()
-	if err != nil {
-		return nil, err
-	}
-	size, err := h.THPSize()
-	if err != nil {
-		return nil, err
-	}
-	small, err := h.SmallPage()
-	if err != nil {
-		return nil, err
-	}
 	nodes, err := pages.ParseNodesOrNone(g.Demand.CPUSetNodes)
-	if free, need := host.Blocks(zones, nodes, size, small), size.Ceil(hostprep.RAMOf(g)); err == nil && free < need {
+	if err != nil {
+		return nil, err
+	}
+	free, size, err := h.FreeTHPs(nodes)
+	if err != nil {
+		return nil, err
+	}
+	if need := size.Ceil(hostprep.RAMOf(g)); free < need {
 		return []hostprep.Finding{{Severity: hostprep.Note, Have: fmt.Sprintf("%d blocks of %s are free in one piece", free, size),
 			Need: fmt.Sprintf("%d, or time for the kernel to form them", need), Do: "vmhuge verify --wait shows the progress"}}, nil
 	}

@@ -60,6 +60,23 @@ func (h Host) THPSize() (pages.Size, error) {
 	return pages.Size(bytes), err
 }
 
+// FreeTHPs returns how many transparent huge pages the free memory of some nodes, nil: of
+// all, has in one piece, and their size.
+func (h Host) FreeTHPs(nodes []int) (free int64, size pages.Size, err error) {
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return 0, 0, err
+	}
+	if size, err = h.THPSize(); err != nil {
+		return 0, 0, err
+	}
+	small, err := h.SmallPage()
+	if err != nil {
+		return 0, 0, err
+	}
+	return Blocks(zones, nodes, size, small), size, nil
+}
+
 // SmallPage is the size of the host's small page. A fixture tree tells it by its
 // huge pages: a page table of entries of 8 bytes fills a small one, and what it
 // spans is a transparent huge page, and the default huge page unless the kernel's

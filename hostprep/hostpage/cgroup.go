@@ -5,11 +5,11 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"vmhuge/hostprep/check"
-	"vmhuge/hostprep/libvirtd"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
 )
 

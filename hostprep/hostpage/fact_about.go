@@ -2,6 +2,7 @@ package hostpage
 
 import (
 	"strings"
+
 	"vmhuge/hostprep/check"
 )
 

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"

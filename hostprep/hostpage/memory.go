@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
 )

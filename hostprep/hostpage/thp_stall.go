@@ -2,9 +2,9 @@ package hostpage
 
 import (
 	"fmt"
-	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 )
 
@@ -16,15 +16,7 @@ var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, erro
 	if err != nil || thp.Enabled != "always" && thp.Enabled != "madvise" || thp.Defrag != "always" {
 		return nil, err
 	}
-	size, err := h.THPSize()
-	if err != nil {
-		return nil, err
-	}
-	small, err := h.SmallPage()
-	if err != nil {
-		return nil, err
-	}
-	zones, err := h.Buddyinfo()
+	free, size, err := h.FreeTHPs(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +24,6 @@ var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, erro
 	if err != nil {
 		return nil, err
 	}
-	free := host.Blocks(zones, nil, size, small)
 	if free*int64(size)*100 >= mem.Total { // 1 % of RAM is enough for some time
 		return nil, nil
 	}

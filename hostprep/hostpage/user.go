@@ -3,9 +3,9 @@ package hostpage
 import (
 	"errors"
 	"fmt"
-	"vmhuge/hostprep/check"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 )
