@@ -8,8 +8,9 @@ import "strconv"
 //	page size 1048576 is not available on node 0
 //	/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages: No such file or directory
 func PageSizeIn(text string) int64 {
+	text = English(Clean(text))
 	for _, form := range sizeForms {
-		if found := form.FindStringSubmatch(English(Clean(text))); found != nil {
+		if found := form.FindStringSubmatch(text); found != nil {
 			kib, _ := strconv.ParseInt(found[1], 10, 64) // one that does not fit is no size
 			return kib
 		}

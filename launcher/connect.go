@@ -107,8 +107,10 @@ func LibraryVersion() uint32 {
 // there are ways to authenticate.
 func cannotConnect(err error, h host.Host, uri string) error {
 	what := "connecting to " + uri
-	if _, conf := libvirtd.ReadQEMUConf(h, ""); uri == "qemu:///system" && errors.Is(conf, libvirtd.ErrConf) {
-		return advice.About(conf, "%s", what)
+	if uri == "qemu:///system" {
+		if _, conf := libvirtd.ReadQEMUConf(h, ""); errors.Is(conf, libvirtd.ErrConf) {
+			return advice.About(conf, "%s", what)
+		}
 	}
 	err = refused(err, what)
 	if told := (*advice.Error)(nil); errors.As(err, &told) && told.Do == "" && os.Geteuid() != 0 {

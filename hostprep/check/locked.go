@@ -24,7 +24,8 @@ var Locked = Check{"locked", func(h host.Host, g hostprep.Guest) ([]hostprep.Fin
 		return nil, err
 	}
 	status, err := h.Root.Read("proc", pid, "status")
-	if err != nil || host.LocksWithoutLimit(limits) || host.Capabilities(status)&host.CapSysResource != 0 {
+	_, most := host.Limits(limits, "Max locked memory")
+	if err != nil || most == "unlimited" || host.Capabilities(status)&host.CapSysResource != 0 {
 		return nil, err
 	}
 	return []hostprep.Finding{{

@@ -3,7 +3,6 @@ package hook
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
@@ -36,26 +35,11 @@ func tooNarrow(h host.Host) (have, need, do string) {
 	}
 	text, _ := h.Root.Read("proc", strconv.Itoa(d.PID), "limits")
 	for _, l := range limits {
-		if bytes, limited := l.parse(text); limited && bytes < l.needs {
+		soft, _ := host.Limits(text, l.row)
+		if bytes, err := strconv.ParseInt(soft, 10, 64); err == nil && bytes < l.needs { // else it is unlimited
 			return fmt.Sprintf("%s (process %d) may map only %s, as its limit %s says, and so may the hook: it could not run, and no guest would start",
 				d.Name, d.PID, pages.Amount(bytes), l.name), pages.Amount(l.needs), fmt.Sprintf("take %s out of the unit of %s, and restart it", l.unit, d.Name)
 		}
 	}
 	return "", "", ""
-}
-
-// parse reads the limit in bytes from /proc/PID/limits:
-//
-//	Limit                     Soft Limit           Hard Limit           Units
-//	Max data size             unlimited            unlimited            bytes
-//	Max address space         unlimited            unlimited            bytes
-func (l limit) parse(text string) (bytes int64, limited bool) {
-	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, l.row); ok {
-			soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-			n, err := strconv.ParseInt(soft, 10, 64)
-			return n, err == nil
-		}
-	}
-	return 0, false
 }

@@ -23,16 +23,3 @@ func Capabilities(status string) uint64 {
 	}
 	return 0
 }
-
-// LocksWithoutLimit reads the text of /proc/PID/limits: the soft limit, then the hard one.
-//
-//	Max locked memory         unlimited            unlimited            bytes
-func LocksWithoutLimit(limits string) bool {
-	for line := range strings.Lines(limits) {
-		if rest, ok := strings.CutPrefix(line, "Max locked memory"); ok {
-			f := strings.Fields(rest)
-			return len(f) > 1 && f[1] == "unlimited"
-		}
-	}
-	return false
-}
