@@ -75,8 +75,12 @@ func TestRefusedConf(t *testing.T) {
 }
 
 // lastWords is the end of an error that has libvirtd's whole log in it: that of all tests
-// before is longer than an argument may be.
+// before is longer than an argument may be. It begins with a whole line: the rest of one
+// can begin with a hyphen, that of a date, which explain takes for a flag.
 func lastWords(err error) string {
 	text := err.Error()
-	return text[max(0, len(text)-4000):]
+	if len(text) > 4000 {
+		_, text, _ = strings.Cut(text[len(text)-4000:], "\n")
+	}
+	return text
 }
