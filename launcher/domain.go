@@ -23,6 +23,7 @@ type domain struct {
 	state      State
 	xml        []byte // the inactive definition with its secrets; a transient domain's live one
 	persistent bool
+	instead    bool // xml is for one start, in place of the definition
 }
 
 // State is the state of a domain in virsh's words.

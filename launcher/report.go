@@ -22,6 +22,9 @@ type Report struct {
 	Findings []hostprep.Finding `json:"findings"`
 	Changed  []change.Change    `json:"changed"`
 	Proof    *proof.Proof       `json:"proof,omitempty"`
+	// InsteadOf are the pages that its definition asks for, where it was started on others,
+	// as the host has too few of them.
+	InsteadOf []pages.Total `json:"instead_of,omitempty"`
 	// Dest is the host to which the domain may be moved, if it was asked about:
 	// then the verdict is that host's.
 	Dest *Dest `json:"dest,omitempty"`

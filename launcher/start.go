@@ -17,15 +17,17 @@ import (
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
+	"vmhuge/xml"
 )
 
 // StartOptions is how a start goes about it.
 type StartOptions struct {
-	NoPrepare   bool  // change nothing on the host
-	Paused      bool  // the guest's CPUs wait for virsh resume
-	DryRun      bool  // only report
-	DropCaches  bool  // drop the page cache if that makes room for huge pages
-	HostReserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
+	NoPrepare   bool         // change nothing on the host
+	Paused      bool         // the guest's CPUs wait for virsh resume
+	DryRun      bool         // only report
+	DropCaches  bool         // drop the page cache if that makes room for huge pages
+	HostReserve int64        // bytes of ordinary memory that the host keeps; 0: the rule's
+	IfShort     *xml.Backing // the pages to start on where those of the definition are short; nil: the start fails
 	Progress    Progress
 }
 
@@ -51,6 +53,15 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		return Report{}, err
 	}
 	defer d.Free()
+	r, err := l.start(ctx, d, o)
+	if err == nil && o.IfShort != nil && !r.Active() && r.Verdict == hostprep.NoMemory && r.Backing == pages.Hugetlb && !l.isSaved(d) {
+		return l.startInstead(ctx, d, r, o)
+	}
+	return r, err
+}
+
+// start is Start for pages of one kind.
+func (l *Launcher) start(ctx context.Context, d *domain, o StartOptions) (Report, error) {
 	r, first := l.inspect(d, o.HostReserve)
 	if d.state.active() {
 		return l.running(d, r)
@@ -105,7 +116,7 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 		d.state = Paused
 	}
 	r.State = d.state
-	r, err = l.running(d, r)
+	r, err := l.running(d, r)
 	if err != nil {
 		return r, err
 	}
@@ -188,7 +199,13 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 		flags = libvirt.DOMAIN_START_PAUSED
 	}
 	done := make(chan error, 1)
-	go func() { done <- d.CreateWithFlags(flags) }()
+	go func() {
+		if d.instead {
+			done <- l.createOnce(d, flags)
+		} else {
+			done <- d.CreateWithFlags(flags)
+		}
+	}()
 	select {
 	case err := <-done:
 		if err != nil {

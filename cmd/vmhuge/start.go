@@ -4,7 +4,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
 	"vmhuge/launcher"
+	"vmhuge/xml"
 )
 
 func (p *program) startCommand() *cli.Command {
@@ -19,6 +21,10 @@ accounting that its RAM is on huge pages. If the start fails, the pages are free
 again. The other changes stay until vmhuge undo. Without a name it starts the one
 domain that is enabled.
 
+--if-short starts the domain all the same where the host has too few of its huge
+pages: on smaller ones, or on transparent ones (thp). It says so, and shows what the
+guest got. The definition stays as it is, and counts at the next start.
+
 FILES
   /var/lib/vmhuge/changes.json
   /run/vmhuge/claims/
@@ -31,12 +37,14 @@ EXIT STATUS
   4`,
 		UsageText: `  vmhuge start web1
   vmhuge start           the one domain that is enabled
-  vmhuge start web1 db1 --host-reserve 8G --drop-caches`,
+  vmhuge start web1 db1 --host-reserve 8G --drop-caches
+  vmhuge start db1 --if-short 2M`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "no-prepare", Usage: "change nothing on the host; start only if it is ready"},
 			&cli.BoolFlag{Name: "paused", Usage: "start the guest paused (virsh resume runs it)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
+			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to start on if there are too few: fail (the default), a page size, or thp"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -44,6 +52,9 @@ EXIT STATUS
 			var err error
 			o.HostReserve, err = hostReserve(c)
 			if err != nil {
+				return err
+			}
+			if o.IfShort, err = ifShort(c.String("if-short")); err != nil {
 				return err
 			}
 			names, err := anyNames(c)
@@ -73,6 +84,21 @@ EXIT STATUS
 			}, func(r launcher.Report) { p.showStart(r, o.DryRun) }, codeOfReport)
 		},
 	}
+}
+
+// ifShort reads what a guest is started on where its pages are short; nil: nothing.
+func ifShort(text string) (*xml.Backing, error) {
+	switch text {
+	case "", "fail":
+		return nil, nil //nolint:nilnil // no other pages is an answer
+	case "thp":
+		return &xml.Backing{THP: true}, nil
+	}
+	size, err := pages.ParseSize(text)
+	if err != nil {
+		return nil, usage("--if-short must be fail, thp or a page size such as 2M, not %q", text)
+	}
+	return &xml.Backing{PageSize: size}, nil
 }
 
 func (p *program) showStart(r launcher.Report, dryRun bool) {

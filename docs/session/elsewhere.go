@@ -7,6 +7,7 @@ var Elsewhere = map[string]string{
 	"docs/troubleshooting.md": "explain/troubleshooting_test.go#TestTroubleshooting", // the words of others
 
 	"sudo vmhuge top":                                  "integration/top_test.go#TestTop",
+	"sudo vmhuge start db1 --if-short thp":             "integration/if_short_test.go#TestStartIfShort",
 	"sudo vmhuge memory web1 +4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"sudo vmhuge memory web1 -4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"./just package":                                   "integration/lab/package_test.go#TestPackage",
