@@ -26,7 +26,7 @@ type Row struct {
 	Versions  string   // which versions say which of it, where that differs
 	Cause     string
 	Check     string // the check that gives the evidence; "": none can
-	Do        string // DOMAIN stands for the domain's name, PATH for the path of the text
+	Do        string // with the words of Names, and PATH for the path of the text
 	Kind      advice.Kind
 }
 
@@ -37,18 +37,30 @@ type Match struct {
 	Path string // what stands for PATH; "": nothing
 }
 
-// Cure is what to do about it, for a domain ("": its name is not known) and the path that
-// the text names. Both are from a text that anybody may have written, and commands with
-// them are for root's shell.
-func (m Match) Cure(domain string) string {
-	names := []string{"PATH", "the path"}
+// Names are what words of Do stand for; "": not known.
+type Names struct {
+	Domain string // DOMAIN
+	Daemon string // DAEMON: the unit of libvirt's daemon that has the QEMU driver
+	User   string // USER: whom QEMU runs as
+}
+
+// Cure is what to do about it. The names of the domain and of the path are from a text that
+// anybody may have written, and commands with them are for root's shell.
+func (m Match) Cure(n Names) string {
+	words := []string{"PATH", "the path", "DAEMON", "libvirtd (or virtqemud)"}
 	if m.Path != "" {
-		names[1] = shell.Quote(m.Path)
+		words[1] = shell.Quote(m.Path)
 	}
-	if domain != "" {
-		names = append(names, "=DOMAIN", "="+shell.Quote(domain), "DOMAIN", shell.Operand(domain))
+	if n.Daemon != "" {
+		words[3] = n.Daemon
 	}
-	return strings.NewReplacer(names...).Replace(m.Do)
+	if n.User != "" {
+		words = append(words, "USER", shell.Quote(n.User))
+	}
+	if n.Domain != "" {
+		words = append(words, "=DOMAIN", "="+shell.Quote(n.Domain), "DOMAIN", shell.Operand(n.Domain))
+	}
+	return strings.NewReplacer(words...).Replace(m.Do)
 }
 
 // Explain finds what a text says, the root cause first. A text that no row knows

@@ -116,9 +116,24 @@ func TestCure(t *testing.T) {
 		{"can't open backing store /dev/hugepages/libvirt/qemu/1-$(id) x for guest RAM: Permission denied", "PATH", "vmhuge start PATH mends it; or namei -l '/dev/hugepages/libvirt/qemu/1-$(id) x' shows"},
 	} {
 		matches := Explain(test.text)
-		if len(matches) == 0 || !strings.Contains(matches[0].Cure(test.domain), test.want) {
+		if len(matches) == 0 || !strings.Contains(matches[0].Cure(Names{Domain: test.domain}), test.want) {
 			t.Errorf("%s: %q has %v, and not %q", test.text, test.domain, matches, test.want)
 		}
+	}
+}
+
+// Where the daemons are split, no row sends to libvirtd, and none has a word left that
+// stands for a name.
+func TestCureOfSplitDaemons(t *testing.T) {
+	for _, row := range Rows() {
+		cure := Match{Row: row}.Cure(Names{Domain: "web1", Daemon: "virtqemud", User: "qemu"})
+		if regexp.MustCompile(`libvirtd|DAEMON|USER|DOMAIN`).MatchString(cure + row.Cause) {
+			t.Errorf("%s: %s; %s", row.ID, row.Cause, cure)
+		}
+	}
+	unknown := Match{Row: Row{Do: "usermod USER && systemctl restart DAEMON"}}.Cure(Names{})
+	if want := "usermod USER && systemctl restart libvirtd (or virtqemud)"; unknown != want {
+		t.Errorf("%q, want %q", unknown, want)
 	}
 }
 

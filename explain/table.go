@@ -25,7 +25,7 @@ func connection() []Row {
 		Says:   []string{"Failed to connect socket to …: No such file or directory", "Failed to connect socket to …: Connection refused"},
 		Unless: []string{"Failed to connect socket to '/run/user/"},
 		Cause:  "no libvirt daemon listens",
-		Do:     "start libvirt: systemctl start libvirtd (or virtqemud.socket)",
+		Do:     "start libvirt: systemctl start DAEMON",
 	}, {
 		ID:    "session-down",
 		Says:  []string{"Failed to connect socket to '/run/user/…: No such file or directory", "Failed to connect socket to '/run/user/…: Connection refused"},
@@ -95,13 +95,13 @@ func connection() []Row {
 		Says:  []string{"Could not access KVM kernel module: Permission denied", "failed to initialize kvm: Permission denied"},
 		Cause: "QEMU's user may not open /dev/kvm",
 		Check: "kvm",
-		Do:    "adduser libvirt-qemu kvm && systemctl restart libvirtd",
+		Do:    "usermod -a -G kvm USER && systemctl restart DAEMON",
 	}, {
 		ID: "locked-memory",
 		Says: []string{
 			"cannot limit locked memory of process …: Operation not permitted", "cannot limit locked memory to …: Operation not permitted",
 		},
-		Cause: "<locked/> needs a limit that libvirtd may not raise (it lacks CAP_SYS_RESOURCE); huge pages are never swapped out, with or without it",
+		Cause: "<locked/> needs a limit that libvirt's daemon may not raise (it lacks CAP_SYS_RESOURCE); huge pages are never swapped out, with or without it",
 		Check: "locked",
 		Do:    "take <locked/> out of <memoryBacking>: virsh edit DOMAIN",
 	}}

@@ -157,7 +157,7 @@ func definition() []Row {
 			"memory hotplug isn't supported by this QEMU binary", "virtio-mem isn't supported by this QEMU binary",
 		},
 		Cause: "this QEMU, or what libvirt has noted of it, is too old for what the XML asks",
-		Do:    "qemu-system-x86_64 --version; after an upgrade of QEMU: systemctl restart libvirtd, which looks at it anew",
+		Do:    "qemu-system-x86_64 --version; after an upgrade of QEMU: systemctl restart DAEMON, which looks at it anew",
 	}, {
 		ID: "memfd-without-hugetlb", Says: []string{"hugepages is not supported with memfd memory source"},
 		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or QEMU was looked at where memfd_create is forbidden",

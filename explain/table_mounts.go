@@ -16,24 +16,24 @@ func mounts() []Row {
 			"configuration file syntax error: …qemu.conf:…", "…qemu.conf: expected a string for '…' parameter", "…qemu.conf: expected a string list for '…' parameter",
 		},
 		Cause: "libvirt cannot read qemu.conf, and does not start its QEMU driver: virsh then finds no daemon, or no connection driver for qemu:///system",
-		Check: "qemu-conf", Do: "correct the line that the message names && systemctl restart libvirtd",
+		Check: "qemu-conf", Do: "correct the line that the message names && systemctl restart DAEMON",
 	}, {
 		ID: "conf-empty-mount", Says: []string{"cannot determine filesystem for ''"},
 		Versions: "libvirt 9.0",
 		Cause:    `hugetlbfs_mount = "" in qemu.conf, though it is documented, keeps the QEMU driver from starting`,
-		Check:    "mount", Do: "write hugetlbfs_mount = [] in /etc/libvirt/qemu.conf && systemctl restart libvirtd",
+		Check:    "mount", Do: "write hugetlbfs_mount = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON",
 	}, {
 		ID: "over-mounted", Says: []string{"not a hugetlbfs mount: PATH"},
 		Cause: "something else is mounted over a hugetlbfs, or hugetlbfs_mount in qemu.conf names a path that is on none, and the QEMU driver does not start",
-		Check: "mount", Do: "umount what findmnt PATH shows above it, or take PATH out of hugetlbfs_mount; then systemctl restart libvirtd",
+		Check: "mount", Do: "umount what findmnt PATH shows above it, or take PATH out of hugetlbfs_mount; then systemctl restart DAEMON",
 	}, {
 		ID: "dev-mounted-twice", Says: []string{"Cannot delete directory '…/libvirt/qemu/…': Device or resource busy"},
 		Cause: "libvirt could not make QEMU's own /dev: the host's is mounted twice, as in a container, and something is mounted below the first mount in it (by name)",
-		Check: "/dev", Do: "umount the inner mount that findmnt -R /dev shows; or write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart libvirtd",
+		Check: "/dev", Do: "umount the inner mount that findmnt -R /dev shows; or write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON",
 	}, {
 		ID: "mount-late", Says: []string{notMounted, sizeNotMounted},
-		Cause: "the hugetlbfs was mounted after libvirtd started, which reads the mounts only once",
-		Check: "mount", Do: "systemctl restart libvirtd, or vmhuge enable --source memfd DOMAIN, which needs no mount",
+		Cause: "the hugetlbfs was mounted after libvirt's daemon started, which reads the mounts only once",
+		Check: "mount", Do: "systemctl restart DAEMON, or vmhuge enable --source memfd DOMAIN, which needs no mount",
 	}, {
 		ID: "mount-missing", Says: []string{notMounted, sizeNotMounted},
 		Cause: "no hugetlbfs with pages of this size is mounted, or qemu.conf leaves it out",

@@ -64,8 +64,8 @@ func TestPaths(t *testing.T) {
 				if ofHuge[found.ID] {
 					t.Errorf("%s: %s", text, found.ID)
 				}
-				if strings.Contains(found.Cure(""), "/dev/hugepages") {
-					t.Errorf("%s: %s", text, found.Cure(""))
+				if strings.Contains(found.Cure(Names{}), "/dev/hugepages") {
+					t.Errorf("%s: %s", text, found.Cure(Names{}))
 				}
 			}
 		}

@@ -16,7 +16,9 @@ const head = `# What libvirt and QEMU say, and what it means
 
 All messages of libvirt and QEMU about huge pages that vmhuge knows: what causes each,
 and what to do. ` + "`vmhuge explain`" + ` looks them up, and ` + "`vmhuge start`" + ` names the cause when
-a start fails. In the messages … stands for any text and PATH for a path.
+a start fails. In the messages … stands for any text and PATH for a path. In the
+cures DOMAIN is the domain, DAEMON libvirt's daemon (virtqemud where the daemons are split,
+libvirtd elsewhere) and USER whom QEMU runs as; ` + "`vmhuge explain`" + ` fills them in.
 
 Some messages have several causes. ` + "`vmhuge explain --domain NAME`" + ` then checks the host to
 tell which one it is.

@@ -14,6 +14,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
+	"vmhuge/explain"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
@@ -76,9 +77,8 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 		l.uri = real // an alias of libvirt.conf is resolved
 	}
 	if u, err := url.Parse(l.uri); err == nil {
-		driver, transport, _ := strings.Cut(u.Scheme, "+")
-		l.qemu, l.test = driver == "qemu", driver == "test"
-		l.remote = transport != "unix" && (transport != "" || u.Host != "")
+		driver, _, _ := strings.Cut(u.Scheme, "+")
+		l.qemu, l.test, l.remote = driver == "qemu", driver == "test", isRemote(l.uri)
 		switch u.Path {
 		case "/session":
 			l.session = os.Getuid() != 0
@@ -93,6 +93,16 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 		}
 	}
 	return l, nil
+}
+
+// isRemote says whether the daemon of a URI runs on another host.
+func isRemote(uri string) bool {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return true
+	}
+	_, transport, _ := strings.Cut(u.Scheme, "+")
+	return transport != "unix" && (transport != "" || u.Host != "")
 }
 
 // LibraryVersion is the version of the libvirt that is installed here, as it
@@ -112,7 +122,11 @@ func cannotConnect(err error, h host.Host, uri string) error {
 			return advice.About(conf, "%s", what)
 		}
 	}
-	err = refused(err, what)
+	names := explain.Names{}
+	if !isRemote(uri) {
+		names = Names(h, "")
+	}
+	err = refusedBy(err, what, names)
 	if told := (*advice.Error)(nil); errors.As(err, &told) && told.Do == "" && os.Geteuid() != 0 {
 		told.Do = runAsRoot
 	}

@@ -198,7 +198,7 @@ func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 			if m.Check == check.Mount.Name {
 				d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
 					Cause: hostprep.MountMissing, Have: lverr.Message, Need: "a hugetlbfs mount of the guest's page size that libvirt there knows",
-					Do: "mount one there and restart its libvirtd, or vmhuge enable --source memfd " + shell.Operand(dom.name)})
+					Do: "mount one there and restart its libvirtd or virtqemud, or vmhuge enable --source memfd " + shell.Operand(dom.name)})
 				return
 			}
 		}

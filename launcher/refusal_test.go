@@ -34,7 +34,7 @@ func TestRefused(t *testing.T) {
 			continue
 		}
 		var told *advice.Error
-		if err := refusedStart(test.err, "starting web1", "web1"); !errors.As(err, &told) || told.Do != matches[0].Cure("web1") || told.Kind != test.kind {
+		if err := refusedBy(test.err, "starting web1", explain.Names{Domain: "web1", Daemon: "virtqemud"}); !errors.As(err, &told) || told.Do != matches[0].Cure(explain.Names{Domain: "web1", Daemon: "virtqemud"}) || told.Kind != test.kind {
 			t.Errorf("%v is refused with %+v", test.err, told)
 		}
 	}

@@ -209,7 +209,7 @@ func (l *Launcher) create(ctx context.Context, d *domain, o StartOptions) error 
 	select {
 	case err := <-done:
 		if err != nil {
-			return refusedStart(err, "starting "+d.name, d.name)
+			return refusedBy(err, "starting "+d.name, Names(l.host, d.name))
 		}
 		return nil
 	case <-ctx.Done():

@@ -38,10 +38,11 @@ func (p *program) explain(text, source, domain string) error {
 	if report.Name == "" {
 		facts = p.factsFor(matches)
 	}
+	names := launcher.Names(p.host(), domain)
 	if p.json {
 		causes := []cause{}
 		for _, w := range weighed {
-			causes = append(causes, cause{w.ID, w.Text, w.Cause, w.Versions, w.Seen, w.Evidence, w.Cure(domain)})
+			causes = append(causes, cause{w.ID, w.Text, w.Cause, w.Versions, w.Seen, w.Evidence, w.Cure(names)})
 		}
 		p.printJSON(map[string]any{"domain": domain, "source": source, "known": true, "causes": causes,
 			"verdict": report.Verdict, "host": facts})
@@ -61,7 +62,7 @@ func (p *program) explain(text, source, domain string) error {
 		for _, f := range w.Evidence {
 			p.insist("    now: %s", findingWords(f))
 		}
-		p.insist("    do: %s", oneLine(w.Cure(domain)))
+		p.insist("    do: %s", oneLine(w.Cure(names)))
 	}
 	seen := slices.ContainsFunc(weighed, func(w explain.Weighed[hostprep.Finding]) bool { return w.Seen })
 	switch {

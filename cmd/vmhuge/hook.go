@@ -46,7 +46,7 @@ EXIT STATUS
   1
   2`,
 				Flags: []cli.Flag{
-					&cli.BoolFlag{Name: "reload", Usage: "reload libvirtd or virtqemud if needed"},
+					&cli.BoolFlag{Name: "reload", Usage: "reload libvirt's daemon if needed"},
 					&cli.BoolFlag{Name: "drop-if-short", Usage: "restore a saved guest without huge pages if there are too few"},
 					&cli.StringFlag{Name: "host-reserve", Usage: reserveUsage},
 					dryRun,

@@ -41,7 +41,7 @@ func (p *program) hookInstall(c *cli.Context) error {
 	// A dry run asks of a daemon that runs now what an installation would.
 	deaf, err := hook.ReloadPlan(host)
 	if err != nil {
-		return advice.About(err, "looking for the running libvirtd")
+		return advice.About(err, "looking for libvirt's running daemon")
 	}
 	reload := deaf != nil && c.Bool("reload")
 	if reload && !dryRun {

@@ -137,3 +137,9 @@ func mountGroupFlag() cli.Flag {
 		takes:      func(word string) bool { _, err := user.LookupGroup(word); return err == nil },
 	}
 }
+
+func (p *program) showDone(host prepare.Result) {
+	for _, change := range host.Changed {
+		p.say("prepare: done: %s", changeWords(change))
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/prepare"
 	"vmhuge/launcher"
 )
@@ -70,15 +71,9 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 	case restart && c.Bool("restart-libvirt"):
 		p.say("prepare: would: restart libvirt's daemon")
 	case restart:
-		p.warn("libvirt's daemon must be restarted to see what has changed: run vmhuge prepare --restart-libvirt, or systemctl restart libvirtd")
+		p.warn("libvirt's daemon must be restarted to see what has changed: run vmhuge prepare --restart-libvirt, or systemctl restart %s", libvirtd.Name(p.host()))
 	}
 	return answered(worst)
-}
-
-func (p *program) showDone(host prepare.Result) {
-	for _, change := range host.Changed {
-		p.say("prepare: done: %s", changeWords(change))
-	}
 }
 
 func (p *program) showPrepared(host prepare.Result, domains []outcome[launcher.Report], dryRun bool) {

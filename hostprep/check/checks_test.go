@@ -213,8 +213,19 @@ pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},
 					t.Errorf("%+v does not say what to do", f)
 				}
 			}
-			if text, err := json.Marshal(findings); err != nil || strings.Contains(string(text), "null") {
+			text, err := json.Marshal(findings)
+			if err != nil || strings.Contains(string(text), "null") {
 				t.Errorf("JSON is %s, %v", text, err)
+			}
+			// With split daemons, the same of the other daemon.
+			h = host.Host{Root: hosttest.Unpack(t, test.host, test.edit)}
+			if test.prepare != nil {
+				hosttest.Must(t, test.prepare(h.Root.Path()))
+			}
+			hosttest.Split(t, h.Root.Path())
+			split, err := json.Marshal(Run(h, test.guest))
+			if diff := cmp.Diff(strings.ReplaceAll(string(text), "libvirtd", "virtqemud"), string(split)); diff != "" || err != nil {
+				t.Errorf("with virtqemud: %s%v", diff, err)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.ConfEmptyMount,
 			Have: fmt.Sprintf(`hugetlbfs_mount = "" in %s keeps libvirt 9.0 from starting its QEMU driver`, conf),
 			Need: "a mount, or [] for none",
-			Do:   "change it in " + conf + " and restart libvirtd",
+			Do:   "change it in " + conf + " and restart " + libvirtd.Name(h),
 		}}, nil
 	}
 	var findings []hostprep.Finding
@@ -90,7 +90,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
 		f.Have, f.Do = fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point), "umount "+shell.Quote(m.Point)
-		f.Need = "nothing mounted over it: with that, libvirtd does not start its QEMU driver"
+		f.Need = "nothing mounted over it: with that, " + libvirtd.Name(h) + " does not start its QEMU driver"
 		findings = append(findings, f)
 	}
 	for _, entry := range d.Conf.HugetlbfsMounts {
@@ -101,7 +101,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 		if !ok && !missing {
 			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath)
 			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is on no hugetlbfs", conf, entry), "mount it, or take it out of "+conf
-			f.Need = "a hugetlbfs there: without it, libvirtd does not start its QEMU driver"
+			f.Need = "a hugetlbfs there: without it, " + libvirtd.Name(h) + " does not start its QEMU driver"
 			findings = append(findings, f)
 		}
 	}
@@ -136,11 +136,12 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	for _, m := range d.Unknown {
 		if m.Size == size {
 			f.Cause = hostprep.MountLate
-			f.Have = m.Point + " was mounted after libvirtd started"
+			name := libvirtd.Name(h)
+			f.Have = fmt.Sprintf("%s was mounted after %s started", m.Point, name)
 			if daemon, err := d.Daemon(); err == nil && daemon != nil {
-				f.Have = fmt.Sprintf("%s was mounted after libvirtd (process %d) started", m.Point, daemon.PID)
+				f.Have = fmt.Sprintf("%s was mounted after %s (process %d) started", m.Point, name, daemon.PID)
 			}
-			f.Do = "systemctl restart libvirtd, or " + OrMemfd
+			f.Do = "systemctl restart " + name + ", or " + OrMemfd
 			f.Restart = true
 			return f, nil
 		}
@@ -170,8 +171,8 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 			}
 		}
 		if point == "" {
-			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart libvirtd, or %s",
-				cmp.Or(g.Conf, libvirtd.QEMUConfPath), OrMemfd)
+			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart %s, or %s",
+				cmp.Or(g.Conf, libvirtd.QEMUConfPath), libvirtd.Name(h), OrMemfd)
 			return f, nil
 		}
 	}
@@ -202,7 +203,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		return f, nil
 	}
 	f.Changes, f.Restart = changes, true
-	f.Do = change.Join(changes) + " && systemctl restart libvirtd, or " + OrMemfd
+	f.Do = change.Join(changes) + " && systemctl restart " + daemon.Name + ", or " + OrMemfd
 	return f, nil
 }
 

@@ -126,7 +126,7 @@ func staleDirs(h host.Host, g hostprep.Guest, base string, user host.User) ([]ho
 		}
 		if n > last+1 {
 			f.Severity, f.Verdict = hostprep.Warning, ""
-			f.Have += fmt.Sprintf("; the guest's start would fail on it if it became number %d since libvirtd started", n)
+			f.Have += fmt.Sprintf("; the guest's start would fail on it if it became number %d since %s started", n, libvirtd.Name(h))
 		}
 		f.Fix(change.Change{Kind: change.KindRmdir, Path: dir, From: host.OwnerText(st)})
 		findings = append(findings, f)

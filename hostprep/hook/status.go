@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 )
 
 // cacheKey is what this package keeps with host.Once.
@@ -65,7 +66,7 @@ func newStatus(h host.Host) (Status, error) {
 	}
 	d, err := ReloadPlan(h)
 	if err != nil {
-		s.find(hostprep.Warning, "cannot tell whether the running libvirtd calls the hook: "+err.Error(), "data that this check can read", "run vmhuge as root")
+		s.find(hostprep.Warning, "cannot tell whether the running "+libvirtd.Name(h)+" calls the hook: "+err.Error(), "data that this check can read", "run vmhuge as root")
 		s.Findings[len(s.Findings)-1].Verdict = hostprep.Unknown
 	} else if d != nil {
 		s.ReloadNeeded = true

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
@@ -110,8 +112,14 @@ ok QEMU: /usr/bin/qemu-kvm, version unknown (libvirt did not report it)
 ok hook: not installed (vmhuge hook install)`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			facts := Facts(host.Host{Root: hosttest.Unpack(t, name, "")}, Libvirt{})
+			root := hosttest.Unpack(t, name, "")
+			facts := Facts(host.Host{Root: root}, Libvirt{})
 			golden.Literal(t, want, strings.Join(factLines(t, facts), "\n"))
+			hosttest.Split(t, root.Path())
+			split := fmt.Sprint(Facts(host.Host{Root: root}, Libvirt{}))
+			if diff := cmp.Diff(strings.ReplaceAll(fmt.Sprint(facts), "libvirtd", "virtqemud"), split); diff != "" {
+				t.Errorf("with virtqemud: %s", diff)
+			}
 			if verdict := Conclude(facts); verdict != hostprep.Ready {
 				t.Errorf("verdict %s", verdict)
 			}
@@ -245,7 +253,7 @@ blocker hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted
 warning hugetlbfs: a tmpfs is mounted over the hugetlbfs on /dev/hugepages`},
 		{name: "an entry of hugetlbfs_mount is none", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/etc\"]\n", verdict: hostprep.BadHost, want: `
 blocker hugetlbfs: hugetlbfs_mount in /etc/libvirt/qemu.conf names /etc, which is on no hugetlbfs
-warning libvirt: installed, but neither libvirtd nor virtqemud runs`},
+warning libvirt: installed, but libvirtd does not run`},
 		{name: "younger than libvirtd", edit: hosttest.NewMount, prepare: hosttest.NoBase, verdict: hostprep.NoMount, want: `
 blocker hugetlbfs: /dev/hugepages was mounted after libvirtd (process 500) started`},
 		{name: "libvirt was never here", edit: "-- run/libvirt/qemu/driver.pid --\n-- proc/self/mountinfo --\n" + hosttest.RootMounts, prepare: func(root string) error { return os.RemoveAll(root + "/run/libvirt") }, want: `
@@ -260,7 +268,7 @@ warning hugetlbfs: /dev/hugepages/libvirt is 0700 0:0`},
 
 		{name: "qemu.conf with a slip", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\n\nuser = qemu\n", verdict: hostprep.BadHost, want: `
 blocker hugetlbfs: /etc/libvirt/qemu.conf: line 2: expected a string, a number or a list
-warning libvirt: installed, but neither libvirtd nor virtqemud runs`},
+warning libvirt: installed, but libvirtd does not run`},
 		{name: "no such user", edit: "-- etc/libvirt/qemu.conf --\nuser = \"qemoo\"\n", verdict: hostprep.BadHost, want: `
 blocker QEMU user: no such user: qemoo`},
 		{name: "no such group", edit: "-- etc/libvirt/qemu.conf --\ngroup = \"hugo\"\n", verdict: hostprep.BadHost, want: `
@@ -290,7 +298,7 @@ ok QEMU: 7.2.22`},
 		{name: "libvirt does not answer", told: Libvirt{Err: errors.New("gone")}, want: `
 warning libvirt: libvirtd (process 500) has been running since 2001-09-09 02:07:14 UTC, but does not respond: gone`},
 		{name: "no daemon", edit: "-- run/libvirt/qemu/driver.pid --\n", want: `
-warning libvirt: installed, but neither libvirtd nor virtqemud runs`},
+warning libvirt: installed, but libvirtd does not run`},
 		{name: "a hook of somebody's", edit: "-- etc/libvirt/hooks/qemu.d/90-vmhuge --\n#!/bin/sh\n", want: `
 warning hook: /etc/libvirt/hooks/qemu.d/90-vmhuge is not vmhuge's`},
 	} {

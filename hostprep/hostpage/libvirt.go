@@ -3,8 +3,6 @@ package hostpage
 import (
 	"fmt"
 	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"vmhuge/hostprep"
@@ -48,22 +46,15 @@ var libvirtCheck = hostCheck{"libvirt", func(h host.Host, g anyGuest) ([]Fact, e
 		}
 		return []Fact{fine("libvirt", have), qemu}, nil
 	}
-	// 0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/libvirt/libvirt-sock
-	sockets, err := h.ReadIfThere("/proc/net/unix")
+	listening, err := libvirtd.Listening(h)
 	if err != nil {
 		return []Fact{qemu}, err
 	}
-	for _, socket := range []struct{ path, name string }{{"/run/libvirt/libvirt-sock", "libvirtd"}, {"/run/libvirt/virtqemud-sock", "virtqemud"}} {
-		st, err := h.Lstat(socket.path) // /proc/net/unix also lists sockets of other mount namespaces
-		if err != nil {
-			return []Fact{qemu}, err
-		}
-		if st != nil && slices.Contains(strings.Fields(sockets), socket.path) {
-			return []Fact{fine("libvirt", socket.name+" starts on demand (socket activation)"), qemu}, nil
-		}
+	if listening != "" {
+		return []Fact{fine("libvirt", listening+" starts on demand (socket activation)"), qemu}, nil
 	}
-	return []Fact{off(hostprep.Warning, "libvirt", "installed, but neither libvirtd nor virtqemud runs", "one of them running, or its socket",
-		"systemctl start libvirtd (or virtqemud.socket)"), qemu}, nil
+	name := libvirtd.Name(h)
+	return []Fact{off(hostprep.Warning, "libvirt", "installed, but "+name+" does not run", name+" running, or its socket", "systemctl start "+name), qemu}, nil
 }}
 
 // qemuFact is the version that libvirt reported, or the path of an installed QEMU.

@@ -19,7 +19,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	u, err := check.RunsAs(h, g.Starter)
 	switch {
 	case isNoAccount(err):
-		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or create them, then restart libvirtd")}, nil
+		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or create them, then restart "+libvirtd.Name(h))}, nil
 	case err != nil:
 		return nil, err
 	case u.UID == 0:

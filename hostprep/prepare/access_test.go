@@ -91,7 +91,7 @@ user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not na
 		{name: "a user of a guest with 1 GiB and <locked/>", edit: "-- modes --\nhome/alice/ 0700 1000:1000\n", p: Options{User: "1000", Guests: []hostprep.Guest{guesttest.Session(func(g *hostprep.Guest) { guesttest.OneGiB(g); guesttest.Locked(g) })}}, want: `
 user warning no-access fixable: alice has no folder /dev/hugepages1G/alice [mkdir -m 0700 /dev/hugepages1G/alice; chown 1000:1000 /dev/hugepages1G/alice]
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages1G/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]
-user warning bad-host fixable: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirtd of alice [mkdir -m 0755 /etc/security; mkdir -m 0755 /etc/security/limits.d; printf 'alice - memlock unlimited\n' > /etc/security/limits.d/90-vmhuge.conf]`},
+user warning bad-host fixable: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirt daemon of alice [mkdir -m 0755 /etc/security; mkdir -m 0755 /etc/security/limits.d; printf 'alice - memlock unlimited\n' > /etc/security/limits.d/90-vmhuge.conf]`},
 		{name: "a user whom the mount's root keeps out", edit: "-- modes --\ndev/hugepages 0750 0:36\ndev/hugepages/alice/ 0700 1000:1000\n-- etc/group --\nhuge:x:36:\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages/alice\"\n-- modes --\ndev/kvm 0666 0:0\ndev/hugepages/ 0750 0:36\ndev/hugepages/alice/ 0700 1000:1000\nhome/alice 0700 1000:1000\n", p: Options{User: "alice"}, want: `
 user warning no-access fixable: /dev/hugepages is 0750 0:36, and alice may not search it [gpasswd -a alice huge]`},
 		{name: "a user, and somebody's folder", edit: "-- modes --\ndev/hugepages/ 0700 0:0\ndev/hugepages/alice/ 0755 0:0\nhome/alice/ 0700 1000:1000\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages/alice\"]\n", p: Options{User: "alice"}, want: `
@@ -133,7 +133,7 @@ folders blocker no-access fixable: /dev/hugepages/libvirt is 0700 0:0 [chmod 070
 qemu-conf blocker no-mount restart: in /etc/libvirt/qemu.conf hugetlbfs_mount names /srv/hugepages, where no hugetlbfs is mounted; /etc/libvirt/qemu.conf is on a read-only file system
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]
-user warning bad-host: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirtd of alice; /etc/security/limits.d/90-vmhuge.conf is on a read-only file system`},
+user warning bad-host: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirt daemon of alice; /etc/security/limits.d/90-vmhuge.conf is on a read-only file system`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.host == "" {

@@ -196,7 +196,7 @@ func userConf(h host.Host, _ Options, user host.User, folders []boot.Folder) ([]
 		return nil, err
 	}
 	if daemon := sessionDaemon(h, user); daemon != 0 {
-		f.Do += fmt.Sprintf("; the user's libvirtd reads it when it starts: kill %d", daemon)
+		f.Do += fmt.Sprintf("; the user's libvirt daemon reads it when it starts: kill %d", daemon)
 	}
 	return []hostprep.Finding{f}, nil
 }
@@ -277,7 +277,7 @@ func userLock(h host.Host, p Options, user host.User, _ []boot.Folder) ([]hostpr
 	line := user.Name + " - memlock unlimited"
 	f := hostprep.Finding{
 		Severity: hostprep.Warning, Verdict: hostprep.BadHost, Cause: hostprep.LockedMemory,
-		Have: fmt.Sprintf("%s has <locked/>, but its limit of locked memory can't be raised by the libvirtd of %s", cmp.Or(p.Guests[i].Demand.Domain, "a guest"), user.Name),
+		Have: fmt.Sprintf("%s has <locked/>, but its limit of locked memory can't be raised by the libvirt daemon of %s", cmp.Or(p.Guests[i].Demand.Domain, "a guest"), user.Name),
 		Need: "no limit",
 	}
 	changed, err := f.FixFile(h, change.SystemFile(file, change.WithLine(line)), line)
