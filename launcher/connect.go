@@ -38,6 +38,7 @@ type Launcher struct {
 
 	survey   *survey // nil: libvirt is asked of each domain by itself
 	versions func() versions
+	unfollow []func() // take back what Follow asked libvirt to call
 
 	// Notices are sentences about what was left behind by others and set right.
 	Notices []string
@@ -54,13 +55,9 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 	}
 	if strings.HasPrefix(uri, "qemu:///embed") {
 		// The embedded driver runs in this process and needs an event loop.
-		if err := libvirt.EventRegisterDefaultImpl(); err != nil {
-			return nil, refused(err, "starting libvirt's event loop")
+		if err := eventLoop(); err != nil {
+			return nil, err
 		}
-		go func() {
-			for libvirt.EventRunDefaultImpl() == nil {
-			}
-		}()
 	}
 	conn, err := libvirt.NewConnect(uri)
 	if err != nil {
@@ -134,7 +131,12 @@ func cannotConnect(err error, h host.Host, uri string) error {
 }
 
 // Close ends the connection; guests go on.
-func (l *Launcher) Close() { _, _ = l.conn.Close() }
+func (l *Launcher) Close() {
+	for _, end := range l.unfollow {
+		end()
+	}
+	_, _ = l.conn.Close()
+}
 
 // needHost refuses what must look at the files of the host itself.
 func (l *Launcher) needHost(what string) error {

@@ -204,7 +204,7 @@ func TestAnswersAreWhole(t *testing.T) {
 		print func(p *program)
 	}{
 		"status": {launcher.Status{}, func(p *program) {
-			p.printStatus(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []pool.Reservation{{}}}})
+			p.printJSON(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []pool.Reservation{{}}}}.answer())
 		}},
 		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{Reservations: []pool.Reservation{{}}}) }},
 	} {

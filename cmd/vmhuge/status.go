@@ -17,12 +17,20 @@ func (p *program) statusCommand() *cli.Command {
 		Category:  watching,
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge status
-  vmhuge status --watch`,
+  vmhuge status --watch
+  vmhuge status --watch --json`,
 		Description: `Draws a bar for each NUMA node and page size, all on one scale, then a line for each
 guest, then notes: who but guests holds pages, which of them nobody uses, and what
 keeps a guest's memory from being what its XML seems to say. Columns that do not fit
 the terminal are left out; on a pipe the width is $COLUMNS, or 80. Changes nothing, but
 frees pages that guests have left behind.
+
+With --watch and --json it prints an object at once, and another whenever something has
+changed, each on a line of its own; "changed" names the fields that differ from the
+line before. Nothing is printed while only the memory changes that the kernel could
+still allocate. When libvirt goes away, the next line has domains_error instead of
+domains, until libvirt is back. It ends on SIGINT and SIGTERM, and when nobody reads its
+output any more.
 
 The columns of the pools, in pages:
 
@@ -51,13 +59,16 @@ EXIT STATUS
   0
   1
   2`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "refresh every two seconds until Ctrl-C"}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "watch", Usage: "refresh every two seconds until Ctrl-C; with --json: print each change"}},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)
 			if err != nil {
 				return err
 			}
-			if c.Bool("watch") {
+			switch {
+			case c.Bool("watch") && p.json:
+				return p.streamStatus(c.Context, names)
+			case c.Bool("watch"):
 				return p.watch(c.Context, names)
 			}
 			s := p.readStatus(names)
@@ -66,7 +77,7 @@ EXIT STATUS
 				return s.err
 			}
 			if p.json {
-				p.printStatus(s)
+				p.printJSON(s.answer())
 				return nil
 			}
 			if s.unreachable != nil {
@@ -95,9 +106,7 @@ func (p *program) readStatus(names []string) (s hostStatus) {
 	switch {
 	case err == nil:
 		defer l.Close()
-		if names, s.err = l.Expand(names); s.err == nil {
-			s.Status, s.err = l.Status(names)
-		}
+		s.Status, s.err = statusOf(l, names)
 	case len(names) == 0:
 		s.unreachable = err
 		s.Status, s.err = launcher.ReadHostStatus(p.host())
@@ -107,14 +116,28 @@ func (p *program) readStatus(names []string) (s hostStatus) {
 	return s
 }
 
-func (p *program) printStatus(s hostStatus) {
-	answer := struct {
-		launcher.Status
-		DomainsError *jsonError `json:"domains_error,omitempty"`
-	}{Status: s.Status}
+// statusOf reads the status with the domains that names stand for, or all.
+func statusOf(l *launcher.Launcher, names []string) (launcher.Status, error) {
+	names, err := l.Expand(names)
+	if err != nil {
+		return launcher.Status{}, err
+	}
+	return l.Status(names)
+}
+
+// statusAnswer is a status in JSON.
+type statusAnswer struct {
+	launcher.Status
+	DomainsError *jsonError `json:"domains_error,omitempty"`
+	// Changed is the fields that differ from those of the line before, with --watch.
+	Changed []string `json:"changed,omitempty"`
+}
+
+func (s hostStatus) answer() statusAnswer {
+	answer := statusAnswer{Status: s.Status}
 	if s.unreachable != nil { // that there are no domains is not known
 		told := errorOf(s.unreachable)
 		answer.DomainsError = &told
 	}
-	p.printJSON(answer)
+	return answer
 }

@@ -14,9 +14,6 @@ import (
 // after block, each under the time it was read. A libvirt that does not answer
 // keeps nobody from ending it.
 func (p *program) watch(ctx context.Context, names []string) error {
-	if p.json {
-		return usage("--watch and --json cannot be combined")
-	}
 	inPlace := terminal(p.stdout)
 	if inPlace {
 		p.say("\x1b[H\x1b[2J")

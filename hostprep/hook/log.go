@@ -22,6 +22,9 @@ import (
 // oldest first. It is lost at reboot, and never longer than twice hookLogMax.
 var hookLog = []string{"run", "vmhuge", "hook.log"}
 
+// LogPath is where the log is.
+func LogPath(h host.Host) string { return h.Root.Path(hookLog...) }
+
 const logMax = 256 * 1024 // bytes
 
 // Result is what a call of the hook came to.

@@ -24,6 +24,9 @@ var (
 	asideDir  = []string{"run", "vmhuge", "set-aside"}
 )
 
+// ClaimsPath is the folder of the claims. It is there while there are claims.
+func ClaimsPath(root hostfs.Root) string { return root.Path(claimsDir...) }
+
 // Ledger is the open record of who added which pages. It holds the lock of all
 // writers until Close.
 type Ledger struct {
