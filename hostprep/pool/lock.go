@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +26,17 @@ const lockDeadline = 60 * time.Second
 // stay so for days.
 const stoppedWait = 2 * time.Second
 
+// busyWait is how long a writer waits for the lock before it takes the other one to be held
+// up by a process that keeps its memory map locked.
+const busyWait = 200 * time.Millisecond
+
 // lock takes the one lock of all who change pools. The kernel drops it when
 // the holder ends, however it ends. Only root may open the file: whoever can read it can
 // lock it.
+//
+// Who waits for long looks at such processes meanwhile: what could not be read once is not
+// waited for again by the same program, so that of many starts at once each does not take the
+// whole of that time for itself.
 func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	path := root.Path(append(slices.Clip(runDir), "lock")...)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -37,7 +46,9 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	_ = f.Chmod(0o600) // of an older vmhuge's
 	ctx, cancel := context.WithTimeout(ctx, lockDeadline)
 	defer cancel()
-	moving := time.Now() // when the holder was last seen not to be stopped
+	began := time.Now()
+	moving := began // when the holder was last seen not to be stopped
+	meetHeld := sync.OnceFunc(func() { process.MeetHeld(root) })
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
@@ -60,6 +71,9 @@ func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 			}
 			return nil, advice.New("locking the page pools", holder+" holds "+path, "wait for it to end, or end it")
 		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Since(began) > busyWait {
+			meetHeld()
 		}
 		text, _ := root.Read(append(slices.Clip(runDir), "lock")...)
 		pid, _ := strconv.Atoi(strings.TrimSpace(text))

@@ -1,9 +1,12 @@
 package pool
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,13 +14,26 @@ import (
 
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/process"
+	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
 
 func TestMain(m *testing.M) {
 	hosttest.HoldMap()
+	if root := os.Getenv(openVar); root != "" {
+		l, err := Open(context.Background(), hostfs.Root(root))
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		l.Close()
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
+
+// openVar has a process of the tests open the ledger of this host, and end.
+const openVar = "VMHUGE_POOL_OPEN"
 
 const nobody = 65534
 
@@ -54,5 +70,40 @@ func TestClaimsOfHeld(t *testing.T) {
 	must(t, os.RemoveAll(root.Path("proc", strconv.Itoa(pid))))
 	if l = open(t, root); len(l.claims) != 0 || nr(t, root, 0, 2048) != 100 {
 		t.Errorf("it is gone: %+v, %d pages", l.claims, nr(t, root, 0, 2048))
+	}
+}
+
+// TestWaitersBesideHeld has a dozen programs open the ledger at once beside a process that
+// keeps its memory map locked and may be a guest's. Each must look at it, but those that wait
+// for the lock do so meanwhile.
+func TestWaitersBesideHeld(t *testing.T) {
+	hosttest.NeedRoot(t)
+	pid, _ := hosttest.HeldProcess(t, 0, "-uuid", db1)
+	root := fixture(t, oneNode, us())
+	for i := range 60 {
+		proc := root.Path("proc", strconv.Itoa(500000+i))
+		must(t, os.Mkdir(proc, 0o755))
+		must(t, os.Symlink("/usr/bin/qemu-system-x86_64", proc+"/exe"))
+		must(t, os.Symlink(fmt.Sprintf("/proc/%d/cmdline", pid), proc+"/cmdline"))
+	}
+	l := open(t, root)
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(30)}))
+	l.Close()
+	began := time.Now()
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), openVar+"="+string(root))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("it takes %s", took)
+	} else {
+		t.Logf("it takes %s", took)
 	}
 }

@@ -144,6 +144,10 @@ func (g *Guests) All() (map[string]Process, error) {
 	return g.scanned.byUUID, nil
 }
 
+// MeetHeld waits for the processes that keep their memory map locked and may be guests, as
+// the first look at them does. Later ones don't; see hostfs.Root.ReadProcess.
+func MeetHeld(root hostfs.Root) { _, _ = scanProcesses(root, newIdentity(root)) }
+
 // FindGuests returns the QEMU processes of running guests by the UUID that
 // libvirt gives them on their command line (-uuid). It needs no libvirt, so
 // that it can be asked when libvirtd is down or waits for us.
