@@ -43,6 +43,24 @@ func (m chaosModel) write(node, before, is int, alone bool) {
 	e.all[is], e.before[before] = true, true
 }
 
+// writeHost is somebody who sets all nodes by one number, while vmhuge writes nothing. It is
+// seen to be for all of them, also for those that keep their count, if vmhuge looks before the
+// next writer comes, and finds another count where nobody has opened the node's own file.
+func (m chaosModel) writeHost(before, is map[int]int, unopened map[int]bool, alone, seen bool) {
+	told := false
+	for node, e := range m {
+		told = told || unopened[node] && is[node] != before[node] && !e.before[is[node]]
+	}
+	for node, e := range m {
+		if alone && seen && told {
+			e.counts = map[int]bool{is[node]: true}
+			e.all[is[node]], e.before[before[node]] = true, true
+		} else {
+			m.write(node, before[node], is[node], alone)
+		}
+	}
+}
+
 // wrong says where the pools are not as they must be.
 func (m chaosModel) wrong(counts map[int]int) string {
 	var wrong []string

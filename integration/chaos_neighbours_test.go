@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ func (c *chaos) persistentOn() map[int]int {
 //	1: sysctl --system: the number is in a file, and for all nodes together
 //	2: a number for one node, at any moment
 //	3: sysctl -w, at any moment
+//	4: sysctl -w, while vmhuge writes nothing, which then looks before anybody sets a pool again
 func (c *chaos) write(how, node, n int) {
 	c.mu.Lock()
 	c.disturbed = true // a guest whose hook has just found these pages free may lack them now
@@ -45,13 +47,14 @@ func (c *chaos) write(how, node, n int) {
 	if nodes > 1 && how == 3 {
 		how = 1 // which node gets how many is not to be foreseen while vmhuge writes
 	}
-	if how < 2 {
-		unlock := c.quiet()
-		defer unlock()
-	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	before, stamp := c.persistentOn(), ledgerStamp()
+	unlock := sync.OnceFunc(func() {})
+	if how < 2 || how == 4 {
+		unlock = sync.OnceFunc(c.quiet())
+	}
+	defer unlock()
+	before, stamp, unopened := c.persistentOn(), ledgerStamp(), c.unopened()
 	alone := !unfinished()
 	switch how {
 	case 0:
@@ -69,8 +72,21 @@ func (c *chaos) write(how, node, n int) {
 		c.put(nodePoolDir(node, size2M)+"/nr_hugepages", c.before[node]+n)
 	case 3:
 		c.put("/proc/sys/vm/nr_hugepages", c.before[node]+n)
+	case 4:
+		sum := n - 30
+		for _, count := range before {
+			sum += count
+		}
+		c.put("/proc/sys/vm/nr_hugepages", max(0, sum))
 	}
 	after := c.persistentOn()
+	if how == 4 {
+		unlock()
+		seen := c.run(filepath.Join(scratch, "bin", "vmhuge"), "status") == nil
+		c.model.writeHost(before, after, unopened, alone, seen)
+		c.note("write 4: %v, then %v, unopened %v, alone %v, seen %v", before, after, unopened, alone, seen)
+		return
+	}
 	alone = alone && (how < 2 || stamp == ledgerStamp() && !strings.HasPrefix(stamp, "held"))
 	if how > 1 && !alone {
 		after[node] = c.before[node] + n // what is read may have vmhuge's
@@ -82,6 +98,17 @@ func (c *chaos) write(how, node, n int) {
 		c.model.write(on, before[on], after[on], alone)
 	}
 	c.note("write %d of node %d: %v, then %v, alone %v", how, node, before, after, alone)
+}
+
+// unopened are the nodes whose files nobody has opened to write since vmhuge looked last: of
+// these it can tell that a number was for the whole host.
+func (c *chaos) unopened() map[int]bool {
+	nodes := map[int]bool{}
+	for node := range c.before {
+		st, err := os.Stat(nodePoolDir(node, size2M) + "/nr_hugepages")
+		nodes[node] = err == nil && st.ModTime().Equal(time.Unix(1, 0))
+	}
+	return nodes
 }
 
 func (c *chaos) put(path string, n int) {

@@ -175,7 +175,7 @@ func (c *chaos) disturb() {
 		}()
 	}
 	for range c.random.IntN(3) {
-		how, node, n, after := c.random.IntN(4), c.random.IntN(2), c.random.IntN(60), c.moment()
+		how, node, n, after := c.random.IntN(5), c.random.IntN(2), c.random.IntN(60), c.moment()
 		all.Add(1)
 		go func() {
 			defer all.Done()

@@ -87,6 +87,7 @@ func TestMicroVMTwoNodes(t *testing.T) {
 	t.Run("surplus", surplusOnOtherNode)
 	t.Run("owed", owedOnNodes)
 	t.Run("hook", hookOnNodes)
+	t.Run("number-for-the-host", numberForTheHost)
 	t.Run("plan", func(t *testing.T) { planOnNodes(t, planSets) })
 	t.Run("too-small", nodeTooSmall)
 	t.Run("keeps-memory", nodeKeepsMemory)
@@ -257,4 +258,39 @@ func hookOnNodes(t *testing.T) {
 	destroy(t, one)
 	wantNodes(t, "at the end, with node 0 set", nodePool{Total: 9, Free: 9}, nodePool{Total: 7, Free: 7})
 	writeNode(t, 0, 5)
+}
+
+// numberForTheHost has another program set a pool from which only node 0 has pages to give,
+// while a guest on each node has all its pages. A number for the whole host has in it what
+// vmhuge has added on node 1; one for node 0 has not.
+func numberForTheHost(t *testing.T) {
+	for name, test := range map[string]struct {
+		write string
+		one   int // pages of node 1 at the end
+	}{
+		"sysctl": {"sysctl -qw vm.nr_hugepages=66", 32},
+		"sysfs":  {"echo 66 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", 32},
+		"node":   {"echo 34 > " + nodePoolDir(0, size2M) + "/nr_hugepages", 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostAsBefore(t)
+			installHook(t)
+			setPages(t, 0, size2M, 42)
+			setPages(t, 1, size2M, 7)
+			time.Sleep(1100 * time.Millisecond) // else whoever has opened a file may still write
+			startPaused(t, define(t, on(0)))
+			one := define(t, on(1))
+			startPaused(t, one)
+			// The kernel forgets what nobody has open, but not the time of these files.
+			if out, code := shell(t, "echo 2 > /proc/sys/vm/drop_caches; "+test.write); code != 0 {
+				t.Fatal(out)
+			}
+			wantNodes(t, "set", nodePool{Total: 34, Free: 2}, nodePool{Total: 32})
+			destroy(t, lookup(t, on(0).name))
+			destroy(t, one)
+			wantNodes(t, "at the end", nodePool{Total: 34, Free: 34}, nodePool{Total: test.one, Free: test.one})
+			writeNode(t, 0, 42)
+			writeNode(t, 1, 7)
+		})
+	}
 }

@@ -21,7 +21,7 @@ type count struct {
 	Others int64 `json:"others"`
 }
 
-// countsText is the file of the counts of all pools to which claims have added.
+// countsText is the file of the counts of all pools of the sizes that claims have added.
 type countsText struct {
 	Version int    `json:"version"`
 	BootID  string `json:"boot_id"`
@@ -91,6 +91,7 @@ func (l *Ledger) saveCounts() error {
 	if len(l.claims) == 0 {
 		return removeIfThere(l.root.Path(countsFile...))
 	}
+	l.markWritten()
 	if !l.counts.changed {
 		return nil
 	}
@@ -115,19 +116,25 @@ func removeIfThere(path string) error {
 }
 
 // expect sees to it that the counts of the pools of grants are on record, before the
-// first of the grants is.
+// first of the grants is. Those of other nodes are too: one of them may be all that a number
+// for the whole host has changed.
 func (l *Ledger) expect(grants []Grant) error {
 	for _, g := range grants {
 		if l.counts.of(g.Node, g.Size) != nil {
 			continue
 		}
-		p, err := readPool(l.root, g.Node, g.Size)
+		state, err := Read(l.root)
 		if err != nil {
-			continue // a node that is gone
+			return err
 		}
-		added, _, unfinished := l.addedTo(p)
-		l.counts.pools = append(l.counts.pools, count{g.Node, g.Size, p.Persistent() - unfinished, p.Persistent() - unfinished - added})
-		l.counts.stale = true
+		for _, p := range state.Pools {
+			if p.Size != g.Size || l.counts.of(p.Node, p.Size) != nil {
+				continue
+			}
+			added, _, unfinished := l.addedTo(p)
+			l.counts.pools = append(l.counts.pools, count{p.Node, p.Size, p.Persistent() - unfinished, p.Persistent() - unfinished - added})
+			l.counts.stale = true
+		}
 	}
 	if len(grants) == 0 || l.counts.changing && !l.counts.stale {
 		return nil

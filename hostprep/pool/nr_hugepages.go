@@ -99,10 +99,6 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 	return p, nil
 }
 
-func writeNr(root hostfs.Root, node int, size pages.Size, n int64) error {
-	return root.WriteInt(n, poolFile(root, node, size, "nr_hugepages")...)
-}
-
 // borrowed is the record of a pool whose surplus is persistent for a moment:
 // Persistent is the count that it had, Total the one that it has then. A crash in between
 // leaves it to the next Open. A pool with a third count was set by another program.

@@ -69,6 +69,7 @@ func (l *Ledger) findRewrites() error {
 	}
 	var set []Rewrite
 	bySysctl := map[pages.Size]string{} // which sets all nodes
+	forHost := map[pages.Size]bool{}    // a number for all nodes
 	for i := range l.counts.pools {
 		c := &l.counts.pools[i]
 		p, ok := state.Pool(c.Node, c.Size)
@@ -86,12 +87,13 @@ func (l *Ledger) findRewrites() error {
 		r := Rewrite{Node: c.Node, Size: c.Size, Was: c.Persistent, Is: p.Persistent()}
 		if r.Is != r.Was {
 			bySysctl[c.Size] = sysctlHasSet(l.root, state, c.Size)
+			forHost[c.Size] = forHost[c.Size] || writtenAt(l.root, c.Node, c.Size).Equal(writtenMark())
 		}
 		set = append(set, r)
 	}
 	l.counts.crashed = false
 	for _, r := range set {
-		if r.Sysctl = bySysctl[r.Size]; r.Is == r.Was && r.Sysctl == "" {
+		if r.Sysctl = bySysctl[r.Size]; r.Is == r.Was && r.Sysctl == "" && !forHost[r.Size] {
 			continue
 		}
 		p, _ := state.Pool(r.Node, r.Size)

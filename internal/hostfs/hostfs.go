@@ -80,7 +80,15 @@ func (r Root) ReadInt(elem ...string) (int64, error) {
 // WriteInt writes a number to a kernel file. The file is never created: a
 // wrong name fails in a fixture tree as it does in sysfs.
 func (r Root) WriteInt(n int64, elem ...string) error {
-	f, err := os.OpenFile(r.Path(elem...), os.O_WRONLY|os.O_TRUNC, 0)
+	return r.writeInt(n, os.O_TRUNC, elem)
+}
+
+// WriteOver is WriteInt without O_TRUNC, which sets the time of a file of sysfs; a write alone
+// does not. It is for files of the kernel's, which have no old text to cut off.
+func (r Root) WriteOver(n int64, elem ...string) error { return r.writeInt(n, 0, elem) }
+
+func (r Root) writeInt(n int64, flag int, elem []string) error {
+	f, err := os.OpenFile(r.Path(elem...), os.O_WRONLY|flag, 0)
 	if err != nil {
 		return err
 	}
