@@ -35,6 +35,15 @@ func (l *Ledger) Adopt(grants []Grant) error {
 	return l.beginPrepared(grants)
 }
 
+// Keep has pages stay after all that were to be freed with the guests that use them: prepare
+// had added them, and undo has been called since.
+func (l *Ledger) Keep() error {
+	if i := l.index(PreparedUUID); i < 0 || l.claims[i].Phase == Prepared {
+		return nil
+	}
+	return l.beginPrepared(nil)
+}
+
 // Prepared returns what was added to stay.
 func (l *Ledger) Prepared() []Grant {
 	i := l.index(PreparedUUID)

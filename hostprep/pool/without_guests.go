@@ -4,11 +4,11 @@ import "slices"
 
 // WithoutGuests returns the state without the pages that were added for guests and for
 // programs of vmhuge's own: they leave the pools when these end. What was prepared stays
-// counted. Only the pools' totals change.
+// counted, until it is undone. Only the pools' totals change.
 func (s State) WithoutGuests(claims []Claim) State {
 	s.Pools = slices.Clone(s.Pools)
 	for _, c := range claims {
-		if c.UUID == PreparedUUID {
+		if c.Phase == Prepared {
 			continue
 		}
 		for _, g := range c.Grants {

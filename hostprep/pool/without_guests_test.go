@@ -10,13 +10,14 @@ func TestWithoutGuests(t *testing.T) {
 	state := State{Pools: []Pool{{Node: 0, Size: pages.Size2MiB, Total: 100, Surplus: 10}, {Node: 1, Size: pages.Size2MiB, Total: 100}}}
 	without := int64(85)
 	claims := []Claim{
-		{UUID: PreparedUUID, Grants: []Grant{{Node: 0, Size: pages.Size2MiB, Pages: 30}}},
+		{UUID: PreparedUUID, Phase: Prepared, Grants: []Grant{{Node: 0, Size: pages.Size2MiB, Pages: 30}}},
 		{UUID: "in use", Grants: []Grant{{Node: 1, Size: pages.Size2MiB, Pages: 40}, {Node: 7, Size: pages.Size2MiB, Pages: 1}}},
+		{UUID: PreparedUUID, Phase: Owed, Grants: []Grant{{Node: 1, Size: pages.Size2MiB, Pages: 5}}},
 		{UUID: "armed", Armed: []Grant{{Node: 0, Size: pages.Size2MiB, Pages: 10}}},
 		{UUID: "killed as it added 50", Grants: []Grant{{Node: 0, Size: pages.Size2MiB, Pages: 50, Without: &without}}},
 	}
 	after := state.WithoutGuests(claims)
-	for node, want := range []int64{85, 60} {
+	for node, want := range []int64{85, 55} {
 		if got := after.Pools[node].Persistent(); got != want {
 			t.Errorf("node %d: %d pages, not %d", node, got, want)
 		}

@@ -92,6 +92,11 @@ func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Optio
 		}
 		return append(changed, more...), findings, err
 	}
+	if len(p.Pages) > 0 {
+		if err := ledger.Keep(); err != nil {
+			return changed, findings, err
+		}
+	}
 	for _, want := range p.Pages {
 		state, err := pool.Read(h.Root)
 		if err != nil {

@@ -38,3 +38,45 @@ func TestPrepareBesideAGuest(t *testing.T) {
 		t.Errorf("undo leaves %d pages, not %d", n, had)
 	}
 }
+
+// TestPrepareAfterUndo: undo has left prepared pages to the guests that use them. Asked for
+// again, as many stay when these end.
+func TestPrepareAfterUndo(t *testing.T) {
+	for name, test := range map[string]struct{ ask, want int64 }{
+		"as many": {20, 20}, "fewer": {12, 20}, "more": {31, 31}, "none": {0, 0},
+	} {
+		h, had := unusedPool(t, booted)
+		ledger := openLedger(t, h)
+		p := Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: had + 20}}}
+		_, _, err := holdPrepared(t.Context(), h, ledger, p, pool.Effort{})
+		hosttest.Must(t, err)
+		for _, dir := range []string{"sys/kernel/mm/hugepages/hugepages-2048kB", "sys/devices/system/node/node0/hugepages/hugepages-2048kB"} {
+			hosttest.Must(t, h.Root.WriteInt(0, dir, "free_hugepages"))
+		}
+		if given, owed, err := ledger.Release(pool.PreparedUUID); given != 0 || owed != 20*int64(pages.Size2MiB) {
+			t.Fatalf("%s: %d given, %d owed, %v", name, given, owed, err)
+		}
+		ledger.Close()
+
+		p.Pages[0].Pages = had + test.ask
+		state, err := h.Pools()
+		hosttest.Must(t, err)
+		lacks, err := p.lacks(h, state)
+		hosttest.Must(t, err)
+		if (len(lacks) > 0) != (test.ask > 0) {
+			t.Errorf("%s: it lacks %+v", name, lacks)
+		}
+		if ledger = openLedger(t, h); len(lacks) > 0 {
+			_, findings, err := holdPrepared(t.Context(), h, ledger, p, pool.Effort{})
+			if err != nil || len(findings) > 0 {
+				t.Errorf("%s: %v, %v", name, findings, err)
+			}
+		}
+		ledger.Close()
+		setFree(t, h)
+		openLedger(t, h).Close()
+		if n := persistentPages(t, h); n != had+test.want {
+			t.Errorf("%s: %d pages stay, not %d", name, n-had, test.want)
+		}
+	}
+}
