@@ -101,13 +101,14 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 
 // borrowed is the record of a pool whose surplus is persistent for a moment:
 // Persistent is the count that it had, Total the one that it has then. A crash in between
-// leaves it to the next Open. A pool with a third count was set by another program.
+// leaves it to the next Open. A pool with a third count was set by another program. An older
+// vmhuge writes no Total, and takes any higher count for its own.
 type borrowed struct {
 	BootID     string     `json:"boot_id"`
 	Node       int        `json:"node"`
 	Size       pages.Size `json:"page_size_kib"`
 	Persistent int64      `json:"persistent"`
-	Total      int64      `json:"total"`
+	Total      int64      `json:"total,omitempty"`
 }
 
 var borrowedFile = append(slices.Clip(runDir), "borrowed.json")
@@ -143,7 +144,7 @@ func giveBackBorrowed(root hostfs.Root) error {
 	}
 	var b borrowed
 	if json.Unmarshal([]byte(text), &b) == nil && b.BootID == boot {
-		if p, err := readPool(root, b.Node, b.Size); err == nil && p.Persistent() == b.Total {
+		if p, err := readPool(root, b.Node, b.Size); err == nil && (p.Persistent() == b.Total || b.Total == 0 && p.Persistent() > b.Persistent) {
 			if err := writeNr(root, b.Node, b.Size, b.Persistent); err != nil {
 				return err
 			}

@@ -50,6 +50,8 @@ func TestBorrowed(t *testing.T) {
 		"and somebody has set the pool since": {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20,"total":90}`, 64},
 		"killed after it was given":           {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":64,"total":90}`, 64},
 		"somebody has taken more since":       {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":90,"total":100}`, 64},
+		"an older vmhuge was killed":          {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20}`, 20},
+		"an older one, after it was given":    {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":64}`, 64},
 		"before a reboot":                     {`{"boot_id":"another","node":0,"page_size_kib":2048,"persistent":20,"total":64}`, 64},
 		"unreadable":                          {`{"boot`, 64},
 	} {
