@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
@@ -293,4 +295,26 @@ func numberForTheHost(t *testing.T) {
 			writeNode(t, 1, 7)
 		})
 	}
+	t.Run("moved", movedToNode1)
+}
+
+// movedToNode1 has the kernel move a guest's pages from node 0, where 5 were there before it, to
+// node 1 with its 7. That looks like a number for the host: all of them stay.
+func movedToNode1(t *testing.T) {
+	hostAsBefore(t)
+	installHook(t)
+	setPages(t, 0, size2M, 5)
+	setPages(t, 1, size2M, 7)
+	time.Sleep(1100 * time.Millisecond)
+	zero := define(t, on(0))
+	startPaused(t, zero)
+	from, to := uint64(1), uint64(2) // sets of nodes
+	if _, _, err := unix.Syscall6(unix.SYS_MIGRATE_PAGES, uintptr(pidOf(t, zero)), 3, uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&to)), 0, 0); err != 0 {
+		t.Fatal(err)
+	}
+	t.Logf("moved: %+v", readTestPools(t)[size2M].Nodes)
+	destroy(t, zero)
+	t.Logf("at the end: %+v", readTestPools(t)[size2M].Nodes)
+	writeNode(t, 0, 5)
+	writeNode(t, 1, 7)
 }
