@@ -83,6 +83,15 @@ func TestHook(t *testing.T) {
 	gone("destroyed,")
 	want("prepare held", "release released", "prepare held", "release released")
 
+	// systemd sets the pool anew while a guest runs: its number is what stays.
+	l.Must("virsh start tiny")
+	l.Must("echo 'vm.nr_hugepages = 3' > /etc/sysctl.d/50-db.conf && systemctl restart systemd-sysctl && virsh destroy tiny")
+	if n := l.Must("sysctl -n vm.nr_hugepages"); strings.TrimSpace(n) != "3" {
+		t.Errorf("systemd-sysctl has set 3 pages, and %s are left", n)
+	}
+	l.Must("rm /etc/sysctl.d/50-db.conf && sysctl -qw vm.nr_hugepages=0")
+	gone("set by systemd-sysctl,")
+
 	l.Must("virsh autostart tiny")
 	l.Reboot()
 	// libvirtd starts with its socket's first caller, or by itself; its guests after it.
