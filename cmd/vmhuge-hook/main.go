@@ -11,15 +11,10 @@ package main
 
 import (
 	"os"
-	"runtime/debug"
 
 	"vmhuge/hostprep/host"
-	"vmhuge/internal/pages"
 )
 
 func main() {
-	// A run is over before collecting garbage pays, but for a document of many MiB.
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(256 * pages.MiB)
 	os.Exit(run(host.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

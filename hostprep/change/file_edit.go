@@ -88,5 +88,5 @@ func readOnly(h host.Host, path string) (bool, error) {
 		return false, err
 	}
 	i := host.MountAt(mounts, h.Resolve(path))
-	return i >= 0 && (slices.Contains(mounts[i].Flags, "ro") || slices.Contains(mounts[i].Options, "ro")), nil
+	return i >= 0 && (mounts[i].Flags.Has("ro") || mounts[i].Options.Has("ro")), nil
 }

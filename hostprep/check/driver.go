@@ -16,9 +16,23 @@ import (
 // cacheKey is what this package keeps with host.Once.
 type cacheKey string
 
+// driverKey is what Driver's answer depends on.
+type driverKey struct {
+	by    hostprep.Starter
+	known string
+}
+
+func driverOf(g hostprep.Guest) driverKey {
+	key := driverKey{by: g.Starter}
+	if len(g.KnownSizes) > 0 {
+		key.known = fmt.Sprint(g.KnownSizes)
+	}
+	return key
+}
+
 // Driver finds what the driver that starts the guest knows.
 func Driver(h host.Host, g hostprep.Guest) (libvirtd.Driver, error) {
-	return host.Once(h, cacheKey(fmt.Sprintf("driver %+v %v", g.Starter, g.KnownSizes)), func() (libvirtd.Driver, error) { return readDriver(h, g) })
+	return host.Once(h, driverOf(g), func() (libvirtd.Driver, error) { return readDriver(h, g) })
 }
 
 func readDriver(h host.Host, g hostprep.Guest) (libvirtd.Driver, error) {

@@ -71,6 +71,6 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 func countsHugetlb(h host.Host) (bool, error) {
 	table, err := h.MountTable()
 	return slices.ContainsFunc(table, func(m host.MountLine) bool {
-		return m.FsType == "cgroup2" && slices.Contains(m.Options, "memory_hugetlb_accounting")
+		return m.FsType == "cgroup2" && m.Options.Has("memory_hugetlb_accounting")
 	}), err
 }

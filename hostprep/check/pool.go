@@ -122,8 +122,8 @@ func missing(n int64) string {
 // read; the check of the mounts reports that.
 func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 	kept := map[pages.Size]int64{}
+	h = h.EnsureSnapshot()
 	mounts, _ := usedMounts(h, g)
-	state, _ := h.Pools()
 	for _, m := range mounts {
 		if m.MinSize == 0 {
 			continue
@@ -132,6 +132,7 @@ func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 		if err != nil {
 			continue
 		}
+		state, _ := h.Pools()
 		all, _ := state.Global(m.Size)
 		kept[m.Size] = min(inFiles(g.Demand, m.Size), max(0, m.MinSize-use.Bytes)/int64(m.Size), all.Reserved)
 	}

@@ -3,8 +3,8 @@
 package hook
 
 import (
+	"bytes"
 	"cmp"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -129,10 +129,12 @@ func lookAtHook(h host.Host, file *place, record []change.Change) (err error) {
 // sumOf returns the hash in the state of a copy.
 func sumOf(state string) string { return state[strings.LastIndex(state, " ")+1:] }
 
-// isHookProgram says whether a file is a vmhuge-hook of any version.
+// isHookProgram says whether a file is a vmhuge-hook of any version: Go writes the path of its
+// package into each program, as "go version -m" shows. debug/buildinfo reads that too, but at
+// each start of each guest the hook would pay for the tables of the five formats that it knows.
 func isHookProgram(h host.Host, file string) bool {
-	info, err := buildinfo.ReadFile(h.Root.Path(file))
-	return err == nil && info.Path == hookPackage
+	program, err := os.ReadFile(h.Root.Path(file))
+	return err == nil && bytes.Contains(program, fmt.Appendf(nil, "path\t%s\nmod\tvmhuge\t", hookPackage))
 }
 
 // Options is how the hook shall be installed.

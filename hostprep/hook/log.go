@@ -16,6 +16,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
+	"vmhuge/internal/hostfs"
 )
 
 // hookLog is a line of JSON for each call of the hook that did something, the
@@ -71,7 +72,7 @@ func Log(h host.Host, e Event) error {
 	}
 	path := h.Root.Path(hookLog...)
 	open := func() (*os.File, error) { // without waiting for who reads a pipe
-		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
+		return hostfs.Open(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	}
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) { // the first since the host booted

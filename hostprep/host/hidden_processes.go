@@ -2,7 +2,6 @@ package host
 
 import (
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -21,7 +20,7 @@ func (h Host) HiddenProcesses() (why string, err error) {
 		return "", err
 	}
 	i := MountAt(table, "/proc")
-	if i < 0 || table[i].Point != "/proc" || !slices.ContainsFunc(table[i].Options, hides) {
+	if i < 0 || table[i].Point != "/proc" || !hides(table[i].Options) {
 		return "", nil
 	}
 	status, err := h.Root.Read("proc", "self", "status")
@@ -32,7 +31,8 @@ func (h Host) HiddenProcesses() (why string, err error) {
 }
 
 // hides recognizes hidepid=1, 2 and 4, as numbers or words (proc_show_options()).
-func hides(option string) bool {
-	value, ok := strings.CutPrefix(option, "hidepid=")
+func hides(options MountOptions) bool {
+	_, value, ok := strings.Cut(","+string(options), ",hidepid=")
+	value, _, _ = strings.Cut(value, ",")
 	return ok && value != "0" && value != "off"
 }

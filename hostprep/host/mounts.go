@@ -1,9 +1,7 @@
 package host
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -114,8 +112,21 @@ type MountLine struct {
 	id, parent int
 	Point      string
 	FsType     string
-	Flags      []string // of this mount
-	Options    []string // of the file system
+	Flags      MountOptions // of this mount
+	Options    MountOptions // of the file system
+}
+
+// MountOptions are options as the kernel writes them: rw,relatime.
+type MountOptions string
+
+// Has says whether an option is among them.
+func (o MountOptions) Has(option string) bool {
+	for one := range strings.SplitSeq(string(o), ",") {
+		if one == option {
+			return true
+		}
+	}
+	return false
 }
 
 func (h Host) MountTable() ([]MountLine, error) { return Once(h, cacheKey("mounts"), h.readMountTable) }
@@ -125,7 +136,7 @@ func (h Host) readMountTable() ([]MountLine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseMountinfo(strings.NewReader(text))
+	return parseMountinfo(text)
 }
 
 // parseMountinfo reads /proc/self/mountinfo:
@@ -134,32 +145,38 @@ func (h Host) readMountTable() ([]MountLine, error) {
 //	44 24 0:41 / /dev/huge\040pages rw,nosuid shared:9 - hugetlbfs hugetlbfs rw,gid=107,mode=1770,pagesize=2M
 //
 // Source: Documentation/filesystems/proc.rst of the kernel, section 3.5.
-func parseMountinfo(r io.Reader) ([]MountLine, error) {
-	var mounts []MountLine
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, 1<<20)
-	for scan.Scan() {
-		f := strings.Split(scan.Text(), " ")
-		dash := slices.Index(f, "-") // ends the optional fields
-		if dash < 6 || len(f) < dash+4 {
-			return nil, fmt.Errorf("mountinfo: %.80q is no mount", scan.Text())
+//
+// Hosts have hundreds of mounts, and the hook reads them at each start: the fields stay
+// parts of the text.
+func parseMountinfo(text string) ([]MountLine, error) {
+	mounts := make([]MountLine, 0, strings.Count(text, "\n")+1)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		mount, fs, ok := strings.Cut(line, " - ") // after the optional fields
+		var f [6]string
+		for i := range f {
+			f[i], mount, _ = strings.Cut(mount, " ")
 		}
+		fsType, fs, _ := strings.Cut(fs, " ")
+		_, options, hasOptions := strings.Cut(fs, " ")
+		options, _, _ = strings.Cut(options, " ")
 		id, err1 := strconv.Atoi(f[0])
 		parent, err2 := strconv.Atoi(f[1])
-		if err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("mountinfo: %.80q is no mount", scan.Text())
+		if !ok || f[5] == "" || !hasOptions || err1 != nil || err2 != nil {
+			return nil, fmt.Errorf("mountinfo: %.80q is no mount", line)
 		}
-		mounts = append(mounts, MountLine{
-			id: id, parent: parent, Point: Unescape(f[4]), FsType: f[dash+1],
-			Flags: strings.Split(f[5], ","), Options: strings.Split(f[dash+3], ","),
-		})
+		mounts = append(mounts, MountLine{id: id, parent: parent, Point: Unescape(f[4]), FsType: fsType,
+			Flags: MountOptions(f[5]), Options: MountOptions(options)})
 	}
-	return mounts, scan.Err()
+	return mounts, nil
 }
 
 // Unescape undoes the octal escapes in which the kernel writes a blank, a tab,
 // a line end and a backslash.
 func Unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '\\' && i+3 < len(s) {
@@ -179,9 +196,9 @@ func Unescape(s string) string {
 func (m MountLine) hugetlbfs() (Mount, error) {
 	mount := Mount{
 		Point: m.Point, Mode: 0o755,
-		ReadOnly: slices.Contains(m.Flags, "ro") || slices.Contains(m.Options, "ro"),
+		ReadOnly: m.Flags.Has("ro") || m.Options.Has("ro"),
 	}
-	for _, option := range m.Options {
+	for option := range strings.SplitSeq(string(m.Options), ",") {
 		key, value, _ := strings.Cut(option, "=")
 		var n int64
 		var err error

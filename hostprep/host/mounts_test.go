@@ -1,7 +1,6 @@
 package host
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,7 +47,7 @@ func TestMounts(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"44 24 0:41 / /dev rw hugetlbfs none rw\n", "a 24 0:41 / /dev rw - hugetlbfs none rw\n", "\n"} {
-		if got, err := parseMountinfo(strings.NewReader(bad)); err == nil {
+		if got, err := parseMountinfo(bad); err == nil {
 			t.Errorf("%q became %v", bad, got)
 		}
 	}

@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os/user"
 	"slices"
 	"strconv"
@@ -42,7 +41,7 @@ func (h Host) findUser(name, group string) (User, error) {
 	if a, ok := Find(users, name); ok {
 		u = User{Name: a.Name, UID: a.Id, GID: a.gid, Groups: []int{a.gid}}
 		for _, g := range groups {
-			if slices.Contains(g.Members, a.Name) {
+			if g.HasMember(a.Name) {
 				u.Groups = append(u.Groups, g.Id)
 			}
 		}
@@ -162,22 +161,31 @@ func number(text string) (int, bool) {
 type Account struct {
 	Name    string
 	Id      int
-	gid     int      // of a user
-	home    string   // of a user
-	Members []string // of a group
+	gid     int    // of a user
+	home    string // of a user
+	members string // of a group: alice,bob
+}
+
+// HasMember says whether a group names a user, who may be in it without that as well.
+func (a Account) HasMember(user string) bool {
+	for one := range strings.SplitSeq(a.members, ",") {
+		if one == user {
+			return true
+		}
+	}
+	return false
 }
 
 func (h Host) Accounts() (passwd, groups []Account, err error) {
-	for name, to := range map[string]*[]Account{"passwd": &passwd, "group": &groups} {
-		text, err := h.ReadIfThere("/etc/" + name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if *to, err = ParseAccounts(strings.NewReader(text)); err != nil {
-			return nil, nil, err
-		}
+	users, err := h.ReadIfThere("/etc/passwd")
+	if err != nil {
+		return nil, nil, err
 	}
-	return passwd, groups, nil
+	text, err := h.ReadIfThere("/etc/group")
+	if err != nil {
+		return nil, nil, err
+	}
+	return ParseAccounts(users), ParseAccounts(text), nil
 }
 
 // ParseAccounts reads passwd and group, which have the name first and the
@@ -188,15 +196,18 @@ func (h Host) Accounts() (passwd, groups []Account, err error) {
 //
 // Like glibc it goes over a line that is none of these: + entries of NIS,
 // comments.
-func ParseAccounts(r io.Reader) ([]Account, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
-	var accounts []Account
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) < 4 || f[0] == "" {
+func ParseAccounts(text string) []Account {
+	accounts := make([]Account, 0, strings.Count(text, "\n")+1)
+	for line := range strings.Lines(text) {
+		var f [7]string
+		n := 0
+		for field := range strings.SplitSeq(strings.TrimSpace(line), ":") {
+			if n < len(f) {
+				f[n] = field
+			}
+			n++
+		}
+		if n < 4 || f[0] == "" {
 			continue
 		}
 		id, ok := number(f[2])
@@ -204,15 +215,15 @@ func ParseAccounts(r io.Reader) ([]Account, error) {
 			continue
 		}
 		a := Account{Name: f[0], Id: id}
-		if len(f) >= 7 {
+		if n >= len(f) {
 			if a.gid, ok = number(f[3]); !ok {
 				continue
 			}
 			a.home = f[5]
 		} else {
-			a.Members = strings.Split(f[3], ",")
+			a.members = f[3]
 		}
 		accounts = append(accounts, a)
 	}
-	return accounts, nil
+	return accounts
 }

@@ -31,7 +31,7 @@ func CgroupsAbove(h host.Host, partitionHere string) ([]Cgroup, error) {
 		switch {
 		case v2:
 			above, err = partition(h, partitionHere)
-		case m.FsType == "cgroup" && slices.Contains(m.Options, "hugetlb"):
+		case m.FsType == "cgroup" && m.Options.Has("hugetlb"):
 			above, err = daemonCgroup(h)
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,14 +125,11 @@ type claimText struct {
 //	{"version":1,"boot_id":"4f0…","uuid":"6695eb01-…","name":"web1","owner":{"pid":600,"start":5},
 //	 "takes":[{"page_size_kib":2048,"pages":90}],"grants":[{"node":0,"page_size_kib":2048,"pages":50}]}
 func parseClaim(text []byte) (claimText, error) {
-	var c claimText
-	// Check the version first: another version may have another shape.
-	err := json.Unmarshal(text, &struct{ Version *int }{&c.Version})
-	if err == nil && c.Version != claimVersion {
-		err = fmt.Errorf("version %d", c.Version)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &c)
+	// Nearly all claims are of this version, and have no field that it does not know.
+	c, known := parseKnown(text)
+	var err error
+	if !known {
+		c, err = parseUnknown(text)
 	}
 	for _, g := range slices.Concat(c.Grants, c.Armed) {
 		if err == nil && (g.Pages < 0 || g.Size <= 0 || g.Node < 0) {
@@ -141,8 +139,31 @@ func parseClaim(text []byte) (claimText, error) {
 	if err != nil {
 		return claimText{}, err
 	}
-	c.More = unknownFields(text)
 	return c, nil
+}
+
+// parseKnown reads a claim's file in one go; false: it is not as this version writes it.
+func parseKnown(text []byte) (c claimText, ok bool) {
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.DisallowUnknownFields()
+	err := in.Decode(&c)
+	return c, err == nil && c.Version == claimVersion && len(bytes.TrimSpace(text[in.InputOffset():])) == 0
+}
+
+// parseUnknown reads a claim's file that a newer vmhuge has written.
+func parseUnknown(text []byte) (c claimText, err error) {
+	// Check the version first: another version may have another shape.
+	err = json.Unmarshal(text, &struct{ Version *int }{&c.Version})
+	if err == nil && c.Version != claimVersion {
+		err = fmt.Errorf("version %d", c.Version)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err == nil {
+		c.More = unknownFields(text)
+	}
+	return c, err
 }
 
 // unknownFields are those of a claim's file that are not among ours, nil for none.

@@ -25,6 +25,8 @@ func (l *Ledger) list() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	l.claims = make([]Claim, 0, len(entries))
+	named := make(map[string]int, len(entries)) // UUID to index
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") { // being written, or left so by a crash
 			if l.lock != nil {
@@ -36,10 +38,11 @@ func (l *Ledger) list() error {
 		if err == nil && !e.Type().IsRegular() { // a fifo would be waited for
 			err = errors.New("it is no file")
 		}
-		if i := l.index(c.UUID); err == nil && i >= 0 {
+		if i, twice := named[c.UUID]; err == nil && twice {
 			err = fmt.Errorf("there is %s too", l.claims[i].fileName())
 		}
 		if err == nil {
+			named[c.UUID] = len(l.claims)
 			l.claims = append(l.claims, c)
 		} else if l.lock != nil {
 			if err := l.moveAside(e.Name(), err); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
@@ -198,7 +199,8 @@ func (l *Ledger) Pending(except string) []Pending { return pendingOf(l.root, l.c
 
 func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 	var pending []Pending
-	now := process.NewGuests(root) // a QEMU may have begun since the ledger was opened
+	// A QEMU may have begun since the ledger was opened.
+	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
 	held := heldBack(root, claims)
 	for _, c := range claims {
 		if c.Phase == Reserved && c.UUID != except {
@@ -208,7 +210,7 @@ func pendingOf(root hostfs.Root, claims []Claim, except string) []Pending {
 			continue
 		}
 		if c.PID == 0 {
-			c.PID, _ = now.Find(c.guest()) // if that is not known the claim counts in full
+			c.PID, _ = now().Find(c.guest()) // if that is not known the claim counts in full
 		}
 		pending = append(pending, c.pending(root)...)
 	}

@@ -39,7 +39,7 @@ const busyWait = 200 * time.Millisecond
 // whole of that time for itself.
 func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	path := root.Path(append(slices.Clip(runDir), "lock")...)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := hostfs.Open(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}

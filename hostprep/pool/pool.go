@@ -110,13 +110,11 @@ func Read(root hostfs.Root) (State, error) {
 	}
 	for _, size := range sizes {
 		g := Global{Size: size}
-		for name, to := range map[string]*int64{
-			"nr_hugepages": &g.Total, "free_hugepages": &g.Free, "resv_hugepages": &g.Reserved,
-			"surplus_hugepages": &g.Surplus, "nr_overcommit_hugepages": &g.Overcommit,
-		} {
-			if *to, err = root.ReadInt(append(globalDir, sizeDir(size), name)...); err != nil {
-				return state, err
-			}
+		err := readCounters(root, append(globalDir, sizeDir(size)),
+			counter{"nr_hugepages", &g.Total}, counter{"free_hugepages", &g.Free}, counter{"resv_hugepages", &g.Reserved},
+			counter{"surplus_hugepages", &g.Surplus}, counter{"nr_overcommit_hugepages", &g.Overcommit})
+		if err != nil {
+			return state, err
 		}
 		state.Globals = append(state.Globals, g)
 	}
@@ -136,17 +134,32 @@ func Read(root hostfs.Root) (State, error) {
 		}
 		for _, size := range sizes {
 			p := Pool{Node: node, Size: size}
-			for name, to := range map[string]*int64{
-				"nr_hugepages": &p.Total, "free_hugepages": &p.Free, "surplus_hugepages": &p.Surplus,
-			} {
-				if *to, err = root.ReadInt(append(nodeDir(node), sizeDir(size), name)...); err != nil {
-					return state, err
-				}
+			err := readCounters(root, append(nodeDir(node), sizeDir(size)),
+				counter{"nr_hugepages", &p.Total}, counter{"free_hugepages", &p.Free}, counter{"surplus_hugepages", &p.Surplus})
+			if err != nil {
+				return state, err
 			}
 			state.Pools = append(state.Pools, p)
 		}
 	}
 	return state, nil
+}
+
+// counter is a file of a pool, and where its number goes.
+type counter struct {
+	name string
+	to   *int64
+}
+
+func readCounters(root hostfs.Root, dir []string, counters ...counter) (err error) {
+	path := append(dir, "")
+	for _, c := range counters {
+		path[len(path)-1] = c.name
+		if *c.to, err = root.ReadInt(path...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var globalDir = []string{"sys", "kernel", "mm", "hugepages"}

@@ -9,26 +9,34 @@ import (
 // reconcile settles what a crash left: changes that were cut off, starting guests whose owner
 // is dead, and claims whose guest is gone.
 func (l *Ledger) reconcile() error {
-	guestsOf := map[int]int{} // claims that name a process
+	guestsOf := make(map[int]int, len(l.claims)) // claims that name a process
 	for _, c := range l.claims {
 		guestsOf[c.PID]++
 	}
-	for _, c := range slices.Clone(l.claims) {
+	var unclear []string
+	for _, c := range l.claims {
 		// The pid of an ended QEMU may be another process's now, or another guest's. Of a guest
 		// that runs the trim may have been cut off.
-		if c.Phase == InUse && !l.counts.unfinished[c.UUID] && guestsOf[c.PID] == 1 && l.guests.Exists(c.PID) && l.guests.RunsQEMU(c.PID) {
+		if c.Phase == InUse && !l.counts.unfinished[c.UUID] && guestsOf[c.PID] == 1 && l.guests.RunsQEMU(c.PID) {
 			continue
 		}
-		if err := l.look(c.UUID); err != nil {
+		unclear = append(unclear, c.UUID)
+	}
+	for _, uuid := range unclear {
+		if err := l.look(uuid); err != nil {
 			return err
 		}
 	}
 	// Last, once it is known what starting guests will still take.
-	for _, c := range slices.Clone(l.claims) {
+	var owed []string
+	for _, c := range l.claims {
 		if c.Phase == Owed {
-			if err := l.settle(c.UUID); err != nil {
-				return err
-			}
+			owed = append(owed, c.UUID)
+		}
+	}
+	for _, uuid := range owed {
+		if err := l.settle(uuid); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -16,8 +16,7 @@ import (
 type Guests struct {
 	root    hostfs.Root
 	known   *identity
-	scanned *scan           // once all processes were looked at
-	pids    map[string]bool // what /proc lists, once that was asked
+	scanned *scan // once all processes were looked at
 	unread  []int
 }
 
@@ -90,22 +89,6 @@ func (g *Guests) Find(c Guest) (pid int, held bool) {
 		}
 	}
 	return 0, held || len(g.scanned.held) > 0
-}
-
-// Exists says whether there is a process of that number. /proc is listed once for all
-// pids, which is cheaper than RunsAs for each.
-func (g *Guests) Exists(pid int) bool {
-	if g.pids == nil {
-		g.pids = map[string]bool{}
-		if dir, err := os.Open(g.root.Path("proc")); err == nil {
-			defer dir.Close()
-			names, _ := dir.Readdirnames(-1)
-			for _, name := range names {
-				g.pids[name] = true
-			}
-		}
-	}
-	return g.pids[strconv.Itoa(pid)]
 }
 
 // RunsAs says whether a process is a guest's QEMU, and held that it may be.

@@ -38,9 +38,12 @@ func (r Root) Read(elem ...string) (string, error) {
 		return "", &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer syscall.Close(fd)
-	text := make([]byte, 0, 1024)
+	text := make([]byte, 0, 1024) // stays on the stack
 	for {
-		n, err := retry(func() (int, error) { return syscall.Read(fd, text[len(text):cap(text)]) })
+		n, err := syscall.Read(fd, text[len(text):cap(text)])
+		if errors.Is(err, syscall.EINTR) { // by one of the Go runtime's own signals
+			continue
+		}
 		if err != nil {
 			return "", &os.PathError{Op: "read", Path: path, Err: err}
 		}
@@ -104,11 +107,10 @@ func (r Root) writeInt(n int64, flag int, elem []string) error {
 // the old text or the new one. The folder must exist.
 func (r Root) Replace(data []byte, perm os.FileMode, elem ...string) error {
 	path := r.Path(elem...)
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
+	f, err := createBeside(path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails once renamed
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Chmod(perm)
@@ -123,12 +125,25 @@ func (r Root) Replace(data []byte, perm os.FileMode, elem ...string) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
+		_ = os.Remove(f.Name())
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := Open(filepath.Dir(path), os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
 	return dir.Sync()
+}
+
+// createBeside makes the file that will replace another one, under a name of this process's
+// own. One that a killed process of the same number has left stays for Unfinished.
+func createBeside(path string) (*os.File, error) {
+	for n := 0; ; n++ {
+		name := fmt.Sprintf("%s/.tmp-%d-%d", filepath.Dir(path), os.Getpid(), n)
+		f, err := Open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, os.ErrExist) || n == 10000 {
+			return f, err
+		}
+	}
 }

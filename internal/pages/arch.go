@@ -49,24 +49,18 @@ func kernels() []kernel {
 // of returns the kernels of an architecture; of one without KVM or huge pages
 // of its own, such as "" or alpha, all: its guests run on any host.
 func of(arch string) []kernel {
-	all := kernels()
-	var own []kernel
-	for _, k := range all {
-		if slices.Contains(k.archs, arch) {
-			own = append(own, k)
-		}
-	}
-	if own == nil {
+	all, own := kernels(), func(k kernel) bool { return slices.Contains(k.archs, arch) }
+	if !slices.ContainsFunc(all, own) {
 		return all
 	}
-	return own
+	return slices.DeleteFunc(all, func(k kernel) bool { return !own(k) })
 }
 
 // HugeSizes returns the sizes that huge pages may have where the kernel is of
 // that architecture ("": of any), in ascending order; for a guest of KVM only
 // those that KVM takes.
 func HugeSizes(arch string, kvm bool) []Size {
-	var sizes []Size
+	sizes := make([]Size, 0, 16)
 	for _, k := range of(arch) {
 		if kvm && k.kvm != nil {
 			sizes = append(sizes, k.kvm...)

@@ -59,13 +59,20 @@ func ParseSize(text string) (Size, error) {
 func ParseBytes(text string) (int64, error) {
 	digits := strings.TrimRight(strings.TrimSpace(text), "KMGTkmgtiBb")
 	unit := strings.ToUpper(strings.TrimSpace(text)[len(digits):])
-	shift, known := map[string]uint{
-		"": 0, "B": 0,
-		"K": 10, "KB": 10, "KIB": 10,
-		"M": 20, "MB": 20, "MIB": 20,
-		"G": 30, "GB": 30, "GIB": 30,
-		"T": 40, "TB": 40, "TIB": 40,
-	}[unit]
+	shift, known := uint(0), true
+	switch unit {
+	case "", "B":
+	case "K", "KB", "KIB":
+		shift = 10
+	case "M", "MB", "MIB":
+		shift = 20
+	case "G", "GB", "GIB":
+		shift = 30
+	case "T", "TB", "TIB":
+		shift = 40
+	default:
+		known = false
+	}
 	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 	if err != nil || !known || n < 0 || n > (1<<62)>>shift {
 		return 0, fmt.Errorf("%q is not a size: write it as 512M, 2G or 1048576", text)
