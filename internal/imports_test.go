@@ -28,6 +28,7 @@ var forbidden = map[string][]string{
 	"vmhuge/hostprep/collapse": {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com", "vmhuge/hostprep/journal"},
 	"vmhuge/hostprep/host":     {"vmhuge/hostprep/change", "vmhuge/hostprep/libvirtd"},
 	"vmhuge/hostprep/pool":     {"vmhuge/hostprep/host"},
+	"vmhuge/hostprep/lock":     {"vmhuge/hostprep/host", "vmhuge/hostprep/pool"},
 	"vmhuge/xml":               {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "libvirt.org/go/libvirt", "golang.org", "github.com"},
 	"vmhuge/qemu":              {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/bench":             {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "github.com"},

@@ -15,7 +15,7 @@ import (
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/lock"
 	"vmhuge/internal/hostfs"
 )
 
@@ -102,7 +102,7 @@ func Log(h host.Host, e Event) error {
 // put the new one in its place. The lock is not the log's own, which all may read
 // and so lock.
 func turnLog(h host.Host, f *os.File) {
-	pool.IfFree(h.Root, func() {
+	lock.IfFree(h.Root, func() {
 		path := h.Root.Path(hookLog...)
 		mine, err1 := f.Stat()
 		there, err2 := os.Lstat(path)

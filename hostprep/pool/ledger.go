@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"vmhuge/hostprep/lock"
 	"vmhuge/hostprep/process"
-	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
@@ -67,20 +66,11 @@ func (s Settlement) String() string {
 // Open locks the ledger and gives back what claims hold whose guest or owner
 // is gone.
 func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
-	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
-		return nil, openError(err)
-	}
-	// The pools are the host's. Two ledgers of them would each take what the other adds for the
-	// count that an administrator has set.
-	if same, err := root.SeenByInit(runDir...); err != nil || !same {
-		return nil, cmp.Or(err, error(advice.New("changing the page pools", root.Path(runDir...)+" is not the one that process 1 has, and another vmhuge may keep account of the same pages there",
-			"run it as nsenter --target 1 --mount vmhuge …, or bind-mount the host's "+root.Path(runDir...)+" here")))
-	}
-	lock, err := lock(ctx, root)
+	file, err := lock.Take(ctx, root)
 	if err != nil {
-		return nil, openError(err)
+		return nil, err
 	}
-	l := &Ledger{root: root, lock: lock, guests: process.NewGuests(root)}
+	l := &Ledger{root: root, lock: file, guests: process.NewGuests(root)}
 	if l.boot, err = bootID(root); err == nil {
 		err = l.needFiles()
 	}
@@ -102,13 +92,6 @@ func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-func openError(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return advice.Wrap(err, "changing the page pools", "run vmhuge as root")
-	}
-	return err
 }
 
 // Close gives up the lock.

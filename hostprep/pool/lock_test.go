@@ -103,16 +103,6 @@ func TestLockSymlink(t *testing.T) {
 	}
 }
 
-func TestOpenWithoutPermission(t *testing.T) {
-	err := openError(&os.PathError{Op: "mkdir", Path: "/run/vmhuge", Err: unix.EACCES})
-	if want := "changing the page pools: mkdir /run/vmhuge: permission denied; run vmhuge as root"; err.Error() != want {
-		t.Errorf("%v\nnot\n%s", err, want)
-	}
-	if err := openError(unix.EROFS); !errors.Is(err, unix.EROFS) {
-		t.Error(err)
-	}
-}
-
 // Who may open the lock, if only to read it, may hold it, and all starts of guests
 // would wait.
 func TestLockIsRootsAlone(t *testing.T) {

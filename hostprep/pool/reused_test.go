@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vmhuge/hostprep/lock"
 )
 
 // Every run of vmhuge sees that the pid of a guest that is gone is another's now: it need
@@ -94,7 +96,7 @@ func TestLockOfFifty(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			began := time.Now()
-			f, err := lock(ctx, root)
+			f, err := lock.Take(ctx, root)
 			waits[i] = time.Since(began)
 			if err != nil {
 				t.Error(err)

@@ -1,35 +1,16 @@
 package pool
 
 import (
-	"context"
-	"os"
-
+	"vmhuge/hostprep/lock"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 )
-
-// IfFree calls do while no other run of vmhuge changes the pools. It does not wait: false
-// means that another run has the lock, and do was not called.
-func IfFree(root hostfs.Root, do func()) bool {
-	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
-		return false
-	}
-	now, cancel := context.WithTimeout(context.Background(), 0)
-	defer cancel()
-	lock, err := lock(now, root)
-	if err != nil {
-		return false
-	}
-	defer lock.Close()
-	do()
-	return true
-}
 
 // WithSpare calls do while no other run of vmhuge changes the pools, and tells it whether
 // there is a free page of a size that is promised to no program and no starting guest.
 // While another run has the lock, there is none.
 func WithSpare(root hostfs.Root, size pages.Size, do func(spare bool) error) (err error) {
-	if !IfFree(root, func() { err = do(hasSpare(root, size)) }) {
+	if !lock.IfFree(root, func() { err = do(hasSpare(root, size)) }) {
 		err = do(false)
 	}
 	return err

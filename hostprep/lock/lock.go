@@ -1,9 +1,13 @@
-package pool
+// Package lock is the one lock of all who change the page pools: vmhuge, its hook and its
+// service, whatever version. Each holds it for as long as it reads and writes the ledger.
+package lock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -18,9 +22,9 @@ import (
 	"vmhuge/internal/hostfs"
 )
 
-// lockDeadline is how long a writer waits for another one. Growing a pool by
+// deadline is how long a writer waits for another one. Growing a pool by
 // hundreds of GiB is the longest that anybody holds the lock.
-const lockDeadline = 60 * time.Second
+const deadline = 60 * time.Second
 
 // stoppedWait is how long a writer waits for one that is stopped, as by Ctrl-Z. It may
 // stay so for days.
@@ -30,21 +34,59 @@ const stoppedWait = 2 * time.Second
 // up by a process that keeps its memory map locked.
 const busyWait = 200 * time.Millisecond
 
-// lock takes the one lock of all who change pools. The kernel drops it when
-// the holder ends, however it ends. Only root may open the file: whoever can read it can
-// lock it.
+// runDir is lost at reboot, as the pages are.
+var runDir = []string{"run", "vmhuge"}
+
+// Take waits for the lock, and the file that it returns holds it until it is closed. The
+// kernel drops the lock when the holder ends, however it ends. Only root may open the file:
+// whoever can read it can lock it.
 //
 // Who waits for long looks at such processes meanwhile: what could not be read once is not
 // waited for again by the same program, so that of many starts at once each does not take the
 // whole of that time for itself.
-func lock(ctx context.Context, root hostfs.Root) (*os.File, error) {
+func Take(ctx context.Context, root hostfs.Root) (*os.File, error) {
+	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
+		return nil, cannot(err)
+	}
+	// The pools are the host's. Two ledgers of them would each take what the other adds for the
+	// count that an administrator has set.
+	if same, err := root.SeenByInit(runDir...); err != nil || !same {
+		return nil, cmp.Or(err, error(advice.New("changing the page pools", root.Path(runDir...)+" is not the one that process 1 has, and another vmhuge may keep account of the same pages there",
+			"run it as nsenter --target 1 --mount vmhuge …, or bind-mount the host's "+root.Path(runDir...)+" here")))
+	}
+	file, err := take(ctx, root)
+	return file, cannot(err)
+}
+
+func cannot(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return advice.Wrap(err, "changing the page pools", "run vmhuge as root")
+	}
+	return err
+}
+
+// IfFree calls do while no other run of vmhuge changes the pools. It does not wait: false
+// means that another run has the lock, and do was not called.
+func IfFree(root hostfs.Root, do func()) bool {
+	now, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	file, err := Take(now, root)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	do()
+	return true
+}
+
+func take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	path := root.Path(append(slices.Clip(runDir), "lock")...)
 	f, err := hostfs.Open(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	_ = f.Chmod(0o600) // of an older vmhuge's
-	ctx, cancel := context.WithTimeout(ctx, lockDeadline)
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	began := time.Now()
 	moving := began // when the holder was last seen not to be stopped
