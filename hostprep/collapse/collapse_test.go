@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 var enough = Options{AtLeast: 95, Budget: time.Minute, Node: -1}
@@ -102,7 +103,12 @@ func TestStops(t *testing.T) {
 func TestGone(t *testing.T) {
 	p := start(t, "private")
 	o := enough
-	o.Progress = func(int64, int64) { _ = p.cmd.Process.Kill(); time.Sleep(100 * time.Millisecond) }
+	o.Progress = func(int64, int64) {
+		_ = p.cmd.Process.Kill()
+		if err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil { // until it is a zombie
+			t.Error(err)
+		}
+	}
 	other := p.guest
 	other.UUID = "0cb4f2f2-5d2c-4f5e-8a31-6a0b6c5f8a11"
 	earlier := p.guest
