@@ -17,7 +17,7 @@ func (l *lab) putPackage(version, tag string) (deb string) {
 	l.t.Helper()
 	out := l.t.TempDir()
 	cmd := exec.Command("../../packaging/build", out)
-	cmd.Env = append(os.Environ(), "VERSION="+version, "SOURCE_DATE_EPOCH=1700000000", "MAINTAINER=Jo Doe <jo@debian.org>", "GOFLAGS=-tags="+tag, "PACKAGERS=deb", "DEB_COMPRESSION=zstd")
+	cmd.Env = append(os.Environ(), "VERSION="+version, "SOURCE_DATE_EPOCH=1700000000", "MAINTAINER=Jo Doe <jo@debian.org>", "GOFLAGS=-tags="+tag, "PACKAGERS=deb", "COMPRESSION=zstd")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("building the package: %v\n%s", err, text)
 	}
