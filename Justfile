@@ -52,24 +52,26 @@ package: deps-test
 # format, vet, and the tests that need neither root nor libvirtd: a minute, before each commit
 unit: deps-build format
     go vet ./...
-    .ci/in-memory go test -skip '^TestPackages$' $(go list ./... | grep -v /integration)
+    .ci/in-memory go test -vet=off -skip '^TestPackages$' $(go list ./... | grep -v /integration)
 
-# Of the tests that take minutes, a commit has a share: rows of the tables, and the Debian that
-# half of the lab runs.
-sample := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`
-half_on_12 := if sample =~ '[02468]$' { '-run' } else { '-skip' }
-half_on_13 := if sample =~ '[02468]$' { '-skip' } else { '-run' }
-lab_half := "'^Test(Ansible|Hook|Prepare)$'"
+# Of the tests that take minutes, a commit runs a share: this number says which.
+commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`
 
-# format, vet, and every test, those against a real libvirtd as well (as root)
-test: deps-test build format
+# format, vet, and the tests, those against a real libvirtd as well; of the longest a share, in turn by the commit (as root)
+test: (lanes commit 'gzip' '70m')
+
+# format, vet, and all of the tests, of which `test` runs a share: before a release; two hours (as root)
+test-whole: (lanes '' 'xz' '5h')
+
+[private]
+lanes COMMIT COMPRESSION LIMIT: deps-test build format
     go vet ./...
     @.ci/lanes \
-        'units' ".ci/in-memory go test -count=1 -timeout 70m $(go list ./... | grep -v /integration | tr '\n' ' ')" \
-        'machine' "SAMPLE={{ sample }} go test -count=1 -timeout 70m -skip '^TestMicroVM' ./integration" \
-        'micro-VMs' "SAMPLE={{ sample }} go test -count=1 -timeout 70m -run '^TestMicroVM' ./integration" \
-        'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -count=1 -timeout 70m {{ half_on_12 }} {{ lab_half }} ./integration/lab" \
-        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -count=1 -timeout 70m {{ half_on_13 }} {{ lab_half }} ./integration/lab"
+        'units' "COMPRESSION={{ COMPRESSION }} .ci/in-memory go test -vet=off -count=1 -timeout {{ LIMIT }} $(go list ./... | grep -v /integration | tr '\n' ' ')" \
+        'machine' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -skip '^TestMicroVM' ./integration" \
+        'micro-VMs' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -run '^TestMicroVM' ./integration" \
+        'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 12 {{ COMMIT }}) ./integration/lab" \
+        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab"
 
 # every test of the lab, on Debian 12 (bookworm) or 13 (trixie) (as root)
 lab SUITE: deps-test
@@ -118,9 +120,9 @@ messages:
     go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
 
-# every row of the tables of faults and of shapes, of which the tests run a third (as root)
+# every row of the tables of faults and of shapes, of which `test` runs a share (as root)
 fault-table: deps
-    go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMFaultsKVM|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/faults' ./integration
+    go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMOneNode/kvm|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/(faults|shapes)' ./integration
 
 # write the expected output of the command line's tests and docs/ anew
 golden:

@@ -19,15 +19,12 @@ import (
 
 const small, huge = 4 << 10, 2 << 20
 
-// TestMicroVMCouldMake fragments memory in ways that compaction can mend and can't, and
+// couldMakeAndMakes fragments memory in ways that compaction can mend and can't, and
 // then really has the pools grow: by less than what the kernel could allocate now at
 // once, and by no more than it could at most.
-func TestMicroVMCouldMake(t *testing.T) {
-	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}) {
-		return
-	}
+func couldMakeAndMakes(t *testing.T) {
 	hostAsBefore(t)
-	for _, row := range []struct {
+	for _, row := range sampled(t, []struct {
 		name     string
 		fragment func(t *testing.T)
 	}{
@@ -47,7 +44,7 @@ func TestMicroVMCouldMake(t *testing.T) {
 				drop(t, memory[at+64*small:at+huge])
 			}
 		}},
-	} {
+	}) {
 		t.Run(row.name, func(t *testing.T) {
 			row.fragment(t)
 			could, allowed := couldMake(t, pages.Size2MiB)

@@ -146,19 +146,11 @@ var kvmFaults = []fault{
 // TestMicroVMTwoNodesWith1G has them in a micro-VM, and random hosts of two nodes, with
 // cgroups and pages of 1 GiB.
 func TestMicroVMTwoNodesWith1G(t *testing.T) {
-	const guests = 12
+	const guests = guestsAHost
 	if !inMicroVM(t, twoNodesWith1G.within(time.Hour+time.Duration(number(t, "FUZZ_COUNT", guests))*30*time.Second)) {
 		return
 	}
 	oneGiBOnEach(t)
 	t.Run("faults", func(t *testing.T) { runFaults(t, sampled(t, nodeFaults)) })
 	t.Run("fuzz-hosts", func(t *testing.T) { fuzzHosts(t, guests) })
-}
-
-// TestMicroVMFaultsKVM has KVM on an emulated processor, with which guests of its own
-// never run: they are started paused.
-func TestMicroVMFaultsKVM(t *testing.T) {
-	if inMicroVM(t, machine{nodes: 1, nodeMiB: 2048}.within(8*time.Minute)) {
-		runFaults(t, kvmFaults)
-	}
 }

@@ -60,7 +60,7 @@ func TestHeldNeighbours(t *testing.T) {
 // TestPoolSetByAnother writes the pool's count anew, as sysctl does, while guests run on
 // pages of which vmhuge has added some: their end leaves the count that was set.
 func TestPoolSetByAnother(t *testing.T) {
-	for name, row := range map[string]struct{ before, guests, written int }{
+	rows := map[string]struct{ before, guests, written int }{
 		"to-what-was-there":        {6, 1, 6},
 		"where-nothing-was":        {0, 1, 5},
 		"to-less-than-was":         {6, 1, 3},
@@ -68,8 +68,10 @@ func TestPoolSetByAnother(t *testing.T) {
 		"below-two-guests":         {2, 2, 7},
 		"to-what-was-below-two":    {6, 2, 6},
 		"between-two-guests":       {6, 2, 50},
-	} {
+	}
+	for _, name := range sampledNames(t, rows) {
 		t.Run(name, func(t *testing.T) {
+			row := rows[name]
 			hostAsBefore(t)
 			setPages(t, 0, size2M, row.before)
 			was := readTestPools(t)[size2M].Nodes[0].Total
