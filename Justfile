@@ -34,10 +34,13 @@ deps-test: deps
 deps-bench: deps
     @./deps virtinst time libhugetlbfs-bin
 
+# urfave/cli's own writer of man pages, which is not used, fills tables at each start of vmhuge.
+without_docs := '-tags urfave_cli_no_docs'
+
 # build bin/vmhuge, and the static bin/vmhuge-hook
 build:
     @echo "building: bin/vmhuge bin/vmhuge-hook"
-    @go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
+    @go build {{ without_docs }} $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
     @CGO_ENABLED=0 go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge-hook
 
 # the man pages, in bin/man

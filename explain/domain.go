@@ -1,9 +1,10 @@
 package explain
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // DomainIn returns the domain that a text names; "": none.
@@ -18,7 +19,7 @@ import (
 func DomainIn(text string) string {
 	text = English(Clean(text))
 	for _, form := range domainForms {
-		for _, found := range form.FindAllStringSubmatch(text, -1) {
+		for _, found := range form.Get().FindAllStringSubmatch(text, -1) {
 			if name := strings.TrimSpace(found[1]); name != "" && !slices.Contains(notNames, strings.ToLower(name)) && !strings.ContainsAny(name, "\n'") {
 				return name
 			}
@@ -32,7 +33,7 @@ var notNames = []string{"from", "because", "due", "with", "after", "error"}
 
 // domainForms are how libvirt, virsh, virt-manager and others name a domain; the
 // surest first.
-var domainForms = compileAll(
+var domainForms = expressions(
 	// virsh; since 6.10 with quotation marks.
 	`(?i)failed to (?:start|create|restore|get|define|destroy) (?:the )?domain '([^'\n]+)'`,
 	// Older virsh: the name ends the line, or a program has put the next message behind it.
@@ -63,10 +64,10 @@ var domainForms = compileAll(
 	`(?:^|[^n])/libvirt/qemu/[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`, // in /run/libvirt/qemu more follows the name
 )
 
-func compileAll(forms ...string) []*regexp.Regexp {
-	var all []*regexp.Regexp
+func expressions(forms ...string) []*lazyregexp.Regexp {
+	var all []*lazyregexp.Regexp
 	for _, form := range forms {
-		all = append(all, regexp.MustCompile(form))
+		all = append(all, lazyregexp.New(form))
 	}
 	return all
 }
@@ -87,8 +88,8 @@ func LastStart(text string) string {
 
 // withoutWords ends with what libvirt says by itself, where QEMU's words should follow: its
 // messages about the monitor (src/qemu/qemu_monitor.c and qemu_process.c).
-var withoutWords = regexp.MustCompile(`(?i)(?:closed the monitor|connecting to monitor|QEMU monitor was closed|(?:failed to connect to monitor socket|monitor socket did not show up|Unable to read from monitor|Unable to write to monitor): [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
+var withoutWords = lazyregexp.New(`(?i)(?:closed the monitor|connecting to monitor|QEMU monitor was closed|(?:failed to connect to monitor socket|monitor socket did not show up|Unable to read from monitor|Unable to write to monitor): [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
 
 // LacksQEMUsWords says that libvirt reports QEMU's end and no reason: it looked for QEMU's
 // words in the domain's log before virtlogd, on a busy host, had written them there.
-func LacksQEMUsWords(text string) bool { return withoutWords.MatchString(English(Clean(text))) }
+func LacksQEMUsWords(text string) bool { return withoutWords.Get().MatchString(English(Clean(text))) }

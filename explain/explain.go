@@ -4,11 +4,11 @@
 package explain
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"vmhuge/internal/advice"
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/shell"
 )
 
@@ -69,7 +69,7 @@ func (m Match) Cure(n Names) string {
 // without.
 func Explain(text string, hugetlbfs ...string) []Match {
 	code := 0
-	if said := codeIn.FindStringSubmatch(text); said != nil {
+	if said := codeIn.Get().FindStringSubmatch(text); said != nil {
 		code, _ = strconv.Atoi(said[1]) // one that does not fit is none of libvirt's
 	}
 	return Error(code, text, hugetlbfs...)
@@ -96,4 +96,4 @@ func Error(code int, message string, hugetlbfs ...string) []Match {
 // codeIn finds the code of an error as Go's binding prints it:
 //
 //	virError(Code=70, Domain=34, Message='Hook script execution failed: …')
-var codeIn = regexp.MustCompile(`\bCode=([0-9]{1,4}),`)
+var codeIn = lazyregexp.New(`\bCode=([0-9]{1,4}),`)

@@ -89,7 +89,7 @@ func examples(text string) string {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "'%s' requires", "'virtiofs' requires"), "%%", "%")
 	var all []string
 	for _, value := range []string{"/dev/hugepages/libvirt/qemu/1-web1", "/dev/hugepages", "/var/lib/x", "pc.ram"} {
-		said := verb.ReplaceAllStringFunc(text, func(v string) string {
+		said := verb.Get().ReplaceAllStringFunc(text, func(v string) string {
 			if strings.HasSuffix(v, "s") {
 				return value
 			}

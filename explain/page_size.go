@@ -10,7 +10,7 @@ import "strconv"
 func PageSizeIn(text string) int64 {
 	text = English(Clean(text))
 	for _, form := range sizeForms {
-		if found := form.FindStringSubmatch(text); found != nil {
+		if found := form.Get().FindStringSubmatch(text); found != nil {
 			kib, _ := strconv.ParseInt(found[1], 10, 64) // one that does not fit is no size
 			return kib
 		}
@@ -18,7 +18,7 @@ func PageSizeIn(text string) int64 {
 	return 0
 }
 
-var sizeForms = compileAll(
+var sizeForms = expressions(
 	`hugetlbfs mount for ([0-9]{1,12}) KiB`,
 	`page size ([0-9]{1,12}) is not available`,
 	`hugepages-([0-9]{1,12})kB/nr_hugepages: No such file`,

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // known is a row with its words as patterns.
@@ -137,10 +139,10 @@ func (w words) all(r reading) [][]int {
 // memPath finds the path of memory-backend-file in the lines that words are in.
 func memPath(text string, begin, end int) string {
 	begin, end = linesOf(text, begin, end)
-	if found := memPathIn.FindStringSubmatch(text[begin:end]); found != nil {
+	if found := memPathIn.Get().FindStringSubmatch(text[begin:end]); found != nil {
 		return found[1]
 	}
 	return ""
 }
 
-var memPathIn = regexp.MustCompile(`\bmem-path"?[=:]"?(/[^,\s"]+)`)
+var memPathIn = lazyregexp.New(`\bmem-path"?[=:]"?(/[^,\s"]+)`)

@@ -1,9 +1,10 @@
 package explain
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // Place is what a path is on: the same words mean something else of huge pages than
@@ -59,8 +60,8 @@ func PlaceOf(path string, hugetlbfs ...string) Place {
 		return Looking
 	case strings.HasPrefix(trimmed, "/var/lib/libvirt/qemu/ram"):
 		return MemoryDir
-	case usualMount.MatchString(trimmed):
-		if usualMount.FindString(trimmed) == trimmed {
+	case usualMount.Get().MatchString(trimmed):
+		if usualMount.Get().FindString(trimmed) == trimmed {
 			return MountRoot
 		}
 		return below(trimmed)
@@ -70,7 +71,7 @@ func PlaceOf(path string, hugetlbfs ...string) Place {
 			return MemoryFile
 		}
 	}
-	if guestFolder.MatchString(trimmed) {
+	if guestFolder.Get().MatchString(trimmed) {
 		return GuestFolder
 	}
 	return MemoryFile
@@ -79,12 +80,12 @@ func PlaceOf(path string, hugetlbfs ...string) Place {
 // usualMount are the places where hugetlbfs are mounted by systemd, distributions,
 // and handbooks: /dev/hugepages1G, /mnt/huge, /hugetlbfs, /run/hugepages/kvm,
 // /var/lib/hugetlbfs/global/pagesize-2MB.
-var usualMount = regexp.MustCompile(`^(?:/dev|/mnt|/run|/var/lib|/libhugetlbfs|)/huge(?:page|tlb)?s?(?:fs)?(?:[-_.]?[0-9]+[kmgKMG]?[iI]?[bB]?)?(?:/kvm|/global/pagesize-[0-9]+[KMG]B)?(?:$|/)`)
+var usualMount = lazyregexp.New(`^(?:/dev|/mnt|/run|/var/lib|/libhugetlbfs|)/huge(?:page|tlb)?s?(?:fs)?(?:[-_.]?[0-9]+[kmgKMG]?[iI]?[bB]?)?(?:/kvm|/global/pagesize-[0-9]+[KMG]B)?(?:$|/)`)
 
-var guestFolder = regexp.MustCompile(`/libvirt/qemu(?:-[^/]*)?(?:/[0-9]+-[^/]+)?(?:/|$)`)
+var guestFolder = lazyregexp.New(`/libvirt/qemu(?:-[^/]*)?(?:/[0-9]+-[^/]+)?(?:/|$)`)
 
 func below(path string) Place {
-	if guestFolder.MatchString(path) || strings.HasSuffix(path, "/libvirt") {
+	if guestFolder.Get().MatchString(path) || strings.HasSuffix(path, "/libvirt") {
 		return GuestFolder
 	}
 	return HugeFile

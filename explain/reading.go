@@ -3,9 +3,10 @@ package explain
 import (
 	"encoding/hex"
 	"html"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // reading is a text as the patterns take it.
@@ -18,7 +19,7 @@ type reading struct {
 func newReading(text string) reading {
 	r := reading{text: English(Clean(text))}
 	r.low = lower(r.text)
-	r.cut = cutMark.MatchString(r.text)
+	r.cut = cutMark.Get().MatchString(r.text)
 	return r
 }
 
@@ -26,10 +27,10 @@ func newReading(text string) reading {
 // that a terminal or a mail has wrapped.
 func (r reading) message(begin, end int) reading {
 	begin, end = linesOf(r.text, begin, end)
-	for begin > 0 && wrapped.MatchString(r.text[begin:]) {
+	for begin > 0 && wrapped.Get().MatchString(r.text[begin:]) {
 		begin, _ = linesOf(r.text, begin-1, begin-1)
 	}
-	for end < len(r.text) && wrapped.MatchString(r.text[end+1:]) {
+	for end < len(r.text) && wrapped.Get().MatchString(r.text[end+1:]) {
 		_, end = linesOf(r.text, end+1, end+1)
 	}
 	return reading{text: r.text[begin:end], low: r.low[begin:end], cut: r.cut}
@@ -37,7 +38,7 @@ func (r reading) message(begin, end int) reading {
 
 // wrapped is the beginning of a line that goes on with the one before: in the middle of a
 // sentence, not with a program, a time or an option.
-var wrapped = regexp.MustCompile(`^[ \t]*[a-z][a-z']*[ ,.;)]+[^:= ]`)
+var wrapped = lazyregexp.New(`^[ \t]*[a-z][a-z']*[ ,.;)]+[^:= ]`)
 
 // linesOf widens a part of a text to whole lines, without the last line's end.
 func linesOf(text string, begin, end int) (int, int) {
@@ -50,7 +51,7 @@ func linesOf(text string, begin, end int) (int, int) {
 
 // cutMark is what a pager or a program leaves where it cuts off a line: less, which
 // shows journalctl's, a > in the last column, others three dots.
-var cutMark = regexp.MustCompile(`>[ \t]*(?:\n|$)|\.\.\.`)
+var cutMark = lazyregexp.New(`>[ \t]*(?:\n|$)|\.\.\.`)
 
 // lower makes ASCII letters small, so that offsets stay.
 func lower(text string) string {
@@ -66,26 +67,26 @@ func lower(text string) string {
 // colours, quoting, entities, escapes and quotation marks of other kinds.
 func Clean(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = colours.ReplaceAllString(text, "")
+	text = colours.Get().ReplaceAllString(text, "")
 	text = html.UnescapeString(html.UnescapeString(text)) // some escape twice
-	text = escapes.ReplaceAllStringFunc(text, unescape)
+	text = escapes.Get().ReplaceAllStringFunc(text, unescape)
 	text = marks.Replace(text)
-	text = quoted.ReplaceAllString(text, "")
-	return auditHex.ReplaceAllStringFunc(text, unhex)
+	text = quoted.Get().ReplaceAllString(text, "")
+	return auditHex.Get().ReplaceAllStringFunc(text, unhex)
 }
 
 var (
-	colours = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\\^\\[\\[[0-9;]*m")
+	colours = lazyregexp.New("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\\^\\[\\[[0-9;]*m")
 	// A backslash before it may be doubled, by JSON within JSON.
-	escapes = regexp.MustCompile(`\\+(?:["'nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})`)
-	quoted  = regexp.MustCompile(`(?m)^[ \t]*(?:>[ \t]?)+`)
+	escapes = lazyregexp.New(`\\+(?:["'nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})`)
+	quoted  = lazyregexp.New(`(?m)^[ \t]*(?:>[ \t]?)+`)
 	marks   = strings.NewReplacer("\r\n", "\n", "\r", "\n",
 		"‘", "'", "’", "'", "‚", "'", "‛", "'", "′", "'", "´", "'", "`", "'", "‹", "'", "›", "'",
 		"“", `"`, "”", `"`, "„", `"`, "‟", `"`, "«", `"`, "»", `"`, "「", "'", "」", "'",
 		"\u00a0", " ", "\u202f", " ", "\u3000", " ", "\u200b", "", "\ufeff", "", "\u00ad", "",
 		"：", ": ", "，", ", ", "（", "(", "）", ")", "…", "...")
 	// The kernel writes what has a blank in hexadecimal in an audit record.
-	auditHex = regexp.MustCompile(`\b(?:path|name|comm|profile)=(?:[0-9A-F]{2}){4,}\b`)
+	auditHex = lazyregexp.New(`\b(?:path|name|comm|profile)=(?:[0-9A-F]{2}){4,}\b`)
 )
 
 func unescape(escape string) string {

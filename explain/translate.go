@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"vmhuge/internal/lazyregexp"
 )
 
 // translations is what libvirt and glibc say in other languages, of what the table
@@ -55,7 +57,7 @@ var foreign = sync.OnceValue(func() []*translation {
 })
 
 // verb is a value in a message: %s, or %2$llu where the order may change.
-var verb = regexp.MustCompile(`%(?:([0-9])\$)?[-+#0-9.*]*(?:hh|h|ll|l|z|j|t|q)?[a-zA-Z]`)
+var verb = lazyregexp.New(`%(?:([0-9])\$)?[-+#0-9.*]*(?:hh|h|ll|l|z|j|t|q)?[a-zA-Z]`)
 
 func newTranslation(english, foreign string) *translation {
 	t := &translation{once: new(sync.Once)}
@@ -77,7 +79,7 @@ func newTranslation(english, foreign string) *translation {
 		}
 		expr.WriteString(quoted)
 	}
-	at := verb.FindAllStringSubmatchIndex(foreign, -1)
+	at := verb.Get().FindAllStringSubmatchIndex(foreign, -1)
 	for i, v := range at {
 		literal(foreign[last:v[0]])
 		n++
@@ -100,11 +102,11 @@ func newTranslation(english, foreign string) *translation {
 	literal(foreign[last:])
 	t.expr = expr.String()
 	n = 0
-	t.english = verb.ReplaceAllStringFunc(strings.ReplaceAll(english, "$", "$$"), func(v string) string {
+	t.english = verb.Get().ReplaceAllStringFunc(strings.ReplaceAll(english, "$", "$$"), func(v string) string {
 		n++
 		v = strings.ReplaceAll(v, "$$", "$")
 		name := "v" + string(rune('0'+n))
-		if parts := verb.FindStringSubmatch(v); parts != nil && parts[1] != "" {
+		if parts := verb.Get().FindStringSubmatch(v); parts != nil && parts[1] != "" {
 			name = "v" + parts[1]
 		}
 		return "${" + name + "}"

@@ -69,9 +69,9 @@ func squeezed(text string) string {
 // filled puts values where a message has verbs: the same for the same value.
 func filled(text string) string {
 	n := 0
-	return verb.ReplaceAllStringFunc(text, func(v string) string {
+	return verb.Get().ReplaceAllStringFunc(text, func(v string) string {
 		n++
-		if parts := verb.FindStringSubmatch(v); parts[1] != "" {
+		if parts := verb.Get().FindStringSubmatch(v); parts[1] != "" {
 			return "/p" + parts[1]
 		}
 		return fmt.Sprintf("/p%d", n)
@@ -159,7 +159,7 @@ func translated(t *testing.T) string {
 // inOrder says that the values of a message stand in the order of their numbers, so
 // that it is what older versions say, which have none.
 func inOrder(text string) bool {
-	for i, v := range verb.FindAllStringSubmatch(text, -1) {
+	for i, v := range verb.Get().FindAllStringSubmatch(text, -1) {
 		if v[1] != "" && v[1] != fmt.Sprint(i+1) {
 			return false
 		}

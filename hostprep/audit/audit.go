@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/lazyregexp"
 )
 
 // Denial is what a security module has kept a process from.
@@ -186,8 +186,8 @@ func kernelRecord(record string) string {
 }
 
 var (
-	auditTime   = regexp.MustCompile(`\baudit\(([0-9]{1,12})\.([0-9]{3}):`)
-	seLinuxVerb = regexp.MustCompile(`\bavc: +denied +\{ ([a-z_ ]+) \}`)
+	auditTime   = lazyregexp.New(`\baudit\(([0-9]{1,12})\.([0-9]{3}):`)
+	seLinuxVerb = lazyregexp.New(`\bavc: +denied +\{ ([a-z_ ]+) \}`)
 )
 
 // parseDenials reads audit records, as auditd and as the kernel's log have them:
@@ -202,7 +202,7 @@ func parseDenials(text string) []Denial {
 		var d Denial
 		if auditField(line, "apparmor") == "DENIED" {
 			d = Denial{Module: "AppArmor", Subject: auditField(line, "profile"), Path: auditField(line, "name"), What: auditField(line, "denied_mask")}
-		} else if verb := seLinuxVerb.FindStringSubmatch(line); verb != nil && auditField(line, "permissive") != "1" {
+		} else if verb := seLinuxVerb.Get().FindStringSubmatch(line); verb != nil && auditField(line, "permissive") != "1" {
 			d = Denial{Module: "SELinux", Subject: auditField(line, "scontext"), Label: auditField(line, "tcontext"), FS: auditField(line, "dev"), What: verb[1], Path: auditField(line, "path")}
 			if d.Path == "" {
 				d.Path = auditField(line, "name")
@@ -212,7 +212,7 @@ func parseDenials(text string) []Denial {
 		}
 		d.Command = auditField(line, "comm")
 		d.PID, _ = strconv.Atoi(auditField(line, "pid"))
-		if at := auditTime.FindStringSubmatch(line); at != nil {
+		if at := auditTime.Get().FindStringSubmatch(line); at != nil {
 			seconds, _ := strconv.ParseInt(at[1], 10, 64)
 			d.Time = time.Unix(seconds, 0)
 		}

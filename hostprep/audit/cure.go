@@ -3,13 +3,13 @@ package audit
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/shell"
 )
 
@@ -53,16 +53,16 @@ func orElse(cure string) string {
 
 var (
 	// plainPath has nothing that AppArmor or a shell reads as more than a name.
-	plainPath = regexp.MustCompile(`^/[A-Za-z0-9_.:+@ ()/-]*$`)
-	shellPath = regexp.MustCompile(`^/[A-Za-z0-9_.:+@/-]*$`)
+	plainPath = lazyregexp.New(`^/[A-Za-z0-9_.:+@ ()/-]*$`)
+	shellPath = lazyregexp.New(`^/[A-Za-z0-9_.:+@/-]*$`)
 	// usualMount is where distributions and their manuals have a hugetlbfs.
-	usualMount  = regexp.MustCompile(`^(/dev/hugepages[A-Za-z0-9_.-]*|/mnt/huge[A-Za-z0-9_.-]*|/run/hugepages(/[A-Za-z0-9_.-]+)?)(/|$)`)
-	seLinuxType = regexp.MustCompile(`^[A-Za-z0-9_.]+:[A-Za-z0-9_.]+:([a-z0-9_]+):`)
+	usualMount  = lazyregexp.New(`^(/dev/hugepages[A-Za-z0-9_.-]*|/mnt/huge[A-Za-z0-9_.-]*|/run/hugepages(/[A-Za-z0-9_.-]+)?)(/|$)`)
+	seLinuxType = lazyregexp.New(`^[A-Za-z0-9_.]+:[A-Za-z0-9_.]+:([a-z0-9_]+):`)
 )
 
 // ruleFor is AppArmor's rule for a path, "" where the path could be read as a pattern.
 func ruleFor(name, mode string) string {
-	if !plainPath.MatchString(strings.TrimSuffix(name, "**")) {
+	if !plainPath.Get().MatchString(strings.TrimSuffix(name, "**")) {
 		return ""
 	}
 	return fmt.Sprintf("add the rule %q %s, to %s", name, mode, check.AppArmorLocal)
@@ -71,7 +71,7 @@ func ruleFor(name, mode string) string {
 // allow is how SELinux is told to allow what it denied. It goes by the types, as another
 // process of the same name may have been denied anything.
 func (d Denial) allow() string {
-	subject, object := seLinuxType.FindStringSubmatch(d.Subject+":"), seLinuxType.FindStringSubmatch(d.Label+":")
+	subject, object := seLinuxType.Get().FindStringSubmatch(d.Subject+":"), seLinuxType.Get().FindStringSubmatch(d.Label+":")
 	if subject == nil || object == nil || !d.isMemfd() && object[1] != "hugetlbfs_t" {
 		return ""
 	}
@@ -92,13 +92,13 @@ func (d Denial) rulePath(mount string) string {
 func (d Denial) mount(mounts []host.Mount) (point string, known bool) {
 	name := path.Clean(d.Path)
 	i := slices.IndexFunc(mounts, func(m host.Mount) bool { return host.Within(name, m.Point) })
-	switch usual := usualMount.FindStringSubmatch(name); {
+	switch usual := usualMount.Get().FindStringSubmatch(name); {
 	case i >= 0:
 		point = mounts[i].Point
 	case usual != nil:
 		point = usual[1]
 	}
-	if !shellPath.MatchString(point) {
+	if !shellPath.Get().MatchString(point) {
 		return "/dev/hugepages", false
 	}
 	return point, true

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // libvirt, and the hook as it is installed, static.
 var buildPrograms = sync.OnceValue(func() error {
 	for name, env := range map[string]string{"vmhuge": "CGO_ENABLED=1", "vmhuge-hook": "CGO_ENABLED=0"} {
-		build := exec.Command("go", "build", "-buildvcs=false", "-o", programsDir, "../../cmd/"+name)
+		build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-buildvcs=false", "-o", programsDir, "../../cmd/"+name)
 		build.Env = append(build.Environ(), env)
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, out)

@@ -1,6 +1,6 @@
 // Package lazyregexp has regular expressions for package variables, which are compiled when
-// they are first used: libvirt waits for the hook at each start of a guest, and the hook
-// uses hardly any of those in the packages that it imports.
+// they are first used: libvirt waits for the hook at each start of a guest, and somebody for
+// vmhuge, and a run of either uses hardly any of those in the packages that it imports.
 package lazyregexp
 
 import (
