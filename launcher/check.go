@@ -13,7 +13,6 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/pool"
-	"vmhuge/hostprep/probe"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -89,8 +88,8 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 		}
 		r.Findings = check.Run(l.host, guest)
 	}
-	if l.Probe && !d.state.active() {
-		r.Findings = append(r.Findings, probe.Findings(l.host, guest, r.Findings)...)
+	if l.Probe != nil && !d.state.active() {
+		r.Findings = append(r.Findings, l.Probe.Findings(l.host, guest, r.Findings)...)
 	}
 	if len(guest.Pending) > 0 {
 		l.racing(r.Findings, guest)

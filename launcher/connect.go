@@ -17,6 +17,7 @@ import (
 	"vmhuge/explain"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/hostprep/probe"
 	"vmhuge/internal/advice"
 )
 
@@ -33,8 +34,8 @@ type Launcher struct {
 	conf    string // the driver's qemu.conf; "": the system driver's
 	baseDir string // of the driver, below each hugetlbfs mount
 
-	// Probe has QEMU's user try the way to its pages, for a check alone.
-	Probe bool
+	// Probe has QEMU's user try the way to its pages, for a check alone; nil: nobody tries.
+	Probe *probe.Prober
 
 	survey   *survey // nil: libvirt is asked of each domain by itself
 	versions func() versions

@@ -35,7 +35,7 @@ func (r *refusal) Error() string { return r.why + "; " + r.do }
 // reads the rest may be gone.
 func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 3 && args[1] == probe.Command { // it is vmhuge check that calls; libvirt has more to say
-		if err := probe.Run(args[2], stdout); err != nil {
+		if err := probe.Run(args[2], stdin, stdout); err != nil {
 			fmt.Fprintln(stderr, "vmhuge:", err)
 			return 1
 		}

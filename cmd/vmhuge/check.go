@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hostpage"
+	"vmhuge/hostprep/probe"
 	"vmhuge/launcher"
 	"vmhuge/picture"
 )
@@ -60,16 +61,21 @@ EXIT STATUS
 			case len(names) == 0 && !c.Bool("all"):
 				return p.checkHost()
 			}
+			var prober *probe.Prober
+			if !c.Bool("no-probe") {
+				prober = probe.NewProber(p.host())
+				defer prober.Close()
+			}
 			l, err := p.connect()
 			if err != nil {
 				return err
 			}
 			defer l.Close()
+			l.Probe = prober
 			names, err = p.expandOrAll(l, names, c.Bool("all"))
 			if err != nil {
 				return err
 			}
-			l.Probe = !c.Bool("no-probe")
 			if len(names) > 1 {
 				if err := l.Survey(); err != nil {
 					return err

@@ -10,6 +10,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/audit"
 	"vmhuge/hostprep/hostpage"
+	"vmhuge/hostprep/probe"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
@@ -117,12 +118,14 @@ func (p *program) evidence(matches []explain.Match, text, domain string) (report
 }
 
 func (p *program) checkNow(domain string) (launcher.Report, error) {
+	prober := probe.NewProber(p.host())
+	defer prober.Close()
 	l, err := p.connect()
 	if err != nil {
 		return launcher.Report{}, err
 	}
 	defer l.Close()
-	l.Probe = true
+	l.Probe = prober
 	return l.Check(domain)
 }
 

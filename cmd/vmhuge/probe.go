@@ -11,6 +11,6 @@ func (p *program) probeCommand() *cli.Command {
 	return &cli.Command{
 		Name:   probe.Command,
 		Hidden: true,
-		Action: func(c *cli.Context) error { return probe.Run(c.Args().First(), p.stdout) },
+		Action: func(c *cli.Context) error { return probe.Run(c.Args().First(), p.stdin, p.stdout) },
 	}
 }

@@ -3,28 +3,23 @@
 package probe
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
-	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
@@ -51,10 +46,6 @@ type Obstacle struct {
 	Path  string        `json:"path"`
 	Errno syscall.Errno `json:"errno"`
 }
-
-// Command is the name of the command of vmhuge and of its hook for a Probe,
-// which follows as JSON; the Obstacle is printed.
-const Command = "probe-as-qemu"
 
 // Go goes the way. It must be called in a process of its own, as root, whose
 // rights it drops for good. What it makes has no name, or has it for a moment.
@@ -139,79 +130,23 @@ func obstacle(step, path string, err error) (Obstacle, error) {
 	return Obstacle{step, path, errno}, nil
 }
 
-// Findings has QEMU's user try the way to a guest's pages, on each mount that the
-// guest uses, where no other check has found what blocks it. Only root can, and
-// where anything keeps it from trying there is nothing to tell.
-func Findings(h host.Host, g hostprep.Guest, findings []hostprep.Finding) []hostprep.Finding {
-	known := func(f hostprep.Finding) bool {
-		return f.Severity == hostprep.Blocker && check.FoundBy(f, check.PageSize, check.Mount, check.Path)
-	}
-	if os.Geteuid() != 0 || !h.Real() || g.Session || slices.ContainsFunc(findings, known) {
-		return nil
-	}
-	user, mounts, err := check.WayOf(h, g)
-	if err != nil {
-		return nil
-	}
-	var found []hostprep.Finding
-	for _, m := range mounts {
-		dir := path.Join(m.Point, g.BaseDir)
-		if st, err := h.Lstat(dir); err != nil || st == nil || !host.IsDir(st) {
-			continue // libvirt makes it
-		}
-		p := Probe{Mount: m.Point, Dir: dir, Size: m.Size, UID: user.UID, GID: user.GID, Groups: user.Groups}
-		o, err := host.Once(h, cacheKey("probe "+dir), func() (Obstacle, error) {
-			var o Obstacle
-			err := pool.WithSpare(h.Root, m.Size, func(spare bool) (err error) {
-				p.Map = spare
-				o, err = p.start(h)
-				return err
-			})
-			return o, err
-		})
-		if err == nil && o.Step != "" {
-			found = append(found, o.finding(user))
-		}
-	}
-	return found
-}
+// maxText is far above what the JSON of a Probe takes.
+const maxText = 1 << 20
 
-// start goes the way in a process of its own: the hook's program where it is
-// there, which loads no libvirt and so takes a third of the time, else this one.
-func (p Probe) start(h host.Host) (Obstacle, error) {
-	if hook, err := hook.Program(h); err == nil {
-		if o, err := p.startIn(hook); err == nil {
-			return o, nil // an older hook knows no probe
-		}
+// Run is the other side: it goes the way of a Probe, whose JSON is text, or where that is -
+// the input, and prints the Obstacle.
+func Run(text string, in io.Reader, out io.Writer) error {
+	var err error
+	if text == "-" {
+		var read []byte
+		read, err = io.ReadAll(io.LimitReader(in, maxText))
+		text = string(read)
 	}
-	return p.startIn("/proc/self/exe")
-}
-
-func (p Probe) startIn(program string) (Obstacle, error) {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return Obstacle{}, err
-	}
-	var out bytes.Buffer
-	cmd := exec.Command(program, Command, string(text))
-	cmd.Stdout, cmd.Dir, cmd.Env = &out, "/", []string{}
-	if err := cmd.Start(); err != nil {
-		return Obstacle{}, err
-	}
-	hangs := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
-	defer hangs.Stop()
-	if err := cmd.Wait(); err != nil {
-		return Obstacle{}, err
-	}
-	var o Obstacle
-	err = json.Unmarshal(out.Bytes(), &o)
-	return o, err
-}
-
-// Run is the other side: it goes the way of a Probe and prints the Obstacle.
-func Run(text string, out io.Writer) error {
 	var p Probe
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &p)
+	}
+	if err != nil {
 		return advice.New("probing", "no probe: "+err.Error(), "run vmhuge check instead")
 	}
 	o, err := p.Go()
