@@ -27,7 +27,7 @@ deps-build:
 
 # install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
-    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm tmux ansible-core
+    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core
     @./deps --only prometheus prometheus promtool
 
 # install what only the benchmarks need

@@ -17,6 +17,8 @@ func TestDenials(t *testing.T) {
 		cure, record, _ := strings.Cut(block, "\n")
 		want := "security-module"
 		switch {
+		case strings.Contains(record, ":virt_hook_t:"):
+			want = "hook-denied"
 		case cure == "-":
 			want = ""
 		case strings.Contains(cure, "cpumap"):

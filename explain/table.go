@@ -49,10 +49,17 @@ func connection() []Row {
 		Cause: "there is no such domain",
 		Do:    "virsh list --all names them",
 	}, {
-		ID:    "hook-denied",
-		Says:  []string{"Hook script execution failed: …cannot execute binary …: Permission denied"},
-		Cause: "the kernel refused to run a hook that has its x bit (libvirt runs no other): its file system is mounted noexec, a folder above it can't be searched, or SELinux or AppArmor denies it",
-		Do:    "findmnt -T /etc/libvirt/hooks -o OPTIONS; journalctl -k | grep -i denied; with SELinux restorecon -R /etc/libvirt/hooks",
+		ID: "hook-denied",
+		Says: []string{
+			"Hook script execution failed: …cannot execute binary …: Permission denied",
+			"avc: denied {…execute…scontext=…:virtqemud_t:…tcontext=…:virt_hook_t:", "avc: denied {…execute…scontext=…:virtd_t:…tcontext=…:virt_hook_t:",
+			"avc: denied {…execute…scontext=…:virtqemud_t:…tcontext=…:virt_etc_rw_t:", "avc: denied {…execute…scontext=…:virtd_t:…tcontext=…:virt_etc_rw_t:",
+			"avc: denied {…scontext=…:vmhuge_hook_t:", "avc: denied {…tcontext=…:vmhuge_hook_t:", "avc: denied {…tcontext=…:vmhuge_hook_exec_t:",
+		},
+		Unless: []string{"avc: denied {…permissive=1"},
+		Cause:  "the kernel refused to run a hook that has its x bit (libvirt runs no other): its file system is mounted noexec, a folder above it can't be searched, or SELinux or AppArmor denies it",
+		Check:  "hook",
+		Do:     "vmhuge hook status asks SELinux and names the cure: as a rule restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else findmnt -T /etc/libvirt/hooks -o OPTIONS, and journalctl -k | grep -i denied",
 	}, {
 		ID: "hook-cannot-run",
 		Says: []string{

@@ -9,6 +9,7 @@ type Cause = advice.Cause
 
 // The causes that checks can see.
 const (
+	HookDenied         Cause = "hook-denied"
 	KVMMissing         Cause = "kvm-missing"
 	KVMPermission      Cause = "kvm-permission"
 	LockedMemory       Cause = "locked-memory"

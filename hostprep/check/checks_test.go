@@ -48,6 +48,11 @@ mount blocker no-mount restart: no hugetlbfs with pages of 1 GiB is mounted [mkd
 			verdict: hostprep.Unknown, fixable: true, want: `
 page-size warning unknown: cannot check: the domain names no page size, and libvirt's default is not known`},
 
+		{name: "SELinux would not let libvirt run the hook", host: "fedora-selinux", edit: hosttest.SELinux() + hosttest.HookContexts +
+			"-- usr/lib/vmhuge/vmhuge-hook --\nprogram\n-- etc/libvirt/hooks/qemu.d/90-vmhuge --\nprogram\n-- modes --\netc/libvirt/hooks/qemu.d/90-vmhuge 0755 0:0\n",
+			guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
+hook blocker bad-host: SELinux denies virtqemud_t execute, execute_no_trans of a file of type virt_hook_t (/etc/libvirt/hooks/qemu.d/90-vmhuge): virtqemud could not run the hook, and no guest would start`},
+
 		{name: "no kvm", edit: "-- dev/kvm --\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
 kvm blocker bad-host: there is no /dev/kvm`},
 		{name: "kvm not needed", edit: "-- dev/kvm --\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Type = "qemu" }), verdict: hostprep.Ready, fixable: true},

@@ -8,7 +8,7 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// Hooks lists hooks that are not vmhuge's. libvirt runs them before each start, and any of
+// Hooks asks whether libvirt may run vmhuge's hook, and lists those that are not vmhuge's. libvirt runs them before each start, and any of
 // them may refuse it; that cannot be known in advance.
 var Hooks = Check{hook.CheckName, func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if !g.System() {
@@ -21,6 +21,16 @@ var Hooks = Check{hook.CheckName, func(h host.Host, g hostprep.Guest) ([]hostpre
 	ours, err := hook.Find(h, 0)
 	if err != nil {
 		return nil, err
+	}
+	if ours.Ours {
+		denied, err := hook.Forbidden(h, ours.Path)
+		if err != nil {
+			return nil, err
+		}
+		if denied != nil {
+			denied.Do += "; or vmhuge hook remove"
+			return []hostprep.Finding{*denied}, nil
+		}
 	}
 	var others []string
 	for _, f := range files {

@@ -164,6 +164,13 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 	if have, _, do := tooNarrow(h); have != "" {
 		return nil, advice.New(installing, have, do)
 	}
+	denied, err := Forbidden(h, file.Path)
+	if err != nil {
+		return nil, advice.Wrap(err, installing+": asking SELinux whether libvirt could run it", "run vmhuge as root")
+	}
+	if denied != nil {
+		return nil, advice.New(installing, denied.Have, denied.Do)
+	}
 	if changes, err = change.RootFolders(h, path.Dir(file.Path)); err != nil {
 		return nil, advice.About(err, installing)
 	}

@@ -58,6 +58,14 @@ func newStatus(h host.Host) (Status, error) {
 	if have, need, do := tooNarrow(h); have != "" {
 		s.find(hostprep.Blocker, have, need, do)
 	}
+	switch denied, err := Forbidden(h, s.Path); {
+	case err != nil:
+		s.find(hostprep.Warning, "cannot tell whether SELinux lets libvirt run the hook: "+err.Error(), "data that this check can read", "run vmhuge as root")
+		s.Findings[len(s.Findings)-1].Verdict = hostprep.Unknown
+	case denied != nil:
+		denied.Do += "; or vmhuge hook remove"
+		s.Findings = append(s.Findings, *denied)
+	}
 	if s.Outdated {
 		s.find(hostprep.Warning, "it is from another version of vmhuge", "this version's hook", "run vmhuge hook install")
 	}

@@ -12,8 +12,8 @@ import (
 
 // program copies a program or removes the copy.
 var program = kind{
-	set: func(_ host.Host, c change.Change, parent int, name string) error {
-		return setFile(c, parent, name, func(f io.Writer) error {
+	set: func(h host.Host, c change.Change, parent int, name string) error {
+		return setFile(h, c, parent, name, func(f io.Writer) error {
 			source, err := os.Open(c.Source)
 			if err != nil {
 				return err

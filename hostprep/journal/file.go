@@ -11,11 +11,12 @@ import (
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/selinux"
 )
 
 var file = kind{
-	set: func(_ host.Host, c change.Change, parent int, name string) error {
-		return setFile(c, parent, name, func(f io.Writer) error {
+	set: func(h host.Host, c change.Change, parent int, name string) error {
+		return setFile(h, c, parent, name, func(f io.Writer) error {
 			_, err := io.WriteString(f, change.TextOf(c.To))
 			return err
 		})
@@ -27,13 +28,13 @@ var file = kind{
 // what fill writes: whole or not at all. It is written in the folder above: some
 // programs, as libvirt with its hooks, would run a half-written file in the folder itself.
 // On the root of a mount that is not possible, and it is written in the folder itself.
-func setFile(c change.Change, parent int, name string, fill func(io.Writer) error) error {
+func setFile(h host.Host, c change.Change, parent int, name string, fill func(io.Writer) error) error {
 	if c.To == "" {
 		return unix.Unlinkat(parent, name, 0)
 	}
 	var err error
 	for _, at := range []string{"..", "."} {
-		err = onFolder(parent, at, func(beside int) error { return writeFrom(c, beside, parent, name, fill) })
+		err = onFolder(parent, at, func(beside int) error { return writeFrom(h, c, beside, parent, name, fill) })
 		if !errors.Is(err, unix.EXDEV) {
 			return err
 		}
@@ -42,7 +43,7 @@ func setFile(c change.Change, parent int, name string, fill func(io.Writer) erro
 }
 
 // writeFrom writes the file in the folder beside and moves it to parent.
-func writeFrom(c change.Change, beside, parent int, name string, fill func(io.Writer) error) (err error) {
+func writeFrom(h host.Host, c change.Change, beside, parent int, name string, fill func(io.Writer) error) (err error) {
 	mode, uid, gid, err := change.ParseOwner(c.To)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func writeFrom(c change.Change, beside, parent int, name string, fill func(io.Wr
 	}
 	// The owner first, as chown clears the setuid bits; the mode last, as an access
 	// list sets one, too.
-	if err := errors.Join(f.Chown(uid, gid), copyXattrs(parent, name, fd), unix.Fchmod(fd, mode), f.Sync()); err != nil {
+	if err := errors.Join(f.Chown(uid, gid), setXattrs(h, c.Path, parent, name, fd), unix.Fchmod(fd, mode), f.Sync()); err != nil {
 		return err
 	}
 	if err := unix.Renameat(beside, half, parent, name); err != nil {
@@ -73,13 +74,16 @@ func writeFrom(c change.Change, beside, parent int, name string, fill func(io.Wr
 	return unix.Fsync(parent)
 }
 
-// copyXattrs gives a file the extended attributes of the one that it replaces:
-// SELinux's label, access lists, and what else there may be. A new file gets the label of
-// its folder, which it would have, had it been written there. On a file system without
-// attributes there is nothing to copy.
-func copyXattrs(parent int, name string, to int) error {
+// setXattrs gives a file the extended attributes of the one that it replaces:
+// SELinux's label, access lists, and what else there may be. A new file gets the label that
+// SELinux's rules have for its path, or else its folder's, which it would have, had it been
+// written there. On a file system without attributes there is nothing to copy.
+func setXattrs(h host.Host, path string, parent int, name string, to int) error {
 	from, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {
+		if labelled, err := setLabel(h, path, unix.S_IFREG, to); labelled || err != nil {
+			return err
+		}
 		return copyXattr(parent, to, "security.selinux")
 	}
 	if err != nil {
@@ -103,6 +107,23 @@ func copyXattrs(parent int, name string, to int) error {
 		}
 	}
 	return nil
+}
+
+// setLabel gives an open file the label that SELinux's rules have for its path; false: they
+// have none. The rules are the policy's own: a label that the kernel does not know is a fault.
+func setLabel(h host.Host, path string, kind uint32, to int) (bool, error) {
+	label, err := selinux.Label(h, path, kind)
+	if err != nil || label == "" {
+		return false, err
+	}
+	err = unix.Fsetxattr(to, "security.selinux", append([]byte(label), 0), 0)
+	if errors.Is(err, unix.ENOTSUP) {
+		return false, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("setting the label %s: %w", label, err)
+	}
+	return err == nil, err
 }
 
 func copyXattr(from, to int, attr string) error {

@@ -12,22 +12,22 @@ import (
 
 // folder makes folders and removes them.
 var folder = kind{
-	set: func(_ host.Host, c change.Change, parent int, name string) error {
+	set: func(h host.Host, c change.Change, parent int, name string) error {
 		if c.To == "" {
 			return rmdir(parent, name)
 		}
-		return mkdir(parent, name, c.To)
+		return mkdir(h, c, parent, name)
 	},
 	clear: func(_ change.Change, parent int, name string) error {
 		return remove(parent, halfName(name), unix.AT_REMOVEDIR)
 	},
 }
 
-// mkdir makes a folder with mode and owner, such as 0755 0:0. It has another name
-// until it has both, so that a kill leaves no folder with other rights than were asked
-// for.
-func mkdir(parent int, name, want string) (err error) {
-	mode, uid, gid, err := change.ParseOwner(want)
+// mkdir makes a folder with the mode and owner of To, such as 0755 0:0, and SELinux's label.
+// It has another name until it has all, so that a kill leaves no folder with other rights than
+// were asked for.
+func mkdir(h host.Host, c change.Change, parent int, name string) (err error) {
+	mode, uid, gid, err := change.ParseOwner(c.To)
 	if err != nil {
 		return err
 	}
@@ -47,6 +47,9 @@ func mkdir(parent int, name, want string) (err error) {
 	defer unix.Close(dir)
 	// The owner of the folder that it is in may have put another in its place.
 	if err := emptyFolder(dir); err != nil {
+		return err
+	}
+	if _, err := setLabel(h, c.Path, unix.S_IFDIR, dir); err != nil {
 		return err
 	}
 	if err := unix.Fchown(dir, uid, gid); err != nil {

@@ -141,4 +141,21 @@ func TestFileKeepsItsAttributes(t *testing.T) {
 	if n, err := unix.Getxattr(h.Root.Path("etc/y"), "security.selinux", got); err != nil || !bytes.Equal(got[:n], label) {
 		t.Errorf("a new file's label is %q, %v", got[:max(n, 0)], err)
 	}
+
+	// Where SELinux is on, what is new has the label of its rules.
+	for name, text := range map[string]string{
+		"sys/fs/selinux/enforce":                            "0",
+		"etc/selinux/targeted/contexts/files/file_contexts": "/etc/hooks(/.*)?\tsystem_u:object_r:virt_hook_t:s0\n",
+	} {
+		hosttest.WriteFile(t, h.Root.Path(name), text)
+	}
+	for _, c := range []change.Change{
+		{Kind: change.KindMkdir, Path: "/etc/hooks", To: "0755 0:0"},
+		{Kind: change.KindFile, Path: "/etc/hooks/y", To: "0644 0:0\n"},
+	} {
+		hosttest.Must(t, Apply(h, c))
+		if n, err := unix.Getxattr(h.Root.Path(c.Path), "security.selinux", got); err != nil || string(got[:max(n, 0)]) != "system_u:object_r:virt_hook_t:s0\x00" {
+			t.Errorf("the label of %s is %q, %v", c.Path, got[:max(n, 0)], err)
+		}
+	}
 }

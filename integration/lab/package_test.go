@@ -21,7 +21,7 @@ func (l *lab) putPackage(version, tag string) (deb string) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("building the package: %v\n%s", err, text)
 	}
-	debs, _ := filepath.Glob(filepath.Join(out, "*.deb"))
+	debs, _ := filepath.Glob(filepath.Join(out, "vmhuge_*.deb"))
 	if len(debs) != 1 {
 		l.t.Fatalf("packaging/build made %q", debs)
 	}
