@@ -44,6 +44,7 @@ func TestJSON(t *testing.T) {
 		{0, []string{"collapse", name}},      // on reserved pages already
 		{1, []string{"collapse", name, "nobody"}},
 		{0, []string{"uninstall", "--dry-run"}},
+		{0, []string{"facts"}},
 		{0, []string{"status"}},
 		{1, []string{"status", "nobody"}},
 		{0, []string{"bench", "--memory", "4M", "--seconds", "0.1"}},

@@ -15,6 +15,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/explain"
+	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/probe"
@@ -48,6 +49,19 @@ type Launcher struct {
 // versions are those of the daemon and its QEMU, as 9001000 is 9.1.0; 0: it does
 // not tell.
 type versions struct{ libvirt, qemu uint32 }
+
+// Versions are those of the daemon and its QEMU as texts, 9.1.0; "": it does not tell.
+func (l *Launcher) Versions() (libvirt, qemu string) {
+	v := l.versions()
+	return versionText(v.libvirt), versionText(v.qemu)
+}
+
+func versionText(v uint32) string {
+	if v == hostprep.UnknownVersion {
+		return ""
+	}
+	return hostprep.VersionText(v)
+}
 
 // Open connects to a libvirt URI; "" is libvirt's own default for a user.
 func Open(uri string, host host.Host) (*Launcher, error) {

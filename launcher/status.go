@@ -37,6 +37,9 @@ type Status struct {
 	// are sentences about claims that could not be read.
 	Settled  []pool.Settlement `json:"settled"`
 	SetAside []string          `json:"set_aside,omitempty"`
+	// HeadroomKiB is how much the pools may still grow with the host keeping ReserveKiB.
+	HeadroomKiB int64 `json:"-"`
+	ReserveKiB  int64 `json:"-"`
 	// Notes is who but guests holds pages, and which nobody uses. It costs a look at
 	// every process, so that only who shows it asks hostpage.PoolNotes.
 	Notes []hostpage.Fact `json:"notes,omitempty"`
@@ -80,16 +83,23 @@ const busy = time.Second
 // ReadHostStatus reads what needs no libvirt. As root it first gives back what
 // guests hold that are gone.
 func ReadHostStatus(host host.Host) (Status, error) {
-	s := Status{Settled: []pool.Settlement{}}
+	var settled []pool.Settlement
+	var setAside []string
 	if os.Geteuid() == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), busy)
 		defer cancel()
 		// Should that fail, the claims are still shown as they stand.
-		if settled, setAside, err := pool.Settle(ctx, host.Root); err == nil {
-			s.Settled, s.SetAside = append(s.Settled, settled...), setAside
-		}
+		settled, setAside, _ = pool.Settle(ctx, host.Root)
 	}
-	host = host.Snapshot()
+	s, err := LookAtHost(host)
+	s.Settled, s.SetAside = append(s.Settled, settled...), setAside
+	return s, err
+}
+
+// LookAtHost reads what needs no libvirt, and changes nothing.
+func LookAtHost(host host.Host) (Status, error) {
+	s := Status{Settled: []pool.Settlement{}}
+	host = host.EnsureSnapshot()
 	state, err := host.Pools()
 	if err != nil {
 		return s, err
@@ -103,6 +113,7 @@ func ReadHostStatus(host host.Host) (Status, error) {
 	if err != nil {
 		return s, err
 	}
+	s.HeadroomKiB, s.ReserveKiB = headroom, reserve/pages.KiB
 	growth, growthErr := capacity.ReadGrowth(host, headroom, reserve)
 	could := func(size pages.Size, nodes ...int) *hostprep.CouldMake {
 		if growthErr != nil {

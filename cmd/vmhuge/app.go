@@ -92,7 +92,7 @@ EXIT STATUS
 		Commands: []*cli.Command{
 			p.enableCommand(), p.startCommand(), p.stopCommand(), p.disableCommand(), p.collapseCommand(), p.memoryCommand(),
 			p.checkCommand(), p.explainCommand(),
-			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.metricsCommand(),
+			p.verifyCommand(), p.statusCommand(), p.topCommand(), p.metricsCommand(), p.factsCommand(),
 			p.prepareCommand(), p.hookCommand(), p.undoCommand(), p.uninstallCommand(),
 			p.adviseCommand(), p.planCommand(), p.benchCommand(),
 			p.xmlCommand(), p.execCommand(),

@@ -15,6 +15,7 @@ import (
 
 	"vmhuge/bench"
 	"vmhuge/docs/schema"
+	"vmhuge/fleet"
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/advise"
 	"vmhuge/hostprep/change"
@@ -86,6 +87,8 @@ func TestSchemasFit(t *testing.T) {
 		"hookSettings": hook.Settings{}, "hookEvent": hook.Event{}, "hook": hook.Status{},
 		"planned": plan.Guest{}, "planNeed": plan.Need{}, "planLack": plan.Lack{},
 		"planSetting": plan.Setting{}, "planNode": plan.Node{}, "planMemory": plan.Memory{},
+		"versions": fleet.Versions{}, "factsDomain": fleet.Domain{}, "planHost": plan.Host{}, "planHostNode": plan.HostNode{},
+		"planHostPool": pool.Pool{}, "planHostSum": plan.HostPool{}, "planHostPending": plan.HostPending{},
 		"cause": cause{}, "measured": bench.Result{},
 	} {
 		def, ok := defs.Defs[name]

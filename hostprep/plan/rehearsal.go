@@ -25,6 +25,7 @@ type rehearsal struct {
 	available int64 // MemAvailable
 	reserve   int64
 	small     pages.Size                       // of the host's pages
+	fixed     bool                             // no pool grows
 	plain     int64                            // RAM on small pages and QEMU's own memory that guests have taken
 	pending   func(uuid string) []pool.Pending // that other guests take
 }
@@ -32,27 +33,14 @@ type rehearsal struct {
 // rehearse reads the host. It keeps reserve bytes of ordinary memory; 0: the
 // rule's.
 func rehearse(h host.Host, reserve int64) (rehearsal, error) {
-	state, err := pool.Read(h.Root)
+	on, err := ReadHost(h, reserve)
 	if err != nil {
 		return rehearsal{}, err
 	}
-	nodes, err := h.Nodes()
-	if err != nil {
-		return rehearsal{}, err
-	}
-	mem, err := h.Meminfo()
-	if err != nil {
-		return rehearsal{}, err
-	}
-	if _, err := pool.ReadPending(h.Root, ""); err != nil {
-		return rehearsal{}, err
-	}
-	small, err := h.SmallPage()
-	if err != nil {
-		return rehearsal{}, err
-	}
-	return rehearsal{state: state, small: small, nodes: nodes, total: mem.Total, available: mem.Available, reserve: cmp.Or(reserve, pool.Reserve(mem.Total)),
-		pending: func(uuid string) []pool.Pending { p, _ := pool.ReadPending(h.Root, uuid); return p }}, nil
+	r := on.rehearsal()
+	r.reserve = cmp.Or(reserve, pool.Reserve(r.total)) // to the byte
+	r.pending = func(uuid string) []pool.Pending { p, _ := pool.ReadPending(h.Root, uuid); return p }
+	return r, nil
 }
 
 func (r rehearsal) clone() rehearsal {
@@ -95,6 +83,9 @@ func (r *rehearsal) hold(guest hostprep.Guest, force bool) (why string) {
 	if len(findings) > 0 {
 		return findings[0].Have + "; needed: " + findings[0].Need
 	}
+	if r.fixed {
+		return shortOf(capacity.Limits(r.state, guest))
+	}
 	needs := capacity.Shortfall(r.state, guest)
 	grown := r.clone()
 	short := grown.grow(needs)
@@ -112,6 +103,16 @@ func (r *rehearsal) hold(guest hostprep.Guest, force bool) (why string) {
 		return "the node to which it is bound has too little free memory"
 	}
 	return short.Error()
+}
+
+// shortOf says what the pools as they are lack; "": nothing, or overcommit may give it.
+func shortOf(limits []capacity.Limit) string {
+	for _, l := range limits {
+		if f := l.Judge(); f.Severity == hostprep.Blocker {
+			return f.Have + "; needed: " + f.Need
+		}
+	}
+	return ""
 }
 
 // allowance is Host.Allowance on paper.
