@@ -4,6 +4,8 @@
 package explain
 
 import (
+	"cmp"
+	"path"
 	"strconv"
 	"strings"
 
@@ -22,12 +24,14 @@ type Row struct {
 	Unless    []string // with these words in the same message it is another row's
 	UnlessAny []string // with these words anywhere in the text it is another row's
 	On        []Place  // where PATH, or QEMU's mem-path, must be; none: anywhere
-	Codes     []int    // libvirt's numeric codes (virterror.h) that say it by themselves
-	Versions  string   // which versions say which of it, where that differs
-	Cause     string
-	Check     string // the check that gives the evidence; "": none can
-	Do        string // with the words of Names, and PATH for the path of the text
-	Kind      advice.Kind
+	// OfUnaligned: not of memory that the text shows to be a whole number of pages
+	OfUnaligned bool
+	Codes       []int  // libvirt's numeric codes (virterror.h) that say it by themselves
+	Versions    string // which versions say which of it, where that differs
+	Cause       string
+	Check       string // the check that gives the evidence; "": none can
+	Do          string // with the words of Names, PATH for the path of the text, and UNIT for its last part
+	Kind        advice.Kind
 }
 
 // Match is a row that a text matches, and the words of the text that do.
@@ -39,20 +43,19 @@ type Match struct {
 
 // Names are what words of Do stand for; "": not known.
 type Names struct {
-	Domain string // DOMAIN
-	Daemon string // DAEMON: the unit of libvirt's daemon that has the QEMU driver
-	User   string // USER: whom QEMU runs as
+	Domain  string // DOMAIN
+	Daemon  string // DAEMON: the unit of libvirt's daemon that has the QEMU driver
+	User    string // USER: whom QEMU runs as
+	Install string // INSTALL: the command of the package manager, such as apt-get install
 }
 
 // Cure is what to do about it. The names of the domain and of the path are from a text that
 // anybody may have written, and commands with them are for root's shell.
 func (m Match) Cure(n Names) string {
-	words := []string{"PATH", "the path", "DAEMON", "libvirtd (or virtqemud)"}
+	words := []string{"PATH", "the path", "DAEMON", cmp.Or(n.Daemon, "libvirtd (or virtqemud)"), "INSTALL", cmp.Or(n.Install, "install"), `"$USER"`, `"$USER"`}
 	if m.Path != "" {
 		words[1] = shell.Quote(m.Path)
-	}
-	if n.Daemon != "" {
-		words[3] = n.Daemon
+		words = append(words, "UNIT", shell.Quote(path.Base(m.Path)))
 	}
 	if n.User != "" {
 		words = append(words, "USER", shell.Quote(n.User))

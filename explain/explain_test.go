@@ -35,9 +35,9 @@ func TestExplain(t *testing.T) {
 		qemu + "qemu_prealloc_mem: preallocating memory failed: Bad address":                                                             "node-short cgroup-used",
 		qemu + "os_mem_prealloc: preallocating memory failed: Bad address":                                                               "node-short cgroup-used",
 		"internal error: unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory": "hotplug-short mount-full min-size cgroup-reserved",
-		qemu + "cannot bind memory to host NUMA nodes: Invalid argument":                                                                 "unaligned bindings-contradict",
+		qemu + "cannot bind memory to host NUMA nodes: Invalid argument":                                                                 "unaligned node-unfit bindings-contradict",
 		// The root cause first.
-		"internal error: qemu unexpectedly closed the monitor: qemu_madvise: Invalid argument\nmadvise doesn't support MADV_DONTDUMP, but dump_guest_core=off specified\n2026-11-21T03:50:15.379695Z qemu-system-x86_64: cannot bind memory to host NUMA nodes: Invalid argument": "unaligned bindings-contradict",
+		"internal error: qemu unexpectedly closed the monitor: qemu_madvise: Invalid argument\nmadvise doesn't support MADV_DONTDUMP, but dump_guest_core=off specified\n2026-11-21T03:50:15.379695Z qemu-system-x86_64: cannot bind memory to host NUMA nodes: Invalid argument": "unaligned node-unfit bindings-contradict",
 		qemu + "failed to resize memfd to 68157440: Invalid argument":                                                     "unaligned",
 		qemu + "backend 'memory-backend-file' memory size must be multiple of 2 MiB":                                      "unaligned",
 		qemu + "backend memory size must be multiple of 0x40000000":                                                       "device-unaligned unaligned",
@@ -58,7 +58,7 @@ func TestExplain(t *testing.T) {
 		"unsupported configuration: NUMA node 3 is unavailable":                                                           "node-missing",
 		"operation failed: Failed to query numad for the advisory nodeset":                                                "numad-missing numad-fails",
 		"unsupported configuration: memory hotplug is not enabled: missing acpi device or acpi disabled":                  "dimm-without-acpi",
-		"Could not access KVM kernel module: Permission denied\n-accel kvm: failed to initialize kvm: Permission denied":  "kvm-permission",
+		"Could not access KVM kernel module: Permission denied\n-accel kvm: failed to initialize kvm: Permission denied":  "kvm-permission kvm-permission-own",
 		"Could not access KVM kernel module: No such file or directory":                                                   "kvm-missing",
 		"cannot limit locked memory of process 4242 to 9007199254740991: Operation not permitted":                         "locked-memory",
 		"error : virConfErrorHelper:235 : configuration file syntax error: /etc/libvirt/qemu.conf:3: expecting a value":   "conf-refused",
@@ -127,9 +127,24 @@ func TestCure(t *testing.T) {
 func TestCureOfSplitDaemons(t *testing.T) {
 	for _, row := range Rows() {
 		cure := Match{Row: row}.Cure(Names{Domain: "web1", Daemon: "virtqemud", User: "qemu"})
-		if regexp.MustCompile(`libvirtd|DAEMON|USER|DOMAIN`).MatchString(cure + row.Cause) {
+		if regexp.MustCompile(`libvirtd|DAEMON|USER|DOMAIN`).MatchString(strings.ReplaceAll(cure, `"$USER"`, "") + row.Cause) {
 			t.Errorf("%s: %s; %s", row.ID, row.Cause, cure)
 		}
+	}
+	for text, want := range map[string]string{
+		"Failed to connect socket to '/var/run/libvirt/virtlogd-sock': No such file or directory":     "systemctl start virtlogd.socket, and systemctl enable",
+		"Failed to connect socket to '/run/libvirt/virtnetworkd-sock-ro': Connection refused":         "-u virtnetworkd -u virtnetworkd.socket says",
+		"unsupported configuration: numad is not available on this host":                              "dnf install numad, or",
+		"Could not access KVM kernel module: Permission denied\nerror: Failed to start domain 'web1'": "usermod -a -G kvm qemu &&",
+		"$ qemu-system-x86_64 -enable-kvm\nCould not access KVM kernel module: Permission denied":     `sudo usermod -a -G kvm "$USER",`,
+	} {
+		cure := Explain(text)[0].Cure(Names{Daemon: "virtqemud", User: "qemu", Install: "dnf install"})
+		if !strings.Contains(cure, want) {
+			t.Errorf("%s: %s, and not %s", text, cure, want)
+		}
+	}
+	if got := (Match{Row: Row{Do: "systemctl start UNIT.socket"}, Path: "/run/a;b"}).Cure(Names{}); got != "systemctl start 'a;b'.socket" {
+		t.Error(got)
 	}
 	unknown := Match{Row: Row{Do: "usermod USER && systemctl restart DAEMON"}}.Cure(Names{})
 	if want := "usermod USER && systemctl restart libvirtd (or virtqemud)"; unknown != want {
@@ -243,10 +258,13 @@ func TestRows(t *testing.T) {
 
 // example is what a program says in a row's words.
 func example(row Row, says string) string {
-	on := map[Place]string{GuestFolder: "/dev/hugepages/libvirt/qemu/1-web1", MountRoot: "/dev/hugepages", HugeFile: "/dev/hugepages/u", SharedMem: "/dev/shm/x", Looking: "/dev/kvmfr0"}
+	on := map[Place]string{GuestFolder: "/dev/hugepages/libvirt/qemu/1-web1", MountRoot: "/dev/hugepages", HugeFile: "/dev/hugepages/u", SharedMem: "/dev/shm/x", Looking: "/dev/kvmfr0", Proxmox: "/run/hugepages/kvm/2048kB"}
 	path := on[GuestFolder]
 	if len(row.On) > 0 {
 		path = on[row.On[0]]
+	}
+	if len(row.On) > 0 && row.On[0] == Anonymous {
+		return "qemu-kvm: -object memory-backend-ram,id=ram-node0: " + strings.ReplaceAll(says, "…", "x y")
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(says, "…", "x y"), "PATH", path)
 	if text == says {

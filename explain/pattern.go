@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"vmhuge/internal/lazyregexp"
 )
 
 // known is a row with its words as patterns.
@@ -107,10 +105,13 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 			if len(at) > 2 && at[2] >= 0 {
 				m.Path = r.text[at[2]:at[3]]
 			}
-			if len(k.On) > 0 && m.Path == "" {
-				m.Path = memPath(r.text, at[0], at[1])
+			memory := r.backendOf(at[0], at[1], hugetlbfs)
+			if m.Path != "" {
+				memory.place = PlaceOf(m.Path, hugetlbfs...)
+			} else if len(k.On) > 0 {
+				m.Path = memory.path
 			}
-			if isOn(k.On, m.Path, hugetlbfs) {
+			if isOn(k.On, memory.place) && !(k.OfUnaligned && memory.isAligned()) {
 				return m, true
 			}
 		}
@@ -135,14 +136,3 @@ func (w words) all(r reading) [][]int {
 	}
 	return w.cut().FindAllStringSubmatchIndex(r.low, -1)
 }
-
-// memPath finds the path of memory-backend-file in the lines that words are in.
-func memPath(text string, begin, end int) string {
-	begin, end = linesOf(text, begin, end)
-	if found := memPathIn.Get().FindStringSubmatch(text[begin:end]); found != nil {
-		return found[1]
-	}
-	return ""
-}
-
-var memPathIn = lazyregexp.New(`\bmem-path"?[=:]"?(/[^,\s"]+)`)

@@ -11,15 +11,18 @@ import (
 // of another file.
 type Place int
 
-// The places. A path that no text names is taken for one on huge pages.
+// The places. What no text tells is taken for one on huge pages.
 const (
-	GuestFolder Place = iota // libvirt's folder of a guest on a hugetlbfs, or those above it
-	MountRoot                // a hugetlbfs itself
-	HugeFile                 // anything else on a hugetlbfs
-	SharedMem                // /dev/shm
-	Looking                  // /dev/kvmfr: Looking Glass
-	MemoryDir                // libvirt's file-backed memory, memory_backing_dir of qemu.conf
-	MemoryFile               // another file, such as an NVDIMM's
+	Untold      Place = iota - 1
+	GuestFolder       // libvirt's folder of a guest on a hugetlbfs, or those above it
+	MountRoot         // a hugetlbfs itself
+	HugeFile          // anything else on a hugetlbfs
+	SharedMem         // /dev/shm
+	Looking           // /dev/kvmfr: Looking Glass
+	MemoryDir         // libvirt's file-backed memory, memory_backing_dir of qemu.conf
+	MemoryFile        // another file, such as an NVDIMM's
+	Anonymous         // no file at all, and no huge page: memory-backend-ram, or a memfd without hugetlb
+	Proxmox           // the hugetlbfs of Proxmox VE, which starts QEMU without libvirt
 )
 
 // huge are the places of huge pages.
@@ -28,20 +31,23 @@ var huge = []Place{GuestFolder, MountRoot, HugeFile}
 // plain are the places of files that guests have for memory, none of huge pages.
 var plain = []Place{SharedMem, MemoryDir, MemoryFile}
 
-func isOn(places []Place, path string, hugetlbfs []string) bool {
+func isOn(places []Place, place Place) bool {
 	if len(places) == 0 {
 		return true
 	}
-	if path == "" {
+	if place == Untold {
 		return slices.ContainsFunc(places, func(p Place) bool { return slices.Contains(huge, p) })
 	}
-	return slices.Contains(places, PlaceOf(path, hugetlbfs...))
+	return slices.Contains(places, place)
 }
 
 // PlaceOf tells what a path is on, by the host's hugetlbfs and by the usual names:
 // the text may be of another host, or the mount is what is missing.
 func PlaceOf(path string, hugetlbfs ...string) Place {
 	trimmed := strings.TrimRight(path, "/")
+	if within(trimmed, "/run/hugepages/kvm") && !guestFolder.Get().MatchString(trimmed) {
+		return Proxmox
+	}
 	for _, mount := range hugetlbfs {
 		if mount = strings.TrimRight(mount, "/"); mount == "" {
 			continue

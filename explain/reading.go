@@ -14,12 +14,15 @@ type reading struct {
 	text string // in English, without what pasting has done to it
 	low  string // the same in small letters, byte for byte
 	cut  bool   // a line of it may end before its words do
+	// proxmox: Proxmox VE says it, where no libvirt is
+	proxmox bool
 }
 
 func newReading(text string) reading {
 	r := reading{text: English(Clean(text))}
 	r.low = lower(r.text)
 	r.cut = cutMark.Get().MatchString(r.text)
+	r.proxmox = proxmoxIn.Get().MatchString(r.text)
 	return r
 }
 

@@ -45,7 +45,7 @@ func definition() []Row {
 		},
 		UnlessAny: failingNumad,
 		Cause:     "placement='auto' asks numad for nodes, and there is no numad",
-		Check:     "numad", Do: "apt-get install numad, or name the nodes in <numatune>: virsh edit DOMAIN",
+		Check:     "numad", Do: "INSTALL numad, or name the nodes in <numatune>: virsh edit DOMAIN",
 	}, {
 		ID: "numad-fails", Says: slices.Concat([]string{queryNumad}, failingNumad),
 		Cause: "placement='auto' asks numad for nodes, and numad fails: it may not be run, the kernel gives it no message queue (kernel.msgmni), or there are no NUMA nodes in /sys",
@@ -96,11 +96,15 @@ func definition() []Row {
 			"unable to map backing store for guest RAM: Invalid argument", "unable to map backing store for hugepages: Invalid argument",
 			"cannot bind memory to host NUMA nodes: Invalid argument", "Guest memory size is not a 2MB multiple",
 		},
-		Unless:   []string{"virtio-mem-pci", "virtio-mem-ccw", "add memory device"},
-		On:       huge,
+		Unless: []string{"virtio-mem-pci", "virtio-mem-ccw", "add memory device"},
+		On:     huge, OfUnaligned: true,
 		Versions: "every QEMU for memfd, memory devices and memory bound to nodes; since 9.1 for any memory; SPDK: Guest memory size",
 		Cause:    "the memory is not a multiple of the page",
 		Check:    "domain", Do: "vmhuge enable --round DOMAIN",
+	}, {
+		ID: "node-unfit", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"},
+		Cause: "the guest's memory is bound to a node that has no memory, or that the cgroup around QEMU does not allow (cpuset.mems)",
+		Do:    "numactl -H shows each node's memory, systemctl show -p EffectiveMemoryNodes machine.slice a limit; name nodes with memory in <numatune>: virsh edit DOMAIN (plain QEMU: host-nodes=)",
 	}, {
 		ID: "bindings-contradict", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"},
 		Cause: "<memnode> binds to a node that <numatune><memory> does not allow",
@@ -139,7 +143,7 @@ func definition() []Row {
 			"would exceed domain's maxMemory config size", "memory device total size exceeds hotplug space",
 			"not enough space, currently 0x… in use of total space for memory devices",
 			"exceeds slots count", "no free memory device slot available",
-			"maximum memory size must be", "maximum memory size (0x…) must be at least", "memory slots were specified but maximum memory size",
+			"maximum memory size must be", "maxMemory has to be specified when using memory devices", "maximum memory size (0x…) must be at least", "memory slots were specified but maximum memory size",
 			"unsupported number of memory slots", "unsupported amount of memory slots", "Specified number of memory slots", "no slots where allocated, please specify",
 		},
 		Cause: "memory devices need room: <maxMemory slots='…'> that is larger than <memory>, with a free slot",
@@ -163,7 +167,7 @@ func definition() []Row {
 		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or QEMU was looked at where memfd_create is forbidden",
 		Do:    "vmhuge enable --source file DOMAIN",
 	}, {
-		ID: "shared-without-numa", Says: []string{"memory access mode '…' not supported without guest numa node"},
+		ID: "shared-without-numa", Says: []string{"memory access mode '…' not supported without guest numa node", "virtiofs requires one or more NUMA nodes"},
 		Versions: "libvirt before 5.0, and with QEMU before 5.0",
 		Cause:    "<access> needs a guest NUMA node there",
 		Do:       "virsh edit DOMAIN: <numa><cell id='0' cpus='0-N' memory='…' memAccess='shared'/></numa> in <cpu>",
@@ -205,7 +209,7 @@ func definition() []Row {
 	}, {
 		ID: "hpt-pages", Says: []string{
 			"kiB guest pages with … kiB host pages with this KVM implementation", "Hypervisor can't map guest RAM: Memory backend has bad page size",
-			"This CPU requires a smaller page size than the system is using", "can't map guest RAM",
+			"This CPU requires a smaller page size than the system is using", "can't map guest RAM", "Huge page support disabled (n/a for main memory)",
 		},
 		Versions: "ppc64 (pseries)",
 		Cause:    "the guest's hash page table wants larger pages than the host's memory has, or than part of it",

@@ -7,6 +7,10 @@ import "vmhuge/internal/advice"
 func devices() []Row {
 	// vfio_dma_map, since 10.0 vfio_container_dma_map: how QEMU writes the call and its result.
 	const mapped = "vfio_…dma_map(0x…, 0x…, 0x…, …)"
+	refused := []string{
+		"vhost_set_mem_table failed: Input/output error", "vhost_set_mem_table failed: Invalid argument", "vhost_set_mem_table failed: Broken pipe",
+		"vhost_set_mem_table failed: Connection reset by peer", "vhost_set_mem_table failed: Protocol error",
+	}
 	return []Row{{
 		ID: "vfio-locked", Says: []string{
 			"VFIO_MAP_DMA failed: Cannot allocate memory", mapped + " = -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
@@ -16,8 +20,8 @@ func devices() []Row {
 		Cause: "VFIO pins all memory of the guest, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller: libvirt raises it for <hostdev>, but not for vDPA, devices in <qemu:commandline>, an ordinary user or a container. Huge pages count too",
 		Do:    "virsh edit DOMAIN: <memtune><hard_limit> of the guest's memory and 1 GiB more, from which libvirt makes the limit; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
 	}, {
-		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", mapped + " = -14 (Bad address)", "IOMMU_IOAS_MAP failed: Bad address"},
-		Cause: "VFIO could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
+		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", mapped + " = -14 (Bad address)", "IOMMU_IOAS_MAP failed: Bad address", "vhost_vdpa_dma_map: failed to write, …(Bad address)"},
+		Cause: "VFIO, or vDPA, could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
 		Check: "pool", Do: "vmhuge check DOMAIN says what is missing; vmhuge start DOMAIN allocates it",
 	}, {
 		ID: "vfio-entries", Says: []string{mapped + " = -28 (No space left on device)", "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"},
@@ -29,8 +33,8 @@ func devices() []Row {
 		Do:    "dmesg | grep -i -e iommu -e dmar; virsh edit DOMAIN: <maxphysaddr mode='emulate' bits='39'/> in <cpu>, or less memory",
 	}, {
 		ID: "shared-memory", Says: []string{
-			"'…' requires shared memory", "virtiofs requires shared memory", "vhost-user requires shared memory", "vhost-user … requires shared memory",
-			"Failed initializing vhost-user memory map", "support for virtio-gpu devices requires a memfd memory backend", "requires shared memory",
+			"'virtiofs' requires shared memory", "vhost… requires shared memory",
+			"Failed initializing vhost-user memory map", "support for virtio-gpu devices requires a memfd memory backend",
 		},
 		Cause: "virtiofs and vhost-user devices read the guest's memory from another process, so that it must be shared",
 		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages",
@@ -53,14 +57,24 @@ func devices() []Row {
 		Kind: advice.NoMemory,
 	}, {
 		ID: "memory-slots", Says: []string{
-			"a used vhost backend has no free memory slots left", "hypervisor has no free memory slots left", "has not enough free memory slots left",
+			"vhost backend has no free memory slots left", "vhost backend has not enough free memory slots left",
 			"vhost backend memory slots limit", "VHOST_SET_MEM_TABLE failed", "vhost_set_mem_table failed", "vhost-user backend supports … memory slots",
 			"Failed preparing vhost-user memory table msg",
 		},
-		Cause: "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",
-		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
+		Unless: refused,
+		Cause:  "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",
+		Do:     "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
 	}, {
-		ID: "mlock-limit", Says: []string{"mlock: Cannot allocate memory", "mlockall: Cannot allocate memory", "locking memory failed", "mlockall: Operation not permitted",
+		ID: "vhost-user-refused", Says: refused,
+		Cause: "the program behind a vhost-user device refused the guest's memory, or died over it: it can't map private memory or a size that is no multiple of the huge page, or takes fewer pieces of memory",
+		Do:    "its own log says why (journalctl -u openvswitch, or that of DPDK, SPDK, VPP or virtiofsd); virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>",
+	}, {
+		ID: "kvm-slots", Says: []string{"hypervisor has no free memory slots left", "hypervisor has not enough free memory slots left"},
+		Cause: "KVM itself takes only so many pieces of memory for a guest: 509 on x86 before Linux 5.12, 32764 since; each memory device is one, and so is each BAR of a passed-through device",
+		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; or a newer kernel",
+	}, {
+		ID: "mlock-limit", Says: []string{"qemu-system-…: …mlock…: Cannot allocate memory", "qemu-kvm: …mlock…: Cannot allocate memory", "kvm: …mlock…: Cannot allocate memory", "monitor: mlock…: Cannot allocate memory",
+			"qemu-system-…: …mlock…: Operation not permitted", "qemu-kvm: …mlock…: Operation not permitted", "kvm: …mlock…: Operation not permitted", "locking memory failed",
 			"cannot set up guest memory '…': Resource temporarily unavailable", "unable to map backing store for guest RAM: Resource temporarily unavailable"},
 		Cause: "QEMU may not lock as much memory as <locked/> (or -overcommit mem-lock=on) asks; huge pages are never swapped out, with or without it",
 		Check: "locked", Do: "virsh edit DOMAIN: take <locked/> out of <memoryBacking>; where it must stay, raise <memtune><hard_limit>",

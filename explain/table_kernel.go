@@ -2,6 +2,7 @@ package explain
 
 import (
 	"slices"
+	"strconv"
 
 	"vmhuge/internal/advice"
 )
@@ -15,16 +16,42 @@ func ofGuests(before, after string) []string {
 
 // kernel is what the kernel and the tools for its settings say.
 func kernel() []Row {
+	mountDenied := []string{
+		"mount: PATH: permission denied", "mount: PATH: Operation not permitted", "mount: PATH: must be superuser to use mount",
+		"mount: PATH: mount… system call failed: Operation not permitted", "mount: PATH: fsopen… failed: Operation not permitted", "mount: PATH: fsconfig… failed: Operation not permitted",
+		`Operation not permitted - Failed to mount "hugetlbfs"`,
+	}
+	killed := slices.Concat(
+		ofGuests("Out of memory: Killed process … (", ")"), ofGuests("Out of memory: Kill process … (", ")"), ofGuests("oom-kill:…task=", ","), ofGuests("oom_reaper: reaped process … (", ")"),
+		[]string{
+			"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
+			"Killed …/machine-qemu…scope due to memory",
+		},
+	)
+	var freePages []string // any number but 0
+	for digit := range 9 {
+		freePages = append(freePages, "hugepages_free="+strconv.Itoa(digit+1))
+	}
 	return []Row{{
 		ID: "mount-option", Says: []string{
-			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option",
+			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option", "Minimum size can not be greater than maximum size",
 			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig… failed: hugetlbfs",
 			"mount: PATH: mount… system call failed: Invalid argument",
-			"Failed to mount Huge Pages File System", "Failed to mount dev-hugepages", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
 		},
 		On:    huge,
 		Cause: "an option of a hugetlbfs is not one of the kernel's (pagesize=, size=, min_size=, nr_inodes=, mode=, uid=, gid=, in small letters, sizes as 2M or 1G), or it has no pages of that size",
 		Check: "page-size", Do: "correct the options in /etc/fstab or the .mount unit, systemctl daemon-reload, and mount it again; vmhuge prepare writes them right",
+	}, {
+		ID: "mount-denied", Says: mountDenied, On: huge, Unless: []string{"not a hugetlbfs mount"},
+		Cause: "whoever mounts a hugetlbfs lacks CAP_SYS_ADMIN: a user other than root, or a container",
+		Do:    "mount it as root on the host, and pass PATH into the container; a container's own unit that fails each time can be masked: systemctl mask dev-hugepages.mount",
+	}, {
+		ID: "mount-unit", Says: []string{
+			"Failed to mount Huge Pages File System", "Failed to mount dev-hugepages", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
+		},
+		UnlessAny: slices.Concat(mountDenied, []string{"wrong fs type, bad option", "hugetlbfs: ", "mount point does not exist", "unknown filesystem type", "system call failed", "fsconfig"}),
+		Cause:     "systemd could not mount a hugetlbfs; the line of mount or of the kernel beside it says why: no permission in a container, an option or page size that the kernel does not know, too few pages for min_size=",
+		Do:        "journalctl -b | grep -i -e hugepages -e hugetlbfs, and vmhuge explain of that; mount PATH by hand says it too",
 	}, {
 		ID: "mount-point", Says: []string{"mount: PATH: mount point does not exist"}, On: huge,
 		Cause: "the folder that a hugetlbfs is to be mounted on is not there; /dev is made anew at each boot",
@@ -60,7 +87,7 @@ func kernel() []Row {
 	}, {
 		ID: "kernel-line", Says: []string{
 			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
-			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages= specified twice", "hugepages=… before hugepagesz",
+			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
 			"hugetlb_cma: cma area should be at least", "HugeTLB: hugetlb_cma is enabled, skip boot time allocation",
 		},
 		Cause: "the kernel's command line asks for huge pages in words, an order or a combination that the kernel does not take",
@@ -70,14 +97,19 @@ func kernel() []Row {
 		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",
 		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a right one",
 	}, {
-		ID: "oom-killed", Says: slices.Concat(
-			ofGuests("Out of memory: Killed process … (", ")"), ofGuests("Out of memory: Kill process … (", ")"), ofGuests("oom-kill:…task=", ","),
-			[]string{
-				"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
-			}, ofGuests("", " invoked oom-killer"),
-		),
+		ID: "oom-killed", Says: killed,
 		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large makes the rest short",
 		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or raise <memtune><hard_limit>",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "oom-invoked", Says: ofGuests("", " invoked oom-killer"), UnlessAny: killed,
+		Cause: "ordinary memory, of the host or of a cgroup, ran out when a guest's QEMU asked for more. The kernel then killed a process, which the line Killed process names: it need not be the guest. Huge pages do not count as free memory: a pool that is too large makes the rest short",
+		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or start fewer programs beside the guests",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "oom-pools", Says: freePages,
+		Cause: "ordinary memory ran short while huge pages were free (hugepages_free times hugepages_size), which the kernel gives to no program that does not ask for them",
+		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; vmhuge undo gives back what vmhuge allocated; lower vm.nr_hugepages or hugepages= where that asks for them at boot",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "boot-starved", Says: []string{"System is deadlocked on memory", "Out of memory and no killable processes"},

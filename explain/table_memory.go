@@ -6,14 +6,19 @@ import (
 	"vmhuge/internal/advice"
 )
 
+// What QEMU says of pages that it does not get, for memory of every kind.
+var noMemory = []string{
+	"unable to map backing store for guest RAM: Cannot allocate memory", "unable to map backing store for hugepages: Cannot allocate memory",
+	"file_ram_alloc: can't mmap RAM pages: Cannot allocate memory", "alloc_mem_area: can't mmap hugetlbfs pages: Cannot allocate memory",
+}
+
+const (
+	noMemoryOld = "Insufficient free host memory pages available to allocate guest RAM"
+	badAddress  = "preallocating memory failed: Bad address"
+)
+
 // memory is what there are too few of: pages.
 func memory() []Row {
-	noMemory := []string{
-		"unable to map backing store for guest RAM: Cannot allocate memory", "unable to map backing store for hugepages: Cannot allocate memory",
-		"file_ram_alloc: can't mmap RAM pages: Cannot allocate memory", "alloc_mem_area: can't mmap hugetlbfs pages: Cannot allocate memory",
-	}
-	const noMemoryOld = "Insufficient free host memory pages available to allocate guest RAM"
-	const badAddress = "preallocating memory failed: Bad address"
 	const hotplug = "unable to execute QEMU command 'object-add': "
 	// Bound memory is preallocated after it was reserved, so that the pool had enough.
 	bound := []string{"policy=bind: os_mem_prealloc:", `"policy":"bind"}: os_mem_prealloc:`}
@@ -59,20 +64,20 @@ func memory() []Row {
 		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps where that is not enough",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "proxmox-short", Says: []string{"hugepage allocation failed at …Memory.pm", "start failed: hugepage allocation failed"},
-		Cause: "Proxmox VE allocates a guest's huge pages itself at each start, and the kernel found too little free memory in one piece, on one of the nodes that the guest uses",
-		Check: "pool", Do: "sysctl vm.drop_caches=3 vm.compact_memory=1 and start it again; or pages of 2 MiB in place of 1 GiB: qm set VMID --hugepages 2; or have them from boot on, with hugepages= on the kernel's command line and qm set VMID --keephugepages 1",
-		Kind: advice.NoMemory,
-	}, {
 		ID: "allocpages-size", Says: []string{"system pages pool can't be modified"},
 		Cause: "virsh allocpages was asked for pages of the ordinary size, of which there is no pool",
 		Do:    "vmhuge prepare --pages N --size 2M",
 	}, {
 		ID: "ram-short", Says: []string{
-			"cannot set up guest memory '…': Cannot allocate memory",
-		},
-		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits, or a pool of huge pages holds the rest",
+			"cannot set up guest memory '…': Cannot allocate memory", noMemory[0],
+		}, On: []Place{Anonymous},
+		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits or ulimit -v allows, or a pool of huge pages holds the rest",
 		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "ram-node-short", Says: []string{badAddress, noMemoryOld}, On: []Place{Anonymous},
+		Cause: "too little ordinary memory for memory of the guest that is on no huge pages: on the node that it is bound to, or in its cgroup (<hard_limit>, memory.max)",
+		Check: "memory", Do: "numactl -H shows what each node has free, vmhuge status what the pools hold there; name more nodes in <numatune>, or raise <memtune><hard_limit>: virsh edit DOMAIN",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "page-lost", Says: []string{

@@ -49,7 +49,7 @@ func mounts() []Row {
 	}, {
 		ID: "mount-read-only", Says: []string{
 			"unable to create hugepage path PATH: Read-only file system", "Unable to create PATH: Read-only file system",
-			"can't open backing store PATH for guest RAM: Read-only file system",
+			"can't open backing store PATH for guest RAM: Read-only file system", "unable to set user and group to '…' on 'PATH': Read-only file system",
 		}, On: huge,
 		Cause: "a hugetlbfs is mounted read-only; libvirt makes a folder for each guest on every one that it knows",
 		Check: "mount", Do: "findmnt -T PATH shows the mount; mount -o remount,rw that (vmhuge check names it)",
@@ -64,9 +64,15 @@ func mounts() []Row {
 		ID: "mount-vanished", Says: []string{
 			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create hugepage path PATH: No such file or directory",
 			"Unable to create PATH: No such file or directory", "unable to create backing store for path PATH: No such file or directory",
-		}, On: huge,
+		}, On: []Place{GuestFolder},
 		Cause: "the hugetlbfs that libvirt knows is not mounted any more, or something is mounted over it",
 		Check: "mount", Do: "vmhuge start DOMAIN mounts it again",
+	}, {
+		ID: "path-missing", Says: []string{
+			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create backing store for path PATH: No such file or directory",
+		}, On: []Place{MountRoot, HugeFile},
+		Cause: "QEMU was started without libvirt, and the folder that its mem-path is in is not there: no hugetlbfs was mounted on it since boot, or it is misspelled",
+		Do:    "findmnt -t hugetlbfs shows the mounts that there are: correct mem-path; or vmhuge exec -- qemu-system-x86_64 …, which needs no mount",
 	}, {
 		ID: "folder-mode", Says: folder, On: []Place{GuestFolder}, Versions: older,
 		Cause: "a folder between the mount and the guest's own can't be searched by QEMU's user: made under umask 077, by an older libvirt, or by chmod",

@@ -18,7 +18,8 @@ All messages of libvirt and QEMU about huge pages that vmhuge knows: what causes
 and what to do. ` + "`vmhuge explain`" + ` looks them up, and ` + "`vmhuge start`" + ` names the cause when
 a start fails. In the messages … stands for any text and PATH for a path. In the
 cures DOMAIN is the domain, DAEMON libvirt's daemon (virtqemud where the daemons are split,
-libvirtd elsewhere) and USER whom QEMU runs as; ` + "`vmhuge explain`" + ` fills them in.
+libvirtd elsewhere), USER whom QEMU runs as, INSTALL the command of the package manager and
+UNIT the last part of PATH; ` + "`vmhuge explain`" + ` fills them in.
 
 Some messages have several causes. ` + "`vmhuge explain --domain NAME`" + ` then checks the host to
 tell which one it is.
@@ -47,6 +48,10 @@ func TestTroubleshooting(t *testing.T) {
 				where = "a file system other than a hugetlbfs"
 			case Looking:
 				where = "/dev/kvmfr0"
+			case Anonymous:
+				where = "no huge pages and in no file"
+			case Proxmox:
+				where = "the hugetlbfs of Proxmox VE"
 			}
 			fmt.Fprintf(&page, "\nOnly of memory on %s.\n", where)
 		}

@@ -33,10 +33,12 @@ func (d Denial) cure(mounts []host.Mount) string {
 		return "vmhuge enable --source memfd, which has no path; do not allow QEMU the path unless you know it as a hugetlbfs"
 	case d.Module == "AppArmor":
 		return strings.TrimPrefix(orElse(ruleFor(d.rulePath(mount), "rwk"))+orNoPath, ", or ")
-	case strings.Contains(d.Label, ":hugetlbfs_t:") && (d.ofDaemon() || d.Path == "/"):
-		// The label is right already: what is wrong is the policy, or the guest's
-		// own label on a folder below.
+	case strings.Contains(d.Label, ":hugetlbfs_t:"):
+		// The policy's own label for all of a hugetlbfs, which restorecon gives back at
+		// most: what is wrong is the policy, or libvirt gave the guest's folder no label.
 		return strings.TrimPrefix(orElse(d.allow())+orNoPath, ", or ")
+	case strings.HasPrefix(d.Path, "/") && d.Path != "/" && !known:
+		return "restorecon -R the mount that it is on (findmnt -t hugetlbfs)" + orNoPath
 	}
 	return "restorecon -R " + shell.Quote(mount) + orNoPath
 }
@@ -56,7 +58,7 @@ var (
 	plainPath = lazyregexp.New(`^/[A-Za-z0-9_.:+@ ()/-]*$`)
 	shellPath = lazyregexp.New(`^/[A-Za-z0-9_.:+@/-]*$`)
 	// usualMount is where distributions and their manuals have a hugetlbfs.
-	usualMount  = lazyregexp.New(`^(/dev/hugepages[A-Za-z0-9_.-]*|/mnt/huge[A-Za-z0-9_.-]*|/run/hugepages(/[A-Za-z0-9_.-]+)?)(/|$)`)
+	usualMount  = lazyregexp.New(`^(/dev/hugepages[A-Za-z0-9_.-]*|/mnt/huge[A-Za-z0-9_.-]*|/huge(?:pages|tlbfs)?[0-9KMG]*|/run/hugepages(/[A-Za-z0-9_.-]+)?)(/|$)`)
 	seLinuxType = lazyregexp.New(`^[A-Za-z0-9_.]+:[A-Za-z0-9_.]+:([a-z0-9_]+):`)
 )
 

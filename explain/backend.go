@@ -1,0 +1,80 @@
+package explain
+
+import (
+	"strconv"
+	"strings"
+
+	"vmhuge/internal/lazyregexp"
+)
+
+// backend is the memory that a message is about, as QEMU's -object or -mem-path in the same
+// line tells.
+type backend struct {
+	place      Place
+	path       string // "": it has none, or none is told
+	size, page uint64 // bytes; 0: not told
+}
+
+// backendOf reads the line that words are in; other options may follow them.
+//
+//	qemu-kvm: -object {"qom-type":"memory-backend-memfd","id":"pc.ram","hugetlb":true,"hugetlbsize":2097152,"size":4294967296}: …
+//	kvm: -object memory-backend-file,id=ram-node0,size=16384M,mem-path=/run/hugepages/kvm/1048576kB: …
+//	qemu-system-x86_64: cannot set up guest memory 'pc.ram': …
+func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
+	first, _ := linesOf(r.text, begin, end)
+	line := r.text[first:end]
+	b := backend{place: Untold}
+	kind := ""
+	if all := objectIn.Get().FindAllStringSubmatchIndex(line, -1); all != nil {
+		last := all[len(all)-1]
+		kind, line = line[last[2]:last[3]], line[last[0]:]
+	} else {
+		_, last := linesOf(r.text, begin, end)
+		line = r.text[first:last]
+	}
+	b.size, b.page = bytesIn(sizeIn, line), bytesIn(pageSizeOf, line)
+	if found := memPathIn.Get().FindStringSubmatch(line); found != nil {
+		b.path = found[1]
+		b.place = PlaceOf(b.path, hugetlbfs...)
+	}
+	switch {
+	case kind == "ram", kind == "shm", kind == "memfd" && !hugetlbIn.Get().MatchString(line), strings.Contains(r.low[begin:end], "cannot set up guest memory"):
+		b.place = Anonymous
+	case r.proxmox && (b.place == Untold || b.place == HugeFile || b.place == MountRoot):
+		b.place = Proxmox
+	}
+	return b
+}
+
+// isAligned says that the memory is a whole number of pages, whichever they are where no
+// size of them is told: usual are 1 GiB at most.
+func (b backend) isAligned() bool {
+	page := b.page
+	if page == 0 {
+		page = 1 << 30
+	}
+	return b.size > 0 && b.size%page == 0
+}
+
+var (
+	objectIn   = lazyregexp.New(`(?:-object\s+'?|"?qom-type"?[=:]"?)memory-backend-([a-z]+)`)
+	memPathIn  = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+)`)
+	hugetlbIn  = lazyregexp.New(`\bhugetlb"?[=:]"?(?:on|yes|true|y)\b`)
+	sizeIn     = lazyregexp.New(`[,"{]size"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
+	pageSizeOf = lazyregexp.New(`\bhugetlbsize"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
+	// proxmoxIn are the words of Proxmox VE, which starts QEMU itself.
+	proxmoxIn = lazyregexp.New(`TASK ERROR: |/PVE/|hugepage allocation failed`)
+)
+
+// bytesIn returns a size as QEMU takes it, in bytes; 0: none is there.
+func bytesIn(form *lazyregexp.Regexp, line string) uint64 {
+	found := form.Get().FindStringSubmatch(line)
+	if found == nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(found[1], 10, 64) // 15 digits fit
+	if unit := strings.ToLower(found[2]); unit != "" {
+		n <<= 10 * (strings.Index("kmgt", unit) + 1)
+	}
+	return n
+}

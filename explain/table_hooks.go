@@ -1,0 +1,66 @@
+package explain
+
+import (
+	"slices"
+
+	"vmhuge/internal/advice"
+)
+
+// hooks is what libvirt says of the programs in /etc/libvirt/hooks, and they themselves.
+func hooks() []Row {
+	// Bash names the line after the word line, dash and others the number alone.
+	missing := []string{"/etc/libvirt/hooks/…: command not found", "/etc/libvirt/hooks/…: not found", "unexpected exit status 127: /…: line …: /…: No such file or directory"}
+	denied := []string{"unexpected exit status 126: /…: …: /…: Permission denied", "/etc/libvirt/hooks/…: line …: /…: Permission denied"}
+	return []Row{{
+		ID: "hook-denied",
+		Says: []string{
+			"Hook script execution failed: …cannot execute binary …: Permission denied",
+			"avc: denied {…execute…scontext=…:virtqemud_t:…tcontext=…:virt_hook_t:", "avc: denied {…execute…scontext=…:virtd_t:…tcontext=…:virt_hook_t:",
+			"avc: denied {…execute…scontext=…:virtqemud_t:…tcontext=…:virt_etc_rw_t:", "avc: denied {…execute…scontext=…:virtd_t:…tcontext=…:virt_etc_rw_t:",
+			"avc: denied {…scontext=…:vmhuge_hook_t:", "avc: denied {…tcontext=…:vmhuge_hook_t:", "avc: denied {…tcontext=…:vmhuge_hook_exec_t:",
+		},
+		Unless: []string{"avc: denied {…permissive=1"},
+		Cause:  "the kernel refused to run a hook that has its x bit (libvirt runs no other): its file system is mounted noexec, a folder above it can't be searched, or SELinux or AppArmor denies it",
+		Check:  "hook",
+		Do:     "vmhuge hook status asks SELinux and names the cure: as a rule restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else findmnt -T /etc/libvirt/hooks -o OPTIONS, and journalctl -k | grep -i denied",
+	}, {
+		ID: "hook-command-missing", Says: missing,
+		Unless: []string{"bad interpreter"},
+		Cause:  "the hook ran, and a command that it calls is not there, or not in the PATH that libvirt's daemon gives it, which the message shows",
+		Do:     "INSTALL the package that has the command, or write its full path in the hook",
+	}, {
+		ID: "hook-script-denied", Says: denied,
+		Unless: []string{"/proc/…: Permission denied", "/sys/…: Permission denied"},
+		Cause:  "the hook ran, and may not run the script that it calls: that has no x bit, lies on a file system that is mounted noexec, or SELinux denies it",
+		Do:     "chmod +x the script that the message names last; where it has its x bit, findmnt -T that, and journalctl -k | grep -i denied",
+	}, {
+		ID: "hook-cannot-run",
+		Says: []string{
+			"Hook script execution failed: …unexpected exit status 126", "Hook script execution failed: …unexpected exit status 127",
+			"Hook script execution failed: …Exec format error",
+		},
+		Unless:    []string{"cannot execute binary …: Permission denied"},
+		UnlessAny: slices.Concat(missing, denied),
+		Cause:     "a hook can't be run: it has no #! line, or names an interpreter that is not there; libvirt runs every file in qemu.d, editors' copies too",
+		Do:        "ls -la /etc/libvirt/hooks/qemu.d, and move out what is no hook",
+	}, {
+		ID:    "hook-killed",
+		Says:  []string{"Hook script execution failed: …unexpected fatal signal"},
+		Cause: "a hook was killed",
+		Do:    "journalctl -k tells if the kernel was short of memory; run vmhuge start DOMAIN again",
+	}, {
+		ID:    "hook-allocates",
+		Says:  []string{"Not able to allocate all hugepages. Reverting"},
+		Cause: "a hook that allocates huge pages itself (alloc_hugepages.sh of the guides on GPU passthrough) found too little memory in one piece, and gave back what it got",
+		Check: "hook",
+		Do:    "vmhuge start DOMAIN, which compacts memory and frees caches on the way; vmhuge hook install does that at each start, and the scripts that allocate and free them can go",
+		Kind:  advice.NoMemory,
+	}, {
+		ID:    "hook-refused",
+		Says:  []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
+		Codes: []int{70},
+		Cause: "a hook in /etc/libvirt/hooks refused the start; the text after its exit status is its own",
+		Check: "hook",
+		Do:    "do what the hook says; vmhuge hook status tells about vmhuge's own",
+	}}
+}
