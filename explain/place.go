@@ -45,8 +45,8 @@ func isOn(places []Place, place Place) bool {
 // the text may be of another host, or the mount is what is missing.
 func PlaceOf(path string, hugetlbfs ...string) Place {
 	trimmed := strings.TrimRight(path, "/")
-	if within(trimmed, "/run/hugepages/kvm") && !guestFolder.Get().MatchString(trimmed) {
-		return Proxmox
+	if ofProxmox.Get().MatchString(trimmed) {
+		return Proxmox // on a host of Proxmox VE a hugetlbfs as well
 	}
 	for _, mount := range hugetlbfs {
 		if mount = strings.TrimRight(mount, "/"); mount == "" {
@@ -87,6 +87,9 @@ func PlaceOf(path string, hugetlbfs ...string) Place {
 // and handbooks: /dev/hugepages1G, /mnt/huge, /hugetlbfs, /run/hugepages/kvm,
 // /var/lib/hugetlbfs/global/pagesize-2MB.
 var usualMount = lazyregexp.New(`^(?:/dev|/mnt|/run|/var/lib|/libhugetlbfs|)/huge(?:page|tlb)?s?(?:fs)?(?:[-_.]?[0-9]+[kmgKMG]?[iI]?[bB]?)?(?:/kvm|/global/pagesize-[0-9]+[KMG]B)?(?:$|/)`)
+
+// ofProxmox is where Proxmox VE mounts a hugetlbfs for each size of pages.
+var ofProxmox = lazyregexp.New(`^/run/hugepages/kvm/[0-9]+kB(?:/|$)`)
 
 var guestFolder = lazyregexp.New(`/libvirt/qemu(?:-[^/]*)?(?:/[0-9]+-[^/]+)?(?:/|$)`)
 

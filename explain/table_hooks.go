@@ -9,8 +9,8 @@ import (
 // hooks is what libvirt says of the programs in /etc/libvirt/hooks, and they themselves.
 func hooks() []Row {
 	// Bash names the line after the word line, dash and others the number alone.
-	missing := []string{"/etc/libvirt/hooks/…: command not found", "/etc/libvirt/hooks/…: not found", "unexpected exit status 127: /…: line …: /…: No such file or directory"}
-	denied := []string{"unexpected exit status 126: /…: …: /…: Permission denied", "/etc/libvirt/hooks/…: line …: /…: Permission denied"}
+	missing := []string{"/etc/libvirt/hooks/…: command not found", "unexpected exit status 127: /…: …: not found", "unexpected exit status 127: /…: line …: /…: No such file or directory"}
+	denied := []string{"unexpected exit status 126: /…: …: /…: Permission denied"}
 	return []Row{{
 		ID: "hook-denied",
 		Says: []string{
@@ -30,9 +30,8 @@ func hooks() []Row {
 		Do:     "INSTALL the package that has the command, or write its full path in the hook",
 	}, {
 		ID: "hook-script-denied", Says: denied,
-		Unless: []string{"/proc/…: Permission denied", "/sys/…: Permission denied"},
-		Cause:  "the hook ran, and may not run the script that it calls: that has no x bit, lies on a file system that is mounted noexec, or SELinux denies it",
-		Do:     "chmod +x the script that the message names last; where it has its x bit, findmnt -T that, and journalctl -k | grep -i denied",
+		Cause: "the hook ran, and may not run the script that it calls: that has no x bit, is on a file system that is mounted noexec, or SELinux denies it",
+		Do:    "chmod +x the script that the message names last; where it has its x bit, findmnt -T that, and journalctl -k | grep -i denied",
 	}, {
 		ID: "hook-cannot-run",
 		Says: []string{

@@ -72,7 +72,7 @@ func TestPaths(t *testing.T) {
 	}
 	for path, want := range map[string]Place{
 		"/dev/hugepages": MountRoot, "/dev/hugepages/": MountRoot, "/dev/hugepages1G": MountRoot, "/dev/hugepages-1G": MountRoot, "/mnt/huge": MountRoot, "/mnt/huge_1G": MountRoot,
-		"/hugepages": MountRoot, "/hugetlbfs": MountRoot, "/run/hugepages/kvm": Proxmox, "/run/hugepages/kvm/1048576kB/x": Proxmox, "/run/hugepages/kvm/libvirt/qemu/1-a": GuestFolder, "/var/lib/hugetlbfs/global/pagesize-2MB": MountRoot,
+		"/hugepages": MountRoot, "/hugetlbfs": MountRoot, "/run/hugepages/kvm": MountRoot, "/run/hugepages/kvm/1048576kB/x": Proxmox, "/run/hugepages/kvm/libvirt/qemu/1-a": GuestFolder, "/var/lib/hugetlbfs/global/pagesize-2MB": MountRoot,
 		"/dev/hugepages/libvirt": GuestFolder, "/dev/hugepages/libvirt/qemu": GuestFolder, "/dev/hugepages/libvirt/qemu/12-a b": GuestFolder,
 		"/pool/libvirt/qemu/1-web1": GuestFolder, "/dev/hugepages/user": HugeFile, "/mine": MountRoot, "/mine/libvirt/qemu/1-web1": GuestFolder, "/mine/x": HugeFile,
 	} {
