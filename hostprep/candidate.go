@@ -10,7 +10,8 @@ type Candidate struct {
 	UUID   string
 	Demand pages.Demand
 	Traits pages.Traits
-	Runs   bool // it runs now, and has what it takes
+	Runs   bool   // it runs now, and has what it takes
+	Doc    []byte // its XML, for another libvirt
 }
 
 // NewCandidate is a guest with a demand that does not run.

@@ -53,6 +53,14 @@ func TestCheckDest(t *testing.T) {
 			if len(d.Dest.Pools) == 0 || len(d.Dest.Unseen) == 0 {
 				t.Errorf("it says nothing of the pools there, or of what it can't see:\n%s", r.Stdout)
 			}
+			// A plan over hosts says the same, if by other exit codes: there is no host for it.
+			want := 0
+			if row.code != 0 {
+				want = 4
+			}
+			if r := vmhuge(t, "--json", "plan", "--on", "qemu:///system", nameOf(t, dom)); r.Code != want {
+				t.Errorf("plan --on: exit code %d, want %d\n%s", r.Code, want, r.Stdout)
+			}
 			if err := tryStartPaused(dom); (err == nil) != (row.code == 0) {
 				t.Errorf("the start ended with %v", err)
 			}

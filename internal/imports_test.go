@@ -39,7 +39,7 @@ var forbidden = map[string][]string{
 	"vmhuge/top":               {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org"},
 	"vmhuge/live":              {"vmhuge/cmd", "vmhuge/qemu", "vmhuge/bench", "vmhuge/supervise", "github.com/urfave/cli"},
 	"vmhuge/watch":             {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org"},
-	"vmhuge/fleet":             {"vmhuge/cmd", "github.com"},
+	"vmhuge/fleet":             {"vmhuge/cmd", "github.com/urfave/cli"},
 	"vmhuge/explain":           {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/pages":    {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "libvirt.org", "golang.org", "github.com"},
 	"vmhuge/internal/smaps":    {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/hostprep", "vmhuge/xml", "vmhuge/internal/hostfs", "libvirt.org", "golang.org", "github.com"},

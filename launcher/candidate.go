@@ -25,7 +25,7 @@ func (l *Launcher) Candidate(name string) (hostprep.Candidate, error) {
 	if err != nil {
 		return c, advice.About(err, "looking at %s", d.name)
 	}
-	c.Runs = d.state.active()
+	c.Runs, c.Doc = d.state.active(), d.xml
 	c.Traits.Autostart, err = d.GetAutostart()
 	if err != nil {
 		return c, refused(err, "looking at "+d.name)

@@ -39,6 +39,7 @@ type Dest struct {
 	conn  *libvirt.Connect
 	nodes []host.Node
 	state pool.State
+	small pages.Size // of the host's pages
 }
 
 // DestPool is the pool of one page size on a node of another host, in pages.
@@ -103,6 +104,7 @@ func (d *Dest) read() error {
 				small = size
 			}
 		}
+		d.small = small
 		slices.Sort(sizes)
 		free, err := d.conn.GetFreePages(sizes, cell.ID, 1, 0)
 		if err == nil && len(free) < len(sizes) { // so does libvirt's test driver
@@ -192,19 +194,29 @@ func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 	if !slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.Source != "memfd" }) {
 		return
 	}
-	_, err := d.conn.DomainXMLToNative("qemu-argv", string(dom.xml), 0)
-	if lverr := (libvirt.Error{}); errors.As(err, &lverr) {
-		for _, m := range explain.Error(int(lverr.Code), lverr.Message) {
-			if m.Check == check.Mount.Name {
-				d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
-					Cause: hostprep.MountMissing, Have: lverr.Message, Need: "a hugetlbfs mount of the guest's page size that libvirt there knows",
-					Do: "mount one there and restart its libvirtd or virtqemud, or vmhuge enable --source memfd " + shell.Operand(dom.name)})
-				return
-			}
-		}
+	missing, err := d.missingMount(dom.xml)
+	if missing != "" {
+		d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount,
+			Cause: hostprep.MountMissing, Have: missing, Need: "a hugetlbfs mount of the guest's page size that libvirt there knows",
+			Do: "mount one there and restart its libvirtd or virtqemud, or vmhuge enable --source memfd " + shell.Operand(dom.name)})
+		return
 	}
 	if err != nil {
 		d.Unseen = append(d.Unseen, "whether libvirt there knows a hugetlbfs mount of this page size")
 	}
 	d.Unseen = append(d.Unseen, "whether QEMU's user there can access the folders on it")
+}
+
+// missingMount is what the other libvirt says of a mount that it lacks for a domain; "":
+// nothing. The error is another reason why it writes no command line.
+func (d *Dest) missingMount(doc []byte) (message string, err error) {
+	_, err = d.conn.DomainXMLToNative("qemu-argv", string(doc), 0)
+	if lverr := (libvirt.Error{}); errors.As(err, &lverr) {
+		for _, m := range explain.Error(int(lverr.Code), lverr.Message) {
+			if m.Check == check.Mount.Name {
+				return lverr.Message, nil
+			}
+		}
+	}
+	return "", err
 }

@@ -55,6 +55,7 @@ func (p *program) readXML(path string) (hostprep.Candidate, error) {
 	}
 	traits, err := xml.Traits(doc)
 	guest := hostprep.NewCandidate(demand, traits)
+	guest.Doc = doc
 	if guest.Name == "" {
 		guest.Name = path
 	}

@@ -61,7 +61,7 @@ func TestScripts(t *testing.T) {
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		Condition: func(name string) (bool, error) {
 			switch name {
-			case "zsh", "fish", "mandoc", "groff":
+			case "zsh", "fish", "mandoc", "groff", "ansible":
 				_, err := exec.LookPath(name)
 				if err != nil && os.Getenv("CI") != "" {
 					return false, fmt.Errorf("it needs %s; run: sudo ./just deps-test", name)

@@ -15,27 +15,44 @@ func (p *program) planCommand() *cli.Command {
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge plan
   vmhuge plan web1 db1 --host-reserve 8G
-  vmhuge plan --file web1.xml db1.xml`,
+  vmhuge plan --file web1.xml db1.xml
+  vmhuge plan --on qemu+ssh://host1/system --on qemu+ssh://host2/system web1 db1
+  vmhuge plan --facts hosts.json --fit best --inventory > placed.json`,
 		Description: `Simulates starting the guests in the given order, by the rules of vmhuge start. If
 they do not all fit, it names the first that fails and the fewest to move to another
 host. It prints the sysctl or kernel command line settings that reserve the pages of
 those that fit. Without a name it takes every domain, in order of name. Changes
 nothing.
 
+With --on or --facts it places the guests on several hosts instead, each on the first
+that has room, or with --fit best on the one that then has the least left, and prints
+the commands that bring them there. Of a host that is asked over --on only its free
+pages count, as in vmhuge check --dest; of one recorded by vmhuge facts whose hook is
+ready, also what its pools can grow by. A host that does not answer within 15 s is left
+out and named. It moves nothing.
+
 FILES
   /proc/meminfo
   /sys/devices/system/node/
 EXIT STATUS
   0  all of them fit
-  1
+  1  failed; with --on: no host can be asked
   2
   4  not all of them fit`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "plan for every domain, as without a name"},
 			fileFlag(),
 			hostReserveFlag(),
+			&cli.StringSliceFlag{Name: "on", Usage: "`URI` place them on the host of the libvirt at URI; may be repeated"},
+			&cli.StringSliceFlag{Name: "facts", Usage: "`FILE` place them on the hosts whose vmhuge facts are in FILE; may be repeated"},
+			&cli.StringFlag{Name: "fit", Usage: "`first|best` which host a guest gets, of those on which it fits", Value: string(plan.First)},
+			&cli.BoolFlag{Name: "inventory", Usage: "print only an inventory for Ansible, with the guests of each host"},
 		},
 		Action: func(c *cli.Context) error {
+			several, err := severalHosts(c)
+			if err != nil {
+				return err
+			}
 			if c.Bool("all") && (c.NArg() > 0 || c.Bool("file")) {
 				return usage("--all cannot be combined with names or --file")
 			}
@@ -51,6 +68,9 @@ EXIT STATUS
 						return err
 					}
 					guests = append(guests, guest)
+				}
+				if several {
+					return p.planOn(c, names, guests)
 				}
 				plan, err := plan.Make(p.host(), guests, reserve)
 				if err != nil {

@@ -87,6 +87,7 @@ func TestSchemasFit(t *testing.T) {
 		"hookSettings": hook.Settings{}, "hookEvent": hook.Event{}, "hook": hook.Status{},
 		"planned": plan.Guest{}, "planNeed": plan.Need{}, "planLack": plan.Lack{},
 		"planSetting": plan.Setting{}, "planNode": plan.Node{}, "planMemory": plan.Memory{},
+		"placed": placedGuest{}, "taken": plan.Taken{}, "refusal": plan.Refusal{}, "filled": plan.Filled{}, "unreachable": unreachableHost{},
 		"versions": fleet.Versions{}, "factsDomain": fleet.Domain{}, "planHost": plan.Host{}, "planHostNode": plan.HostNode{},
 		"planHostPool": pool.Pool{}, "planHostSum": plan.HostPool{}, "planHostPending": plan.HostPending{},
 		"cause": cause{}, "measured": bench.Result{},

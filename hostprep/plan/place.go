@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"vmhuge/hostprep"
@@ -34,6 +35,15 @@ type Placement struct {
 	Fits   bool     `json:"fits"`
 	Fit    Fit      `json:"fit"`
 	Guests []Placed `json:"guests"`
+	Hosts  []Filled `json:"hosts"` // in the order given
+}
+
+// Filled is a host once its guests have started.
+type Filled struct {
+	Name   string   `json:"name"`
+	Grows  bool     `json:"grows"`  // its hook gets the pages that a start lacks
+	Guests []string `json:"guests"` // that are placed there
+	Nodes  []Node   `json:"nodes"`
 }
 
 // Placed is a guest and its host.
@@ -65,10 +75,9 @@ type Refusal struct {
 // Place has guests start in the order given, each on one of several hosts, on paper.
 func Place(sites []Site, guests []hostprep.Candidate, fit Fit) Placement {
 	placement := Placement{Fits: true, Fit: fit}
-	paper := make([]rehearsal, len(sites))
+	papers := make([]paper, len(sites))
 	for i, site := range sites {
-		paper[i] = site.Host.rehearsal()
-		paper[i].fixed = !site.Grows
+		papers[i] = newPaper(site)
 	}
 	for _, c := range guests {
 		placed := Placed{Name: c.Name, UUID: c.UUID, Totals: c.Demand.Totals()}
@@ -78,40 +87,97 @@ func Place(sites []Site, guests []hostprep.Candidate, fit Fit) Placement {
 			continue
 		}
 		c.Runs = false // elsewhere: there it would start
-		at, least := -1, int64(0)
-		var after rehearsal
+		like, at, least := likeness(c), -1, int64(0)
+		reasons := map[string]int{} // where each is in placed.Refused
 		for i, site := range sites {
-			r := paper[i].clone()
-			why := r.start(c, false)
-			if why == "" && site.Bars != nil {
-				why = site.Bars(c)
+			try := papers[i].try(c, like)
+			if try.why == "" && site.Bars != nil {
+				try.why = site.Bars(c)
 			}
-			if why != "" {
-				placed.refuse(site.Name, why)
+			if try.why != "" {
+				placed.refuse(reasons, site.Name, try.why)
 				continue
 			}
-			if left := r.leftFor(c); at < 0 || left < least {
-				at, least, after = i, left, r
+			if at < 0 || try.left < least {
+				at, least = i, try.left
 			}
 			if fit == First {
 				break
 			}
 		}
 		if at >= 0 {
-			placed.Host, placed.Takes = sites[at].Name, taken(paper[at], after)
-			paper[at] = after
+			placed.Host, placed.Takes = sites[at].Name, papers[at].start(c)
 		} else {
 			placement.Fits = false
 		}
 		placement.Guests = append(placement.Guests, placed)
 	}
+	placement.Hosts = filled(sites, papers, placement.Guests)
 	return placement
 }
 
-func (p *Placed) refuse(host, why string) {
-	i := slices.IndexFunc(p.Refused, func(r Refusal) bool { return r.Why == why })
-	if i < 0 {
+// paper is a host with the guests that are placed there so far.
+type paper struct {
+	rehearsal
+	tries map[string]try // of guests that are alike, since the last was placed there
+}
+
+// try is a start that is not made: why it fails, or what it leaves for guests of its kind.
+type try struct {
+	why  string
+	left int64
+}
+
+func newPaper(site Site) paper {
+	p := paper{rehearsal: site.Host.rehearsal(), tries: map[string]try{}}
+	p.fixed = !site.Grows
+	return p
+}
+
+// likeness is the same for guests that start on the same hosts.
+func likeness(c hostprep.Candidate) string {
+	c.Demand.Domain, c.Demand.UUID = "", ""
+	return fmt.Sprintf("%+v %+v", c.Demand, c.Traits)
+}
+
+func (p *paper) try(c hostprep.Candidate, like string) try {
+	t, known := p.tries[like]
+	if !known {
+		r := p.clone()
+		if t.why = r.start(c, false); t.why == "" {
+			t.left = r.leftFor(c)
+		}
+		p.tries[like] = t
+	}
+	return t
+}
+
+// start has a guest start there, and returns what it takes.
+func (p *paper) start(c hostprep.Candidate) []Taken {
+	before := p.clone()
+	p.rehearsal.start(c, false)
+	clear(p.tries)
+	return taken(before, p.rehearsal)
+}
+
+func filled(sites []Site, papers []paper, guests []Placed) (hosts []Filled) {
+	names := map[string][]string{}
+	for _, g := range guests {
+		if !g.Runs {
+			names[g.Host] = append(names[g.Host], g.Name)
+		}
+	}
+	for i, site := range sites {
+		hosts = append(hosts, Filled{site.Name, site.Grows, names[site.Name], planNodes(site.Host.rehearsal(), papers[i].rehearsal)})
+	}
+	return hosts
+}
+
+func (p *Placed) refuse(reasons map[string]int, host, why string) {
+	i, known := reasons[why]
+	if !known {
 		i = len(p.Refused)
+		reasons[why] = i
 		p.Refused = append(p.Refused, Refusal{Why: why})
 	}
 	p.Refused[i].Hosts = append(p.Refused[i].Hosts, host)
