@@ -53,9 +53,13 @@ func Ask[T any](uris []string, ask func(d *launcher.Dest) (T, error)) (answers [
 func FromLibvirt(d *launcher.Dest) (Host, error) {
 	running, err := d.Running()
 	site := plan.Site{Name: d.URI, Host: d.PlanHost(), Running: running}
+	var lost error // it is not waited for a second time
 	site.Bars = func(c hostprep.Candidate) string {
+		if lost != nil {
+			return lost.Error()
+		}
 		why, err := within(patience, d.URI, func() (string, error) { return d.Bars(c), nil })
-		if err != nil {
+		if lost = err; err != nil {
 			return err.Error()
 		}
 		return why
