@@ -12,17 +12,28 @@ import (
 )
 
 // TestRewrittenAtRandom has guests come and go on two nodes, vmhuge killed, and another
-// program set the pools, in any order. At the end each pool is what was last asked for.
+// program set the pools, in any order, by a number for a node or for both. At the end each pool
+// is what was last asked for.
 func TestRewrittenAtRandom(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	host := strings.NewReplacer("40 30 5 4 8", "400 9999 0 0 0", "10 6 4", "100 9999 0", "30 24 0", "300 9999 0").Replace(twoNodes)
 	for range 15 {
 		root := fixture(t, host, us(), "-- proc/meminfo --\nHugepagesize:       2048 kB\n")
-		want := map[int]int64{0: 100, 1: 300}
+		want, killed := map[int]int64{0: 100, 1: 300}, false
 		var log []string
 		for step := range 25 {
 			uuid, node, n := web1[:35]+strconv.Itoa(random.IntN(4)), random.IntN(2), int64(1+random.IntN(30))
+			if random.IntN(2) == 0 {
+				age(t, root)
+			}
+			if random.IntN(8) == 0 && !killed && writtenAt(root, node, pages.Size2MiB).Equal(writtenMark()) {
+				want[node], want[1-node] = int64(1000*(step+1))+n, nr(t, root, 1-node, 2048)
+				forHost(t, root, node, want[node], 9999)
+				open(t, root).Close()
+				log = append(log, fmt.Sprintf("both set, which makes %v", want))
+				continue
+			}
 			if random.IntN(4) == 0 {
 				// A number that nobody has had: another one could not be seen.
 				want[node] = int64(1000*(step+1)) + n
@@ -42,12 +53,14 @@ func TestRewrittenAtRandom(t *testing.T) {
 				_, _, err := l.Release(uuid)
 				must(t, err)
 			}
+			killed = true
 			if l.lock == nil {
 				what += ", and vmhuge is killed in between"
 			} else if random.IntN(3) == 0 {
 				what += ", and vmhuge is killed"
 				must(t, l.lock.Close())
 			} else {
+				killed = false
 				l.Close()
 			}
 			log = append(log, fmt.Sprintf("%s %s by %d on node %d: %d, %d", uuid[35:], what, n, node, nr(t, root, 0, 2048), nr(t, root, 1, 2048)))
