@@ -121,7 +121,10 @@ func (l *Launcher) read(dom *libvirt.Domain) (*domain, error) {
 		}
 		d.state = stateOf(state)
 	}
-	d.xml, err = d.definition()
+	var ahead bool
+	if d.xml, ahead, err = l.survey.definition(d.uuid); !ahead {
+		d.xml, err = d.definition()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,10 @@ func (l *Launcher) Running() ([]Report, error) {
 	if err := l.needHost("looking at the guests"); err != nil {
 		return nil, err
 	}
+	l, err := l.surveyed()
+	if err != nil {
+		return nil, err
+	}
 	doms, err := l.conn.ListAllDomains(0)
 	if err != nil {
 		return nil, refused(err, "listing the domains")

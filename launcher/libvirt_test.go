@@ -90,7 +90,7 @@ func TestFind(t *testing.T) {
 		define(t, l, name, uuid1, "")
 		for _, surveyed := range []bool{false, true} {
 			if surveyed {
-				must(t, l.Survey())
+				must(t, l.Survey(nil))
 			}
 			for _, by := range []string{name, uuid1} {
 				if d := found(t, l, by); d.name != name || d.uuid != uuid1 || d.state != ShutOff || !d.persistent {
@@ -109,7 +109,7 @@ func TestFindInOrder(t *testing.T) {
 	define(t, l, "99", "99999999-f6a4-8304-79aa-97f2502e193f", "")
 	for _, surveyed := range []bool{false, true} {
 		if surveyed {
-			must(t, l.Survey())
+			must(t, l.Survey(nil))
 		}
 		for by, want := range map[string]string{"1": "test", uuid1: "1", uuid2: uuid1, "99": "99", "test": "test"} {
 			if d := found(t, l, by); d.name != want {

@@ -190,6 +190,14 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	if err := l.needHost("looking at the guests"); err != nil {
 		return nil, err
 	}
+	// Of one, libvirt is asked alone.
+	if len(names) != 1 {
+		once, err := l.surveyed()
+		if err != nil {
+			return nil, err
+		}
+		l = once
+	}
 	domains, unknown := l.domains(names)
 	defer func() {
 		for _, d := range domains {
@@ -207,10 +215,16 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	if err != nil {
 		return nil, err
 	}
+	ram := map[string]int64{}
+	if l.survey != nil {
+		ram = l.ramShutOff()
+	}
 	var guests []DomainStatus
 	for _, d := range domains {
 		g := DomainStatus{Name: d.name, UUID: d.uuid, State: d.state, Active: d.state.active(), Backing: pages.None, Cautions: xml.CautionTexts(d.xml)}
-		if info, err := d.GetInfo(); err == nil {
+		if kib, known := ram[d.uuid]; known {
+			g.RAMKiB = kib
+		} else if info, err := d.GetInfo(); err == nil {
 			g.RAMKiB = int64(info.MaxMem)
 		}
 		switch demand, err := l.demand(d.xml); {

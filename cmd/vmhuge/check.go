@@ -77,7 +77,7 @@ EXIT STATUS
 				return err
 			}
 			if len(names) > 1 {
-				if err := l.Survey(); err != nil {
+				if err := l.Survey(names); err != nil {
 					return err
 				}
 			}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -56,8 +57,10 @@ type place struct {
 	Path  string // on the host, without symbolic links
 	state string // what a Change of it finds; "": it is not there
 	Ours  bool
-	// program is the binary that this vmhuge would install, and sum its hash.
-	program, sum string
+	// program is the binary that this vmhuge would install, and sum its hash, which takes
+	// reading some MiB: it is computed where there is something to compare it with.
+	program string
+	sum     func() (string, error)
 }
 
 // dirs returns libvirt's folder of hooks, and in it that of QEMU's, without
@@ -83,11 +86,10 @@ func lookForHook(h host.Host, libvirt uint32) (place, error) {
 	if err != nil && !errors.Is(err, fs.ErrPermission) { // who is not root may still look
 		return place{}, err
 	}
-	var program, sum string
-	if program, err = Program(h); err == nil {
-		if sum, err = change.HashFile(program); err != nil {
-			return place{}, err
-		}
+	sum := func() (string, error) { return "", nil }
+	program, err := Program(h)
+	if err == nil {
+		sum = sync.OnceValues(func() (string, error) { return change.HashFile(program) })
 	}
 	places := []string{qemu + "/90-vmhuge", hooks + "/qemu"}
 	if libvirt != 0 && libvirt < hookSince {
@@ -119,8 +121,11 @@ func lookAtHook(h host.Host, file *place, record []change.Change) (err error) {
 	case err != nil || file.state == "":
 		return err
 	}
-	sum := sumOf(file.state)
-	file.Ours = sum == file.sum || isHookProgram(h, file.Path) || slices.ContainsFunc(record, func(c change.Change) bool {
+	sum, ours := sumOf(file.state), ""
+	if ours, err = file.sum(); err != nil {
+		return err
+	}
+	file.Ours = sum == ours || isHookProgram(h, file.Path) || slices.ContainsFunc(record, func(c change.Change) bool {
 		return c.Kind == change.KindCopy && c.Path == file.Path && sumOf(c.To) == sum
 	})
 	return nil
@@ -180,7 +185,11 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 	}
 	changes = append(changes, settings...)
 	// Last, for nothing after it can fail and take it away again.
-	if want := "0755 0:0 " + file.sum; file.state != want {
+	sum, err := file.sum()
+	if err != nil {
+		return nil, advice.About(err, installing)
+	}
+	if want := "0755 0:0 " + sum; file.state != want {
 		changes = append(changes, change.Change{Kind: change.KindCopy, Path: file.Path, From: file.state, To: want, Source: file.program})
 	}
 	return changes, nil

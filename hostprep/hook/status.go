@@ -45,7 +45,11 @@ func newStatus(h host.Host) (Status, error) {
 	}
 	s.Installed = file.Ours
 	if file.Ours {
-		s.Path, s.Outdated = file.Path, file.sum != "" && file.sum != sumOf(file.state)
+		sum, err := file.sum()
+		if err != nil {
+			return s, err
+		}
+		s.Path, s.Outdated = file.Path, sum != "" && sum != sumOf(file.state)
 	} else if file.state != "" {
 		s.find(hostprep.Blocker, file.Path+" is not vmhuge's", "vmhuge-hook in its place", "move it out of that folder")
 	}
