@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"libvirt.org/go/libvirt"
+
+	hostpool "vmhuge/hostprep/pool"
 )
 
 // pairs is how often vmhuge and its peer run, in turn, so that a machine whose
 // speed drifts does so for both.
-const pairs = 12
+const pairs = 30
 
 // cost is what a whole process took.
 type cost struct {
@@ -132,13 +134,10 @@ func BenchmarkCheck(b *testing.B) {
 	compare(b, []string{"check", name}, []string{"virsh", "-c", "qemu:///system", "dominfo", name}, after)
 }
 
-// BenchmarkCheckMany checks so many defined domains in one run. It needs no
-// pages: that they are missing is what it finds.
-func BenchmarkCheckMany(b *testing.B) {
-	const most = 500
-	var names []string
-	for i := range most {
-		g := guest{name: fmt.Sprintf("vmhuge-bench-check-%d", i), backing: pages2M}
+// defineMany defines so many domains on huge pages and returns their names. They need no pages.
+func defineMany(b *testing.B, n int) (names []string) {
+	for i := range n {
+		g := guest{name: fmt.Sprintf("vmhuge-bench-many-%d", i), backing: pages2M}
 		dom, err := libvirtd.conn.DomainDefineXML(g.xml())
 		if err != nil {
 			b.Fatal(err)
@@ -146,24 +145,48 @@ func BenchmarkCheckMany(b *testing.B) {
 		b.Cleanup(func() { _ = dom.Undefine() })
 		names = append(names, g.name)
 	}
-	for _, n := range []int{1, 100, most} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var milliseconds, processor []float64
-			for b.Loop() {
-				for range pairs {
-					began := time.Now()
-					cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), append([]string{"check"}, names[:n]...)...)
-					out, err := cmd.CombinedOutput()
-					milliseconds = append(milliseconds, time.Since(began).Seconds()*1000)
-					processor = append(processor, (cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()).Seconds()*1000)
-					if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 4) {
-						b.Fatalf("%v\n%s", err, out)
-					}
-				}
+	return names
+}
+
+// timeMany times runs of vmhuge, which may find that pages are missing.
+func timeMany(b *testing.B, args ...string) {
+	var milliseconds, processor []float64
+	for b.Loop() {
+		for range pairs {
+			began := time.Now()
+			cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), args...)
+			out, err := cmd.CombinedOutput()
+			milliseconds = append(milliseconds, time.Since(began).Seconds()*1000)
+			processor = append(processor, (cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()).Seconds()*1000)
+			if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 4) {
+				b.Fatalf("%v\n%s", err, out)
 			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(milliseconds), "ms")
-			b.ReportMetric(median(processor), "cpu-ms")
-		})
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(milliseconds), "ms")
+	b.ReportMetric(median(processor), "cpu-ms")
+}
+
+// BenchmarkCheckMany checks so many defined domains in one run. That pages are missing is
+// what it finds.
+func BenchmarkCheckMany(b *testing.B) {
+	names := defineMany(b, 500)
+	for _, n := range []int{1, 100, len(names)} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { timeMany(b, append([]string{"check"}, names[:n]...)...) })
+	}
+}
+
+// BenchmarkLookMany shows 500 defined domains while another program has the ledger's lock,
+// for which neither command may wait.
+func BenchmarkLookMany(b *testing.B) {
+	defineMany(b, 500)
+	ledger, err := hostpool.Open(b.Context(), "/")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ledger.Close()
+	for _, command := range []string{"status", "metrics"} {
+		b.Run(command, func(b *testing.B) { timeMany(b, command) })
 	}
 }

@@ -95,15 +95,18 @@ func BenchmarkHook(b *testing.B) {
 	for name, backing := range map[string]string{"ready": pages2M, "no-huge-pages": ""} {
 		b.Run(name, func(b *testing.B) {
 			doc := domainXML(benchUUID, backing)
-			ratios, milliseconds := map[string][]float64{}, []float64{}
+			ratios, released, milliseconds := map[string][]float64{}, []float64{}, []float64{}
 			for b.Loop() {
-				for range 10 * pairs {
+				for range 4 * pairs {
 					ours := call(b, vmhugeHook(), "prepare begin", doc)
-					call(b, vmhugeHook(), "release end", doc)
+					release := call(b, vmhugeHook(), "release end", doc)
 					milliseconds = append(milliseconds, ours.Seconds()*1000)
 					for peer := range bashHooks {
 						theirs := call(b, filepath.Join(scratch, peer), "prepare begin", doc)
 						ratios[peer] = append(ratios[peer], ours.Seconds()/theirs.Seconds())
+						if peer == "lean-bash" {
+							released = append(released, release.Seconds()/theirs.Seconds())
+						}
 					}
 				}
 			}
@@ -112,6 +115,7 @@ func BenchmarkHook(b *testing.B) {
 			for peer := range bashHooks {
 				b.ReportMetric(median(ratios[peer]), peer+"-ratio")
 			}
+			b.ReportMetric(median(released), "release-to-lean-bash-ratio")
 		})
 	}
 }
@@ -132,7 +136,7 @@ func BenchmarkLedger(b *testing.B) {
 		cancel()
 		_ = os.RemoveAll("/run/vmhuge/claims")
 	})
-	guests := 0
+	guests, beside1 := 0, 0.0
 	for _, n := range []int{1, 100, 1000} {
 		for ; guests < n; guests++ {
 			uuid := fmt.Sprintf("00000000-0000-4000-8000-%012d", guests)
@@ -157,13 +161,17 @@ func BenchmarkLedger(b *testing.B) {
 			doc := domainXML(benchUUID, pages2M)
 			var milliseconds []float64
 			for b.Loop() {
-				for range 5 * pairs {
+				for range 2 * pairs {
 					milliseconds = append(milliseconds, call(b, vmhugeHook(), "prepare begin", doc).Seconds()*1000)
 					call(b, vmhugeHook(), "release end", doc)
 				}
 			}
+			if n == 1 {
+				beside1 = median(milliseconds)
+			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(median(milliseconds), "ms")
+			b.ReportMetric(median(milliseconds)/beside1, "beside-1-ratio")
 		})
 		if claims, _ := filepath.Glob("/run/vmhuge/claims/*"); len(claims) != n {
 			b.Fatalf("%d claims are left of %d", len(claims), n)
@@ -183,7 +191,7 @@ func BenchmarkFragmented(b *testing.B) {
 		b.Fatal(err)
 	}
 	start := before[size2M].Nodes[0].Total
-	worst := map[string]float64{}
+	worst, took := map[string]float64{}, map[string][]float64{}
 	for b.Loop() {
 		for round := range 3 {
 			for name, grow := range map[string]func(pages int) error{
@@ -201,7 +209,9 @@ func BenchmarkFragmented(b *testing.B) {
 				if err := recordPages(scratch, 0, size2M, wanted); err != nil {
 					b.Fatal(err)
 				}
+				began := time.Now()
 				err := grow(wanted)
+				took[name] = append(took[name], time.Since(began).Seconds())
 				now, rerr := readPools()
 				got := now[size2M].Nodes[0].Total - start
 				if short := (*hostpool.Short)(nil); errors.As(err, &short) {
@@ -222,6 +232,7 @@ func BenchmarkFragmented(b *testing.B) {
 	for name, percent := range worst {
 		b.ReportMetric(percent, name+"-percent")
 	}
+	b.ReportMetric(median(took["vmhuge"])/median(took["hugeadm"]), "hugeadm-time-ratio")
 }
 
 // growPool does what a start does, for one claim.
