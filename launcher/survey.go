@@ -11,7 +11,7 @@ import (
 type survey struct {
 	doms                       map[string]*libvirt.Domain // by id, UUID and name
 	names                      []string
-	shutOff, persistent, saved map[string]bool            // by UUID
+	shutOff, persistent, saved map[string]bool // by UUID
 	runningIDs                 []int
 	ahead                      map[string]*definition // by UUID
 }
