@@ -27,7 +27,7 @@ type loader struct {
 // loaders lists every loader. The first that is in charge counts. A function, so that a
 // program that does not ask is not linked with all of them.
 func loaders() []loader {
-	return []loader{container, ostree, nixOS, readOnlyEtc, systemdBoot, grubEntries, grub, elsewhere}
+	return []loader{container, ostree, nixOS, readOnlyEtc, systemdBoot, grubEntries, grub, unifiedImage, limine, extlinux, elsewhere}
 }
 
 // booted is the loader of a host with the files that it reads there.

@@ -51,6 +51,49 @@ var readOnlyEtc = loader{
 	},
 }
 
+// unifiedImage is a kernel that is one file with its command line, which is copied into it
+// when the file is made.
+//
+// Source: uapi-group.org/specifications/specs/unified_kernel_image.
+var unifiedImage = loader{
+	name: "unified kernel image",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		for _, dir := range []string{"/efi/EFI/Linux", "/boot/EFI/Linux", "/boot/efi/EFI/Linux"} {
+			names, err := h.NamesIn(dir)
+			if err != nil || slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".efi") }) {
+				return nil, err == nil, err
+			}
+		}
+		return nil, false, nil
+	},
+	byHand: func(options string) string {
+		return "add " + options + " to " + cmdline.KernelInstall + ", have the kernel's image made anew (kernel-install add-all, mkinitcpio -P or dracut --regenerate-all --force, as it was made before), and reboot"
+	},
+}
+
+// Source: limine's CONFIG.md; /etc/default/limine is limine-entry-tool's.
+var limine = loader{
+	name: "Limine",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		return nil, marked(h, "/boot/limine.conf", "/boot/limine/limine.conf", "/boot/EFI/limine/limine.conf", "/boot/EFI/BOOT/limine.conf",
+			"/boot/efi/limine.conf", "/boot/efi/EFI/limine/limine.conf", "/efi/limine.conf", "/efi/EFI/limine/limine.conf"), nil
+	},
+	byHand: func(options string) string {
+		return "add " + options + " to KERNEL_CMDLINE[default] in /etc/default/limine and run limine-update, or, without that file, to each cmdline: in limine.conf; then reboot"
+	},
+}
+
+// extlinux is also U-Boot with its file. Source: u-boot-update(8), extlinux-update(8).
+var extlinux = loader{
+	name: "extlinux",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		return nil, marked(h, "/boot/extlinux/extlinux.conf", "/extlinux/extlinux.conf"), nil
+	},
+	byHand: func(options string) string {
+		return "add " + options + " to U_BOOT_PARAMETERS in /etc/default/u-boot and run u-boot-update, or, without that file, to each append line of extlinux.conf; then reboot"
+	},
+}
+
 // elsewhere is in charge where nothing else is.
 var elsewhere = loader{
 	name: "elsewhere",
