@@ -8,8 +8,9 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// Hooks asks whether libvirt may run vmhuge's hook, and lists those that are not vmhuge's. libvirt runs them before each start, and any of
-// them may refuse it; that cannot be known in advance.
+// Hooks asks whether libvirt may run vmhuge's hook, and lists those that are not vmhuge's.
+// libvirt runs them before each start, and any of them may refuse it; that cannot be known in
+// advance.
 var Hooks = Check{hook.CheckName, func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	if !g.System() {
 		return nil, nil
