@@ -130,7 +130,7 @@ func optionSlips(where, options string, sizes []pages.Size) []Slip {
 		case !set:
 			bad("has no value, so that the mount fails", name+"=VALUE")
 		case name == "pagesize" && !slices.Contains(pages.HugeSizes("", false), size):
-			bad("names a size that no kernel has, so that the mount fails: a number without K, M or G counts bytes", "pagesize="+sizeMeant(value))
+			bad("names a size that no kernel has, so that the mount fails: a number without K, M or G counts bytes", "pagesize="+sizeMeant(value, sizes))
 		case name == "pagesize" && len(sizes) > 0 && !slices.Contains(sizes, size):
 			bad("names a size that this kernel does not have, so that the mount fails", "pagesize="+pages.SizeWord(sizes[0]))
 		case name == "mode":
@@ -159,33 +159,64 @@ var meantSettings = map[string]string{
 	"vm.hugepages_treat_as_movable": "", "vm.transparent_hugepage": "", "vm.transparent_hugepages": "", "kernel.transparent_hugepage": "", "vm.hugepagesz": "", "vm.hugepagesize": "",
 }
 
-// sysctlSlips are about settings that no kernel has, values that are no numbers, and
-// settings that a later file sets to something else.
+// pageSettings are those of them that count pages of the default size.
+var pageSettings = []string{"vm.nr_hugepages", "vm.nr_hugepages_mempolicy", "vm.nr_overcommit_hugepages"}
+
+// wrongSetting is about a setting that no kernel has, and about a value that is no number.
+// size is the default size of huge pages; 0: not known.
+func wrongSetting(name, value string, size pages.Size) (Slip, bool) {
+	slip := Slip{Word: name + " = " + value}
+	lower := strings.ToLower(name)
+	right, known := meantSettings[lower]
+	if !known && lower != name && slices.Contains(hugeSettings, lower) {
+		right, known = lower, true
+	}
+	_, err := sysctl.Number(value)
+	switch {
+	case known && right == "":
+		slip.Why = "is no setting of the kernel, so that nothing happens"
+		if strings.Contains(lower, "transparent") {
+			slip.Right = "transparent_hugepage=" + value + " on the kernel's command line"
+		}
+		return slip, true
+	case known:
+		slip.Why = "is no setting of the kernel, so that nothing happens"
+	case err != nil && slices.Contains(hugeSettings, name):
+		right, slip.Why = name, "is no number, so that the kernel refuses it"
+	default:
+		return Slip{}, false
+	}
+	slip.Right = right + " = " + value
+	if err == nil {
+		return slip, true
+	}
+	slip.Right = right + " = N"
+	if n, amount, ok := meantCount(value, size); ok && slices.Contains(pageSettings, right) {
+		if slip.Right = fmt.Sprintf("%s = %d", right, n); amount > 0 {
+			slip.Right += fmt.Sprintf(" for %s in pages of %s", amount, size)
+		}
+	}
+	return slip, true
+}
+
+// sysctlSlips are about wrong settings, and those that a later file sets to something
+// else.
 func sysctlSlips(h host.Host) ([]Slip, error) {
 	lines, err := SysctlLines(h)
+	if err != nil || lines == nil {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
 	var slips []Slip
 	for i, line := range lines {
-		name := strings.ToLower(line.Name)
-		right, known := meantSettings[name]
-		slip := Slip{Where: line.Where, Word: line.Name + " = " + line.Value}
-		switch _, err := sysctl.Number(line.Value); {
-		case known && right == "":
-			slip.Why = "is no setting of the kernel, so that nothing happens"
-			if strings.Contains(name, "transparent") {
-				slip.Right = "transparent_hugepage=" + line.Value + " on the kernel's command line"
-			}
-		case known || name != line.Name && slices.Contains(hugeSettings, name):
-			if !known {
-				right = name
-			}
-			slip.Why, slip.Right = "is no setting of the kernel, so that nothing happens", right+" = "+line.Value
+		slip, wrong := wrongSetting(line.Name, line.Value, mem.HugePageSize)
+		switch {
+		case wrong:
 		case !slices.Contains(hugeSettings, line.Name):
 			continue
-		case err != nil:
-			slip.Why, slip.Right = "is no number, so that the kernel refuses it", line.Name+" = N"
-			if n := memparse(line.Value); n >= pages.Size2MiB {
-				slip.Right = fmt.Sprintf("%s = %d for %s in pages of 2 MiB", line.Name, n/pages.Size2MiB, n)
-			}
 		case len(strings.Fields(line.Value)) > 1:
 			slip.Why, slip.Right = "is more than one number, of which the kernel takes the first", line.Name+" = "+strings.Fields(line.Value)[0]
 		default:
@@ -197,9 +228,9 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 				}
 			}
 		}
-		if slip.Why != "" {
+		if slip.Where, slip.Word = line.Where, line.Name+" = "+line.Value; slip.Why != "" {
 			slips = append(slips, slip)
 		}
 	}
-	return slips, err
+	return slips, nil
 }

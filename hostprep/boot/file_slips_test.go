@@ -42,6 +42,16 @@ func TestFileSlips(t *testing.T) {
 /usr/lib/sysctl.d/hp.cnf:1: vm.nr_overcommit_hugepages=8 stands in a file whose name does not end in .conf, so that sysctl does not read it → the name hp.conf`},
 		"sysctl of one pool by two names": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 64\nvm.nr_hugepages_mempolicy = 100\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 64 is overridden by /etc/sysctl.conf:2, which is read later and says 100 → one of the two lines`},
+		"sysctl of a default size of 1 GiB": {"-- proc/meminfo --\nMemTotal: 16384000 kB\nMemFree: 9000000 kB\nMemAvailable: 9900000 kB\nHugepagesize: 1048576 kB\n" +
+			"-- etc/sysctl.conf --\nvm.nr_hugepages = 8G\nvm.nr_overcommit_hugepages = 512M\nvm.nr_hugepage = 2G\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 8G is no number, so that the kernel refuses it → vm.nr_hugepages = 8 for 8 GiB in pages of 1 GiB
+/etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 512M is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N
+/etc/sysctl.conf:3: vm.nr_hugepage = 2G is no setting of the kernel, so that nothing happens → vm.nr_hugepages = 2 for 2 GiB in pages of 1 GiB`},
+		"sysctl of a default size of 512 MiB": {"-- proc/meminfo --\nMemTotal: 16384000 kB\nMemFree: 9000000 kB\nMemAvailable: 9900000 kB\nHugepagesize: 524288 kB\n-- etc/sysctl.conf --\nvm.nr_hugepages = 8G\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 8G is no number, so that the kernel refuses it → vm.nr_hugepages = 16 for 8 GiB in pages of 512 MiB`},
+		"sysctl with separators, and of what is no page": {"-- etc/sysctl.conf --\nvm.nr_hugepages=1,000\nvm.hugetlb_shm_group = 2G\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 1,000 is no number, so that the kernel refuses it → vm.nr_hugepages = 1000
+/etc/sysctl.conf:2: vm.hugetlb_shm_group = 2G is no number, so that the kernel refuses it → vm.hugetlb_shm_group = N`},
 		"sysctl in neither": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0xg\nvm.nr_overcommit_hugepages = 08\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 0xg is no number, so that the kernel refuses it → vm.nr_hugepages = N
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 08 is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N`},

@@ -17,6 +17,7 @@ type Slip struct {
 	Word  string // as it stands there
 	Why   string // what the kernel makes of it: a clause that follows the word
 	Right string // the right spelling; "": to leave it out
+	Works bool   // it does what it looks like all the same
 }
 
 // hugeOptions are the kernel's options that have "huge" in their names, with _ for
@@ -36,29 +37,36 @@ var meantOptions = map[string]string{
 	"transparent_hugepages": "transparent_hugepage", "transparent_huge_page": "transparent_hugepage", "transparent_huge_pages": "transparent_hugepage", "transparenthugepage": "transparent_hugepage",
 }
 
-// CmdlineSlips finds the words on a command line that ask for huge pages in vain:
-// misspelled, in the wrong order, said twice, or handed to init. standard is the
-// size that the kernel takes where none is named.
-func CmdlineSlips(line string, standard pages.Size) []Slip {
-	words := KernelWords(line)
+// Slips finds the words on the kernel's command line that ask for huge pages in vain:
+// misspelled, in the wrong order, said twice, or handed to init.
+func (k Kernel) Slips() []Slip {
+	words := KernelWords(k.Cmdline)
 	// A count before any size is for the default size, wherever on the line that is set.
-	unnamed := standard
+	unnamed := k.Standard
 	for _, word := range words {
 		name, sep, value := splitOption(word)
-		if _, wrong := wrongValue(word, name, value, standard); name == "default_hugepagesz" && sep == "=" && !wrong {
+		if _, wrong := k.wrongValue(word, name, value, 0); name == "default_hugepagesz" && sep == "=" && !wrong {
 			unnamed = memparse(value)
 			break
 		}
 	}
 	var slips []Slip
+	counted := unnamed // the size that a count is for here
 	for i, word := range words {
-		if slip, ok := misspelled(word, standard); ok {
+		name, sep, value := splitOption(word)
+		slip, wrong := k.misspelled(word, counted)
+		if wrong {
 			slips = append(slips, slip)
 		} else if slip, ok := outOfOrder(words, i, unnamed); ok {
 			slips = append(slips, slip)
 		}
+		if sep == "=" && (name == "hugepagesz" || name == "default_hugepagesz") {
+			if counted = memparse(value); wrong {
+				counted = 0 // the kernel ignores the count that follows
+			}
+		}
 	}
-	_, forInit, _ := strings.Cut(" "+line+" ", " -- ")
+	_, forInit, _ := strings.Cut(" "+k.Cmdline+" ", " -- ")
 	for _, word := range strings.Fields(forInit) {
 		if option, _, _ := splitOption(word); slices.Contains(hugeOptions, option) || meantOptions[option] != "" {
 			slips = append(slips, Slip{Word: word, Why: "stands after --, so that the kernel hands it to init", Right: word + " before the --"})
@@ -78,28 +86,41 @@ func splitOption(word string) (name, sep, value string) {
 	return strings.ReplaceAll(word[:at[0]], "-", "_"), word[at[0]:at[1]], strings.Trim(word[at[1]:], `"`)
 }
 
-// misspelled is about one word.
-func misspelled(word string, standard pages.Size) (Slip, bool) {
+// misspelled is about one word. counted is the size that a count in its place is for.
+func (k Kernel) misspelled(word string, counted pages.Size) (Slip, bool) {
 	name, sep, value := splitOption(word)
 	lower := strings.ToLower(name)
 	meant := cmp.Or(meantOptions[lower], meantOptions[strings.ReplaceAll(lower, "hugh", "huge")], oneLetterOff(lower))
-	if key, ok := strings.CutPrefix(strings.ReplaceAll(lower, "/", "."), "sysctl."); ok && meantSettings[key] != "" {
-		return Slip{Word: word, Why: "is no setting of the kernel, so that nothing happens", Right: "sysctl." + meantSettings[key] + "=" + value}, true
+	if key, ok := strings.CutPrefix(strings.ReplaceAll(lower, "/", "."), "sysctl."); ok {
+		if slip, wrong := wrongSetting(key, value, k.defaultSize()); wrong && slip.Right != "" {
+			return Slip{Word: word, Why: slip.Why, Right: "sysctl." + strings.ReplaceAll(slip.Right, " = ", "=")}, true
+		}
 	}
 	switch {
 	case meant == "" && name != lower && slices.Contains(hugeOptions, lower):
 		meant = lower
 	case meant == "" && sep == ":" && slices.Contains(hugeOptions, name):
-		return Slip{Word: word, Why: "has a : where the kernel wants =, so that the kernel ignores it", Right: name + "=" + value}, true
+		return Slip{Word: word, Why: "has a : where the kernel wants =, so that the kernel ignores it", Right: name + "=" + inPages(name, value, counted)}, true
 	}
 	if meant != "" {
-		right := meant + "=" + value
+		right := meant + "=" + inPages(meant, value, counted)
 		if lower == "vm.nr_hugepages" {
-			right += ", or sysctl.vm.nr_hugepages=" + value
+			right += ", or sysctl.vm.nr_hugepages=" + rightCount(value, k.defaultSize())
 		}
 		return Slip{Word: word, Why: "is no option of the kernel, which ignores it", Right: right}, true
 	}
-	return wrongValue(word, name, value, standard)
+	return k.wrongValue(word, name, value, counted)
+}
+
+// defaultSize is the size that vm.nr_hugepages counts.
+func (k Kernel) defaultSize() pages.Size { return cmp.Or(k.takes(k.Cmdline).Default, k.Standard) }
+
+// inPages is the value of an option as the kernel reads it: of hugepages= a count.
+func inPages(option, value string, counted pages.Size) string {
+	if option != "hugepages" {
+		return value
+	}
+	return rightCount(value, counted)
 }
 
 // outOfOrder is about the i-th word beside the others. unnamed is the size that a count

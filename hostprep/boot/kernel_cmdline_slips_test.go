@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"strings"
 	"testing"
 
 	"vmhuge/internal/pages"
@@ -33,8 +34,8 @@ func TestCmdlineSlips(t *testing.T) {
 
 		"hugepages=0x10":               "hugepages=0x10 is hexadecimal, which the kernel does not read here: it reads 0 pages → hugepages=16",
 		"hugepages=0:4,1:0XfF":         "hugepages=0:4,1:0XfF is hexadecimal, which the kernel does not read here: it reads 0 pages → hugepages=0:4,1:255",
-		"hugepages=0xg":                "hugepages=0xg has a unit, but is a count: the kernel reads 0 pages → hugepages=N, a number of pages",
-		"hugepages=1e3":                "hugepages=1e3 has a unit, but is a count: the kernel reads 1 pages → hugepages=N, a number of pages",
+		"hugepages=0xg":                "hugepages=0xg has more than a number as its count: the kernel reads 0 pages of 2 MiB → hugepages=N, a number of pages",
+		"hugepages=1e3":                "hugepages=1e3 has more than a number as its count: the kernel reads 1 page of 2 MiB → hugepages=N, a number of pages",
 		"hugepages = 8":                "hugepages has no count, so that the kernel reserves nothing for it → hugepages=N, a number of pages",
 		"hugepages=8,":                 "",
 		"hugepages=0:8,1:8,":           "",
@@ -42,7 +43,7 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugepages=node0:4":            `hugepages=node0:4 names the node "node0", so that the kernel reserves nothing for it → hugepages=NODE:N, both numbers`,
 		"HUGEPAGES=8":                  "HUGEPAGES=8 is no option of the kernel, which ignores it → hugepages=8",
 		"hugepagesz=1G,hugepages=4":    "hugepagesz=1G,hugepages=4 has two options in one word, of which the kernel reads the size alone → hugepagesz=1G hugepages=4",
-		"hugepages=8;hugepagesz=1G":    "hugepages=8;hugepagesz=1G has a unit, but is a count: the kernel reads 8 pages → hugepages=N, a number of pages",
+		"hugepages=8;hugepagesz=1G":    "hugepages=8;hugepagesz=1G has more than a number as its count: the kernel reads 8 pages of 2 MiB → hugepages=N, a number of pages",
 		"hugepagsz=1G":                 "hugepagsz=1G is no option of the kernel, which ignores it → hugepagesz=1G",
 		"hugpages=8":                   "hugpages=8 is no option of the kernel, which ignores it → hugepages=8",
 		"hugtlb_cma=4G":                "hugtlb_cma=4G is no option of the kernel, which ignores it → hugetlb_cma=4G",
@@ -75,8 +76,15 @@ func TestCmdlineSlips(t *testing.T) {
 		"vm.nr_hugepages=64":               "vm.nr_hugepages=64 is no option of the kernel, which ignores it → hugepages=64, or sysctl.vm.nr_hugepages=64",
 		"nr_hugepages=64":                  "nr_hugepages=64 is no option of the kernel, which ignores it → hugepages=64",
 		"ro -- hugepages=512":              "hugepages=512 stands after --, so that the kernel hands it to init → hugepages=512 before the --",
-		"hugepages=8G":                     "hugepages=8G has a unit, but is a count: the kernel reads 8 pages → hugepages=4096 for 8 GiB in pages of 2 MiB, or hugepagesz=1G hugepages=8",
-		"hugepages=0:4,1:4x":               "hugepages=0:4,1:4x has a unit, but is a count: the kernel reads 4 pages → hugepages=N, a number of pages",
+		"hugepages=8G":                     "hugepages=8G has a unit, but is a count: the kernel reads 8 pages of 2 MiB → hugepages=4096 for 8 GiB in pages of 2 MiB, or hugepagesz=1G hugepages=8",
+		"hugepages=0:4,1:4x":               "hugepages=0:4,1:4x has more than a number as its count: the kernel reads 4 pages of 2 MiB and stops there → hugepages=N, a number of pages",
+		"hugepages=1,073":                  "hugepages=1,073 has a separator in its count: the kernel reads 1 page of 2 MiB → hugepages=1073",
+		"hugepages=512MB":                  "hugepages=512MB has a unit, but is a count: the kernel reads 512 pages of 2 MiB → hugepages=256 for 512 MiB in pages of 2 MiB",
+		"hugepages=0:2G,1:1G":              "hugepages=0:2G,1:1G has a unit, but is a count: the kernel reads 2 pages of 2 MiB and stops there → hugepages=0:1024,1:512 for 3 GiB in pages of 2 MiB",
+		"hugepage=8G":                      "hugepage=8G is no option of the kernel, which ignores it → hugepages=4096",
+		"hugepagesz=1G hugepages:8G":       "hugepages:8G has a : where the kernel wants =, so that the kernel ignores it → hugepages=8",
+		"vm.nr_hugepages=2G":               "vm.nr_hugepages=2G is no option of the kernel, which ignores it → hugepages=1024, or sysctl.vm.nr_hugepages=1024",
+		"sysctl.vm.nr_hugepages=2G":        "sysctl.vm.nr_hugepages=2G is no number, so that the kernel refuses it → sysctl.vm.nr_hugepages=1024 for 2 GiB in pages of 2 MiB",
 		"hugepages=all":                    "hugepages=all has no count, so that the kernel reserves nothing for it → hugepages=N, a number of pages",
 		"hugepagesz=2048 hugepages=4":      "hugepagesz=2048 names a size that this kernel can't have: a number without K, M or G counts bytes → hugepagesz=2M",
 		"default_hugepagesz=1048576":       "default_hugepagesz=1048576 names a size that this kernel can't have: a number without K, M or G counts bytes → default_hugepagesz=1G",
@@ -87,13 +95,48 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugetlb_cma=8G hugepagesz=1G hugepages=4":                                      "hugetlb_cma=8G stands beside hugepagesz=1G hugepages=4: with it the kernel skips the pages of that size at boot → one of the two: leave hugetlb_cma= out to have the pages from boot on",
 	} {
 		got := ""
-		for _, s := range CmdlineSlips(line, pages.Size2MiB) {
+		for _, s := range (Kernel{Cmdline: line, Standard: pages.Size2MiB, sizes: []pages.Size{pages.Size2MiB, pages.Size1GiB}}).Slips() {
 			if got += s.Word + " " + s.Why + " → " + s.Right; s.Where != "" {
 				t.Errorf("%q: %+v", line, s)
 			}
 		}
 		if got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", line, got, want)
+		}
+	}
+}
+
+// A count is of the size that stands before it, and what it should be is said in pages of
+// that size: of 1 GiB, 1024 for 2 GiB would be a terabyte.
+func TestCountsWithUnits(t *testing.T) {
+	const m, g = pages.Size(pages.MiB), pages.Size1GiB
+	amd64, s390x, arm64 := []pages.Size{2 * m, g}, []pages.Size{m, 2 * g}, []pages.Size{2 * m, 512 * m, 16 * g}
+	for line, test := range map[string]struct {
+		sizes       []pages.Size
+		standard    pages.Size
+		reads       string
+		right       string
+		works, twin bool // twin: another slip is found before it
+	}{
+		"default_hugepagesz=1G hugepages=2G":               {amd64, 2 * m, "2 pages of 1 GiB, which are the 2 GiB that it names", "hugepages=2", true, false},
+		"hugepagesz=1G hugepages=8G":                       {amd64, 2 * m, "8 pages of 1 GiB, which are the 8 GiB that it names", "hugepages=8", true, false},
+		"hugepages=8G quiet default_hugepagesz=1G":         {amd64, 2 * m, "8 pages of 1 GiB, which are the 8 GiB that it names", "hugepages=8", true, false},
+		"default_hugepagesz=1G hugepagesz=2M hugepages=8G": {amd64, 2 * m, "8 pages of 2 MiB", "hugepages=4096 for 8 GiB in pages of 2 MiB, or hugepagesz=1G hugepages=8", false, false},
+		"hugepagesz=1G hugepages=4096M":                    {amd64, 2 * m, "4096 pages of 1 GiB", "hugepages=4 for 4 GiB in pages of 1 GiB", false, false},
+		"hugepagesz=1G hugepages=512M":                     {amd64, 2 * m, "512 pages of 1 GiB", "hugepages=N, a number of pages", false, false},
+		"hugepagesz=1G hugepages=1,024":                    {amd64, 2 * m, "1 page of 1 GiB", "hugepages=1024", false, false},
+		"hugepagesz=1 hugepages=8G":                        {amd64, 2 * m, "8 pages", "hugepages=N, a number of pages", false, true},
+		"quiet hugepages=4G":                               {amd64[:1], 2 * m, "4 pages of 2 MiB", "hugepages=2048 for 4 GiB in pages of 2 MiB", false, false},
+		"ro hugepages=2G":                                  {s390x, m, "2 pages of 1 MiB", "hugepages=2048 for 2 GiB in pages of 1 MiB", false, false},
+		"ro hugepages=8G":                                  {arm64, 512 * m, "8 pages of 512 MiB", "hugepages=16 for 8 GiB in pages of 512 MiB", false, false},
+		"hugepagesz=2M hugepages=8G ":                      {arm64, 512 * m, "8 pages of 2 MiB", "hugepages=4096 for 8 GiB in pages of 2 MiB", false, false},
+	} {
+		slips := Kernel{Cmdline: line, Standard: test.standard, sizes: test.sizes}.Slips()
+		if test.twin && len(slips) == 2 {
+			slips = slips[1:]
+		}
+		if len(slips) != 1 || !strings.HasSuffix(slips[0].Why, ": the kernel reads "+test.reads) || slips[0].Right != test.right || slips[0].Works != test.works {
+			t.Errorf("%s: %+v", line, slips)
 		}
 	}
 }

@@ -16,8 +16,9 @@ var thpModes = []string{"always", "madvise", "never"}
 // meantModes are what people write for one of these.
 var meantModes = map[string]string{"on": "always", "1": "always", "enabled": "always", "yes": "always", "advise": "madvise", "off": "never", "0": "never", "disabled": "never", "disable": "never", "no": "never", "none": "never"}
 
-// wrongValue is about the value of an option that the kernel has.
-func wrongValue(word, name, value string, standard pages.Size) (Slip, bool) {
+// wrongValue is about the value of an option that the kernel has. counted is the size that
+// a count in this place is for; 0: not known.
+func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, bool) {
 	slip := func(why, right string) (Slip, bool) { return Slip{Word: word, Why: why, Right: right}, true }
 	switch name {
 	case "hugepages":
@@ -38,7 +39,7 @@ func wrongValue(word, name, value string, standard pages.Size) (Slip, bool) {
 			} else if n, err := strconv.ParseUint(count, 0, 62); err == nil && strings.HasPrefix(strings.ToLower(count), "0x") {
 				return slip("is hexadecimal, which the kernel does not read here: it reads 0 pages", "hugepages="+strings.Replace(value, count, strconv.FormatUint(n, 10), 1))
 			} else if digits != count {
-				return slip("has a unit, but is a count: the kernel reads "+digits+" pages", countFor(count))
+				return k.wrongCount(word, strings.TrimSuffix(value, ","), counted), true
 			}
 		}
 	case "hugepagesz", "default_hugepagesz":
@@ -46,8 +47,8 @@ func wrongValue(word, name, value string, standard pages.Size) (Slip, bool) {
 			return slip("has two options in one word, of which the kernel reads the size alone", name+"="+size+" "+rest)
 		}
 		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
-		if size := memparse(value); !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && standard != onS390x {
-			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", name+"="+sizeMeant(value))
+		if size := memparse(value); !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && k.Standard != onS390x {
+			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", name+"="+sizeMeant(value, k.sizes))
 		}
 	case "hugetlb_cma":
 		for _, part := range strings.Split(value, ",") {
@@ -88,26 +89,20 @@ func oneLetterOff(word string) string {
 	return ""
 }
 
-// countFor says how to ask for an amount of memory, such as 8G, in pages.
-func countFor(amount string) string {
-	n := memparse(amount)
-	if n < pages.Size2MiB || n%pages.Size2MiB != 0 || n > 64*1024*pages.Size1GiB {
-		return "hugepages=N, a number of pages"
+// sizeMeant is the size of these that was probably meant by one in another unit.
+func sizeMeant(value string, sizes []pages.Size) string {
+	if len(sizes) == 0 {
+		sizes = []pages.Size{pages.Size2MiB, pages.Size1GiB}
 	}
-	right := fmt.Sprintf("hugepages=%d for %s in pages of 2 MiB", n/pages.Size2MiB, n)
-	if n%pages.Size1GiB == 0 {
-		right += fmt.Sprintf(", or hugepagesz=1G hugepages=%d", n/pages.Size1GiB)
-	}
-	return right
-}
-
-// sizeMeant is the size that was probably meant by one in another unit.
-func sizeMeant(value string) string {
 	n, _ := strconv.ParseInt(leadingNumber.Get().FindString(value), 10, 32)
+	var words []string
 	for _, unit := range []int64{pages.KiB, pages.MiB, pages.GiB} {
-		if size := pages.Size(n * unit); n > 0 && (size == pages.Size2MiB || size == pages.Size1GiB) {
+		if size := pages.Size(n * unit); n > 0 && slices.Contains(sizes, size) {
 			return pages.SizeWord(size)
 		}
 	}
-	return "2M or 1G"
+	for _, size := range sizes {
+		words = append(words, pages.SizeWord(size))
+	}
+	return strings.Join(words, " or ")
 }

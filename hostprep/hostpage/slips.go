@@ -17,7 +17,7 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 		return nil, err
 	}
 	var facts []Fact
-	for _, s := range boot.CmdlineSlips(kernel.Cmdline, kernel.Standard) {
+	for _, s := range kernel.Slips() {
 		facts = append(facts, slipped("command line", s, "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"))
 	}
 	slips, err := boot.FileSlips(h)
@@ -49,5 +49,9 @@ func slipped(name string, s boot.Slip, do string) Fact {
 	if need == "" {
 		return off(hostprep.Warning, name, have, "nothing in its place", "take it out "+do)
 	}
-	return off(hostprep.Warning, name, have, need, "correct it "+do)
+	severity := hostprep.Warning
+	if s.Works {
+		severity = hostprep.Note
+	}
+	return off(severity, name, have, need, "correct it "+do)
 }
