@@ -228,7 +228,7 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 	if free, limited := FreeOn(h, m); limited && free < bytes {
 		add(hostprep.MountFull, fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", pages.Count(free/int64(m.Size), m.Size),
 			pages.FormatBytes(m.SizeLimit), m.Point, m.SizeLimit),
-			pages.Count(bytes/int64(m.Size), m.Size), "remount it with a larger size=, or without")
+			pages.Count(bytes/int64(m.Size), m.Size), MountAnew(m, "size=")+", or with a larger one")
 	}
 	if m.NrInodes > 0 {
 		inodes, missing, err := inodesOn(h, m, g.BaseDir)
@@ -237,10 +237,16 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 		}
 		if need := missing + 1 + files; m.NrInodes-inodes < need {
 			add(hostprep.MountInodes, fmt.Sprintf("%d more files fit on %s, which is mounted with nr_inodes=%d", max(0, m.NrInodes-inodes), m.Point, m.NrInodes),
-				fmt.Sprintf("%d files and folders", need), "remount it with a larger nr_inodes=, or without")
+				fmt.Sprintf("%d files and folders", need), MountAnew(m, "nr_inodes=")+", or with a larger one")
 		}
 	}
 	return findings, nil
+}
+
+// MountAnew says how to have a mount without an option. A remount would change nothing:
+// hugetlbfs has no reconfigure (hugetlbfs_fs_context_ops in fs/hugetlbfs/inode.c).
+func MountAnew(m host.Mount, option string) string {
+	return fmt.Sprintf("umount %s with no guest on it, and mount it again without %s", shell.Quote(m.Point), option)
 }
 
 // FreeOn returns the bytes that a mount with size= still gives. The counters

@@ -2,6 +2,7 @@ package hostpage
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"vmhuge/hostprep/host"
@@ -11,7 +12,11 @@ import (
 // What is missing is to be installed by the host's own package manager, and a user made by
 // its own tool.
 func TestInstallOnDistributions(t *testing.T) {
-	const root = "-- etc/libvirt/qemu.conf --\nuser = \"root\"\n"
+	const (
+		asRoot = "-- etc/libvirt/qemu.conf --\nuser = \"root\"\n"
+		root   = asRoot + "-- etc/passwd --\nroot:x:0:0:root:/root:/bin/bash\n"
+		qemu   = root + "qemu:x:107:107:qemu:/:/sbin/nologin\n"
+	)
 	for _, test := range []struct{ release, check, edit, want string }{
 		{"debian", "libvirt", "", "apt-get install libvirt-daemon-system, or use vmhuge exec"},
 		{"fedora", "libvirt", "", "dnf install libvirt-daemon-kvm, or use vmhuge exec"},
@@ -22,6 +27,9 @@ func TestInstallOnDistributions(t *testing.T) {
 		{"debian", "QEMU user", root, "adduser --system --group libvirt-qemu, and name it in /etc/libvirt/qemu.conf"},
 		{"fedora", "QEMU user", root, "useradd --system --user-group qemu, and name it in /etc/libvirt/qemu.conf"},
 		{"arch", "QEMU user", root, "useradd --system --user-group libvirt-qemu, and name it in /etc/libvirt/qemu.conf"},
+		{"debian", "QEMU user", asRoot, "take user= out of /etc/libvirt/qemu.conf, so that QEMU runs as libvirt-qemu, and restart libvirtd"},
+		{"of-nobody", "QEMU user", asRoot + "group = \"root\"\n", "take user= and group= out of /etc/libvirt/qemu.conf, so that QEMU runs as libvirt-qemu, and restart libvirtd"},
+		{"fedora", "QEMU user", qemu, "take user= out of /etc/libvirt/qemu.conf, so that QEMU runs as qemu, and restart libvirtd"},
 	} {
 		h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- etc/os-release --\nID="+test.release+"\n"+test.edit)}
 		if test.check == "libvirt" {
@@ -37,6 +45,23 @@ func TestInstallOnDistributions(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s on %s: %q, not %q", test.check, test.release, got, test.want)
+		}
+	}
+}
+
+// A hugetlbfs has no remount: its options are those of the mount that it was made by.
+func TestMountOptionsNeedANewMount(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- proc/self/mountinfo --\n"+hosttest.RootMounts+
+		"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M,size=2097152,min_size=2097152,nr_inodes=1\n")}
+	var done []string
+	for _, fact := range Facts(h, Libvirt{}) {
+		if fact.Name == "hugetlbfs" && strings.Contains(fact.Have, "mounted with") {
+			done = append(done, fact.Do)
+		}
+	}
+	for i, option := range []string{"size=", "min_size=", "nr_inodes=, or with a larger one"} {
+		if want := "umount /dev/hugepages with no guest on it, and mount it again without " + option; i >= len(done) || done[i] != want {
+			t.Errorf("%q: want %q", done, want)
 		}
 	}
 }

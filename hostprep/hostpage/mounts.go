@@ -97,11 +97,11 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 	if m.SizeLimit > 0 {
 		free, _ := check.FreeOn(h, m)
 		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with size=%d: %s free", m.Point, m.SizeLimit, pages.Amount(free)),
-			"no limit, unless intended", "remount it without size="))
+			"no limit, unless intended", check.MountAnew(m, "size=")))
 	}
 	if m.MinSize > 0 {
 		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with min_size=%d: %s reserved for files on it", m.Point, m.MinSize, pages.Amount(m.MinSize)),
-			"pages for all users, unless intended", "remount it without min_size="))
+			"pages for all users, unless intended", check.MountAnew(m, "min_size=")))
 	}
 	return facts
 }

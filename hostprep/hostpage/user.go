@@ -1,6 +1,7 @@
 package hostpage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -23,10 +24,33 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	case err != nil:
 		return nil, err
 	case u.UID == 0:
-		return []Fact{off(hostprep.Note, name, "root", "a dedicated user", newUser(h)+", and name it in "+libvirtd.QEMUConfPath)}, nil
+		do, err := notRoot(h, g.Starter.Conf)
+		return []Fact{off(hostprep.Note, name, "root", "a dedicated user", do)}, err
 	}
 	return []Fact{fine(name, fmt.Sprintf("%s, %d:%d, groups %v", u.Name, u.UID, u.GID, u.Groups))}, nil
 }}
+
+// notRoot says how to have QEMU run as a user of its own: as the one that the host's
+// libvirt takes where qemu.conf names none, if there is one.
+func notRoot(h host.Host, path string) (string, error) {
+	conf, err := libvirtd.ReadQEMUConf(h, path)
+	if err != nil {
+		return "", err
+	}
+	usual, err := libvirtd.QEMUUser(h, libvirtd.QEMUConf{})
+	if err != nil {
+		return "", err
+	}
+	file := cmp.Or(path, libvirtd.QEMUConfPath)
+	if usual.UID == 0 {
+		return newUser(h) + ", and name it in " + file, nil
+	}
+	settings := "user="
+	if conf.Group != "" {
+		settings += " and group="
+	}
+	return fmt.Sprintf("take %s out of %s, so that QEMU runs as %s, and restart %s", settings, file, usual.Name, libvirtd.Name(h)), nil
+}
 
 // newUser is the command that makes the user whom the host's distribution runs QEMU as.
 func newUser(h host.Host) string {
