@@ -62,7 +62,7 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	if err != nil {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
-	e.Warnings = append(xml.CautionTexts(d.xml), xml.THPCosts(d.xml, doc)...)
+	e.Warnings = append(xml.CautionTexts(doc), xml.THPCosts(d.xml, doc)...)
 	if !want.DryRun && !bytes.Equal(doc, d.xml) {
 		// The first copy stays: it is the one that no enable has touched.
 		e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours)

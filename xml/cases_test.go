@@ -324,8 +324,22 @@ func TestCautions(t *testing.T) {
 	sharing := devices("<filesystem type='mount'><driver type='virtiofs'/></filesystem>")
 	for doc, want := range map[string]string{
 		"": "", args("-cpu", "host"): "", args("-device", "e1000"): "", args("-name", "-machine"): "",
-		args("-object", "rng-random,id=r"): "", args("-object", "memory-backend-ram,id=m,size=1G"): "(-object memory-backend-ram)",
-		args("--object", "{&quot;qom-type&quot;:&quot;memory-backend-memfd&quot;,&quot;id&quot;:&quot;m&quot;}"): "(-object memory-backend-memfd)",
+		args("-object", "rng-random,id=r"): "", args("-object", "memory-backend-ram,id=m,size=1G"): "",
+		args("-object", "memory-backend-ram,id=m,size=1G", "-numa", "node,memdev=m"):                                                       "(-object memory-backend-ram, -numa …,memdev=)",
+		args("--object", "{&quot;qom-type&quot;:&quot;memory-backend-memfd&quot;,&quot;id&quot;:&quot;m&quot;}", "-M", "memory-backend=m"): "(-object memory-backend-memfd, -M …,memory-backend=)",
+		// the memory of devices, not the guest's RAM
+		args("-object", "memory-backend-file,id=shm,mem-path=/dev/shm/frames,size=64M,share=on", "-device", "ivshmem-plain,memdev=shm"):                              "",
+		args("-object", "memory-backend-file,id=nv,mem-path=/srv/nv.img,size=4G", "-device", "nvdimm,memdev=nv", "-numa", "node,memdev=ram"):                         "(-numa …,memdev=)",
+		args("-object", "memory-backend-ram,id=d,size=1G", "-device", "pc-dimm,memdev=d"):                                                                            "",
+		args("-object", "memory-backend-file,id=net,mem-path=/dev/hugepages/a,,b,size=1G,share=on", "-device", "ivshmem-plain,memdev=net"):                           "devices with huge pages of their own (1G of net)",
+		args("-object", "{&quot;qom-type&quot;:&quot;memory-backend-memfd&quot;,&quot;id&quot;:&quot;m&quot;,&quot;hugetlb&quot;:true,&quot;size&quot;:1073741824}"): "(1073741824 of m)",
+		args("-object", "memory-backend-memfd,id=m,hugetlb=off,size=1G"):                                                                                             "",
+		// pages for some of the cells
+		backed("<hugepages><page size='2048' nodeset='0'/></hugepages>") + numa(twoOf64):                             "names cell 1 (64 MiB), which stays on small pages",
+		backed("<hugepages><page size='2048' nodeset='0'/><page size='4' nodeset='1'/></hugepages>") + numa(twoOf64): "",
+		backed("<hugepages><page size='2048' nodeset='0'/><page size='1048576'/></hugepages>") + numa(twoOf64):       "",
+		backed("<hugepages><page size='2048' nodeset='0-1'/></hugepages>") + numa(twoOf64):                           "",
+		backed("<hugepages><page size='2048' nodeset='0'/></hugepages>"):                                             "",
 		args("-m", "4G"): "(-m)", args("-mem-path", "/dev/hugepages"): "(-mem-path)", args("-mem-prealloc"): "(-mem-prealloc)",
 		args("-numa", "node,mem=1G"): "", args("-numa", "node,memdev=m"): "-numa", args("-machine", "q35,memory-backend=m"): "-machine", args("-M", "usb=on"): "",
 		"<commandline><arg value='-m'/></commandline>":                               "",

@@ -28,7 +28,7 @@ func Cautions(doc []byte) []Caution {
 	for _, caution := range []struct {
 		text   func(*document) string
 		unsure bool
-	}{{misplaced, false}, {ownMemory, true}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
+	}{{misplaced, false}, {ownMemory, true}, {deviceMemory, false}, {uncovered, false}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
 		if text := caution.text(d); text != "" {
 			found = append(found, Caution{text, caution.unsure})
 		}
@@ -53,31 +53,32 @@ func misplaced(d *document) string {
 	return "libvirt does not read the <hugepages> directly below <domain>: it belongs into <memoryBacking>"
 }
 
-// ownMemory is about memory options in <qemu:commandline>. What they take from the pools
-// is in no demand, and QEMU refuses some beside libvirt's own.
-func ownMemory(d *document) string {
-	var found []string
-	for option, value := range d.options() {
-		switch {
-		case option == "-mem-prealloc" || option == "-mem-path" || option == "-m":
-			found = append(found, option)
-		case option == "-object" && strings.Contains(value, "memory-backend-"):
-			kind := value[strings.Index(value, "memory-backend-"):]
-			end := strings.IndexFunc(kind, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') })
-			if end < 0 {
-				end = len(kind)
-			}
-			found = append(found, option+" "+kind[:end])
-		case option == "-numa" && strings.Contains(value, "memdev="):
-			found = append(found, option+" …,memdev=")
-		case (option == "-machine" || option == "-M") && strings.Contains(value, "memory-backend="):
-			found = append(found, option+" …,memory-backend=")
-		}
-	}
-	if found == nil {
+// uncovered is about cells and memory devices that no <page> names, where others have huge
+// pages: libvirt leaves them on small ones and says nothing.
+func uncovered(d *document) string {
+	dom := &d.domain
+	huge, err := readHugepages(dom, 0)
+	if err != nil || !slices.ContainsFunc(huge, func(h hugepage) bool { return h.size != smallPage }) {
 		return ""
 	}
-	return fmt.Sprintf("its <qemu:commandline> has memory options of its own (%s): libvirt hands them to QEMU as they are, and vmhuge neither counts nor changes them; take them out and let <memoryBacking> say it", strings.Join(found, ", "))
+	found, err := backends(dom, 0)
+	if err != nil {
+		return ""
+	}
+	var bare []string
+	for _, b := range found {
+		if !b.own && !slices.ContainsFunc(huge, func(h hugepage) bool { return h.nodes == nil || b.cell >= 0 && h.nodes.Bit(b.cell) == 1 }) {
+			what := fmt.Sprintf("cell %d", b.cell)
+			if b.kind != pages.Cell {
+				what = fmt.Sprintf("memory device %d of cell %d", b.index, b.cell)
+			}
+			bare = append(bare, fmt.Sprintf("%s (%s)", what, pages.FormatKiB(b.kib)))
+		}
+	}
+	if bare == nil {
+		return ""
+	}
+	return fmt.Sprintf("no <page> of its <hugepages> names %s, which stays on small pages: add it to a nodeset, or take the nodeset out; --size puts every cell on one size", strings.Join(bare, " or "))
 }
 
 // protected says whether it is a guest of Secure Execution on s390x.

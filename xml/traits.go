@@ -1,8 +1,6 @@
 package xml
 
 import (
-	"encoding/json"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,50 +136,6 @@ func (d *document) devices(t *pages.Traits) {
 // libvirt refuses it (qemuValidateDomainDeviceDefVideo()).
 func (d *document) blob() bool {
 	return slices.ContainsFunc(d.root.all("devices/video/model"), func(el *element) bool { return d.value(el, "blob") == "on" })
-}
-
-// options are those of <qemu:commandline>, each with its value, which is empty for an option
-// without one.
-func (d *document) options() iter.Seq2[string, string] {
-	return func(yield func(option, value string) bool) {
-		option := ""
-		for _, el := range d.domain.Arguments {
-			arg := el.Value
-			if strings.HasPrefix(arg, "-") {
-				if option != "" && !yield(option, "") {
-					return
-				}
-				option = "-" + strings.TrimLeft(arg, "-") // QEMU takes --object, too
-			} else if option != "" {
-				if !yield(option, arg) {
-					return
-				}
-				option = ""
-			}
-		}
-		if option != "" {
-			yield(option, "")
-		}
-	}
-}
-
-// driver is the kind of a device, network or object of QEMU's command line:
-//
-//	-device vfio-pci,host=01:00.0
-//	-netdev type=vhost-user,id=n,chardev=c
-//	-object {"qom-type":"cryptodev-vhost-user","id":"c"}
-func driver(option, value string) string {
-	key := map[string]string{"-device": "driver", "-netdev": "type", "-object": "qom-type"}[option]
-	if key == "" {
-		return ""
-	}
-	var fields map[string]any
-	if json.Unmarshal([]byte(value), &fields) == nil {
-		kind, _ := fields[key].(string)
-		return kind
-	}
-	first, _, _ := strings.Cut(value, ",")
-	return strings.TrimPrefix(first, key+"=")
 }
 
 // value returns an attribute of an element; "": it has none.

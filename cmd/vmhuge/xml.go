@@ -54,7 +54,7 @@ EXIT STATUS
 					if err != nil {
 						return nil, err
 					}
-					for _, text := range append(xml.CautionTexts(doc), xml.THPCosts(doc, out)...) {
+					for _, text := range append(xml.CautionTexts(out), xml.THPCosts(doc, out)...) {
 						p.warn("%s", text)
 					}
 					return out, nil
