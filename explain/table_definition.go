@@ -215,12 +215,12 @@ func definition() []Row {
 		Cause:    "the guest's hash page table wants larger pages than the host's memory has, or than part of it",
 		Do:       "virsh edit DOMAIN: <features><hpt><maxpagesize unit='KiB'>64</maxpagesize></hpt></features>, or back all of the guest's memory with pages of 16 MiB (POWER8)",
 	}, {
-		ID: "kvm-hpage", Says: []string{
+		ID: "kvm-hpage", Check: "kvm-pages", Says: []string{
 			"Memory backing with … pages was specified, but KVM does not support this memory backing", "Huge page backing is not supported",
 			"This QEMU machine does not support huge page mappings",
 		},
 		Versions: "s390x",
-		Cause:    "KVM on s390x backs guests with huge pages of 1 MiB only if its module is loaded with hpage=1, which excludes nested=1; with other sizes never",
+		Cause:    "KVM on s390x backs guests with huge pages of 1 MiB only if its module is loaded with hpage=1, which before Linux 7.0 excludes nested=1; with other sizes never",
 		Do:       "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and load kvm anew; and vmhuge enable --size 1M DOMAIN",
 	}}
 }

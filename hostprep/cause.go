@@ -12,6 +12,7 @@ const (
 	HookDenied         Cause = "hook-denied"
 	KVMMissing         Cause = "kvm-missing"
 	KVMPermission      Cause = "kvm-permission"
+	KVMHPage           Cause = "kvm-hpage"
 	LockedMemory       Cause = "locked-memory"
 	NumadMissing       Cause = "numad-missing"
 	NumadFails         Cause = "numad-fails"

@@ -22,6 +22,18 @@ import (
 
 var _ = flag.Bool("update", false, "write what the checks say anew, where the tests have it")
 
+// s390x is a host with pages of 1 MiB whose module kvm has these parameters.
+func s390x(hpage, nested string) string {
+	return "-- pools --\nall 1024 2048 1200 0 0 0\nall 2097152 2 2 0 0 0\n0 1024 2048 1200 0\n0 2097152 2 2 0\n" +
+		"-- proc/self/mountinfo --\n" + hosttest.RootMounts + "44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=1M\n45 24 0:42 / /dev/hugepages2G rw - hugetlbfs none rw,pagesize=2048M\n" +
+		"-- modes --\ndev/hugepages2G/libvirt/ 0755 0:0\ndev/hugepages2G/libvirt/qemu/ 0755 0:0\n" +
+		"-- sys/module/kvm/parameters/hpage --\n" + hpage + "-- sys/module/kvm/parameters/nested --\n" + nested
+}
+
+func oneMiB(g *hostprep.Guest) {
+	g.Demand.Items[0].PageSize, g.Demand.Items[0].MemoryKiB = pages.Size(pages.MiB), g.Demand.Items[0].Pages*1024
+}
+
 func TestChecks(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -195,6 +207,17 @@ pool warning unknown: numad chooses the guest's nodes only when it starts, so wh
 pool blocker no-memory: 0 of 3000 pages of 2 MiB are free on node 0: 1000 are missing`},
 		{name: "node 1 has", host: "node0-full", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "1" }), verdict: hostprep.Ready, fixable: true},
 
+		{name: "s390x without hpage", edit: s390x("N\n", "1\n"), guest: guesttest.Guest(oneMiB), verdict: hostprep.BadHost, want: `
+kvm-pages blocker bad-host: the module kvm was loaded without hpage=1 and with nested=1, which before Linux 7.0 excludes that`},
+		{name: "s390x without hpage or nested", edit: s390x("0\n", "0\n"), guest: guesttest.Guest(oneMiB), verdict: hostprep.BadHost, want: `
+kvm-pages blocker bad-host: the module kvm was loaded without hpage=1`},
+		{name: "s390x without hpage, emulated", edit: s390x("0\n", "0\n"), guest: guesttest.Guest(func(g *hostprep.Guest) { oneMiB(g); g.Demand.Type = "qemu" }), verdict: hostprep.Ready, fixable: true},
+		{name: "s390x with hpage", edit: s390x("1\n", "0\n"), guest: guesttest.Guest(oneMiB), verdict: hostprep.Ready, fixable: true},
+		{name: "s390x with pages of 2 GiB", edit: s390x("1\n", "0\n"), guest: guesttest.Guest(func(g *hostprep.Guest) {
+			oneMiB(g)
+			g.Demand.Items[0].PageSize, g.Demand.Items[0].Pages = pages.Size(2<<30), 1
+		}), verdict: hostprep.BadHost, want: `
+kvm-pages blocker bad-host: KVM on s390x takes no pages of 2 GiB`},
 		{name: "the heaviest comes first", edit: "-- dev/kvm --\n", guest: guesttest.Takes(1201), verdict: hostprep.BadHost, want: `
 kvm blocker bad-host: there is no /dev/kvm
 pool blocker no-memory fixable: 1200 of 2048 pages of 2 MiB are free`},

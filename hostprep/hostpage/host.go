@@ -24,7 +24,7 @@ func hostChecks() []hostCheck {
 	return []hostCheck{
 		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck, slipsCheck,
 		pageSizesCheck, memoryCheck, poolsCheck, holdersCheck, reservedCheck, hugetlbfsCheck,
-		qemuUserCheck, devKVMCheck, hugetlbCgroupCheck, securityCheck,
+		qemuUserCheck, devKVMCheck, kvmPagesCheck, hugetlbCgroupCheck, securityCheck,
 		hostTHPCheck, thpStallCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck, hookWritesCheck,
 	}
 }

@@ -65,3 +65,23 @@ func TestMountOptionsNeedANewMount(t *testing.T) {
 		}
 	}
 }
+
+// On s390x KVM takes huge pages only if its module was loaded so; elsewhere nothing is said.
+func TestKVMPages(t *testing.T) {
+	const on1MiB = "-- proc/meminfo --\nMemTotal: 16384000 kB\nMemFree: 9000000 kB\nMemAvailable: 9900000 kB\nHugepagesize: 1024 kB\n-- sys/module/kvm/parameters/hpage --\n"
+	for edit, want := range map[string]string{
+		"":             "",
+		on1MiB + "0\n": "the module kvm was loaded without hpage=1",
+		on1MiB + "1\n": "takes guests on pages of 1 MiB: hpage=1",
+	} {
+		got := ""
+		for _, fact := range Facts(host.Host{Root: hosttest.Unpack(t, "one-node", edit)}, Libvirt{}) {
+			if fact.Name == "KVM pages" {
+				got = fact.Have
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %q", edit, got)
+		}
+	}
+}

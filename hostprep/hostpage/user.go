@@ -75,6 +75,15 @@ var devKVMCheck = hostCheck{"/dev/kvm", func(h host.Host, g anyGuest) ([]Fact, e
 	return of("/dev/kvm", findings, hostprep.Warning), err
 }}
 
+// kvmPagesCheck asks whether KVM takes guests on huge pages, which only s390x leaves open.
+var kvmPagesCheck = hostCheck{"KVM pages", func(h host.Host, g anyGuest) ([]Fact, error) {
+	findings, err := check.KVMPages.Detect(h, g.Guest)
+	if kvm, _ := h.KVMHPage(); err == nil && len(findings) == 0 && kvm.Known {
+		return []Fact{fine("KVM pages", "takes guests on pages of 1 MiB: hpage=1")}, nil
+	}
+	return of("KVM pages", findings, hostprep.Warning), err
+}}
+
 // isNoAccount says whether an error is one that qemuUserCheck tells of.
 func isNoAccount(err error) bool {
 	return errors.Is(err, host.ErrNoUser) || errors.Is(err, host.ErrNoGroup)

@@ -264,3 +264,17 @@ func total(d pages.Demand) (n int64) {
 	}
 	return n
 }
+
+// On s390x KVM takes huge pages only if its module was loaded so.
+func TestPlanWithoutHPage(t *testing.T) {
+	const mib = pages.Size(pages.MiB)
+	kvm, emulated := onPages("web1", 8, mib, -1), onPages("web2", 8, mib, -1)
+	kvm.Demand.Type = "kvm"
+	for hpage, why := range map[string]string{"0": "the module kvm was loaded without hpage=1", "1": ""} {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- pools --\nall 1024 512 512 0 0 0\n0 1024 512 512 0\n-- sys/module/kvm/parameters/hpage --\n"+hpage+"\n")}
+		p, err := Make(h, []hostprep.Candidate{kvm, emulated}, 0)
+		if err != nil || p.Guests[0].Why != why || p.Guests[1].Why != "" {
+			t.Errorf("hpage=%s: %+v, %v", hpage, p.Guests, err)
+		}
+	}
+}

@@ -24,9 +24,10 @@ type rehearsal struct {
 	total     int64 // MemTotal
 	available int64 // MemAvailable
 	reserve   int64
-	small     pages.Size                       // of the host's pages
-	fixed     bool                             // no pool grows
-	plain     int64                            // RAM on small pages and QEMU's own memory that guests have taken
+	small     pages.Size // of the host's pages
+	fixed     bool       // no pool grows
+	plain     int64      // RAM on small pages and QEMU's own memory that guests have taken
+	kvm       host.KVMHPage
 	pending   func(uuid string) []pool.Pending // that other guests take
 }
 
@@ -40,7 +41,8 @@ func rehearse(h host.Host, reserve int64) (rehearsal, error) {
 	r := on.rehearsal()
 	r.reserve = cmp.Or(reserve, pool.Reserve(r.total)) // to the byte
 	r.pending = func(uuid string) []pool.Pending { p, _ := pool.ReadPending(h.Root, uuid); return p }
-	return r, nil
+	r.kvm, err = h.KVMHPage()
+	return r, err
 }
 
 func (r rehearsal) clone() rehearsal {
@@ -74,6 +76,9 @@ func (r *rehearsal) hold(guest hostprep.Guest, force bool) (why string) {
 	for _, total := range guest.Demand.Totals() {
 		if _, ok := r.state.Global(total.PageSize); !ok {
 			return "the host has no pages of " + total.PageSize.String()
+		}
+		if why := r.kvm.Refuses(total.PageSize); why != "" && guest.Demand.Type == "kvm" {
+			return why
 		}
 	}
 	findings, err := capacity.BadNodes(r.nodes, guest.Demand)
