@@ -182,6 +182,37 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// KVM maps pages of 2 MiB in one piece only where they are an entry of the page table's
+// middle level.
+func TestAdviceOf2MiBInKVM(t *testing.T) {
+	hosts := describedHosts(t)
+	arm64 := hosts[slices.IndexFunc(hosts, func(d described) bool { return d.name == "14-arm64" })]
+	for _, test := range []struct {
+		host described
+		kind string
+		says string
+	}{
+		{arm64, "kvm", "vmhuge enable --size 512M"}, {arm64, "qemu", ""}, {hosts[0], "kvm", ""},
+	} {
+		guest := arm64.guest
+		guest.Demand.Type, guest.Traits.VFIO = test.kind, 1
+		a, err := Weigh(test.host.host, guest)
+		hosttest.Must(t, err)
+		said := ""
+		for _, r := range a.Reasons {
+			if r.Rule == "2 MiB in KVM" {
+				said = r.Says
+			}
+			if test.host.name == arm64.name && strings.Contains(r.Says, "of 1 GiB") && r.Rule != "no 1 GiB" {
+				t.Errorf("%s names pages of 1 GiB, which the host lacks: %s", r.Rule, r.Says)
+			}
+		}
+		if (said == "") != (test.says == "") || !strings.Contains(said, test.says) || slices.Contains(a.Out, Choose2MiB) != (said != "") {
+			t.Errorf("%s of type %s: %q, out %v", test.host.name, test.kind, said, a.Out)
+		}
+	}
+}
+
 // What enable refuses or warns of for a guest is not what it is advised to take.
 func TestAdviceFollowsTheGuest(t *testing.T) {
 	database := describedHosts(t)[1] // large: reserved pages

@@ -3,6 +3,7 @@ package advise
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"vmhuge/hostprep/pool"
@@ -41,8 +42,8 @@ var rules = []rule{
 	// What huge pages gain.
 	{"page tables", [4]int{1, 1, 1, 0}, nil, func(v view) string {
 		small := int64(v.small)
-		text := when(v.Demand.Type == "kvm", "%s is %d pages of %s with %s of page tables, %d pages of 2 MiB, or %d of 1 GiB",
-			pages.Amount(v.ram()), v.ram()/small, pages.Size(small), pages.Amount(v.ram()/small*8), pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
+		text := when(v.Demand.Type == "kvm", "%s is %d pages of %s with %s of page tables, %s",
+			pages.Amount(v.ram()), v.ram()/small, pages.Size(small), pages.Amount(v.ram()/small*8), orOf(v.counts(" pages")))
 		if text != "" && v.cpu.Known { // four levels of the guest's table, each found by up to four of the host's
 			text += "; a TLB miss reads up to 24, 19 or 14 entries of the guest's and the host's tables"
 		}
@@ -59,7 +60,7 @@ var rules = []rule{
 	}},
 	{"beyond the TLB", [4]int{0, 0, 1, 0}, nil, func(v view) string {
 		n := pages.Size2MiB.Ceil(v.ram())
-		return when(v.cpu.Known && n > tlbEntries, "a second-level TLB has up to %d entries, and the guest %d pages of 2 MiB, or %d of 1 GiB", tlbEntries, n, pages.Size1GiB.Ceil(v.ram()))
+		return when(v.cpu.Known && n > tlbEntries, "a second-level TLB has up to %d entries, and the guest %s", tlbEntries, v.counts(" pages"))
 	}},
 
 	// Who pins or maps the memory anyway.
@@ -147,6 +148,9 @@ var rules = []rule{
 	{"no 2 MiB", [4]int{}, only2MiB, func(v view) string {
 		return when(!v.has(pages.Size2MiB), "none of the kernel's %d page sizes is 2 MiB", len(v.state.Sizes()))
 	}},
+	{"2 MiB in KVM", [4]int{}, only2MiB, func(v view) string {
+		return when(v.splits2MiB(), "KVM maps the guest's pages of 2 MiB as ones of %s, as this kernel does all that are smaller than %s: vmhuge enable --size %s gives it reserved ones of that size", v.small, v.thpSize(), pages.SizeWord(v.thpSize()))
+	}},
 	{"no 1 GiB", [4]int{}, only1GiB, func(v view) string {
 		switch {
 		case v.cpu.Known && !v.cpu.PDPE1GB:
@@ -191,7 +195,7 @@ var rules = []rule{
 		return when(v.Traits.Autostart, "it starts with the host, when memory is not fragmented yet; its %d pages of 2 MiB must be allocated before libvirt starts", pages.Size2MiB.Ceil(v.ram()))
 	}},
 	{"migration", [4]int{}, nil, func(v view) string {
-		return when(v.Traits.VFIO == 0, "a host that it migrates to also needs %d free pages of 2 MiB, or %d of 1 GiB", pages.Size2MiB.Ceil(v.ram()), pages.Size1GiB.Ceil(v.ram()))
+		return when(v.Traits.VFIO == 0, "a host that it migrates to also needs %s", v.counts(" free pages"))
 	}},
 }
 
@@ -206,6 +210,40 @@ func (v view) foreign(size pages.Size) string {
 		text += fmt.Sprintf(": vmhuge enable --size %s gives it reserved ones", pages.SizeWord(pages.Usual(v.Traits.Arch, nil)))
 	}
 	return text
+}
+
+// splits2MiB says that pages of 2 MiB are several entries of the page table's last level, as
+// on arm64 with plain pages of 16 or 64 KiB. KVM takes each for a page of its own there
+// (CONT_PTE_SHIFT in user_mem_abort() of arch/arm64/kvm/mmu.c).
+func (v view) splits2MiB() bool {
+	return v.Demand.Type == "kvm" && v.thpSize() > pages.Size2MiB && v.has(v.thpSize()) && v.has(pages.Size2MiB)
+}
+
+// counts is how many pages of each size that the host has and the guest can use hold its
+// RAM; of 2 MiB where it has none. word is what they are called.
+func (v view) counts(word string) string {
+	sizes := []pages.Size{pages.Size2MiB, pages.Size1GiB}
+	if v.splits2MiB() {
+		sizes[0] = v.thpSize()
+	}
+	text := ""
+	for i, size := range sizes {
+		switch n := size.Ceil(v.ram()); {
+		case i == 0:
+			text = fmt.Sprintf("%d%s of %s", n, word, size)
+		case v.has(size) && (!v.cpu.Known || v.cpu.PDPE1GB):
+			text += fmt.Sprintf(", or %d of %s", n, size)
+		}
+	}
+	return text
+}
+
+// orOf has the last part of an enumeration begin with "or".
+func orOf(counts string) string {
+	if strings.Contains(counts, ", or ") {
+		return counts
+	}
+	return "or " + counts
 }
 
 // merged is how many bytes KSM saves.
