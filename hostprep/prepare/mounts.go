@@ -51,7 +51,7 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 		if at >= 0 {
 			m = used[at]
 			f.Have = m.Point + " is mounted"
-		} else if m.Point, err = h.NewPoint(size); err != nil {
+		} else if m.Point, err = newPoint(h, size, p.Persist); err != nil {
 			return findings, err
 		} else {
 			f.Have = fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size)
@@ -85,6 +85,15 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	}
 	return findings, nil
 }}
+
+// newPoint is where a hugetlbfs goes that is not there. Without systemd, what mounts it at
+// boot makes no folder, and /dev is empty by then: a lasting mount goes to where folders last.
+func newPoint(h host.Host, size pages.Size, persist bool) (string, error) {
+	if persist && !h.BootedWithSystemd() {
+		return "/var/lib/hugepages" + pages.SizeWord(size), nil
+	}
+	return h.NewPoint(size)
+}
 
 // mountSizes returns the page sizes for which QEMU maps files.
 func mountSizes(h host.Host, p Options) ([]pages.Size, error) {

@@ -94,9 +94,9 @@ mkdir -m 0755 /dev/hugepages
 mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
 `},
 		"a mount that is not there, without systemd": {host: "no-libvirt", edits: noSystemd, p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
-mkdir -m 0755 /dev/hugepages
-mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages
-edit /etc/fstab: +'hugetlbfs /dev/hugepages hugetlbfs nosuid,nodev,pagesize=2M 0 0'
+mkdir -m 0755 /var/lib/hugepages2M
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /var/lib/hugepages2M
+edit /etc/fstab: +'hugetlbfs /var/lib/hugepages2M hugetlbfs nosuid,nodev,pagesize=2M 0 0'
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
 mkdir -m 0755 /etc/sysctl.d

@@ -21,7 +21,7 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 	if err != nil || conf.HugetlbfsMounts == nil {
 		return nil, err
 	}
-	mounts, have, err := fixedMounts(h, conf.HugetlbfsMounts, neededSizes(p))
+	mounts, have, err := fixedMounts(h, p, conf.HugetlbfsMounts, neededSizes(p))
 	if err != nil || len(have) == 0 {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func neededSizes(p Options) []pages.Size {
 
 // fixedMounts returns a corrected hugetlbfs_mount, and what is wrong with the present
 // one; nil: it is not to be set. The default entry stays the default, if it stays.
-func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []string, have []string, err error) {
+func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) (mounts []string, have []string, err error) {
 	mem, err := h.Meminfo()
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +91,7 @@ func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []s
 		if covered[size] {
 			continue
 		}
-		point, err := mountPoint(h, size)
+		point, err := mountPoint(h, size, p.Persist)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -102,7 +102,7 @@ func fixedMounts(h host.Host, entries []string, needed []pages.Size) (mounts []s
 }
 
 // mountPoint is where a hugetlbfs of a size is mounted, or will be.
-func mountPoint(h host.Host, size pages.Size) (string, error) {
+func mountPoint(h host.Host, size pages.Size, persist bool) (string, error) {
 	mounts, err := h.Mounts()
 	if err != nil {
 		return "", err
@@ -112,5 +112,5 @@ func mountPoint(h host.Host, size pages.Size) (string, error) {
 			return m.Point, nil
 		}
 	}
-	return h.NewPoint(size)
+	return newPoint(h, size, persist)
 }

@@ -76,7 +76,7 @@ func userFolders(h host.Host, p Options) ([]boot.Folder, error) {
 	sizes, err := userSizes(h, p, user)
 	var folders []boot.Folder
 	for _, size := range sizes {
-		point, err := mountPoint(h, size)
+		point, err := mountPoint(h, size, p.Persist)
 		if err != nil {
 			return nil, err
 		}
