@@ -28,7 +28,7 @@ func Cautions(doc []byte) []Caution {
 	for _, caution := range []struct {
 		text   func(*document) string
 		unsure bool
-	}{{misplaced, false}, {ownMemory, true}, {deviceMemory, false}, {uncovered, false}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
+	}{{misplaced, false}, {ownMemory, true}, {deviceMemory, true}, {uncovered, false}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
 		if text := caution.text(d); text != "" {
 			found = append(found, Caution{text, caution.unsure})
 		}

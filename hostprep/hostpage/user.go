@@ -24,7 +24,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	case err != nil:
 		return nil, err
 	case u.UID == 0:
-		do, err := notRoot(h, g.Starter.Conf)
+		do, err := notRoot(h, g.Conf)
 		return []Fact{off(hostprep.Note, name, "root", "a dedicated user", do)}, err
 	}
 	return []Fact{fine(name, fmt.Sprintf("%s, %d:%d, groups %v", u.Name, u.UID, u.GID, u.Groups))}, nil
