@@ -106,7 +106,7 @@ func readDomains(uri string, h host.Host) (v Versions, domains []Domain, err err
 	if err != nil {
 		return v, nil, err
 	}
-	if err := l.Survey(); err != nil {
+	if err := l.Survey(names); err != nil {
 		return v, nil, err
 	}
 	var failed error

@@ -44,7 +44,7 @@ EXIT STATUS
 			&cli.BoolFlag{Name: "paused", Usage: "start the guest paused (virsh resume runs it)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
-			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to start on if there are too few: fail (the default), a page size, or thp"},
+			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to start on if short: fail (default), a page size or thp"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {
