@@ -111,7 +111,7 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 			} else if len(k.On) > 0 {
 				m.Path = memory.path
 			}
-			if isOn(k.On, memory.place) && !(k.OfUnaligned && memory.isAligned()) {
+			if isOn(k.On, memory.place) && (!k.OfUnaligned || !memory.isAligned()) {
 				return m, true
 			}
 		}

@@ -118,7 +118,7 @@ func TestStreamIgnores(t *testing.T) {
 		if got := shown.update(row.answer); !slices.Equal(got, row.want) || (got == nil) != (row.want == nil) {
 			t.Errorf("%d: %#v, not %#v", i, got, row.want)
 		}
-		if c := row.answer.Pools; len(c) > 0 && c[0].CouldMake.Now == 0 {
+		if c := row.answer.Pools; len(c) > 0 && c[0].Now == 0 {
 			t.Errorf("%d: it is printed without what could be made", i)
 		}
 	}
