@@ -28,6 +28,7 @@ deps-build:
 # install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
     @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core
+    @./deps cockpit-ws cockpit-bridge chromium iproute2
     @./deps --only prometheus prometheus promtool
 
 # install what only the benchmarks need
@@ -48,9 +49,17 @@ man: build
     @mkdir -p bin/man
     @SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md) env -u LIBVIRT_DEFAULT_URI bin/vmhuge __man bin/man
 
-# a .deb, an .rpm and their SBOM, in dist; the first run builds nfpm, which takes a minute
-package: deps-test
+# build the Cockpit page, into bin/cockpit
+cockpit:
+    @./deps --node
+    @cd cockpit && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; }
+    @echo "building: bin/cockpit"
+    @cd cockpit && npm run --silent build
+
+# .deb and .rpm of vmhuge, with their SBOM, and of its Cockpit page, in dist; the first run builds nfpm, which takes a minute
+package: deps-test cockpit
     @packaging/build dist
+    @packaging/build-cockpit dist
 
 # format, vet, and the tests that need neither root nor libvirtd: a minute, before each commit
 unit: deps-build format
@@ -67,7 +76,7 @@ test: (lanes commit 'gzip' '70m')
 test-whole: (lanes '' 'xz' '5h')
 
 [private]
-lanes COMMIT COMPRESSION LIMIT: deps-test build format
+lanes COMMIT COMPRESSION LIMIT: deps-test build cockpit format
     go vet ./...
     @.ci/lanes \
         'units' "COMPRESSION={{ COMPRESSION }} .ci/in-memory go test -vet=off -count=1 -timeout {{ LIMIT }} $(go list ./... | grep -v /integration | tr '\n' ' ')" \

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func (g guest) xml() string {
     %s
   </devices>
 </domain>
-`, kind, g.name, memory, backing, boot, acpi, g.more, cmp.Or(g.onReboot, "destroy"), balloon, console, g.devices)
+`, kind, html.EscapeString(g.name), memory, backing, boot, acpi, g.more, cmp.Or(g.onReboot, "destroy"), balloon, console, g.devices)
 }
 
 // console is the file that the serial console is written to.

@@ -1,0 +1,123 @@
+// One guest: what it asks for, the proof of what it has, what keeps it from starting, and
+// what can be done with it.
+
+import { Alert, Breadcrumb, BreadcrumbItem, Button, Card, CardBody, CardTitle, DescriptionList, Flex } from "./patternfly";
+import { useEffect, useState } from "react";
+import { Collapse, Disable, Enable, Start, Stop } from "./guest-actions";
+import type { DomainStatus, Proof, Report } from "./answers";
+import { Failed, Findings } from "./findings";
+import { Name, Share } from "./guests";
+import { Term } from "./overview";
+import { type Failure, runFor } from "./vmhuge";
+import { backing, percent, size, term, totals, visible } from "./words";
+
+const _ = cockpit.gettext;
+
+interface Props { guest: DomainStatus; admin: boolean; changes: number; done: (sentence: string) => void; changed: () => void }
+
+const actions = {
+    enable: { label: _("Put on huge pages…"), dialog: Enable, offered: (g: DomainStatus) => g.backing === "none" },
+    disable: { label: _("Take off huge pages…"), dialog: Disable, offered: (g: DomainStatus) => g.backing !== "none" },
+    start: { label: _("Start…"), dialog: Start, offered: (g: DomainStatus) => g.state === "shut off" || g.state === "crashed" },
+    stop: { label: _("Stop…"), dialog: Stop, offered: (g: DomainStatus) => g.state === "running" || g.state === "paused" },
+    collapse: { label: _("Collapse…"), dialog: Collapse, offered: (g: DomainStatus) => !!g.proof && g.proof.small_kib > 0 },
+};
+
+export function Guest({ guest, admin, changes, done, changed }: Props) {
+    const [open, setOpen] = useState<keyof typeof actions>();
+    const Dialog = open && actions[open].dialog;
+    const close = () => setOpen(undefined);
+    return (
+        <div className="cards">
+            <Breadcrumb className="wide" aria-label={_("Guests")}>
+                <BreadcrumbItem to="#/guests">{_("Guests")}</BreadcrumbItem>
+                <BreadcrumbItem isActive><Name of={guest.name} /></BreadcrumbItem>
+            </Breadcrumb>
+            <Card className="wide">
+                <CardTitle component="h2"><Name of={guest.name} /></CardTitle>
+                <CardBody>
+                    <DescriptionList isHorizontal isCompact>
+                        <Term name={_("State")}>{term(guest.state)}</Term>
+                        <Term name={_("RAM")}>{size(guest.ram_kib)}</Term>
+                        <Term name={_("Backing")}>{backing(guest)}</Term>
+                        {guest.totals.length > 0 && <Term name={_("Takes")}>{totals(guest.totals)}</Term>}
+                        <Term name="UUID">{guest.uuid}</Term>
+                    </DescriptionList>
+                    <Flex className="pf-v6-u-mt-md" role="group" aria-label={_("Actions")}>
+                        {Object.entries(actions).map(([id, action]) => action.offered(guest) &&
+                            <Button key={id} variant="secondary" isDisabled={!admin} onClick={() => setOpen(id as keyof typeof actions)}>{action.label}</Button>)}
+                    </Flex>
+                </CardBody>
+            </Card>
+            {guest.state !== "shut off" && <Evidence guest={guest} />}
+            <Readiness guest={guest} changes={changes} />
+            {Dialog && <Dialog guest={guest} close={close} changed={changed} done={sentence => { close(); done(sentence) }} />}
+        </div>
+    );
+}
+
+function Evidence({ guest }: { guest: DomainStatus }) {
+    const { proof } = guest;
+    return (
+        <Card>
+            <CardTitle component="h2">{_("Proof from the kernel")}</CardTitle>
+            <CardBody>
+                {proof ? <Account of={proof} guest={guest} /> : <p>{visible(guest.proof_unknown ?? _("It is not known what backs its RAM."))}</p>}
+                {guest.cautions?.map((caution, i) => <Alert key={i} isInline isPlain variant="warning" title={visible(caution)} />)}
+            </CardBody>
+        </Card>
+    );
+}
+
+const proofWords = ({ verdict, backed_percent, ram_kib }: Proof) =>
+    verdict === "all-huge" ? cockpit.format(_("All $0 of its RAM is on huge pages."), size(ram_kib))
+        : verdict === "partly" ? cockpit.format(_("$0 of its $1 of RAM is on huge pages."), percent(backed_percent), size(ram_kib))
+            : cockpit.format(_("None of its $0 of RAM is on huge pages."), size(ram_kib));
+
+function Account({ of, guest }: { of: Proof; guest: DomainStatus }) {
+    return (
+        <>
+            <Alert isInline isPlain variant={of.verdict === "all-huge" ? "success" : "warning"} title={proofWords(of)} />
+            <DescriptionList isHorizontal isCompact>
+                <Term name={_("On huge pages")}><Share guest={guest} /></Term>
+                {Object.entries(of.hugetlb_kib).map(([page, kib]) => <Term key={page} name={cockpit.format(_("Pages of $0"), size(Number(page)))}>{size(kib)}</Term>)}
+                {of.thp_kib > 0 && <Term name={_("Transparent huge pages")}>{size(of.thp_kib)}</Term>}
+                {of.small_kib - of.untouched_kib > 0 && <Term name={_("Small pages")}>{size(of.small_kib - of.untouched_kib)}</Term>}
+                {of.untouched_kib > 0 && <Term name={_("Not touched yet")}>{size(of.untouched_kib)}</Term>}
+                {Object.entries(of.by_node).map(([node, kib]) => <Term key={node} name={cockpit.format(_("Node $0"), node)}>{size(kib)}</Term>)}
+                <Term name={_("Read from")}>{of.evidence.map(path => <div key={path}><code className="name">{visible(path)}</code></div>)}</Term>
+            </DescriptionList>
+        </>
+    );
+}
+
+/** What vmhuge check says of the guest, asked anew when it or the host has changed. */
+function Readiness({ guest, changes }: { guest: DomainStatus; changes: number }) {
+    const [report, setReport] = useState<Report>();
+    const [failure, setFailure] = useState<Failure>();
+    useEffect(() => {
+        let gone = false;
+        runFor<Report>(["check"], guest.uuid).then(
+            answer => { if (!gone) { setReport(answer); setFailure(undefined) } },
+            (err: Failure) => { if (!gone) setFailure(err) });
+        return () => { gone = true };
+    }, [guest.uuid, guest.state, guest.backing, changes]);
+    return (
+        <Card>
+            <CardTitle component="h2">{_("Would it start now?")}</CardTitle>
+            <CardBody>
+                {failure && <Failed failure={failure} />}
+                {!failure && !report && <p>{_("Checking…")}</p>}
+                {report && (
+                    <>
+                        <p>
+                            {report.verdict === "running" ? _("It runs.") : report.ready ? _("Yes: it is ready to start.") : cockpit.format(_("No: $0."), term(report.verdict))}{" "}
+                            {!report.ready && report.fixable && report.verdict !== "running" && _("Start puts that right by itself.")}
+                        </p>
+                        <Findings list={report.findings} />
+                    </>
+                )}
+            </CardBody>
+        </Card>
+    );
+}
