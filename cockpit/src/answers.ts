@@ -78,6 +78,7 @@ export interface Status {
     notes?: Fact[];
     set_aside?: string[];
     domains_error?: Trouble;
+    changed?: string[]; // the fields that differ from the line before
 }
 
 export interface Report extends Domain {

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import type { Status } from "./answers";
 import { Explain } from "./explain";
 import { Failed } from "./findings";
-import { type Following, follow } from "./follow";
+import { follow } from "./follow";
 import { Guest } from "./guest";
 import { Guests } from "./guests";
 import { Host } from "./host";
@@ -43,21 +43,22 @@ export function App() {
     const [place = "", uuid] = usePath();
     const [status, setStatus] = useState<Status>();
     const [failure, setFailure] = useState<Failure>();
-    const [changes, setChanges] = useState(0); // counts what may have changed the host
+    const [changes, setChanges] = useState(0); // of the host, counted
     const [said, setSaid] = useState<{ id: number; sentence: string }[]>([]);
-    const following = useRef<Following>(null);
     const heading = useRef<HTMLHeadingElement>(null);
     const first = useRef(true);
 
-    useEffect(() => {
-        following.current = follow(
-            seen => { setStatus(seen); setFailure(undefined) },
-            failed => setFailure(failed));
-        return () => following.current?.stop();
-    }, []);
-    const changed = () => { setChanges(n => n + 1); following.current?.refresh() };
-    const done = (sentence: string) => setSaid(list => [...list.slice(-2), { id: Date.now(), sentence }]);
+    const changed = () => setChanges(n => n + 1);
     const admin = useAdmin(changed);
+    useEffect(() => admin === null ? undefined : follow( // anew, with the rights that there are now
+        seen => {
+            setStatus(seen);
+            setFailure(undefined);
+            if (seen.changed?.some(field => field !== "domains")) // a guest that changed is seen by itself
+                changed();
+        },
+        setFailure), [admin]);
+    const done = (sentence: string) => setSaid(list => [...list.slice(-2), { id: Date.now(), sentence }]);
 
     useEffect(() => { // a screen reader follows the user to another place
         if (!first.current)

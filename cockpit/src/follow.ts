@@ -1,51 +1,55 @@
-// The status of the host, read anew when something changes.
+// The status of the host as it changes, by vmhuge status --watch: a line for each change.
 
-import type { Status } from "./answers";
-import { Failure, run } from "./vmhuge";
+import type { Status, Trouble } from "./answers";
+import { Failure, failureOf, spawn, vmhuge } from "./vmhuge";
 
-const least = 2000; // milliseconds between the beginnings of two readings
-const rest = 5000; // between two without a sign of change
+const again = 5000; // milliseconds until it is tried once more, where it ended
 
-export interface Following { refresh(): void; stop(): void }
+/** Follows the host while the page can be seen. Returns what ends that. */
+export function follow(seen: (status: Status) => void, failed: (failure: Failure) => void): () => void {
+    let process: cockpit.Process | undefined;
+    let timer = 0;
 
-export function follow(seen: (status: Status) => void, failed: (failure: Failure) => void): Following {
-    let begun = -Infinity, reading = false, stopped = false, timer = 0;
-
-    const plan = (after: number) => {
+    const begin = () => {
         clearTimeout(timer);
-        if (!stopped && !cockpit.hidden)
-            timer = window.setTimeout(read, Math.max(after, begun + least - performance.now()));
-    };
-    const read = async () => {
-        if (reading)
+        if (process || cockpit.hidden)
             return;
-        reading = true;
-        begun = performance.now();
-        try {
-            const status = await run<Status>(["status"]);
-            if (!stopped)
-                seen(status);
-        } catch (err) {
-            if (!stopped)
-                failed(err as Failure);
-        }
-        reading = false;
-        plan(rest);
+        const watch = process = spawn(vmhuge(["status", "--watch"]));
+        let rest = "";
+        let trouble: Trouble | undefined;
+        watch.stream(chunk => {
+            const lines = (rest + chunk).split("\n");
+            rest = lines.pop() ?? "";
+            for (const line of lines) {
+                const answer: Status & { error?: Trouble } = JSON.parse(line);
+                if (answer.error)
+                    trouble = answer.error;
+                else if (process === watch)
+                    seen(answer);
+            }
+        });
+        const ended = (problem: cockpit.Problem) => {
+            if (process !== watch) // end stopped it
+                return;
+            process = undefined;
+            failed(trouble ? new Failure(trouble) : failureOf(problem));
+            timer = window.setTimeout(begin, again);
+        };
+        watch.then(() => ended({ problem: null, exit_status: 0, message: "" }), ended);
     };
-    const visibility = () => cockpit.hidden ? clearTimeout(timer) : plan(0);
+    const end = () => {
+        clearTimeout(timer);
+        const watch = process;
+        process = undefined;
+        watch?.close("terminated");
+    };
+    const visibility = () => cockpit.hidden ? end() : begin();
 
-    const log = cockpit.file(hookLog, { superuser: "try" });
-    const watch = log.watch(() => plan(0)); // calls back at once, and at each change
     cockpit.addEventListener("visibilitychange", visibility);
-    return {
-        refresh: () => plan(0),
-        stop() {
-            stopped = true;
-            clearTimeout(timer);
-            watch.remove();
-            log.close();
-            cockpit.removeEventListener("visibilitychange", visibility);
-        },
+    begin();
+    return () => {
+        cockpit.removeEventListener("visibilitychange", visibility);
+        end();
     };
 }
 

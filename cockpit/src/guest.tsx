@@ -2,13 +2,14 @@
 // what can be done with it.
 
 import { Alert, Breadcrumb, BreadcrumbItem, Button, Card, CardBody, CardTitle, DescriptionList, Flex } from "./patternfly";
-import { useEffect, useState } from "react";
+import { useState } from "react";
+import { useAnswer } from "./answer";
 import { Collapse, Disable, Enable, Start, Stop } from "./guest-actions";
 import type { DomainStatus, Proof, Report } from "./answers";
 import { Failed, Findings } from "./findings";
 import { Name, Share } from "./guests";
 import { Term } from "./overview";
-import { type Failure, runFor } from "./vmhuge";
+import { runFor } from "./vmhuge";
 import { backing, percent, size, term, totals, visible } from "./words";
 
 const _ = cockpit.gettext;
@@ -91,17 +92,9 @@ function Account({ of, guest }: { of: Proof; guest: DomainStatus }) {
     );
 }
 
-/** What vmhuge check says of the guest, asked anew when it or the host has changed. */
+/** What vmhuge check says of the guest. */
 function Readiness({ guest, changes }: { guest: DomainStatus; changes: number }) {
-    const [report, setReport] = useState<Report>();
-    const [failure, setFailure] = useState<Failure>();
-    useEffect(() => {
-        let gone = false;
-        runFor<Report>(["check"], guest.uuid).then(
-            answer => { if (!gone) { setReport(answer); setFailure(undefined) } },
-            (err: Failure) => { if (!gone) setFailure(err) });
-        return () => { gone = true };
-    }, [guest.uuid, guest.state, guest.backing, changes]);
+    const { answer: report, failure } = useAnswer(() => runFor<Report>(["check"], guest.uuid), [guest.state, guest.backing, changes]);
     return (
         <Card>
             <CardTitle component="h2">{_("Would it start now?")}</CardTitle>

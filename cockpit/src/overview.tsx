@@ -1,11 +1,12 @@
 // The host at a glance: its pools, what is wrong with it, and what else vmhuge status tells.
 
 import { Card, CardBody, CardTitle, DescriptionList, DescriptionListDescription, DescriptionListGroup, DescriptionListTerm, ExpandableSection } from "./patternfly";
-import { useEffect, useState } from "react";
+import { type ReactNode, useState } from "react";
+import { useAnswer } from "./answer";
 import type { Check, Status } from "./answers";
 import { Failed, Findings } from "./findings";
 import { Pools } from "./pools";
-import { type Failure, run } from "./vmhuge";
+import { run } from "./vmhuge";
 import { count, size, visible } from "./words";
 
 const _ = cockpit.gettext;
@@ -26,18 +27,10 @@ export function Overview({ status, changes }: { status: Status; changes: number 
     );
 }
 
-/** What vmhuge check says of the host, read anew after each change that the page made. */
+/** What vmhuge check says of the host. */
 function Host({ changes }: { changes: number }) {
-    const [check, setCheck] = useState<Check>();
-    const [failure, setFailure] = useState<Failure>();
+    const { answer: check, failure } = useAnswer(() => run<Check>(["check"]), [changes]);
     const [shown, setShown] = useState(false);
-    useEffect(() => {
-        let gone = false;
-        run<Check>(["check"]).then(
-            answer => { if (!gone) { setCheck(answer); setFailure(undefined) } },
-            (err: Failure) => { if (!gone) setFailure(err) });
-        return () => { gone = true };
-    }, [changes]);
     const facts = check?.host ?? [];
     const wrong = facts.filter(f => f.severity === "blocker" || f.severity === "warning");
     const fine = facts.filter(f => !wrong.includes(f));
@@ -61,7 +54,7 @@ function Host({ changes }: { changes: number }) {
     );
 }
 
-export function Term({ name, children }: { name: string; children: React.ReactNode }) {
+export function Term({ name, children }: { name: string; children: ReactNode }) {
     return (
         <DescriptionListGroup>
             <DescriptionListTerm>{name}</DescriptionListTerm>
