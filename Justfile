@@ -56,15 +56,18 @@ cockpit:
     @echo "building: bin/cockpit"
     @cd cockpit && npm run --silent build
 
-# .deb and .rpm of vmhuge, with their SBOM, and of its Cockpit page, in dist; the first run builds nfpm, which takes a minute
-package: deps-test cockpit
+# a .deb, an .rpm and their SBOM, in dist; the first run builds nfpm, which takes a minute
+package: deps-test
     @packaging/build dist
+
+# the Cockpit page as a .deb and an .rpm, in dist
+package-cockpit: deps-test cockpit
     @packaging/build-cockpit dist
 
 # format, vet, and the tests that need neither root nor libvirtd: a minute, before each commit
 unit: deps-build format
     go vet ./...
-    .ci/in-memory go test -vet=off -skip '^TestPackages$' $(go list ./... | grep -v /integration)
+    .ci/in-memory go test -vet=off -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
 
 # Of the tests that take minutes, a commit runs a share: this number says which.
 commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`
@@ -144,7 +147,7 @@ golden:
     go test ./metrics -run TestScrape -update
 
 # make the pictures in docs/ anew, from a real terminal and real guests (as root)
-screenshots: deps
+screenshots: deps cockpit
     @./deps xvfb xterm imagemagick fonts-dejavu-core
     SAVE_SENT={{ justfile_directory() }}/docs go test -count=1 -tags screenshots -timeout 30m -run Screenshot ./integration
 

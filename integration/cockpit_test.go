@@ -62,8 +62,8 @@ func browse(t *testing.T, env []string, args ...string) {
 	cmd.Env = append(append(os.Environ(), "PATH="+filepath.Join(scratch, "bin")+":"+os.Getenv("PATH")), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	out, err := cmd.CombinedOutput()
-	if t.Logf("%s", out); err != nil {
-		t.Fatal(err)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout // as it comes: it takes a while
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("node %q: %v", args, err)
 	}
 }

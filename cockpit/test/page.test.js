@@ -199,27 +199,24 @@ test("the keyboard alone opens a dialog, leaves it, and is where it was", async 
     await v.leave();
 });
 
-for (const scheme of ["light", "dark"]) {
-    test(`every place is accessible and fits a narrow screen, ${scheme}`, async () => {
-        const v = await visit(ROOT, { scheme });
+for (const [scheme, width] of [["light", 1280], ["dark", 320]]) {
+    test(`every place is accessible and fits the screen, ${scheme}, ${width} pixels wide`, async () => {
+        const v = await visit(ROOT, { scheme, width });
         await v.says("What is fine");
         const web1 = await uuid("web1");
         for (const [place, said] of [["", "What is fine"], ["guests", "web1"], ["guests/" + web1, "Yes: "], ["host", "Calls of the hook"], ["explain", "What libvirt"]]) {
             await v.goTo(place);
-            for (const width of [1280, 320]) {
-                await v.page.setViewport({ width, height: 900 });
-                await v.says(said);
-                await v.accessible(place);
-                await v.fits(`${place || "overview"}, ${scheme}`);
-            }
+            await v.says(said);
+            await v.accessible(place);
+            await v.fits(place);
         }
         await v.goTo("guests/" + web1);
         await v.press("Put on huge pages…");
         await v.says("+  <memoryBacking>");
         await v.accessible("the dialog");
         await v.fits("the dialog");
-        const dark = await v.page.evaluate(() => getComputedStyle(document.querySelector("main")).color);
-        assert.equal(/rgb\((2\d\d), \1/.test(dark) || /^rgb\(2\d\d/.test(dark), scheme === "dark", dark);
+        const [, brightness] = /rgba?\((\d+)/.exec(await v.page.evaluate(() => getComputedStyle(document.querySelector("main")).color));
+        assert.equal(brightness > 127, scheme === "dark", "the text's colour");
         await v.leave();
     });
 }

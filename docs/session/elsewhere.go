@@ -11,6 +11,7 @@ var Elsewhere = map[string]string{
 	"sudo vmhuge memory web1 +4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"sudo vmhuge memory web1 -4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"./just package":                                   "integration/lab/package_test.go#TestPackage",
+	"sudo ./just package package-cockpit":              "packaging/cockpit_test.go#TestCockpitPackages",
 	"sudo ./just demo":                                 "integration/demo_test.go#TestDemo",
 	"vmhuge check --dest qemu+ssh://host2/system web1": "integration/dest_test.go#TestCheckDest",
 	"install -m 0644 examples/monitoring/vmhuge-metrics.service /etc/systemd/system/":              "integration/lab/metrics_test.go#TestMetricsUnit",

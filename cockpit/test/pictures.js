@@ -1,0 +1,31 @@
+// Takes the pictures in docs/: each place of the page, light and dark, into the folder $PICTURES.
+import { execFileSync } from "node:child_process";
+import { close, virsh, visit } from "./browser.js";
+
+const { ROOT, PICTURES } = process.env;
+const web1 = await virsh("domuuid", "web1");
+const places = {
+    overview: ["", "Transparent huge pages"],
+    guests: ["guests", "web1"],
+    guest: ["guests/" + web1, "It runs."],
+    host: ["host", "pages are there"],
+    explain: ["explain", "What libvirt or QEMU said"],
+};
+for (const scheme of ["light", "dark"]) {
+    for (const [name, [at, said]] of Object.entries(places)) {
+        const v = await visit(ROOT, { at, scheme, width: 1100, height: 700 });
+        await v.says(said);
+        if (name === "overview")
+            await v.says("What is fine");
+        if (name === "explain") {
+            await v.page.type("#said", "unable to map backing store for guest RAM: Cannot allocate memory");
+            await v.press("Explain");
+            await v.says("What to do:");
+        }
+        const file = `${PICTURES}/cockpit-${name}-${scheme}.png`;
+        await v.page.screenshot({ path: file });
+        execFileSync("convert", [file, "-colors", "64", "PNG8:" + file]);
+        await v.leave();
+    }
+}
+await close();
