@@ -32,6 +32,7 @@ export function Confirm<Plan, Answer>({ action, close, done, changed }: Props<Pl
     useEffect(() => {
         let gone = false;
         setFailure(undefined);
+        setRefusal(undefined);
         action.rehearse().then(
             of => { if (!gone) setPlan({ of, chosen }) },
             (err: Failure) => { if (!gone) { setPlan(undefined); setFailure(err) } });

@@ -6,13 +6,13 @@ import type { Collapsed, DomainStatus, Edit, Report, Stopped } from "./answers";
 import { Confirm } from "./confirm";
 import { Changes, Findings, Text } from "./findings";
 import { runFor } from "./vmhuge";
-import { percent, size, term, totals, visible } from "./words";
+import { named, percentWords, size, term, totals, visible } from "./words";
 
 const _ = cockpit.gettext;
 
 interface Props { guest: DomainStatus; close: () => void; done: (sentence: string) => void; changed: () => void }
 
-const about = (text: string, guest: DomainStatus, ...more: string[]) => cockpit.format(text, visible(guest.name), ...more);
+const about = (text: string, guest: DomainStatus, ...more: string[]) => cockpit.format(text, named(guest.name), ...more);
 
 function Diff({ edit: { diff, warnings, findings } }: { edit: Edit }) {
     return (
@@ -20,7 +20,7 @@ function Diff({ edit: { diff, warnings, findings } }: { edit: Edit }) {
             <p>{diff ? _("Its definition changes; a running guest keeps what it has until its next start.") : _("Its definition stays as it is.")}</p>
             {diff && <Text of={diff} label={_("The change of the definition")} diff />}
             {warnings.map((w, i) => <p key={i}>{visible(w)}</p>)}
-            {findings.length > 0 && <><h3>{_("What the host lacks for it")}</h3><Findings list={findings} /></>}
+            {findings.length > 0 && <><h2>{_("What the host lacks for it")}</h2><Findings list={findings} /></>}
         </>
     );
 }
@@ -82,14 +82,14 @@ export function Start({ guest, ...rest }: Props) {
                             ? r.totals.length > 0 ? cockpit.format(_("It takes $0."), totals(r.totals)) : _("It takes no pages from the pools.")
                             : cockpit.format(_("It can't start: $0."), term(r.verdict))}
                     </p>
-                    {r.changed.length > 0 && <><h3>{_("The host changes before")}</h3><Changes list={r.changed} /></>}
+                    {r.changed.length > 0 && <><h2>{_("The host changes before")}</h2><Changes list={r.changed} /></>}
                     <Findings list={r.findings} />
                 </>
             ),
             perform: () => runFor(["start"], guest.uuid),
             refused: r => started(r) ? null : <><p role="alert">{about(_("$0 was not started: $1."), guest, term(r.verdict))}</p><Findings list={r.findings} /></>,
             said: r => r.proof && r.backing !== "none"
-                ? about(_("$0 runs; $1 of its RAM is on huge pages."), guest, percent(r.proof.backed_percent))
+                ? about(_("$0 runs; $1 of its RAM is on huge pages."), guest, percentWords(r.proof.backed_percent))
                 : about(_("$0 runs."), guest),
         }} />
     );
@@ -122,13 +122,13 @@ export function Collapse({ guest, ...rest }: Props) {
             rehearse: () => runFor(["collapse", "--dry-run"], guest.uuid),
             plan: c => (
                 <>
-                    <p>{cockpit.format(_("The kernel moves the RAM of the running guest to transparent huge pages: $0 can be tried, at most $1 are then on huge pages."), size(c.try_kib), percent(c.percent))}</p>
+                    <p>{cockpit.format(_("The kernel moves the RAM of the running guest to transparent huge pages: $0 can be tried, at most $1 are then on huge pages."), size(c.try_kib), percentWords(c.percent))}</p>
                     <Left of={c} />
                 </>
             ),
             perform: () => runFor(["collapse"], guest.uuid),
-            refused: c => c.reached ? null : <><p role="alert">{cockpit.format(_("$0 of its RAM is on huge pages, and $1 were asked for."), percent(c.percent), percent(c.at_least_percent))}</p><Left of={c} /></>,
-            said: c => about(_("$0: $1 of its RAM is on huge pages."), guest, percent(c.percent)),
+            refused: c => c.reached ? null : <><p role="alert">{cockpit.format(_("$0 of its RAM is on huge pages, and $1 were asked for."), percentWords(c.percent), percentWords(c.at_least_percent))}</p><Left of={c} /></>,
+            said: c => about(_("$0: $1 of its RAM is on huge pages."), guest, percentWords(c.percent)),
         }} />
     );
 }

@@ -10,18 +10,21 @@ import { Failed, Findings } from "./findings";
 import { Name, Share } from "./guests";
 import { Term } from "./overview";
 import { runFor } from "./vmhuge";
-import { backing, percent, size, term, totals, visible } from "./words";
+import { backing, percentWords, size, term, totals, visible } from "./words";
 
 const _ = cockpit.gettext;
 
 interface Props { guest: DomainStatus; admin: boolean; changes: number; done: (sentence: string) => void; changed: () => void }
 
+const runs = (g: DomainStatus) => g.state === "running" || g.state === "paused";
+
+// Of what shares a button there is one at a time: who has pressed it stays on it.
 const actions = {
-    enable: { label: _("Put on huge pages…"), dialog: Enable, offered: (g: DomainStatus) => g.backing === "none" },
-    disable: { label: _("Take off huge pages…"), dialog: Disable, offered: (g: DomainStatus) => g.backing !== "none" },
-    start: { label: _("Start…"), dialog: Start, offered: (g: DomainStatus) => g.state === "shut off" || g.state === "crashed" },
-    stop: { label: _("Stop…"), dialog: Stop, offered: (g: DomainStatus) => g.state === "running" || g.state === "paused" },
-    collapse: { label: _("Collapse…"), dialog: Collapse, offered: (g: DomainStatus) => !!g.proof && g.proof.small_kib > 0 },
+    enable: { button: "pages", label: _("Put on huge pages…"), dialog: Enable, offered: (g: DomainStatus) => g.backing === "none" },
+    disable: { button: "pages", label: _("Take off huge pages…"), dialog: Disable, offered: (g: DomainStatus) => g.backing !== "none" },
+    start: { button: "run", label: _("Start…"), dialog: Start, offered: (g: DomainStatus) => !runs(g) && g.backing !== "none" },
+    stop: { button: "run", label: _("Stop…"), dialog: Stop, offered: runs },
+    collapse: { button: "collapse", label: _("Collapse…"), dialog: Collapse, offered: (g: DomainStatus) => runs(g) && g.backing !== "hugetlb" },
 };
 
 export function Guest({ guest, admin, changes, done, changed }: Props) {
@@ -46,24 +49,27 @@ export function Guest({ guest, admin, changes, done, changed }: Props) {
                     </DescriptionList>
                     <Flex className="pf-v6-u-mt-md" role="group" aria-label={_("Actions")}>
                         {Object.entries(actions).map(([id, action]) => action.offered(guest) &&
-                            <Button key={id} variant="secondary" isDisabled={!admin} onClick={() => setOpen(id as keyof typeof actions)}>{action.label}</Button>)}
+                            <Button key={action.button} variant="secondary" isDisabled={!admin} onClick={() => setOpen(id as keyof typeof actions)}>{action.label}</Button>)}
                     </Flex>
                 </CardBody>
             </Card>
-            {guest.state !== "shut off" && <Evidence guest={guest} />}
+            {runs(guest) && <Evidence guest={guest} changes={changes} />}
             <Readiness guest={guest} changes={changes} />
             {Dialog && <Dialog guest={guest} close={close} changed={changed} done={sentence => { close(); done(sentence) }} />}
         </div>
     );
 }
 
-function Evidence({ guest }: { guest: DomainStatus }) {
-    const { proof } = guest;
+/** The status has the proof of guests that ask for huge pages; of another it is asked for here. */
+function Evidence({ guest, changes }: { guest: DomainStatus; changes: number }) {
+    const { answer: proof, failure } = useAnswer<Proof>(async () => guest.proof ?? runFor(["verify"], guest.uuid), [JSON.stringify(guest.proof), guest.state, changes]);
     return (
         <Card>
             <CardTitle component="h2">{_("Proof from the kernel")}</CardTitle>
             <CardBody>
-                {proof ? <Account of={proof} guest={guest} /> : <p>{visible(guest.proof_unknown ?? _("It is not known what backs its RAM."))}</p>}
+                {failure && <Failed failure={failure} />}
+                {!failure && !proof && <p>{_("Checking…")}</p>}
+                {proof && <Account of={proof} />}
                 {guest.cautions?.map((caution, i) => <Alert key={i} isInline isPlain variant="warning" title={visible(caution)} />)}
             </CardBody>
         </Card>
@@ -72,15 +78,15 @@ function Evidence({ guest }: { guest: DomainStatus }) {
 
 const proofWords = ({ verdict, backed_percent, ram_kib }: Proof) =>
     verdict === "all-huge" ? cockpit.format(_("All $0 of its RAM is on huge pages."), size(ram_kib))
-        : verdict === "partly" ? cockpit.format(_("$0 of its $1 of RAM is on huge pages."), percent(backed_percent), size(ram_kib))
+        : verdict === "partly" ? cockpit.format(_("$0 of its $1 of RAM is on huge pages."), percentWords(backed_percent), size(ram_kib))
             : cockpit.format(_("None of its $0 of RAM is on huge pages."), size(ram_kib));
 
-function Account({ of, guest }: { of: Proof; guest: DomainStatus }) {
+function Account({ of }: { of: Proof }) {
     return (
         <>
-            <Alert isInline isPlain variant={of.verdict === "all-huge" ? "success" : "warning"} title={proofWords(of)} />
+            <Alert isInline isPlain variant={of.verdict === "all-huge" ? "success" : "info"} title={proofWords(of)} />
             <DescriptionList isHorizontal isCompact>
-                <Term name={_("On huge pages")}><Share guest={guest} /></Term>
+                <Term name={_("On huge pages")}><Share percent={of.backed_percent} /></Term>
                 {Object.entries(of.hugetlb_kib).map(([page, kib]) => <Term key={page} name={cockpit.format(_("Pages of $0"), size(Number(page)))}>{size(kib)}</Term>)}
                 {of.thp_kib > 0 && <Term name={_("Transparent huge pages")}>{size(of.thp_kib)}</Term>}
                 {of.small_kib - of.untouched_kib > 0 && <Term name={_("Small pages")}>{size(of.small_kib - of.untouched_kib)}</Term>}

@@ -1,23 +1,21 @@
 // All guests, and how much of their RAM is on huge pages.
 
 import { Alert, Card, CardBody, CardTitle } from "./patternfly";
-import type { DomainStatus, Status } from "./answers";
+import type { Status } from "./answers";
 import { Table } from "./table";
-import { backing, percent, size, term, visible } from "./words";
+import { backing, percentWords, size, term, visible } from "./words";
 
 const _ = cockpit.gettext;
 
 /** A name as data: it can't turn the text around it, and hides nothing. */
 export const Name = ({ of }: { of: string }) => <bdi className="name" translate="no">{visible(of) || _("(no name)")}</bdi>;
 
-/** How much of a running guest's RAM is on huge pages, as a bar and in percent. */
-export function Share({ guest: { proof, proof_unknown: unknown, state } }: { guest: DomainStatus }) {
-    if (!proof)
-        return unknown && state !== "shut off" ? "?" : "–";
+/** How much of a guest's RAM is on huge pages, as a bar and in words. */
+export function Share({ percent }: { percent: number }) {
     return (
         <div className="share">
-            <div className="bar" aria-hidden="true"><span className="used" style={{ width: `${proof.backed_percent}%` }} /></div>
-            <span>{percent(proof.backed_percent)}</span>
+            <div className="bar" aria-hidden="true"><span className="used" style={{ width: `${percent}%` }} /></div>
+            <span>{percentWords(percent)}</span>
         </div>
     );
 }
@@ -38,7 +36,7 @@ export function Guests({ status }: { status: Status }) {
                             { title: _("State"), cell: d => term(d.state) },
                             { title: _("RAM"), number: true, cell: d => size(d.ram_kib) },
                             { title: _("Backing"), cell: backing },
-                            { title: _("On huge pages"), cell: d => <Share guest={d} /> },
+                            { title: _("On huge pages"), cell: d => d.proof ? <Share percent={d.proof.backed_percent} /> : d.proof_unknown ? "?" : "–" },
                             { title: _("Nodes"), cell: d => Object.keys(d.proof?.by_node ?? {}).join(", ") || "–" },
                             { title: _("Freed by"), cell: d => d.given_back_by ? term(d.given_back_by) : "–" },
                         ]}

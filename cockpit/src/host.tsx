@@ -136,13 +136,13 @@ const allFindings = (p: Prepared) => [...p.host.findings, ...p.domains.flatMap(d
 const blocked = (p: Prepared) => allFindings(p).filter(f => f.severity === "blocker");
 
 function PreparedPlan({ of }: { of: Prepared }) {
-    const findings = allFindings(of).filter(f => f.severity !== "note");
+    const findings = allFindings(of);
     const changes = [...of.host.changed, ...of.domains.flatMap(d => d.changed ?? []), ...findings.flatMap(f => f.changes)];
     return (
         <>
             <p>{changes.length ? _("This would change:") : _("There is nothing to change.")}</p>
             <Changes list={changes} />
-            <Findings list={findings} />
+            <Findings list={findings.filter(f => f.severity !== "note" && !f.fixable)} />
         </>
     );
 }

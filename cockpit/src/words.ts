@@ -19,7 +19,7 @@ export function size(kib: number): string {
     return number(kib, 0) + " KiB";
 }
 
-export const percent = (p: number) => number(Math.floor(p * 10) / 10, 1) + " %";
+export const percentWords = (p: number) => number(Math.floor(p * 10) / 10, 1) + " %";
 
 // Joiners and styles of emoji have a shape; all else that has none, or that turns the direction
 // of a text round, could make one name look like another.
@@ -28,6 +28,9 @@ const unseen = /(?<=\p{So}|[\u{1f3fb}-\u{1f3ff}])[\ufe0e\ufe0f\u200d]|(?<=\ufe0f
 /** A name, or a line of other origin, with a ? for each character that nobody would see. */
 export const visible = (text: string) =>
     text.replace(/[\n\t]/g, " ").replace(unseen, (all, bad) => bad ? "?" : all);
+
+/** A name within a sentence, which it can't turn round. */
+export const named = (name: string) => "\u2068" + visible(name) + "\u2069";
 
 /** What a guest takes from the pools: 512 pages of 2 MiB. */
 export const totals = (list: Total[]) => list.map(t => t.pages < 0
@@ -79,4 +82,4 @@ const terms: Record<string, string> = {
 };
 
 /** A word of vmhuge's answers in the user's language. */
-export const term = (word: string) => terms[word] ?? word;
+export const term = (word: string) => Object.hasOwn(terms, word) ? terms[word]! : visible(word);

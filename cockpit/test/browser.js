@@ -26,7 +26,7 @@ export async function visit(url, { at = "", lang = "en", scheme = "light", width
     page.on("console", m => { if (m.type() === "error" && !/favicon/.test(m.location().url ?? "")) errors.push(m.text()) });
     page.on("dialog", d => { errors.push("a dialog of the browser: " + d.message()); void d.dismiss() });
     await page.goto(url + "#/" + at);
-    const all = () => page.evaluate(() => document.body.innerText);
+    const all = () => page.evaluate(() => document.body.innerText.replace(/[\u2068\u2069]/g, "")); // what keeps names apart
     return {
         page, all,
         /** Waits until the page says a text, or something like it. */

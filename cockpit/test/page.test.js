@@ -56,9 +56,15 @@ test("a guest is put on huge pages after its diff was shown, starts, and proves 
     await v.leave();
 });
 
-test("a guest is stopped", async () => {
-    const id = await uuid("idle1"); // it runs
+test("a running guest is collapsed, and stopped", async () => {
+    const id = await uuid("idle1"); // it runs, on small pages
     const v = await visit(ROOT, { at: "guests/" + id });
+    await v.says(/of its 96 MiB of RAM is on huge pages/);
+    await v.press("Collapse…");
+    await v.says("can be tried");
+    await v.press("Collapse");
+    await v.says(/of its RAM is on huge pages, and 95 % were asked for|: 9\d.* of its RAM is on huge pages/);
+    await v.page.keyboard.press("Escape");
     await v.press("Stop…");
     await v.says("It is asked to shut down.");
     await v.press("Stop");
@@ -188,14 +194,14 @@ test("the keyboard alone opens a dialog, leaves it, and is where it was", async 
     const v = await visit(ROOT, { at: "guests/" + await uuid("web1") });
     await v.says("Would it start now?");
     const focused = () => v.page.evaluate(() => document.activeElement.innerText);
-    for (let i = 0; i < 30 && await focused() !== "Start…"; i++)
+    for (let i = 0; i < 30 && await focused() !== "Put on huge pages…"; i++)
         await v.page.keyboard.press("Tab");
-    assert.equal(await focused(), "Start…");
+    assert.equal(await focused(), "Put on huge pages…");
     await v.page.keyboard.press("Enter");
-    await v.says("It takes no pages from the pools.");
+    await v.says("+  <memoryBacking>");
     assert.ok(await v.page.evaluate(() => !!document.activeElement.closest("[role=dialog]")), "the focus is in the dialog");
     await v.page.keyboard.press("Escape");
-    await v.page.waitForFunction(() => !document.querySelector("[role=dialog]") && document.activeElement.innerText === "Start…");
+    await v.page.waitForFunction(() => !document.querySelector("[role=dialog]") && document.activeElement.innerText === "Put on huge pages…");
     await v.leave();
 });
 
