@@ -100,6 +100,10 @@ format:
 lint:
     go run {{ golangci_lint }} run
 
+# the Cockpit page in a real browser, which `just test` does as well (as root)
+browser: deps-test cockpit
+    go test -count=1 -timeout 30m -v -run '^TestCockpit$' ./integration
+
 # the benchmarks
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./...

@@ -36,8 +36,7 @@ func TestCockpit(t *testing.T) {
 	for _, h := range names {
 		define(t, guest{name: h.Name})
 	}
-	start(t, idle)
-	greeting(t, idle)
+	start(t, idle) // and has come up when it is to be stopped, at the end
 	defer done(t, "uninstall", "--yes")
 	list, err := json.Marshal(names)
 	if err != nil {

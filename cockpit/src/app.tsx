@@ -50,14 +50,14 @@ export function App() {
 
     const changed = () => setChanges(n => n + 1);
     const admin = useAdmin(changed);
-    useEffect(() => admin === null ? undefined : follow( // anew, with the rights that there are now
+    useEffect(() => follow( // anew, with the rights that there are now
         seen => {
             setStatus(seen);
             setFailure(undefined);
             if (seen.changed?.some(field => field !== "domains")) // a guest that changed is seen by itself
                 changed();
         },
-        setFailure), [admin]);
+        setFailure), [admin === true]);
     const done = (sentence: string) => setSaid(list => [...list.slice(-2), { id: Date.now(), sentence }]);
 
     useEffect(() => { // a screen reader follows the user to another place

@@ -56,23 +56,6 @@ test("a guest is put on huge pages after its diff was shown, starts, and proves 
     await v.leave();
 });
 
-test("a running guest is collapsed, and stopped", async () => {
-    const id = await uuid("idle1"); // it runs, on small pages
-    const v = await visit(ROOT, { at: "guests/" + id });
-    await v.says(/of its 96 MiB of RAM is on huge pages/);
-    await v.press("Collapse…");
-    await v.says("can be tried");
-    await v.press("Collapse");
-    await v.says(/of its RAM is on huge pages, and 95 % were asked for|: 9\d.* of its RAM is on huge pages/);
-    await v.page.keyboard.press("Escape");
-    await v.press("Stop…");
-    await v.says("It is asked to shut down.");
-    await v.press("Stop");
-    await v.says(/idle1 is shut off/);
-    assert.equal(await virsh("domstate", id), "shut off");
-    await v.leave();
-});
-
 test("a start that the host refuses names its cause and cure", async () => {
     const id = await uuid("vast1");
     const v = await visit(ROOT, { at: "guests/" + id });
@@ -226,3 +209,20 @@ for (const [scheme, width] of [["light", 1280], ["dark", 320]]) {
         await v.leave();
     });
 }
+
+test("a running guest is collapsed, and stopped", async () => {
+    const id = await uuid("idle1"); // it runs, on small pages
+    const v = await visit(ROOT, { at: "guests/" + id });
+    await v.says(/of its 96 MiB of RAM is on huge pages/);
+    await v.press("Collapse…");
+    await v.says("can be tried");
+    await v.press("Collapse");
+    await v.says(/of its RAM is on huge pages, and 95 % were asked for|: 9\d.* of its RAM is on huge pages/);
+    await v.page.keyboard.press("Escape");
+    await v.press("Stop…");
+    await v.says("It is asked to shut down.");
+    await v.press("Stop");
+    await v.says(/idle1 is shut off/);
+    assert.equal(await virsh("domstate", id), "shut off");
+    await v.leave();
+});
