@@ -28,8 +28,9 @@ deps-build:
 # install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
     @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core
-    @./deps cockpit-ws cockpit-bridge chromium iproute2
+    @./deps cockpit-bridge chromium iproute2
     @./deps --only prometheus prometheus promtool
+    @./deps --only cockpit-ws cockpit-ws
 
 # install what only the benchmarks need
 deps-bench: deps

@@ -54,7 +54,7 @@ func browse(t *testing.T, env []string, args ...string) {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "./serve", append([]string{dir, "node"}, args...)...)
 	cmd.Dir = "../cockpit/test"

@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import puppeteer from "puppeteer-core";
 
-const patience = 60_000; // milliseconds; a loaded machine is slow
+const patience = 180_000; // milliseconds; a loaded machine is slow
 
 const browser = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
