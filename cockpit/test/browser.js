@@ -23,7 +23,8 @@ export async function visit(url, { at = "", lang = "en", scheme = "light", width
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }, { name: "prefers-reduced-motion", value: "reduce" }]);
     const errors = [];
     page.on("pageerror", err => errors.push(err.message));
-    page.on("console", m => { if (m.type() === "error" && !/favicon/.test(m.location().url ?? "")) errors.push(m.text()) });
+    // Fonts are in the package of cockpit-ws, of which the tests have the program alone.
+    page.on("console", m => { if (m.type() === "error" && !/favicon|\/static\/fonts\//.test(m.location().url ?? "")) errors.push(m.text() + " " + m.location().url) });
     page.on("dialog", d => { errors.push("a dialog of the browser: " + d.message()); void d.dismiss() });
     await page.goto(url + "#/" + at);
     const all = () => page.evaluate(() => document.body.innerText.replace(/[\u2068\u2069]/g, "")); // what keeps names apart
