@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -134,8 +135,8 @@ func FileSizes(g Guest) []pages.Size {
 }
 
 // NewClaim is the claim of a guest with that demand, without its owner.
-func NewClaim(d pages.Demand, uuid, name string) pool.Claim {
-	return pool.Claim{UUID: uuid, Name: name, Takes: TakesOf(d), Elastic: d.Elastic}
+func NewClaim(d pages.Demand, uuid, name string) ledger.Claim {
+	return ledger.Claim{UUID: uuid, Name: name, Takes: TakesOf(d), Elastic: d.Elastic}
 }
 
 // TakesOf is what a demand takes from the pools, and where.

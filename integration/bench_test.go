@@ -11,7 +11,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 )
 
 // pairs is how often vmhuge and its peer run, in turn, so that a machine whose
@@ -181,11 +181,11 @@ func BenchmarkCheckMany(b *testing.B) {
 // for which neither command may wait.
 func BenchmarkLookMany(b *testing.B) {
 	defineMany(b, 500)
-	ledger, err := hostpool.Open(b.Context(), "/")
+	book, err := ledger.Open(b.Context(), "/")
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer ledger.Close()
+	defer book.Close()
 	for _, command := range []string{"status", "metrics"} {
 		b.Run(command, func(b *testing.B) { timeMany(b, command) })
 	}

@@ -17,6 +17,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
@@ -140,8 +141,8 @@ func promised(n int64) func(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		withLedger(t, func(l *hostpool.Ledger) error {
-			return l.Begin(hostpool.Claim{UUID: uuid, Name: "starting", Owner: owner, Takes: []hostpool.Take{{Size: pages.Size2MiB, Pages: n}}})
+		withLedger(t, func(l *ledger.Ledger) error {
+			return l.Begin(ledger.Claim{UUID: uuid, Name: "starting", Owner: owner, Takes: []hostpool.Take{{Size: pages.Size2MiB, Pages: n}}})
 		})
 		t.Cleanup(func() { released(t, uuid) })
 	}
@@ -151,7 +152,7 @@ func promised(n int64) func(t *testing.T) {
 func reservedFor(n int64, nodes ...int) func(t *testing.T) {
 	return func(t *testing.T) {
 		reserve := func(takes ...hostpool.Take) {
-			withLedger(t, func(l *hostpool.Ledger) error { return l.Reserve("ovs", takes) })
+			withLedger(t, func(l *ledger.Ledger) error { return l.Reserve("ovs", takes) })
 		}
 		reserve(hostpool.Take{Nodes: nodes, Size: pages.Size2MiB, Pages: n})
 		t.Cleanup(func() { reserve() })
@@ -160,20 +161,20 @@ func reservedFor(n int64, nodes ...int) func(t *testing.T) {
 
 func released(t *testing.T, uuid string) {
 	t.Helper()
-	withLedger(t, func(l *hostpool.Ledger) error {
+	withLedger(t, func(l *ledger.Ledger) error {
 		_, _, err := l.Release(uuid)
 		return err
 	})
 }
 
-func withLedger(t *testing.T, f func(*hostpool.Ledger) error) {
+func withLedger(t *testing.T, f func(*ledger.Ledger) error) {
 	t.Helper()
-	ledger, err := hostpool.Open(context.Background(), "/")
+	book, err := ledger.Open(context.Background(), "/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ledger.Close()
-	if err := f(ledger); err != nil {
+	defer book.Close()
+	if err := f(book); err != nil {
 		t.Error(err)
 	}
 }

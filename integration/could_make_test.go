@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
@@ -81,23 +82,23 @@ func couldMake(t *testing.T, size pages.Size) (could hostprep.CouldMake, allowed
 // back.
 func grown(t *testing.T, size pages.Size, n int64) int64 {
 	t.Helper()
-	ledger, err := hostpool.Open(t.Context(), "/")
+	book, err := ledger.Open(t.Context(), "/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ledger.Close()
+	defer book.Close()
 	owner, err := process.Find("/", os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ledger.Begin(hostpool.Claim{UUID: benchUUID, Owner: owner}); err != nil {
+	if err := book.Begin(ledger.Claim{UUID: benchUUID, Owner: owner}); err != nil {
 		t.Fatal(err)
 	}
-	err = ledger.Grow(context.Background(), benchUUID, []hostpool.Need{{Size: size, Pages: n}}, hostpool.Effort{DropCaches: true})
+	err = book.Grow(context.Background(), benchUUID, []hostpool.Need{{Size: size, Pages: n}}, hostpool.Effort{DropCaches: true})
 	if short := (*hostpool.Short)(nil); errors.As(err, &short) {
 		n, err = short.Got, nil
 	}
-	_, _, rerr := ledger.Release(benchUUID)
+	_, _, rerr := book.Release(benchUUID)
 	if err := errors.Join(err, rerr); err != nil {
 		t.Fatal(err)
 	}

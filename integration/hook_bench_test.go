@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vmhuge/hostprep/ledger"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
@@ -238,19 +239,19 @@ func BenchmarkFragmented(b *testing.B) {
 // growPool does what a start does, for one claim.
 func growPool(n int) error {
 	ctx := context.Background()
-	ledger, err := hostpool.Open(ctx, "/")
+	book, err := ledger.Open(ctx, "/")
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
+	defer book.Close()
 	owner, err := process.Find("/", os.Getpid())
 	if err != nil {
 		return err
 	}
-	if err := ledger.Begin(hostpool.Claim{UUID: benchUUID, Owner: owner}); err != nil {
+	if err := book.Begin(ledger.Claim{UUID: benchUUID, Owner: owner}); err != nil {
 		return err
 	}
-	return ledger.Grow(ctx, benchUUID, []hostpool.Need{{Size: pages.Size2MiB, Pages: int64(n)}}, hostpool.Effort{})
+	return book.Grow(ctx, benchUUID, []hostpool.Need{{Size: pages.Size2MiB, Pages: int64(n)}}, hostpool.Effort{})
 }
 
 // fragment leaves 16 small pages in use of each 512, over most of the memory,

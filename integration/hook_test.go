@@ -17,6 +17,7 @@ import (
 
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -90,7 +91,7 @@ func lastCall(t *testing.T, name string) hook.Event {
 // wantClaims wants the ledger to hold these, as UUID phase.
 func wantClaims(t *testing.T, want ...string) {
 	t.Helper()
-	claims, err := hostpool.ReadClaims("/")
+	claims, err := ledger.ReadClaims("/")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	hostpool "vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/launcher"
 )
 
@@ -104,7 +104,7 @@ func TestMemoryRefused(t *testing.T) {
 	}
 	g.dom = dom
 	g.has(70, 64)
-	if claims, err := hostpool.ReadClaims("/"); err != nil || len(claims) != 0 {
+	if claims, err := ledger.ReadClaims("/"); err != nil || len(claims) != 0 {
 		t.Errorf("%v, %v", claims, err)
 	}
 	if r := done(t, "check", name); !strings.Contains(r.Stdout, "growth: it can grow by up to 896 MiB; 6 pages of 2 MiB are free for that, 12 MiB in all") {

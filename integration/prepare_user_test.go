@@ -15,7 +15,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
-	ledger "vmhuge/hostprep/pool"
+	hostpool "vmhuge/hostprep/pool"
 	"vmhuge/hostprep/prepare"
 	"vmhuge/internal/hostfs"
 )
@@ -56,7 +56,7 @@ func TestPrepareUser(t *testing.T) {
 	host := host.Host{Root: hostfs.Root("/")}
 	prepare := func() prepare.Result {
 		t.Helper()
-		done, err := prepare.Do(t.Context(), host, prepare.Options{User: name}, ledger.Effort{})
+		done, err := prepare.Do(t.Context(), host, prepare.Options{User: name}, hostpool.Effort{})
 		if err != nil {
 			t.Fatal(err)
 		}

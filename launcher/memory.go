@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/hostprep/proof"
@@ -222,14 +223,14 @@ func (l *Launcher) beginResize(ctx context.Context, d *domain, p resizing, what 
 		return advice.About(err, "%s", what)
 	}
 	o.Progress.say("waiting for another program that is changing the pools")
-	ledger, err := l.openLedger(ctx, d.uuid)
+	book, err := l.openLedger(ctx, d.uuid)
 	if err != nil {
 		return interruptedResize(err, what)
 	}
-	defer ledger.Close()
-	resize := pool.Resize{Owner: owner, Size: p.demand.Items[0].PageSize, Pages: p.pages(), Lazy: p.kind == pages.VirtioMem}
+	defer book.Close()
+	resize := ledger.Resize{Owner: owner, Size: p.demand.Items[0].PageSize, Pages: p.pages(), Lazy: p.kind == pages.VirtioMem}
 	held := hold.Options{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{Progress: o.Progress}}
-	changed, refusal, err := hold.Resize(ctx, l.host, ledger, resize, guest, held)
+	changed, refusal, err := hold.Resize(ctx, l.host, book, resize, guest, held)
 	r.Changed = append(r.Changed, changed...)
 	switch {
 	case err != nil:
@@ -244,7 +245,7 @@ func interruptedResize(err error, what string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return advice.New(what, "interrupted", "nothing was changed")
-	case errors.Is(err, pool.ErrResizing):
+	case errors.Is(err, ledger.ErrResizing):
 		return advice.New(what, err.Error(), "wait for that to end")
 	}
 	return advice.About(err, "%s", what)
@@ -253,14 +254,14 @@ func interruptedResize(err error, what string) error {
 // endResize frees what the guest did not take or has given up. known: it has grown by grew
 // pages; else the kernel's account tells.
 func (l *Launcher) endResize(ctx context.Context, d *domain, grew int64, known bool, r *Resized) error {
-	ledger, err := l.openLedger(ctx, d.uuid)
+	book, err := l.openLedger(ctx, d.uuid)
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
-	end := ledger.EndResize
+	defer book.Close()
+	end := book.EndResize
 	if known {
-		end = func(uuid string) (int64, int64, error) { return ledger.EndResizeBy(uuid, grew) }
+		end = func(uuid string) (int64, int64, error) { return book.EndResizeBy(uuid, grew) }
 	}
 	given, owed, err := end(d.uuid)
 	r.GivenKiB, r.OwedKiB = given/pages.KiB, owed/pages.KiB

@@ -8,7 +8,7 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
@@ -60,7 +60,7 @@ const unmapped = 5 * time.Second
 func (l *Launcher) awaitUnmapped(pid int, p resizing, before proof.Proof) {
 	for deadline := time.Now().Add(unmapped); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		size := p.demand.Items[0].PageSize
-		had, err := pool.HugetlbOf(l.host.Root, pid, size)
+		had, err := ledger.HugetlbOf(l.host.Root, pid, size)
 		if err != nil || had*size.KiB() <= before.Hugetlb()+before.ReservedKiB+p.kib {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
@@ -20,13 +21,13 @@ func TestSettledGone(t *testing.T) {
 	owner, err := process.Find(root, os.Getpid())
 	must(t, err)
 	l := &Launcher{host: host.Host{Root: root}}
-	ledger, err := l.openLedger(t.Context(), uuid1)
+	book, err := l.openLedger(t.Context(), uuid1)
 	must(t, err)
-	must(t, ledger.Begin(pool.Claim{UUID: uuid1, Name: "web1", Owner: owner, Takes: []pool.Take{{Size: pages.Size2MiB, Pages: 8}}}))
-	must(t, ledger.Grow(t.Context(), uuid1, []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, pool.Effort{}))
-	ledger.Close()
+	must(t, book.Begin(ledger.Claim{UUID: uuid1, Name: "web1", Owner: owner, Takes: []pool.Take{{Size: pages.Size2MiB, Pages: 8}}}))
+	must(t, book.Grow(t.Context(), uuid1, []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, pool.Effort{}))
+	book.Close()
 	must(t, l.settled(t.Context(), uuid1))
-	want := []string{pool.Settlement{UUID: uuid1, Name: "web1", Given: 16 * pages.MiB}.String()}
+	want := []string{ledger.Settlement{UUID: uuid1, Name: "web1", Given: 16 * pages.MiB}.String()}
 	if !slices.Equal(l.Notices, want) {
 		t.Errorf("told %q; want %q", l.Notices, want)
 	}

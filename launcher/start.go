@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
@@ -161,19 +162,19 @@ func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r 
 		return false, err
 	}
 	o.Progress.say("waiting for another program that is changing the pools")
-	ledger, err := l.openLedger(ctx, d.uuid)
+	book, err := l.openLedger(ctx, d.uuid)
 	if err != nil {
 		return false, err
 	}
-	defer ledger.Close()
+	defer book.Close()
 	claim := hostprep.NewClaim(guest.Demand, d.uuid, d.name)
 	claim.Owner = owner
 	if o.NoPrepare {
-		return false, ledger.Begin(claim)
+		return false, book.Begin(claim)
 	}
 	held := hold.Options{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{DropCaches: o.DropCaches}}
 	held.Effort.Progress = o.Progress
-	changed, refusal, err := hold.Pages(ctx, l.host, ledger, claim, guest, held)
+	changed, refusal, err := hold.Pages(ctx, l.host, book, claim, guest, held)
 	r.Changed = append(r.Changed, changed...)
 	known := func(f hostprep.Finding) bool {
 		return f.Severity == hostprep.Blocker && f.Check == refusal.Check && !f.Fixable
@@ -229,13 +230,13 @@ func interrupted(name string) error {
 // settled records that a guest runs. If it has ended meanwhile, its pages are freed,
 // and a notice says so.
 func (l *Launcher) settled(ctx context.Context, uuid string) error {
-	ledger, err := l.openLedger(ctx, uuid)
+	book, err := l.openLedger(ctx, uuid)
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
-	err = ledger.Started(uuid)
-	for _, s := range ledger.Settled {
+	defer book.Close()
+	err = book.Started(uuid)
+	for _, s := range book.Settled {
 		if s.UUID == uuid { // openLedger has told of all others
 			l.Notices = append(l.Notices, s.String())
 		}
@@ -245,16 +246,16 @@ func (l *Launcher) settled(ctx context.Context, uuid string) error {
 
 // openLedger opens the ledger on behalf of one guest, and keeps for the user to
 // hear what it set right for others.
-func (l *Launcher) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
-	ledger, err := pool.Open(ctx, l.host.Root)
+func (l *Launcher) openLedger(ctx context.Context, uuid string) (*ledger.Ledger, error) {
+	book, err := ledger.Open(ctx, l.host.Root)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range ledger.Settled {
+	for _, s := range book.Settled {
 		if s.UUID != uuid {
 			l.Notices = append(l.Notices, s.String())
 		}
 	}
-	l.Notices = append(l.Notices, ledger.SetAside...)
-	return ledger, nil
+	l.Notices = append(l.Notices, book.SetAside...)
+	return book, nil
 }

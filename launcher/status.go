@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hostpage"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
@@ -27,16 +28,16 @@ type Status struct {
 	Pools  []PoolStatus `json:"pools"`
 	Mounts []host.Mount `json:"mounts"`
 	// Reservations are pages that no guest may take.
-	Reservations []pool.Reservation `json:"reservations,omitempty"`
-	Domains      []DomainStatus     `json:"domains"`
-	Hook         hook.Status        `json:"hook"`
-	THP          host.THP           `json:"thp"`
+	Reservations []ledger.Reservation `json:"reservations,omitempty"`
+	Domains      []DomainStatus       `json:"domains"`
+	Hook         hook.Status          `json:"hook"`
+	THP          host.THP             `json:"thp"`
 	// CMA is nil if the kernel keeps no areas for contiguous memory.
 	CMA *host.CMA `json:"cma,omitempty"`
 	// Settled is what was given back just now for guests that are gone, SetAside
 	// are sentences about claims that could not be read.
-	Settled  []pool.Settlement `json:"settled"`
-	SetAside []string          `json:"set_aside,omitempty"`
+	Settled  []ledger.Settlement `json:"settled"`
+	SetAside []string            `json:"set_aside,omitempty"`
 	// HeadroomKiB is how much the pools may still grow with the host keeping ReserveKiB.
 	HeadroomKiB int64 `json:"-"`
 	ReserveKiB  int64 `json:"-"`
@@ -68,7 +69,7 @@ type DomainStatus struct {
 	// holds some; ProofUnknown is why that can't be told.
 	Proof        *proof.Proof `json:"proof,omitempty"`
 	ProofUnknown string       `json:"proof_unknown,omitempty"`
-	Phase        pool.Phase   `json:"claim,omitempty"` // of its claim in the ledger
+	Phase        ledger.Phase `json:"claim,omitempty"` // of its claim in the ledger
 	// GivenBackBy says who gives back what was added for it: kernel, where the
 	// pages leave with QEMU, hook, or vmhuge, whose next run does.
 	GivenBackBy string `json:"given_back_by,omitempty"`
@@ -83,13 +84,13 @@ const busy = time.Second
 // ReadHostStatus reads what needs no libvirt. As root it first gives back what
 // guests hold that are gone.
 func ReadHostStatus(host host.Host) (Status, error) {
-	var settled []pool.Settlement
+	var settled []ledger.Settlement
 	var setAside []string
 	if os.Geteuid() == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), busy)
 		defer cancel()
 		// Should that fail, the claims are still shown as they stand.
-		settled, setAside, _ = pool.Settle(ctx, host.Root)
+		settled, setAside, _ = ledger.Settle(ctx, host.Root)
 	}
 	s, err := LookAtHost(host)
 	s.Settled, s.SetAside = append(s.Settled, settled...), setAside
@@ -98,17 +99,17 @@ func ReadHostStatus(host host.Host) (Status, error) {
 
 // LookAtHost reads what needs no libvirt, and changes nothing.
 func LookAtHost(host host.Host) (Status, error) {
-	s := Status{Settled: []pool.Settlement{}}
+	s := Status{Settled: []ledger.Settlement{}}
 	host = host.EnsureSnapshot()
 	state, err := host.Pools()
 	if err != nil {
 		return s, err
 	}
-	claims, err := pool.ReadClaims(host.Root)
+	claims, err := ledger.ReadClaims(host.Root)
 	if err != nil {
 		return s, err
 	}
-	s.Reservations = pool.Reservations(host.Root, claims)
+	s.Reservations = ledger.Reservations(host.Root, claims)
 	headroom, reserve, err := capacity.Headroom(host, 0)
 	if err != nil {
 		return s, err
@@ -158,7 +159,7 @@ func LookAtHost(host host.Host) (Status, error) {
 	return s, err
 }
 
-func held(claims []pool.Claim, node int, size pages.Size) int64 {
+func held(claims []ledger.Claim, node int, size pages.Size) int64 {
 	var sum int64
 	for _, c := range claims {
 		for _, g := range slices.Concat(c.Grants, c.Armed) {
@@ -207,7 +208,7 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 	if len(domains) == 0 {
 		return nil, unknown
 	}
-	claims, err := pool.ReadClaims(l.host.Root)
+	claims, err := ledger.ReadClaims(l.host.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +279,7 @@ func (l *Launcher) domains(names []string) (domains []*domain, unknown error) {
 	return domains, nil
 }
 
-func givenBackBy(c pool.Claim, hook hook.Status) string {
+func givenBackBy(c ledger.Claim, hook hook.Status) string {
 	switch {
 	case len(c.Grants) > 0 && hook.Ready:
 		return "hook"

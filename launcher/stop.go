@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 )
@@ -58,22 +58,22 @@ func (l *Launcher) Stop(ctx context.Context, name string, o StopOptions) (Stoppe
 // giveBack returns to the host what was added for a guest that is gone, and
 // says how many bytes went and how many must wait.
 func (l *Launcher) giveBack(ctx context.Context, uuid string) (given, owed int64, err error) {
-	claims, err := pool.ReadClaims(l.host.Root)
-	if err != nil || !slices.ContainsFunc(claims, func(c pool.Claim) bool { return c.UUID == uuid }) {
+	claims, err := ledger.ReadClaims(l.host.Root)
+	if err != nil || !slices.ContainsFunc(claims, func(c ledger.Claim) bool { return c.UUID == uuid }) {
 		return 0, 0, err
 	}
-	ledger, err := l.openLedger(ctx, uuid)
+	book, err := l.openLedger(ctx, uuid)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer ledger.Close()
+	defer book.Close()
 	// Opening it has given back already what it found without a guest.
-	for _, s := range ledger.Settled {
+	for _, s := range book.Settled {
 		if s.UUID == uuid {
 			given = s.Given
 		}
 	}
-	more, owed, err := ledger.Release(uuid)
+	more, owed, err := book.Release(uuid)
 	return given + more, owed, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
@@ -25,9 +26,9 @@ import (
 // Lease is the pages of one process. Only root can take one.
 type Lease struct {
 	Host  host.Host
-	Claim pool.Claim // its UUID, its name, and what it takes; the owner is this process
+	Claim ledger.Claim // its UUID, its name, and what it takes; the owner is this process
 	// Open opens the ledger, and tells the user what that has set right for others.
-	Open func(ctx context.Context, uuid string) (*pool.Ledger, error)
+	Open func(ctx context.Context, uuid string) (*ledger.Ledger, error)
 	// Progress begins to show what takes long, until clear is called.
 	Progress func(name string) (report func(step string, done, all int64), clear func())
 
@@ -56,11 +57,11 @@ func (l *Lease) Hold(ctx context.Context, guest hostprep.Guest, then func() erro
 	}
 	l.Claim.Owner = owner
 	var changed []change.Change
-	err = l.locked(ctx, func(ledger *pool.Ledger) (err error) {
+	err = l.locked(ctx, func(book *ledger.Ledger) (err error) {
 		if err := l.unique(); err != nil {
 			return err
 		}
-		changed, err = l.hold(ctx, ledger, guest)
+		changed, err = l.hold(ctx, book, guest)
 		if err != nil || then == nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (l *Lease) Hold(ctx context.Context, guest hostprep.Guest, then func() erro
 }
 
 func (l *Lease) unique() error {
-	claims, err := pool.ReadClaims(l.Host.Root)
+	claims, err := ledger.ReadClaims(l.Host.Root)
 	if err != nil {
 		return err
 	}
@@ -79,17 +80,17 @@ func (l *Lease) unique() error {
 		return err
 	}
 	_, taken := running[l.Claim.UUID]
-	claimed := slices.ContainsFunc(claims, func(c pool.Claim) bool { return c.UUID == l.Claim.UUID && c.Phase != pool.Owed })
+	claimed := slices.ContainsFunc(claims, func(c ledger.Claim) bool { return c.UUID == l.Claim.UUID && c.Phase != ledger.Owed })
 	if taken || claimed {
 		return ErrTaken
 	}
 	return nil
 }
 
-func (l *Lease) hold(ctx context.Context, ledger *pool.Ledger, guest hostprep.Guest) ([]change.Change, error) {
+func (l *Lease) hold(ctx context.Context, book *ledger.Ledger, guest hostprep.Guest) ([]change.Change, error) {
 	report, clear := l.Progress(l.Claim.Name)
 	defer clear()
-	changed, refusal, err := hold.Pages(ctx, l.Host, ledger, l.Claim, guest, hold.Options{Effort: pool.Effort{Progress: report}})
+	changed, refusal, err := hold.Pages(ctx, l.Host, book, l.Claim, guest, hold.Options{Effort: pool.Effort{Progress: report}})
 	switch {
 	case errors.Is(err, context.Canceled):
 		return changed, advice.New("getting huge pages for "+l.Claim.Name, "interrupted", "the pages were freed")
@@ -102,7 +103,7 @@ func (l *Lease) hold(ctx context.Context, ledger *pool.Ledger, guest hostprep.Gu
 // Started records that the process has its pages: the kernel counts them as used
 // from now on. Of a process that has ended meanwhile they go back.
 func (l *Lease) Started(ctx context.Context) error {
-	return l.locked(ctx, func(ledger *pool.Ledger) error { return ledger.Started(l.Claim.UUID) })
+	return l.locked(ctx, func(book *ledger.Ledger) error { return book.Started(l.Claim.UUID) })
 }
 
 // freed is how long the kernel may take to get the pages out of a process that
@@ -113,11 +114,11 @@ const freed = 2 * time.Second
 // back in all. What somebody else uses by now is owed: a later run returns it.
 func (l *Lease) GiveBack() (given, owed int64, err error) {
 	for deadline := time.Now().Add(freed); ; time.Sleep(20 * time.Millisecond) {
-		err = l.locked(context.Background(), func(ledger *pool.Ledger) error {
+		err = l.locked(context.Background(), func(book *ledger.Ledger) error {
 			report, clear := l.Progress(l.Claim.Name)
 			defer clear()
 			report("freeing its pages", 0, 0)
-			released, left, err := ledger.Release(l.Claim.UUID)
+			released, left, err := book.Release(l.Claim.UUID)
 			l.given += released
 			owed = left
 			return err
@@ -132,14 +133,14 @@ func (l *Lease) GiveBack() (given, owed int64, err error) {
 // locked opens the ledger for a while. It adds up what goes back for this lease
 // however that comes about: whoever opens the ledger first after the process has
 // ended settles the claim.
-func (l *Lease) locked(ctx context.Context, do func(*pool.Ledger) error) error {
-	ledger, err := l.Open(ctx, l.Claim.UUID)
+func (l *Lease) locked(ctx context.Context, do func(*ledger.Ledger) error) error {
+	book, err := l.Open(ctx, l.Claim.UUID)
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
-	err = do(ledger)
-	for _, s := range ledger.Settled {
+	defer book.Close()
+	err = do(book)
+	for _, s := range book.Settled {
 		if s.UUID == l.Claim.UUID {
 			l.given += s.Given
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
@@ -47,35 +48,35 @@ func fixtureHost(t *testing.T) host.Host {
 // A process may end between the look at its memory and the record of it: whoever
 // finds that out, GiveBack tells that the pages went back.
 func TestEndedBeforeTheRecord(t *testing.T) {
-	for name, record := range map[string]func(l *Lease, ledger *pool.Ledger) error{
-		"in between":     func(_ *Lease, ledger *pool.Ledger) error { ledger.Close(); return nil },
-		"before Started": func(l *Lease, ledger *pool.Ledger) error { ledger.Close(); return l.Started(context.Background()) },
-		"while it begins": func(l *Lease, ledger *pool.Ledger) error {
-			l.Open = once(l.Open, ledger)
+	for name, record := range map[string]func(l *Lease, book *ledger.Ledger) error{
+		"in between":     func(_ *Lease, book *ledger.Ledger) error { book.Close(); return nil },
+		"before Started": func(l *Lease, book *ledger.Ledger) error { book.Close(); return l.Started(context.Background()) },
+		"while it begins": func(l *Lease, book *ledger.Ledger) error {
+			l.Open = once(l.Open, book)
 			return l.Started(context.Background())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := fixtureHost(t)
-			l := &Lease{Host: host, Claim: pool.Claim{UUID: uuid, Name: "qemu"},
-				Open:     func(ctx context.Context, _ string) (*pool.Ledger, error) { return pool.Open(ctx, host.Root) },
+			l := &Lease{Host: host, Claim: ledger.Claim{UUID: uuid, Name: "qemu"},
+				Open:     func(ctx context.Context, _ string) (*ledger.Ledger, error) { return ledger.Open(ctx, host.Root) },
 				Progress: func(string) (func(string, int64, int64), func()) { return func(string, int64, int64) {}, func() {} }}
 			owner, err := process.Find(host.Root, os.Getpid())
 			if err != nil {
 				t.Fatal(err)
 			}
-			ledger, err := l.Open(t.Context(), uuid)
+			book, err := l.Open(t.Context(), uuid)
 			if err != nil {
 				t.Fatal(err)
 			}
 			l.Claim.Owner = owner
-			if err := ledger.Begin(l.Claim); err != nil {
+			if err := book.Begin(l.Claim); err != nil {
 				t.Fatal(err)
 			}
-			if err := ledger.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: 2}}, pool.Effort{}); err != nil {
+			if err := book.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: 2}}, pool.Effort{}); err != nil {
 				t.Fatal(err)
 			}
-			if err := record(l, ledger); err != nil {
+			if err := record(l, book); err != nil {
 				t.Fatal(err)
 			}
 			given, owed, err := l.GiveBack()
@@ -87,10 +88,10 @@ func TestEndedBeforeTheRecord(t *testing.T) {
 }
 
 // once makes the first call return a ledger that is open already.
-func once(open func(context.Context, string) (*pool.Ledger, error), ledger *pool.Ledger) func(context.Context, string) (*pool.Ledger, error) {
-	return func(ctx context.Context, uuid string) (*pool.Ledger, error) {
-		if first := ledger; first != nil {
-			ledger = nil
+func once(open func(context.Context, string) (*ledger.Ledger, error), book *ledger.Ledger) func(context.Context, string) (*ledger.Ledger, error) {
+	return func(ctx context.Context, uuid string) (*ledger.Ledger, error) {
+		if first := book; first != nil {
+			book = nil
 			return first, nil
 		}
 		return open(ctx, uuid)

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/pages"
 )
 
@@ -15,20 +15,20 @@ var (
 	reservedPages = newDesc("reservation_pages", "Pages that are reserved for a program, so that no guest may take them; no nodes: on any.", "program", "nodes", "page_size_bytes")
 )
 
-func showClaims(o out, claims []pool.Claim, err error) {
+func showClaims(o out, claims []ledger.Claim, err error) {
 	if err != nil {
 		return
 	}
-	count := map[pool.Phase]int{pool.Starting: 0, pool.InUse: 0, pool.Owed: 0, pool.Prepared: 0, pool.Reserved: 0}
+	count := map[ledger.Phase]int{ledger.Starting: 0, ledger.InUse: 0, ledger.Owed: 0, ledger.Prepared: 0, ledger.Reserved: 0}
 	held := map[[4]string]int64{} // a name may have come to be another guest's
 	for _, c := range claims {
 		count[c.Phase]++
-		if c.Phase == pool.Reserved {
+		if c.Phase == ledger.Reserved {
 			for _, take := range c.Takes {
 				o.gauge(reservedPages, float64(take.Pages), c.Name, pages.FormatNodes(take.Nodes), sizeLabel(take.Size))
 			}
 		}
-		if c.Phase == pool.Owed {
+		if c.Phase == ledger.Owed {
 			c.Armed = nil // it went with QEMU
 		}
 		for _, g := range slices.Concat(c.Grants, c.Armed) {

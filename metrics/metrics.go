@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 )
 
@@ -22,7 +23,7 @@ import (
 // ask.
 type Sources struct {
 	Pools  func() (pool.State, error)
-	Claims func() ([]pool.Claim, error)
+	Claims func() ([]ledger.Claim, error)
 	Guests func() ([]Guest, error) // with an error: those that could be read
 	Hook   func() (Hook, error)
 	// Failed hears of an error when it is not the one before.

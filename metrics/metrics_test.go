@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
@@ -29,7 +30,7 @@ var update = flag.Bool("update", false, "write testdata anew")
 
 // host is a host with something of everything.
 func host(t *testing.T) Sources {
-	owed := pool.Claim{Name: "db1", Phase: pool.Owed, Grants: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 3}}, Armed: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 7}}}
+	owed := ledger.Claim{Name: "db1", Phase: ledger.Owed, Grants: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 3}}, Armed: []pool.Grant{{Node: 0, Size: pages.Size2MiB, Pages: 7}}}
 	return Sources{
 		Pools: func() (pool.State, error) {
 			return pool.State{
@@ -37,10 +38,10 @@ func host(t *testing.T) Sources {
 				Pools:   []pool.Pool{{Node: 0, Size: pages.Size2MiB, Total: 60, Free: 40}, {Node: 1, Size: pages.Size2MiB, Total: 40, Surplus: 2}},
 			}, nil
 		},
-		Claims: func() ([]pool.Claim, error) {
-			return []pool.Claim{owed, owed, // of two guests of the same name
-				{Name: "ovs", Phase: pool.Reserved, Takes: []pool.Take{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 6}}},
-				{Name: "web1", Phase: pool.InUse, Grants: []pool.Grant{{Node: 1, Size: pages.Size2MiB, Pages: 20}}, Armed: []pool.Grant{{Node: 1, Size: pages.Size2MiB, Pages: 5}}}}, nil
+		Claims: func() ([]ledger.Claim, error) {
+			return []ledger.Claim{owed, owed, // of two guests of the same name
+				{Name: "ovs", Phase: ledger.Reserved, Takes: []pool.Take{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 6}}},
+				{Name: "web1", Phase: ledger.InUse, Grants: []pool.Grant{{Node: 1, Size: pages.Size2MiB, Pages: 20}}, Armed: []pool.Grant{{Node: 1, Size: pages.Size2MiB, Pages: 5}}}}, nil
 		},
 		Guests: func() ([]Guest, error) {
 			return []Guest{
@@ -98,7 +99,7 @@ func TestFailures(t *testing.T) {
 	told := map[string]int{}
 	e := New("", Sources{
 		Pools:  func() (pool.State, error) { return pool.State{}, no },
-		Claims: func() ([]pool.Claim, error) { return nil, no },
+		Claims: func() ([]ledger.Claim, error) { return nil, no },
 		Guests: func() ([]Guest, error) { return nil, no },
 		Hook:   func() (Hook, error) { return Hook{}, no },
 		Failed: func(collector string, err error) {

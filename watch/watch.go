@@ -12,6 +12,7 @@ import (
 
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 )
 
@@ -25,7 +26,7 @@ func Files(ctx context.Context, h host.Host, changed func()) error {
 	if err != nil {
 		return err
 	}
-	w := files{host: h, watcher: watcher, log: hook.LogPath(h), claims: pool.ClaimsPath(h.Root)}
+	w := files{host: h, watcher: watcher, log: hook.LogPath(h), claims: ledger.ClaimsPath(h.Root)}
 	w.addFolders()
 	w.pools, _ = h.Pools()
 	go func() {

@@ -12,8 +12,8 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/hook"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/libvirtd"
-	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 )
@@ -39,7 +39,7 @@ func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
 		return nil
 	}
 	// Without the ledger: is there enough beside what others are promised?
-	guest.Pending, _ = pool.ReadPending(c.host.Root, guest.Demand.UUID)
+	guest.Pending, _ = ledger.ReadPending(c.host.Root, guest.Demand.UUID)
 	if short := check.ShortageNow(c.host, guest); short != nil {
 		why, do := cause(err)
 		return &refusal{fmt.Sprintf("%s, %s are needed, and none can be added: %s", short.Have, short.Need, why), do}
@@ -54,35 +54,35 @@ func (c *call) claim(guest hostprep.Guest, within time.Duration, reserveKiB int6
 	if err != nil {
 		return nil, err
 	}
-	ledger, err := c.openLedger()
+	book, err := c.openLedger()
 	if err != nil {
 		return nil, err
 	}
-	defer c.closeLedger(ledger)
+	defer c.closeLedger(book)
 	claim := hostprep.NewClaim(guest.Demand, guest.Demand.UUID, guest.Demand.Domain)
-	claim.Owner, claim.Until = owner, pool.In(within)
+	claim.Owner, claim.Until = owner, ledger.In(within)
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
 	defer cancel()
-	changed, refused, err := hold.Pages(ctx, c.host, ledger, claim, guest, hold.Options{Reserve: reserveKiB * 1024})
+	changed, refused, err := hold.Pages(ctx, c.host, book, claim, guest, hold.Options{Reserve: reserveKiB * 1024})
 	c.event.Changed = append(c.event.Changed, changed...)
 	return refused, err
 }
 
-func (c *call) openLedger() (*pool.Ledger, error) {
+func (c *call) openLedger() (*ledger.Ledger, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
 	defer cancel()
-	return pool.Open(ctx, c.host.Root)
+	return ledger.Open(ctx, c.host.Root)
 }
 
 // closeLedger keeps for the log what of the ledger counts no more, and what could not be read.
-func (c *call) closeLedger(ledger *pool.Ledger) {
-	if len(ledger.SetAside) > 0 {
-		c.note(errors.New(strings.Join(ledger.SetAside, "; ")))
+func (c *call) closeLedger(book *ledger.Ledger) {
+	if len(book.SetAside) > 0 {
+		c.note(errors.New(strings.Join(book.SetAside, "; ")))
 	}
-	for _, pid := range ledger.Unread() {
+	for _, pid := range book.Unread() {
 		c.note(fmt.Errorf("process %d may be a guest, but its command line could not be read: %w", pid, hostfs.ErrHeld))
 	}
-	ledger.Close()
+	book.Close()
 }
 
 // cause says why the ledger could not be used, and what to do about it.

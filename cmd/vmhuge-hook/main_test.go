@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 )
@@ -152,10 +153,10 @@ func begin(uuid string, pages int64) func(*testing.T, host.Host) {
 		t.Helper()
 		owner, err := process.Find(host.Root, os.Getppid())
 		must(t, err)
-		ledger, err := pool.Open(t.Context(), host.Root)
+		book, err := ledger.Open(t.Context(), host.Root)
 		must(t, err)
-		defer ledger.Close()
-		must(t, ledger.Begin(pool.Claim{UUID: uuid, Name: "web1", Owner: owner, Takes: []pool.Take{{Size: 2 << 20, Pages: pages}}}))
+		defer book.Close()
+		must(t, book.Begin(ledger.Claim{UUID: uuid, Name: "web1", Owner: owner, Takes: []pool.Take{{Size: 2 << 20, Pages: pages}}}))
 	}
 }
 

@@ -7,29 +7,29 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/check"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/pages"
 	"vmhuge/lease"
 )
 
 // openLedger opens the ledger, and tells what it set right for others.
-func (p *program) openLedger(ctx context.Context, uuid string) (*pool.Ledger, error) {
+func (p *program) openLedger(ctx context.Context, uuid string) (*ledger.Ledger, error) {
 	report, clear := p.progress("the page pools")
 	report("waiting for another program that is changing them", 0, 0)
-	ledger, err := pool.Open(ctx, p.host().Root)
+	book, err := ledger.Open(ctx, p.host().Root)
 	clear()
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range ledger.Settled {
+	for _, s := range book.Settled {
 		if s.UUID != uuid && !p.quiet {
 			p.warn("%s", oneLine(s.String()))
 		}
 	}
-	for _, sentence := range ledger.SetAside {
+	for _, sentence := range book.SetAside {
 		p.warn("%s", oneLine(sentence))
 	}
-	return ledger, nil
+	return book, nil
 }
 
 // holdForBench adds the pages that are missing as root. Others use what is free.
@@ -37,7 +37,7 @@ func (p *program) holdForBench(ctx context.Context, item pages.Item, use func() 
 	giveBack = func() error { return nil }
 	guest := hostprep.NewGuest(pages.Demand{Items: []pages.Item{item}}, pages.Traits{}, hostprep.NoStarter(), hostprep.UnknownIDs(), hostprep.Unasked())
 	if os.Geteuid() != 0 {
-		guest.Pending, err = pool.ReadPending(p.host().Root, "")
+		guest.Pending, err = ledger.ReadPending(p.host().Root, "")
 		if err != nil {
 			return giveBack, err
 		}
@@ -46,7 +46,7 @@ func (p *program) holdForBench(ctx context.Context, item pages.Item, use func() 
 		}
 		return giveBack, use()
 	}
-	l := p.lease(pool.Claim{UUID: lease.NewUUID(), Name: benchName})
+	l := p.lease(ledger.Claim{UUID: lease.NewUUID(), Name: benchName})
 	_, err = l.Hold(ctx, guest, func() error {
 		giveBack = func() error { _, _, err := l.GiveBack(); return err }
 		return use()
@@ -55,6 +55,6 @@ func (p *program) holdForBench(ctx context.Context, item pages.Item, use func() 
 }
 
 // lease is what holds pages for a process of vmhuge's own.
-func (p *program) lease(claim pool.Claim) *lease.Lease {
+func (p *program) lease(claim ledger.Claim) *lease.Lease {
 	return &lease.Lease{Host: p.host(), Claim: claim, Open: p.openLedger, Progress: p.progress}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/hostprep/hook"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
 	"vmhuge/metrics"
 )
@@ -93,7 +93,7 @@ func (p *program) exporter() *metrics.Exporter {
 	host := p.host()
 	return metrics.New(version(), metrics.Sources{
 		Pools:  host.Pools,
-		Claims: func() ([]pool.Claim, error) { return pool.ReadClaims(host.Root) },
+		Claims: func() ([]ledger.Claim, error) { return ledger.ReadClaims(host.Root) },
 		Guests: p.readGuests,
 		Hook: func() (h metrics.Hook, err error) {
 			h.Status, err = hook.ReadStatus(host)

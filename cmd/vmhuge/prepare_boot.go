@@ -3,18 +3,18 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/prepare"
 )
 
 // prepareBoot is what the unit does: what the table of boot has.
 func (p *program) prepareBoot(c *cli.Context) error {
-	ledger, err := p.openLedger(c.Context, pool.PreparedUUID)
+	book, err := p.openLedger(c.Context, ledger.PreparedUUID)
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
-	changed, findings, err := prepare.AtBoot(c.Context, p.host(), ledger)
+	defer book.Close()
+	changed, findings, err := prepare.AtBoot(c.Context, p.host(), book)
 	for _, change := range changed {
 		p.say("prepare: done: %s", changeWords(change))
 	}

@@ -14,8 +14,8 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hostpage"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/plan"
-	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/launcher"
@@ -204,9 +204,9 @@ func TestAnswersAreWhole(t *testing.T) {
 		print func(p *program)
 	}{
 		"status": {launcher.Status{}, func(p *program) {
-			p.printJSON(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []pool.Reservation{{}}}}.answer())
+			p.printJSON(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []ledger.Reservation{{}}}}.answer())
 		}},
-		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{Reservations: []pool.Reservation{{}}}) }},
+		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{Reservations: []ledger.Reservation{{}}}) }},
 	} {
 		var out strings.Builder
 		row.print(&program{stdout: &out, json: true})

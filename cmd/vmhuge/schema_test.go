@@ -24,6 +24,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hostpage"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/plan"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/prepare"
@@ -83,7 +84,7 @@ func TestSchemasFit(t *testing.T) {
 		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "resized": launcher.Resized{}, "verified": verified{},
 		"collapsed": launcher.Collapsed{}, "collapseAccount": collapse.Account{}, "collapseLeft": collapse.Left{},
 		"reason": advise.Reason{}, "advice": advise.Advice{}, "pool": launcher.PoolStatus{}, "mount": host.Mount{},
-		"domainStatus": launcher.DomainStatus{}, "settlement": pool.Settlement{}, "thp": host.THP{},
+		"domainStatus": launcher.DomainStatus{}, "settlement": ledger.Settlement{}, "thp": host.THP{},
 		"hookSettings": hook.Settings{}, "hookEvent": hook.Event{}, "hook": hook.Status{},
 		"planned": plan.Guest{}, "planNeed": plan.Need{}, "planLack": plan.Lack{},
 		"planSetting": plan.Setting{}, "planNode": plan.Node{}, "planMemory": plan.Memory{},
@@ -145,7 +146,7 @@ func TestSchemasKnowAllWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	lists := map[string][]string{}
-	for _, dir := range []string{"launcher", "hostprep", "hostprep/advise", "hostprep/change", "hostprep/collapse", "hostprep/hook", "hostprep/pool", "hostprep/proof", "internal/pages", "bench"} {
+	for _, dir := range []string{"launcher", "hostprep", "hostprep/advise", "hostprep/change", "hostprep/collapse", "hostprep/hook", "hostprep/ledger", "hostprep/pool", "hostprep/proof", "internal/pages", "bench"} {
 		files, _ := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		for _, file := range files {
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -169,7 +170,7 @@ func TestSchemasKnowAllWords(t *testing.T) {
 		"launcher.State": defs.Defs["state"].Enum, "internal/pages.Backing": defs.Defs["backing"].Enum, "hostprep.Verdict": defs.Defs["verdict"].Enum,
 		"hostprep/advise.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["fact"].Properties["severity"].Enum,
 		"hostprep/change.Kind": defs.Defs["change"].Properties["kind"].Enum, "hostprep/proof.Verdict": defs.Defs["proof"].Properties["verdict"].Enum,
-		"hostprep/hook.Result": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/pool.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
+		"hostprep/hook.Result": defs.Defs["hookEvent"].Properties["result"].Enum, "hostprep/ledger.Phase": defs.Defs["domainStatus"].Properties["claim"].Enum,
 		"internal/pages.Kind": defs.Defs["item"].Properties["kind"].Enum, "internal/pages.Mode": defs.Defs["item"].Properties["mode"].Enum,
 		"hostprep/collapse.Reason": defs.Defs["collapseLeft"].Properties["reason"].Enum, "hostprep/collapse.Stop": defs.Defs["collapsed"].Properties["stopped"].Enum,
 		"bench.Kind": defs.Defs["measured"].Properties["pages"].Enum,

@@ -18,7 +18,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/launcher"
 )
 
@@ -103,7 +103,7 @@ func TestStreamOnChange(t *testing.T) {
 // Memory that the kernel could make pages of never stays the same, and what was told of
 // guests that are gone is no news when it is no longer told.
 func TestStreamIgnores(t *testing.T) {
-	status := func(could, area int64, settled ...pool.Settlement) statusAnswer {
+	status := func(could, area int64, settled ...ledger.Settlement) statusAnswer {
 		return statusAnswer{Status: launcher.Status{Pools: []launcher.PoolStatus{{CouldMake: &hostprep.CouldMake{Now: could}}}, CMA: &host.CMA{TotalKiB: 9, FreeKiB: area}, Settled: settled}}
 	}
 	var shown shownStatus
@@ -112,7 +112,7 @@ func TestStreamIgnores(t *testing.T) {
 		want   []string
 	}{
 		{status(1, 1), []string{}}, {status(2, 1), nil}, {status(2, 3), nil},
-		{status(2, 3, pool.Settlement{Name: "web1"}), []string{"settled"}}, {status(2, 3), nil},
+		{status(2, 3, ledger.Settlement{Name: "web1"}), []string{"settled"}}, {status(2, 3), nil},
 		{statusAnswer{DomainsError: &jsonError{Why: "gone"}}, []string{"cma", "domains_error", "pools"}},
 	} {
 		if got := shown.update(row.answer); !slices.Equal(got, row.want) || (got == nil) != (row.want == nil) {

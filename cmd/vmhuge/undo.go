@@ -8,7 +8,7 @@ import (
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/journal"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/pages"
 )
 
@@ -56,7 +56,7 @@ type undone struct {
 	GivenKiB int64           `json:"given_back_kib"` // of the pages that prepare had added
 	OwedKiB  int64           `json:"owed_kib"`       // of them, what waits until guests end
 	// Reservations are those for programs that were ended.
-	Reservations []pool.Reservation `json:"reservations,omitempty"`
+	Reservations []ledger.Reservation `json:"reservations,omitempty"`
 }
 
 func (p *program) undo(ctx context.Context, dryRun bool) (u undone, err error) {
@@ -100,12 +100,12 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 // undoPages ends the reservations for programs, and gives back the pages that prepare has
 // added: those that are free now, the others once guests end. A dry run says what there are.
 func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) error {
-	claims, err := pool.ReadClaims(p.host().Root)
+	claims, err := ledger.ReadClaims(p.host().Root)
 	if err != nil {
 		return err
 	}
-	u.Reservations = pool.Reservations(p.host().Root, claims)
-	i := slices.IndexFunc(claims, func(c pool.Claim) bool { return c.UUID == pool.PreparedUUID })
+	u.Reservations = ledger.Reservations(p.host().Root, claims)
+	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.UUID == ledger.PreparedUUID })
 	if i < 0 && len(u.Reservations) == 0 {
 		return nil
 	}
@@ -117,17 +117,17 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) error {
 		}
 		return nil
 	}
-	ledger, err := p.openLedger(ctx, pool.PreparedUUID)
+	book, err := p.openLedger(ctx, ledger.PreparedUUID)
 	if err != nil {
 		return err
 	}
-	defer ledger.Close()
+	defer book.Close()
 	for _, r := range u.Reservations {
-		if err := ledger.Reserve(r.For, nil); err != nil {
+		if err := book.Reserve(r.For, nil); err != nil {
 			return err
 		}
 	}
-	given, owed, err := ledger.Release(pool.PreparedUUID)
+	given, owed, err := book.Release(ledger.PreparedUUID)
 	u.GivenKiB, u.OwedKiB = given/pages.KiB, owed/pages.KiB
 	return err
 }

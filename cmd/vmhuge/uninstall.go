@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
 )
 
@@ -66,17 +66,17 @@ EXIT STATUS
 // owe that are gone is given back first.
 func (p *program) refuseUninstall(ctx context.Context, dryRun bool) error {
 	if !dryRun {
-		if _, _, err := pool.Settle(ctx, p.host().Root); err != nil {
+		if _, _, err := ledger.Settle(ctx, p.host().Root); err != nil {
 			return err
 		}
 	}
-	claims, err := pool.ReadClaims(p.host().Root)
+	claims, err := ledger.ReadClaims(p.host().Root)
 	if err != nil {
 		return err
 	}
 	var guests []string
 	for _, c := range claims {
-		if c.Phase == pool.Starting || c.Phase == pool.InUse && len(c.Grants) > 0 {
+		if c.Phase == ledger.Starting || c.Phase == ledger.InUse && len(c.Grants) > 0 {
 			guests = append(guests, c.Name)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/launcher"
 )
 
@@ -56,9 +56,9 @@ func (p *program) uninstall(ctx context.Context, dryRun bool) (*uninstalled, err
 	for _, file := range orphans {
 		p.warn("left as it is: %s: the original XML of a domain that this libvirt does not have; delete it if you do not need it", file)
 	}
-	if claims, err := pool.ReadClaims(p.host().Root); err != nil {
+	if claims, err := ledger.ReadClaims(p.host().Root); err != nil {
 		return nil, err
-	} else if !dryRun && slices.ContainsFunc(claims, func(c pool.Claim) bool { return len(c.Grants) > 0 }) {
+	} else if !dryRun && slices.ContainsFunc(claims, func(c ledger.Claim) bool { return len(c.Grants) > 0 }) {
 		worst = exitFailed
 	}
 	switch {

@@ -10,7 +10,7 @@ import (
 	"vmhuge/hostprep/pool"
 )
 
-// KindPool is a pool's nr_hugepages. It is there to be shown: pool.Ledger alone
+// KindPool is a pool's nr_hugepages. It is there to be shown: ledger.Ledger alone
 // changes pools, and no journal takes this kind.
 const KindPool Kind = "pool"
 

@@ -11,6 +11,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 )
@@ -30,12 +31,12 @@ type Options struct {
 // guest's claim, which must have begun. What it changed in the pools is
 // returned; with a finding the host could not give enough for the guest to
 // start, and nothing was kept.
-func Grow(ctx context.Context, h host.Host, ledger *pool.Ledger, uuid string, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
+func Grow(ctx context.Context, h host.Host, book *ledger.Ledger, uuid string, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	var changed []change.Change
 	guest.Kept = check.KeptFor(h, guest)
 	// Look, fix, look again: somebody else may have taken pages meanwhile.
 	for tries := 0; ; tries++ {
-		state, pending, err := poolsNow(h, ledger, uuid)
+		state, pending, err := poolsNow(h, book, uuid)
 		if err != nil {
 			return changed, nil, err
 		}
@@ -45,7 +46,7 @@ func Grow(ctx context.Context, h host.Host, ledger *pool.Ledger, uuid string, gu
 			return changed, nil, nil
 		}
 		if tries == 0 { // a guest that is gone may hold what is needed
-			if err := ledger.Audit(); err != nil {
+			if err := book.Audit(); err != nil {
 				return changed, nil, err
 			}
 			continue
@@ -63,7 +64,7 @@ func Grow(ctx context.Context, h host.Host, ledger *pool.Ledger, uuid string, gu
 			short = &pool.Short{Need: needs[0]}
 		}
 		if short == nil {
-			if err := ledger.Grow(ctx, uuid, needs, o.Effort); err != nil && !errors.As(err, &short) {
+			if err := book.Grow(ctx, uuid, needs, o.Effort); err != nil && !errors.As(err, &short) {
 				return changed, nil, err
 			}
 		}
@@ -81,15 +82,15 @@ func Grow(ctx context.Context, h host.Host, ledger *pool.Ledger, uuid string, gu
 // Pages begins the claim of a guest and gets the pages that its start lacks. With a
 // finding the host could not give enough for the guest to start. Where it fails
 // there is no claim any more, and no change.
-func Pages(ctx context.Context, h host.Host, ledger *pool.Ledger, claim pool.Claim, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
-	if err := ledger.Begin(claim); err != nil {
+func Pages(ctx context.Context, h host.Host, book *ledger.Ledger, claim ledger.Claim, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
+	if err := book.Begin(claim); err != nil {
 		return nil, nil, err
 	}
-	changed, refusal, err := Grow(ctx, h, ledger, claim.UUID, guest, o)
+	changed, refusal, err := Grow(ctx, h, book, claim.UUID, guest, o)
 	if refusal == nil && err == nil {
 		return changed, nil, nil
 	}
-	if _, _, rerr := ledger.Release(claim.UUID); rerr != nil && err != nil {
+	if _, _, rerr := book.Release(claim.UUID); rerr != nil && err != nil {
 		// More than an interruption, if it was one: all is not as before.
 		err = advice.Wrap(rerr, err.Error()+", and the pages that were added are still there", "vmhuge status shows it, and the next run tries again")
 	} else if rerr != nil {
@@ -100,14 +101,14 @@ func Pages(ctx context.Context, h host.Host, ledger *pool.Ledger, claim pool.Cla
 
 // poolsNow reads the pools, and what starting guests will yet take, of one
 // moment: pages that QEMU maps in between would count twice, or not at all.
-func poolsNow(h host.Host, ledger *pool.Ledger, uuid string) (pool.State, []pool.Pending, error) {
-	pending := ledger.Pending(uuid)
+func poolsNow(h host.Host, book *ledger.Ledger, uuid string) (pool.State, []pool.Pending, error) {
+	pending := book.Pending(uuid)
 	for try := 0; ; try++ {
 		state, err := pool.Read(h.Root)
 		if err != nil {
 			return state, nil, err
 		}
-		again := ledger.Pending(uuid)
+		again := book.Pending(uuid)
 		// While a large guest is filled they change all the time: then twice.
 		if try == 50 || slices.EqualFunc(pending, again, func(a, b pool.Pending) bool {
 			return a.Unmapped == b.Unmapped && a.Unfaulted == b.Unfaulted

@@ -6,21 +6,21 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
 )
 
 // Resize begins a change of a running guest's memory, and gets the pages by which it grows: the
 // demand of guest is those alone. Without a finding and an error libvirt may be asked for the
-// change, and then pool.Ledger.EndResize must be; else the guest's claim is as it was.
-func Resize(ctx context.Context, h host.Host, ledger *pool.Ledger, r pool.Resize, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
+// change, and then ledger.Ledger.EndResize must be; else the guest's claim is as it was.
+func Resize(ctx context.Context, h host.Host, book *ledger.Ledger, r ledger.Resize, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	uuid := guest.Demand.UUID
-	o.Beside = append(o.Beside, ledger.Waiting(uuid)...) // which Grow leaves out as the guest's own
+	o.Beside = append(o.Beside, book.Waiting(uuid)...) // which Grow leaves out as the guest's own
 	var nodes []int
 	if takes := hostprep.TakesOf(guest.Demand); len(takes) > 0 {
 		nodes = takes[0].Nodes
 	}
-	if err := ledger.BeginResize(uuid, guest.Demand.Domain, r, nodes); err != nil {
+	if err := book.BeginResize(uuid, guest.Demand.Domain, r, nodes); err != nil {
 		return nil, nil, err
 	}
 	var (
@@ -29,14 +29,14 @@ func Resize(ctx context.Context, h host.Host, ledger *pool.Ledger, r pool.Resize
 		err     error
 	)
 	if r.Pages > 0 {
-		changed, refusal, err = Grow(ctx, h, ledger, uuid, guest, o)
+		changed, refusal, err = Grow(ctx, h, book, uuid, guest, o)
 	}
 	if refusal == nil && err == nil {
-		if err = ledger.AskResize(uuid); err == nil {
+		if err = book.AskResize(uuid); err == nil {
 			return changed, nil, nil
 		}
 	}
-	if _, _, ended := ledger.EndResizeBy(uuid, 0); ended != nil { // all is not as before
+	if _, _, ended := book.EndResizeBy(uuid, 0); ended != nil { // all is not as before
 		err = advice.Wrap(ended, "freeing the pages of a growth that failed", "vmhuge status shows it, and the next run tries again")
 	}
 	return nil, refusal, err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
 )
@@ -49,7 +50,7 @@ func (h Host) Pools() (pool.State, error) {
 
 // Pending is what other guests that are starting will yet take.
 func (h Host) Pending(uuid string) ([]pool.Pending, error) {
-	all, err := Once(h, cacheKey("pending"), func() (map[string][]pool.Pending, error) { return pool.ReadPendings(h.Root) })
+	all, err := Once(h, cacheKey("pending"), func() (map[string][]pool.Pending, error) { return ledger.ReadPendings(h.Root) })
 	var others []pool.Pending
 	for of, pending := range all {
 		if of != uuid {

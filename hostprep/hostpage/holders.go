@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
@@ -134,7 +135,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		}
 		facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
 	}
-	reserved, err := pool.ReadReservations(h.Root)
+	reserved, err := ledger.ReadReservations(h.Root)
 	if err != nil {
 		return facts, err
 	}
@@ -142,7 +143,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		facts = append(facts, fine(name, r.Words()))
 	}
 	for _, g := range state.Globals {
-		if slices.ContainsFunc(reserved, func(r pool.Reservation) bool { return r.Size == g.Size }) {
+		if slices.ContainsFunc(reserved, func(r ledger.Reservation) bool { return r.Size == g.Size }) {
 			continue
 		}
 		idle := g.Total > g.Surplus && g.Free == g.Total && g.Reserved == 0

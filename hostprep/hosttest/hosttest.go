@@ -84,6 +84,11 @@ func Unpack(t *testing.T, name, edits string) hostfs.Root {
 func UnpackPools(t *testing.T, root, lines string) {
 	t.Helper()
 	Must(t, os.RemoveAll(filepath.Join(root, "sys/kernel/mm/hugepages")))
+	addPools(t, root, lines)
+}
+
+func addPools(t *testing.T, root, lines string) {
+	t.Helper()
 	for line := range strings.Lines(lines) {
 		f := strings.Fields(line)
 		dir, names := "sys/kernel/mm/hugepages", []string{"nr", "free", "resv", "surplus", "nr_overcommit"}

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -65,7 +64,7 @@ func (j Journal) SinceBoot(path string) (bool, error) {
 	if err != nil || len(records) == 0 {
 		return false, err
 	}
-	boot, err := j.bootID()
+	boot, err := j.Host.Root.BootID()
 	return slices.ContainsFunc(records, func(r record) bool { return r.Path == path && r.Boot == boot }), err
 }
 
@@ -180,7 +179,7 @@ func (j Journal) add(changes []change.Change) (before, records []record, unlock 
 	before, err = j.read()
 	if err == nil {
 		var boot string
-		boot, err = j.bootID()
+		boot, err = j.Host.Root.BootID()
 		records = slices.Clone(before)
 		for _, c := range changes {
 			records = append(records, record{Change: c, Boot: boot, Untold: readerOf(c) != ""})
@@ -232,7 +231,7 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 	if err != nil {
 		return undone, left, err
 	}
-	boot, err := j.bootID()
+	boot, err := j.Host.Root.BootID()
 	if err != nil {
 		return undone, left, err
 	}
@@ -343,12 +342,6 @@ func (j Journal) write(records []record) error {
 		return err
 	}
 	return j.Host.Root.Replace(append(text, '\n'), 0o600, j.file()...)
-}
-
-// bootID returns the kernel's random name of this boot.
-func (j Journal) bootID() (string, error) {
-	id, err := j.Host.Root.Read("proc", "sys", "kernel", "random", "boot_id")
-	return strings.TrimSpace(id), err
 }
 
 // Forget removes changes from the record without undoing them.

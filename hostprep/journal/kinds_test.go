@@ -338,7 +338,7 @@ func (j Journal) record(t *testing.T, c change.Change) {
 	unlock, err := j.lock()
 	hosttest.Must(t, err)
 	defer unlock()
-	boot, err := j.bootID()
+	boot, err := j.Host.Root.BootID()
 	hosttest.Must(t, err)
 	hosttest.Must(t, j.write([]record{{Change: c, Boot: boot}}))
 }

@@ -34,9 +34,6 @@ const stoppedWait = 2 * time.Second
 // up by a process that keeps its memory map locked.
 const busyWait = 200 * time.Millisecond
 
-// runDir is lost at reboot, as the pages are.
-var runDir = []string{"run", "vmhuge"}
-
 // Take waits for the lock, and the file that it returns holds it until it is closed. The
 // kernel drops the lock when the holder ends, however it ends. Only root may open the file:
 // whoever can read it can lock it.
@@ -45,14 +42,14 @@ var runDir = []string{"run", "vmhuge"}
 // waited for again by the same program, so that of many starts at once each does not take the
 // whole of that time for itself.
 func Take(ctx context.Context, root hostfs.Root) (*os.File, error) {
-	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
+	if err := os.MkdirAll(root.Path(hostfs.RunDir...), 0o755); err != nil {
 		return nil, cannot(err)
 	}
 	// The pools are the host's. Two ledgers of them would each take what the other adds for the
 	// count that an administrator has set.
-	if same, err := root.SeenByInit(runDir...); err != nil || !same {
-		return nil, cmp.Or(err, error(advice.New("changing the page pools", root.Path(runDir...)+" is not the one that process 1 has, and another vmhuge may keep account of the same pages there",
-			"run it as nsenter --target 1 --mount vmhuge …, or bind-mount the host's "+root.Path(runDir...)+" here")))
+	if same, err := root.SeenByInit(hostfs.RunDir...); err != nil || !same {
+		return nil, cmp.Or(err, error(advice.New("changing the page pools", root.Path(hostfs.RunDir...)+" is not the one that process 1 has, and another vmhuge may keep account of the same pages there",
+			"run it as nsenter --target 1 --mount vmhuge …, or bind-mount the host's "+root.Path(hostfs.RunDir...)+" here")))
 	}
 	file, err := take(ctx, root)
 	return file, cannot(err)
@@ -80,7 +77,7 @@ func IfFree(root hostfs.Root, do func()) bool {
 }
 
 func take(ctx context.Context, root hostfs.Root) (*os.File, error) {
-	path := root.Path(append(slices.Clip(runDir), "lock")...)
+	path := root.Path(append(slices.Clip(hostfs.RunDir), "lock")...)
 	f, err := hostfs.Open(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
@@ -102,7 +99,7 @@ func take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 		}
 		select {
 		case <-ctx.Done():
-			text, _ := root.Read(append(slices.Clip(runDir), "lock")...)
+			text, _ := root.Read(append(slices.Clip(hostfs.RunDir), "lock")...)
 			f.Close()
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil, &advice.Error{What: "waiting for whoever changes the page pools", Why: "interrupted", Err: ctx.Err()}
@@ -117,7 +114,7 @@ func take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 		if time.Since(began) > busyWait {
 			meetHeld()
 		}
-		text, _ := root.Read(append(slices.Clip(runDir), "lock")...)
+		text, _ := root.Read(append(slices.Clip(hostfs.RunDir), "lock")...)
 		pid, _ := strconv.Atoi(strings.TrimSpace(text))
 		if !process.Stopped(root, pid) {
 			moving = time.Now()

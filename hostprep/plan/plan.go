@@ -9,6 +9,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -24,7 +25,7 @@ type Plan struct {
 	Needs        []Need  `json:"needs"`
 	Lacks        []Lack  `json:"lacks"`
 	// Reservations are pages that no guest may take.
-	Reservations []pool.Reservation `json:"reservations,omitempty"`
+	Reservations []ledger.Reservation `json:"reservations,omitempty"`
 	// Move is the fewest guests without which the others fit.
 	Move     []string  `json:"move"`
 	Settings []Setting `json:"settings"`
@@ -121,7 +122,7 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 		return Plan{}, err
 	}
 	plan := Plan{Needs: newNeeds(guests), Lacks: before.allLacks(guests)}
-	if plan.Reservations, err = pool.ReadReservations(h.Root); err != nil {
+	if plan.Reservations, err = ledger.ReadReservations(h.Root); err != nil {
 		return Plan{}, err
 	}
 	whys := before.startAll(guests)

@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -40,7 +41,7 @@ func rehearse(h host.Host, reserve int64) (rehearsal, error) {
 	}
 	r := on.rehearsal()
 	r.reserve = cmp.Or(reserve, pool.Reserve(r.total)) // to the byte
-	r.pending = func(uuid string) []pool.Pending { p, _ := pool.ReadPending(h.Root, uuid); return p }
+	r.pending = func(uuid string) []pool.Pending { p, _ := ledger.ReadPending(h.Root, uuid); return p }
 	r.kvm, err = h.KVMHPage()
 	return r, err
 }
@@ -138,7 +139,7 @@ func (r *rehearsal) left(taken int64) int64 {
 	return pool.Headroom(r.state, r.total-taken+ample, r.available+ample, r.reserve) - ample
 }
 
-// grow adds pages as pool.Ledger.Grow does: large ones first, on the node with
+// grow adds pages as ledger.Ledger.Grow does: large ones first, on the node with
 // the most free memory first. Where the nodes have too little room the pages
 // are added all the same, and the error says so.
 func (r *rehearsal) grow(needs []pool.Need) (short *pool.Short) {

@@ -20,33 +20,6 @@ type Need struct {
 	Pages int64      `json:"pages"`
 }
 
-// Grant is pages that were added to the pool of one node.
-type Grant struct {
-	Node int        `json:"node"`
-	Size pages.Size `json:"page_size_kib"`
-	// Pages is what was added. While the pool is being written, to add or to free
-	// them, it is the most that can be there, and Without is the persistent count
-	// without any of them, from which the next run after a crash computes how many
-	// there are. Otherwise Without is nil.
-	Pages   int64  `json:"pages"`
-	Without *int64 `json:"without,omitempty"`
-	// Surplus is how many of Pages the kernel did not allocate but took from the surplus
-	// that another program was using.
-	Surplus int64 `json:"surplus,omitempty"`
-}
-
-// of is so many pages of the grant, from the surplus last.
-func (g Grant) of(n int64) Grant {
-	g.Pages, g.Surplus = n, max(0, n-(g.Pages-g.Surplus))
-	return g
-}
-
-// rest is the grant without so many pages, from the surplus last.
-func (g Grant) rest(n int64) Grant {
-	g.Pages, g.Surplus = g.Pages-n, min(g.Surplus, g.Pages-n)
-	return g
-}
-
 // Short is the error of a pool that could not grow as asked. Nothing was kept.
 type Short struct {
 	Need
@@ -88,9 +61,9 @@ type Effort struct {
 // allocates, which takes about 0.1 s for this much.
 const chunk = 4 * pages.GiB
 
-// grow adds pages to the pools, all or nothing. record is called with what is
+// Grow adds pages to the pools, all or nothing. record is called with what is
 // to be granted before each change of a pool, and at the end with what was.
-func grow(ctx context.Context, root hostfs.Root, needs []Need, effort Effort, record func([]Grant) error) error {
+func Grow(ctx context.Context, root hostfs.Root, needs []Need, effort Effort, record func([]Grant) error) error {
 	needs = slices.Clone(needs)
 	// Large pages first: small ones would break up the memory they need.
 	slices.SortStableFunc(needs, func(a, b Need) int { return cmp.Compare(b.Size, a.Size) })
@@ -162,7 +135,7 @@ func (g *grower) nodes(need Need) ([]int, error) {
 // again, as long as something is gained. A plain repeat gains nothing on a
 // fragmented host, compaction between two writes does.
 func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
-	before, err := readPool(g.root, node, size)
+	before, err := ReadPool(g.root, node, size)
 	if err != nil {
 		return 0, err
 	}
@@ -191,12 +164,12 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		}
 		var p Pool
 		target := count + min(got+step, want)
-		p, err = setPersistent(g.root, node, size, count+got, target)
+		p, err = SetPersistent(g.root, node, size, count+got, target)
 		gained := p.Persistent() - count - got
 		if err == nil && gained < 0 {
-			err = errMoved
+			err = ErrMoved
 		}
-		if errors.Is(err, errMoved) { // all of it is what the other program asks for
+		if errors.Is(err, ErrMoved) { // all of it is what the other program asks for
 			got = 0
 		}
 		if err != nil {
@@ -236,7 +209,7 @@ func (g *grower) progress(step string, done int64) {
 // room is how many bytes a node may give. QEMU and other programs may be confined to the
 // node, and the kernel kills them if it has no ordinary memory left.
 func (g *grower) room(node int) int64 {
-	nodes, _ := readNodes(g.root)
+	nodes, _ := ReadNodes(g.root)
 	if len(nodes) < 2 {
 		return math.MaxInt64 // the host's own headroom is enough
 	}
@@ -249,10 +222,10 @@ func (g *grower) room(node int) int64 {
 func (g *grower) giveBack() {
 	// Nobody was promised pages that were only just added. An error is ignored: the
 	// record on disk still names the pages.
-	g.grants, _, _ = release(g.root, g.grants, nil, g.record)
+	g.grants, _, _ = Release(g.root, g.grants, nil, g.record)
 }
 
-func readPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {
+func ReadPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {
 	state, err := Read(root)
 	if err != nil {
 		return Pool{}, err
@@ -267,7 +240,7 @@ func readPool(root hostfs.Root, node int, size pages.Size) (Pool, error) {
 // poolFile is the path of a pool's file. Only the files of one node are ever
 // written: a write to the global file moves pages between nodes.
 func poolFile(root hostfs.Root, node int, size pages.Size, name string) []string {
-	if nodes, _ := readNodes(root); len(nodes) == 0 {
+	if nodes, _ := ReadNodes(root); len(nodes) == 0 {
 		return append(slices.Clone(globalDir), sizeDir(size), name)
 	}
 	return append(nodeDir(node), sizeDir(size), name)

@@ -51,7 +51,7 @@ func (r *recorder) record(grants []Grant) error {
 func grown(t *testing.T, ctx context.Context, root hostfs.Root, needs []Need, effort Effort, fail int) (*recorder, error) {
 	t.Helper()
 	r := &recorder{t: t, root: root, fail: fail}
-	return r, grow(ctx, root, needs, effort, r.record)
+	return r, Grow(ctx, root, needs, effort, r.record)
 }
 
 func TestGrow(t *testing.T) {
@@ -183,7 +183,7 @@ func TestRelease(t *testing.T) {
 	} {
 		root := fixture(t, test.host)
 		r := &recorder{t: t, root: root}
-		kept, _, err := release(root, []Grant{test.grant}, test.pending, r.record)
+		kept, _, err := Release(root, []Grant{test.grant}, test.pending, r.record)
 		must(t, err)
 		left := int64(0)
 		for _, g := range kept {
@@ -203,7 +203,7 @@ func TestReleaseUnrecorded(t *testing.T) {
 	root := fixture(t, oneNode)
 	grants := []Grant{{Size: pages.Size2MiB, Pages: 40}, {Size: pages.Size2MiB, Pages: 5}}
 	r := &recorder{t: t, root: root, fail: 1}
-	if _, _, err := release(root, grants, nil, r.record); !errors.Is(err, errDisk) || nr(t, root, 0, 2048) != 100 {
+	if _, _, err := Release(root, grants, nil, r.record); !errors.Is(err, errDisk) || nr(t, root, 0, 2048) != 100 {
 		t.Errorf("%v, %d pages", err, nr(t, root, 0, 2048))
 	}
 }

@@ -12,22 +12,25 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// setPersistent writes a node's count and reads back the result: the kernel accepts any
+// ErrMoved is the error of a pool that was set while it was about to be written.
+var ErrMoved = errors.New("another program is setting the page pools")
+
+// SetPersistent writes a node's count and reads back the result: the kernel accepts any
 // number and allocates as many as it can. Where the count is not from, another program has set it:
-// errMoved, and nothing is written.
+// ErrMoved, and nothing is written.
 //
 // While another node has surplus, kernels before 6.12 add that to what is
 // written here, and later ones turn free pages into surplus that nobody frees.
 // So the other node's surplus is made persistent for the time of the write, if that can
 // be reverted.
-func setPersistent(root hostfs.Root, node int, size pages.Size, from, target int64) (Pool, error) {
+func SetPersistent(root hostfs.Root, node int, size pages.Size, from, target int64) (Pool, error) {
 	state, err := Read(root)
 	if err != nil {
 		return Pool{}, err
 	}
 	before, _ := state.Pool(node, size)
 	if before.Persistent() != from {
-		return before, errMoved
+		return before, ErrMoved
 	}
 	other, ok := state.surplusElsewhere(node, size)
 	if !ok {
@@ -44,7 +47,7 @@ func setPersistent(root hostfs.Root, node int, size pages.Size, from, target int
 	if err == nil {
 		after, err = writePersistent(root, before, target)
 	}
-	return after, errors.Join(err, giveBackBorrowed(root))
+	return after, errors.Join(err, GiveBackBorrowed(root))
 }
 
 // setAbove is the error of a pool that has more than was written. Only other nodes'
@@ -56,7 +59,7 @@ func (s State) setAbove(after Pool, target int64) error {
 	if after.Persistent() <= target || g.Surplus > p.Surplus || target < p.Persistent() && g.Reserved > 0 {
 		return nil
 	}
-	return errMoved
+	return ErrMoved
 }
 
 // surplusElsewhere returns the other node that has surplus, if that can be made persistent
@@ -84,7 +87,7 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 			return p, err
 		}
 		var err error
-		if p, err = readPool(root, before.Node, before.Size); err != nil || p.Persistent() <= target {
+		if p, err = ReadPool(root, before.Node, before.Size); err != nil || p.Persistent() <= target {
 			break
 		}
 		write -= p.Persistent() - target
@@ -94,7 +97,7 @@ func writePersistent(root hostfs.Root, before Pool, target int64) (Pool, error) 
 		if err := writeNr(root, p.Node, p.Size, p.Total); err != nil {
 			return p, err
 		}
-		return readPool(root, p.Node, p.Size)
+		return ReadPool(root, p.Node, p.Size)
 	}
 	return p, nil
 }
@@ -111,10 +114,11 @@ type borrowed struct {
 	Total      int64      `json:"total,omitempty"`
 }
 
-var borrowedFile = append(slices.Clip(runDir), "borrowed.json")
+// BorrowedFile holds that record.
+var BorrowedFile = append(slices.Clip(hostfs.RunDir), "borrowed.json")
 
 func writeBorrowed(root hostfs.Root, p Pool) error {
-	boot, err := bootID(root)
+	boot, err := root.BootID()
 	if err != nil {
 		return err
 	}
@@ -122,33 +126,33 @@ func writeBorrowed(root hostfs.Root, p Pool) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(root.Path(runDir...), 0o755); err != nil {
+	if err := os.MkdirAll(root.Path(hostfs.RunDir...), 0o755); err != nil {
 		return err
 	}
-	return root.Replace(text, 0o644, borrowedFile...)
+	return root.Replace(text, 0o644, BorrowedFile...)
 }
 
-// giveBackBorrowed turns the borrowed pages into surplus again. If their guest has ended
+// GiveBackBorrowed turns the borrowed pages into surplus again. If their guest has ended
 // since, they are freed, as surplus would have been.
-func giveBackBorrowed(root hostfs.Root) error {
-	text, err := root.Read(borrowedFile...)
+func GiveBackBorrowed(root hostfs.Root) error {
+	text, err := root.Read(BorrowedFile...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	boot, err := bootID(root)
+	boot, err := root.BootID()
 	if err != nil {
 		return err
 	}
 	var b borrowed
 	if json.Unmarshal([]byte(text), &b) == nil && b.BootID == boot {
-		if p, err := readPool(root, b.Node, b.Size); err == nil && (p.Persistent() == b.Total || b.Total == 0 && p.Persistent() > b.Persistent) {
+		if p, err := ReadPool(root, b.Node, b.Size); err == nil && (p.Persistent() == b.Total || b.Total == 0 && p.Persistent() > b.Persistent) {
 			if err := writeNr(root, b.Node, b.Size, b.Persistent); err != nil {
 				return err
 			}
 		}
 	}
-	return os.Remove(root.Path(borrowedFile...))
+	return os.Remove(root.Path(BorrowedFile...))
 }

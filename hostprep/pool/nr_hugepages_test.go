@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"os"
 	"testing"
 
 	"vmhuge/internal/pages"
@@ -15,7 +14,8 @@ all 2048 74 10 0 64 0
 0 2048 64 0 64
 1 2048 10 10 0
 -- proc/sys/kernel/random/boot_id --
-` + bootID1 + "\n"
+11111111-2222-3333-4444-555555555555
+`
 
 func TestSurplusElsewhere(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -36,36 +36,5 @@ func TestSurplusElsewhere(t *testing.T) {
 		if p, ok := state.surplusElsewhere(test.on, pages.Size2MiB); ok != test.want || ok && p.Node != 0 {
 			t.Errorf("%s: %v, %+v", name, ok, p)
 		}
-	}
-}
-
-// Killed while node 0's surplus is persistent: the next run makes it surplus
-// again, once.
-func TestBorrowed(t *testing.T) {
-	for name, test := range map[string]struct {
-		record string
-		want   int64
-	}{
-		"killed in between":                   {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20,"total":64}`, 20},
-		"and somebody has set the pool since": {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20,"total":90}`, 64},
-		"killed after it was given":           {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":64,"total":90}`, 64},
-		"somebody has taken more since":       {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":90,"total":100}`, 64},
-		"an older vmhuge was killed":          {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":20}`, 20},
-		"an older one, after it was given":    {`{"boot_id":"` + bootID1 + `","node":0,"page_size_kib":2048,"persistent":64}`, 64},
-		"before a reboot":                     {`{"boot_id":"another","node":0,"page_size_kib":2048,"persistent":20,"total":64}`, 64},
-		"unreadable":                          {`{"boot`, 64},
-	} {
-		root := fixture(t, surplusOn0, "-- pools --\n0 2048 64 0 0\n", us(), "-- run/vmhuge/borrowed.json --\n"+test.record)
-		open(t, root).Close()
-		if _, err := root.Read(borrowedFile...); nr(t, root, 0, 2048) != test.want || !os.IsNotExist(err) {
-			t.Errorf("%s: %d pages, %v", name, nr(t, root, 0, 2048), err)
-		}
-	}
-	// It is on record before the surplus is touched, and off it after.
-	root := fixture(t, surplusOn0)
-	p, err := setPersistent(root, 1, pages.Size2MiB, 10, 5)
-	must(t, err)
-	if _, err := root.Read(borrowedFile...); p.Total != 5 || !os.IsNotExist(err) {
-		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package pool reads and changes the kernel's hugetlb pools, and keeps the
-// ledger of who added which pages.
+// Package pool reads the kernel's hugetlb pools, and makes them larger and smaller. Who may
+// do that holds the lock, and keeps the account: both are the ledger's.
 //
 // Source: Documentation/admin-guide/mm/hugetlbpage.rst of the kernel.
 package pool
@@ -118,7 +118,7 @@ func Read(root hostfs.Root) (State, error) {
 		}
 		state.Globals = append(state.Globals, g)
 	}
-	nodes, err := readNodes(root)
+	nodes, err := ReadNodes(root)
 	if err != nil {
 		return state, err
 	}
@@ -205,7 +205,7 @@ func readSizes(root hostfs.Root, dir []string) ([]pages.Size, error) {
 	return sizes, nil
 }
 
-func readNodes(root hostfs.Root) ([]int, error) {
+func ReadNodes(root hostfs.Root) ([]int, error) {
 	entries, err := os.ReadDir(root.Path("sys", "devices", "system", "node"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

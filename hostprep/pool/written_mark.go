@@ -34,21 +34,16 @@ func writtenAt(root hostfs.Root, node int, size pages.Size) time.Time {
 	return st.ModTime()
 }
 
-// markWritten marks the files of the pools that have the counts which are expected of them.
-func (l *Ledger) markWritten() {
-	if nodes, _ := readNodes(l.root); len(nodes) < 2 {
-		return
-	}
-	for _, c := range l.counts.pools {
-		at := writtenAt(l.root, c.Node, c.Size)
-		if at.Equal(writtenMark()) || time.Since(at).Abs() < opening {
-			continue
-		}
-		if p, err := readPool(l.root, c.Node, c.Size); err != nil || p.Persistent() != c.Persistent {
-			continue
-		}
-		// It may fail: the next number then is taken to be for one node.
-		_ = os.Chtimes(l.root.Path(poolFile(l.root, c.Node, c.Size, "nr_hugepages")...), time.Time{}, writtenMark())
+// Marked says whether nobody has opened a node's file to write it since it was marked.
+func Marked(root hostfs.Root, node int, size pages.Size) bool {
+	return writtenAt(root, node, size).Equal(writtenMark())
+}
+
+// Mark marks a node's file, unless somebody may be about to write it. It may fail: the next
+// number then is taken to be for one node.
+func Mark(root hostfs.Root, node int, size pages.Size) {
+	if time.Since(writtenAt(root, node, size)).Abs() >= opening {
+		_ = os.Chtimes(root.Path(poolFile(root, node, size, "nr_hugepages")...), time.Time{}, writtenMark())
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"vmhuge/hostprep/hosttest"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 )
 
 // The pages of which sysctl's file or the kernel's command line made the table's at boot
@@ -19,13 +19,13 @@ func TestAtBootAdopts(t *testing.T) {
 				hosttest.WriteFile(t, h.Root.Path("proc/sys/kernel/random/boot_id"), "rebooted\n")
 				want = 0
 			}
-			ledger := openLedger(t, h)
-			defer ledger.Close()
-			_, findings, err := AtBoot(t.Context(), h, ledger)
+			book := openLedger(t, h)
+			defer book.Close()
+			_, findings, err := AtBoot(t.Context(), h, book)
 			if err != nil || len(findings) > 0 || persistentPages(t, h) != had {
 				t.Errorf("%v, %v: %d pages, not %d", err, findings, persistentPages(t, h), had)
 			}
-			release(t, h, ledger, pool.PreparedUUID)
+			release(t, h, book, ledger.PreparedUUID)
 			if n := persistentPages(t, h); n != want {
 				t.Errorf("undo leaves %d of %d pages, not %d", n, had, want)
 			}
@@ -39,18 +39,18 @@ func TestAtBootBesideAGuest(t *testing.T) {
 	h, had := unusedPool(t, systemdHost+booted)
 	persist(t, h, had+8)
 	hosttest.WriteFile(t, h.Root.Path("proc/sys/kernel/random/boot_id"), "rebooted\n")
-	ledger := openLedger(t, h)
-	defer ledger.Close()
-	growFor(t, ledger, web1.Demand.UUID, 16)
-	_, findings, err := AtBoot(t.Context(), h, ledger)
+	book := openLedger(t, h)
+	defer book.Close()
+	growFor(t, book, web1.Demand.UUID, 16)
+	_, findings, err := AtBoot(t.Context(), h, book)
 	if n := persistentPages(t, h); err != nil || len(findings) > 0 || n != had+8+16 {
 		t.Errorf("%v, %v: %d pages, not %d", err, findings, n, had+8+16)
 	}
-	release(t, h, ledger, web1.Demand.UUID)
+	release(t, h, book, web1.Demand.UUID)
 	if n := persistentPages(t, h); n != had+8 {
 		t.Errorf("the guest leaves %d pages, not %d", n, had+8)
 	}
-	release(t, h, ledger, pool.PreparedUUID)
+	release(t, h, book, ledger.PreparedUUID)
 	if n := persistentPages(t, h); n != 0 {
 		t.Errorf("undo leaves %d pages that the table made at boot", n)
 	}
@@ -62,11 +62,11 @@ func TestAtBootBesideAGuestOfTheTable(t *testing.T) {
 		`{"version":1,"pages":[{"uuid":"`+web1.Demand.UUID+`","name":"web1","page_size_kib":2048,"pages":16}]}`+"\n")
 	hosttest.Must(t, h.Root.WriteInt(0, "sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"))
 	setFree(t, h)
-	ledger := openLedger(t, h)
-	defer ledger.Close()
-	growFor(t, ledger, web1.Demand.UUID, 16)
-	_, _, err := AtBoot(t.Context(), h, ledger)
-	if n := persistentPages(t, h); err != nil || n != 16 || len(ledger.Prepared()) > 0 {
-		t.Errorf("%v: %d pages, prepared %v", err, n, ledger.Prepared())
+	book := openLedger(t, h)
+	defer book.Close()
+	growFor(t, book, web1.Demand.UUID, 16)
+	_, _, err := AtBoot(t.Context(), h, book)
+	if n := persistentPages(t, h); err != nil || n != 16 || len(book.Prepared()) > 0 {
+		t.Errorf("%v: %d pages, prepared %v", err, n, book.Prepared())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 )
@@ -82,12 +83,12 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 			return done, nil
 		}
 	}
-	ledger, err := pool.Open(ctx, h.Root)
+	book, err := ledger.Open(ctx, h.Root)
 	if err != nil {
 		return done, unlessInterrupted(err)
 	}
-	defer ledger.Close()
-	changed, short, err := holdPrepared(ctx, h, ledger, p, effort)
+	defer book.Close()
+	changed, short, err := holdPrepared(ctx, h, book, p, effort)
 	done.Changed = append(done.Changed, changed...)
 	if err == nil && len(short) == 0 {
 		done.Reservation = reservation

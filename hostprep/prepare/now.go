@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -70,11 +71,11 @@ func (p Options) lacks(h host.Host, state pool.State) ([]lack, error) {
 
 // holdPrepared allocates the pages that a preparation lacks. They stay until vmhuge undo,
 // whichever guests use them. What could not be allocated is in the findings.
-func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Options, effort pool.Effort) (changed []change.Change, findings []hostprep.Finding, err error) {
+func holdPrepared(ctx context.Context, h host.Host, book *ledger.Ledger, p Options, effort pool.Effort) (changed []change.Change, findings []hostprep.Finding, err error) {
 	held := hold.Options{Reserve: p.Reserve, Effort: effort}
 	for i, g := range p.inTurn() {
 		held.Beside = g.Pending[len(p.Guests[i].Pending):]
-		more, refusal, err := hold.Grow(ctx, h, ledger, pool.PreparedUUID, g, held)
+		more, refusal, err := hold.Grow(ctx, h, book, ledger.PreparedUUID, g, held)
 		changed = append(changed, more...)
 		if err != nil {
 			return changed, findings, err
@@ -85,7 +86,7 @@ func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Optio
 		}
 	}
 	if p.For != "" {
-		more, refusal, err := reserve(ctx, h, ledger, p, effort)
+		more, refusal, err := reserve(ctx, h, book, p, effort)
 		if refusal != nil {
 			refusal.Have = p.For + ": " + refusal.Have
 			findings = append(findings, *refusal)
@@ -93,7 +94,7 @@ func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Optio
 		return append(changed, more...), findings, err
 	}
 	if len(p.Pages) > 0 {
-		if err := ledger.Keep(); err != nil {
+		if err := book.Keep(); err != nil {
 			return changed, findings, err
 		}
 	}
@@ -108,7 +109,7 @@ func holdPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, p Optio
 		if want.Pages -= persistent(state, want); want.Pages <= 0 {
 			continue
 		}
-		more, refusal, err := growPrepared(ctx, h, ledger, want, p.Reserve, effort)
+		more, refusal, err := growPrepared(ctx, h, book, want, p.Reserve, effort)
 		changed = append(changed, more...)
 		if err != nil {
 			return changed, findings, err
@@ -144,11 +145,11 @@ func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
 
 // withoutGuests returns the pools without what was added for guests that run.
 func withoutGuests(h host.Host, state pool.State) (pool.State, error) {
-	if !pool.HasClaims(h.Root) {
+	if !ledger.HasClaims(h.Root) {
 		return state, nil
 	}
-	claims, err := pool.ReadClaims(h.Root)
-	return state.WithoutGuests(claims), err
+	claims, err := ledger.ReadClaims(h.Root)
+	return ledger.WithoutGuests(state, claims), err
 }
 
 // persistent is how many pages the pools of a need have without surplus ones.
@@ -162,19 +163,19 @@ func persistent(state pool.State, need pool.Need) (n int64) {
 }
 
 // growPrepared adds pages until vmhuge undo, or says why it could not.
-func growPrepared(ctx context.Context, h host.Host, ledger *pool.Ledger, need pool.Need, reserve int64, effort pool.Effort) ([]change.Change, *hostprep.Finding, error) {
+func growPrepared(ctx context.Context, h host.Host, book *ledger.Ledger, need pool.Need, reserve int64, effort pool.Effort) ([]change.Change, *hostprep.Finding, error) {
 	before, err := pool.Read(h.Root)
 	if err != nil {
 		return nil, nil, err
 	}
-	allowance, err := capacity.Allowance(h, pool.PreparedUUID, reserve)
+	allowance, err := capacity.Allowance(h, ledger.PreparedUUID, reserve)
 	if err != nil {
 		return nil, nil, err
 	}
 	effort.Reserve = allowance.Reserve
 	short := capacity.BeyondHeadroom([]pool.Need{need}, allowance)
 	if short == nil {
-		if err := ledger.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
+		if err := book.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
 			return nil, nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -13,27 +14,27 @@ import (
 // with it, and do not count.
 func TestPrepareBesideAGuest(t *testing.T) {
 	h, had := unusedPool(t, booted)
-	ledger := openLedger(t, h)
-	defer ledger.Close()
-	growFor(t, ledger, web1.Demand.UUID, 16)
+	book := openLedger(t, h)
+	defer book.Close()
+	growFor(t, book, web1.Demand.UUID, 16)
 	p := Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: had + 10}}}
 	would, err := Would(h, p)
 	hosttest.Must(t, err)
 	if n := len(would.Findings); n != 1 || !strings.HasSuffix(would.Findings[0].Have, "with their guests, lacks 10 pages of 2 MiB") {
 		t.Errorf("a dry run says %+v", would.Findings)
 	}
-	_, findings, err := holdPrepared(t.Context(), h, ledger, p, pool.Effort{})
+	_, findings, err := holdPrepared(t.Context(), h, book, p, pool.Effort{})
 	if err != nil || len(findings) > 0 {
 		t.Errorf("%v, %v", err, findings)
 	}
 	if would, err := Would(h, p); err != nil || len(would.Findings) > 0 {
 		t.Errorf("and a second time: %v, %+v", err, would.Findings)
 	}
-	release(t, h, ledger, web1.Demand.UUID)
+	release(t, h, book, web1.Demand.UUID)
 	if n := persistentPages(t, h); n != had+10 {
 		t.Errorf("the guest leaves %d pages, not %d", n, had+10)
 	}
-	release(t, h, ledger, pool.PreparedUUID)
+	release(t, h, book, ledger.PreparedUUID)
 	if n := persistentPages(t, h); n != had {
 		t.Errorf("undo leaves %d pages, not %d", n, had)
 	}
@@ -46,17 +47,17 @@ func TestPrepareAfterUndo(t *testing.T) {
 		"as many": {20, 20}, "fewer": {12, 20}, "more": {31, 31}, "none": {0, 0},
 	} {
 		h, had := unusedPool(t, booted)
-		ledger := openLedger(t, h)
+		book := openLedger(t, h)
 		p := Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: had + 20}}}
-		_, _, err := holdPrepared(t.Context(), h, ledger, p, pool.Effort{})
+		_, _, err := holdPrepared(t.Context(), h, book, p, pool.Effort{})
 		hosttest.Must(t, err)
 		for _, dir := range []string{"sys/kernel/mm/hugepages/hugepages-2048kB", "sys/devices/system/node/node0/hugepages/hugepages-2048kB"} {
 			hosttest.Must(t, h.Root.WriteInt(0, dir, "free_hugepages"))
 		}
-		if given, owed, err := ledger.Release(pool.PreparedUUID); given != 0 || owed != 20*int64(pages.Size2MiB) {
+		if given, owed, err := book.Release(ledger.PreparedUUID); given != 0 || owed != 20*int64(pages.Size2MiB) {
 			t.Fatalf("%s: %d given, %d owed, %v", name, given, owed, err)
 		}
-		ledger.Close()
+		book.Close()
 
 		p.Pages[0].Pages = had + test.ask
 		state, err := h.Pools()
@@ -66,13 +67,13 @@ func TestPrepareAfterUndo(t *testing.T) {
 		if (len(lacks) > 0) != (test.ask > 0) {
 			t.Errorf("%s: it lacks %+v", name, lacks)
 		}
-		if ledger = openLedger(t, h); len(lacks) > 0 {
-			_, findings, err := holdPrepared(t.Context(), h, ledger, p, pool.Effort{})
+		if book = openLedger(t, h); len(lacks) > 0 {
+			_, findings, err := holdPrepared(t.Context(), h, book, p, pool.Effort{})
 			if err != nil || len(findings) > 0 {
 				t.Errorf("%s: %v, %v", name, findings, err)
 			}
 		}
-		ledger.Close()
+		book.Close()
 		setFree(t, h)
 		openLedger(t, h).Close()
 		if n := persistentPages(t, h); n != had+test.want {

@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -27,7 +28,7 @@ func (r Reservation) String() string {
 	return "reserve " + r.words()
 }
 
-func (r Reservation) words() string { return pool.Reservation{For: r.For, Take: r.Take}.String() }
+func (r Reservation) words() string { return ledger.Reservation{For: r.For, Take: r.Take}.String() }
 
 // reservation is the change that a preparation asks for; nil: it asks for none, or it is so
 // already.
@@ -35,7 +36,7 @@ func (p Options) reservation(h host.Host) (*Reservation, error) {
 	if p.For == "" {
 		return nil, nil
 	}
-	old, err := pool.ReadReservations(h.Root)
+	old, err := ledger.ReadReservations(h.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (p Options) take() pool.Take {
 // lacksReserved lists what the pools lack for a reservation, beside what guests that start
 // and other programs are to have.
 func (p Options) lacksReserved(h host.Host, state pool.State) ([]pool.Need, error) {
-	own, others, err := pool.ReadReservedWith(h.Root, p.For, p.take())
+	own, others, err := ledger.ReadReservedWith(h.Root, p.For, p.take())
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +90,14 @@ func holder(held []pool.Pending) hostprep.Guest {
 
 // reserve records what is reserved for a program, and adds the pages that are missing for
 // it. Without them it records nothing.
-func reserve(ctx context.Context, h host.Host, ledger *pool.Ledger, p Options, effort pool.Effort) ([]change.Change, *hostprep.Finding, error) {
-	old := ledger.Reserved(p.For)
-	if err := ledger.Reserve(p.For, pool.WithTake(old, p.take())); err != nil {
+func reserve(ctx context.Context, h host.Host, book *ledger.Ledger, p Options, effort pool.Effort) ([]change.Change, *hostprep.Finding, error) {
+	old := book.Reserved(p.For)
+	if err := book.Reserve(p.For, ledger.WithTake(old, p.take())); err != nil {
 		return nil, nil, err
 	}
-	changed, refusal, err := hold.Grow(ctx, h, ledger, pool.ReservedUUID(p.For), holder(ledger.HeldBack(p.For)), hold.Options{Reserve: p.Reserve, Effort: effort})
+	changed, refusal, err := hold.Grow(ctx, h, book, ledger.ReservedUUID(p.For), holder(book.HeldBack(p.For)), hold.Options{Reserve: p.Reserve, Effort: effort})
 	if refusal != nil || err != nil {
-		if undone := ledger.Reserve(p.For, old); err == nil {
+		if undone := book.Reserve(p.For, old); err == nil {
 			err = undone
 		}
 	}

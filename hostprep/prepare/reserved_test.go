@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -30,7 +31,7 @@ func TestReserveTooMuch(t *testing.T) {
 	if err != nil || done.Reservation != nil || len(done.Findings) == 0 || done.Findings[len(done.Findings)-1].Verdict != hostprep.NoMemory {
 		t.Errorf("%v: %+v", err, done)
 	}
-	all, err := pool.ReadReservations(h.Root)
+	all, err := ledger.ReadReservations(h.Root)
 	if err != nil || len(all) != 1 || all[0].Pages != 8 {
 		t.Errorf("%v: %v", err, all)
 	}
@@ -47,14 +48,14 @@ func TestReservedAtBoot(t *testing.T) {
 	}
 	hosttest.WriteFile(t, h.Root.Path("proc/sys/kernel/random/boot_id"), "rebooted\n")
 	for range 2 { // other programs have 848 pages in use already
-		ledger, err := pool.Open(t.Context(), h.Root)
+		book, err := ledger.Open(t.Context(), h.Root)
 		hosttest.Must(t, err)
-		_, _, err = AtBoot(t.Context(), h, ledger)
+		_, _, err = AtBoot(t.Context(), h, book)
 		hosttest.Must(t, err)
-		ledger.Close()
-		all, err := pool.ReadReservations(h.Root)
+		book.Close()
+		all, err := ledger.ReadReservations(h.Root)
 		hosttest.Must(t, err)
-		if diff := cmp.Diff([]pool.Reservation{{For: "ovs", Take: p.take(), HeldBack: 0}}, all); diff != "" {
+		if diff := cmp.Diff([]ledger.Reservation{{For: "ovs", Take: p.take(), HeldBack: 0}}, all); diff != "" {
 			t.Error(diff)
 		}
 	}

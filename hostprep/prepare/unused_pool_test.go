@@ -6,6 +6,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
@@ -38,26 +39,26 @@ func persistentPages(t *testing.T, h host.Host) int64 {
 	return state.Persistent(pages.Size2MiB)
 }
 
-func openLedger(t *testing.T, h host.Host) *pool.Ledger {
+func openLedger(t *testing.T, h host.Host) *ledger.Ledger {
 	t.Helper()
-	ledger, err := pool.Open(t.Context(), h.Root)
+	book, err := ledger.Open(t.Context(), h.Root)
 	hosttest.Must(t, err)
-	return ledger
+	return book
 }
 
 // growFor adds pages for a guest that starts.
-func growFor(t *testing.T, ledger *pool.Ledger, uuid string, n int64) {
+func growFor(t *testing.T, book *ledger.Ledger, uuid string, n int64) {
 	t.Helper()
-	hosttest.Must(t, ledger.Begin(pool.Claim{UUID: uuid, Owner: process.Process{PID: 1}, Takes: []pool.Take{}}))
-	hosttest.Must(t, ledger.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: n}}, pool.Effort{}))
+	hosttest.Must(t, book.Begin(ledger.Claim{UUID: uuid, Owner: process.Process{PID: 1}, Takes: []pool.Take{}}))
+	hosttest.Must(t, book.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: n}}, pool.Effort{}))
 }
 
 // release ends claims whose pages are free.
-func release(t *testing.T, h host.Host, ledger *pool.Ledger, uuids ...string) {
+func release(t *testing.T, h host.Host, book *ledger.Ledger, uuids ...string) {
 	t.Helper()
 	for _, uuid := range uuids {
 		setFree(t, h)
-		_, _, err := ledger.Release(uuid)
+		_, _, err := book.Release(uuid)
 		hosttest.Must(t, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
-	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/ledger"
 )
 
 // Command is the hidden command that a Prober runs. Its argument is the Probe as JSON, or -
@@ -81,7 +81,7 @@ func (p *Prober) Findings(h host.Host, g hostprep.Guest, findings []hostprep.Fin
 		way := Probe{Mount: m.Point, Dir: dir, Size: m.Size, UID: user.UID, GID: user.GID, Groups: user.Groups}
 		o, err := host.Once(h, cacheKey("probe "+dir), func() (Obstacle, error) {
 			var o Obstacle
-			err := pool.WithSpare(h.Root, m.Size, func(spare bool) (err error) {
+			err := ledger.WithSpare(h.Root, m.Size, func(spare bool) (err error) {
 				way.Map = spare
 				o, err = p.try(way)
 				return err

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"vmhuge/hostprep/pool"
+)
+
+// reconcile settles what a crash left: changes that were cut off, starting guests whose owner
+// is dead, and claims whose guest is gone.
+func (l *Ledger) reconcile() error {
+	guestsOf := make(map[int]int, len(l.claims)) // claims that name a process
+	for _, c := range l.claims {
+		guestsOf[c.PID]++
+	}
+	var unclear []string
+	for _, c := range l.claims {
+		// The pid of an ended QEMU may be another process's now, or another guest's. Of a guest
+		// that runs the trim may have been cut off.
+		if c.Phase == InUse && !l.counts.unfinished[c.UUID] && guestsOf[c.PID] == 1 && l.guests.RunsQEMU(c.PID) {
+			continue
+		}
+		unclear = append(unclear, c.UUID)
+	}
+	for _, uuid := range unclear {
+		if err := l.look(uuid); err != nil {
+			return err
+		}
+	}
+	// Last, once it is known what starting guests will still take.
+	var owed []string
+	for _, c := range l.claims {
+		if c.Phase == Owed {
+			owed = append(owed, c.UUID)
+		}
+	}
+	for _, uuid := range owed {
+		if err := l.settle(uuid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Audit looks closer than Open does: the pid of an ended QEMU may be that of a QEMU now
+// of which the ledger knows nothing, and a guest that runs may have given up memory to
+// another program than vmhuge.
+func (l *Ledger) Audit() error {
+	for _, c := range slices.Clone(l.claims) {
+		if c.Phase != InUse {
+			continue
+		}
+		if runs, held := l.guests.RunsAs(c.UUID, c.PID); runs || held {
+			if err := l.trim(c.UUID, runs); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := l.look(c.UUID); err != nil {
+			return err
+		}
+		if i := l.index(c.UUID); i >= 0 && l.claims[i].Phase == Owed {
+			if err := l.settle(c.UUID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// look reads a claim and records its real phase.
+func (l *Ledger) look(uuid string) error {
+	i := l.index(uuid)
+	c, err := l.load(i)
+	if errors.Is(err, errUnusable) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	was := c.Phase
+	if c.place(l.root, l.guests); c.Phase == InUse && was == Starting {
+		return l.use(i, c)
+	}
+	if err := l.rename(i, c); err != nil {
+		return err
+	}
+	if c.Phase == Starting && c.Resize != nil && !c.Resize.Owner.Alive(l.root) {
+		return l.abandoned(c)
+	}
+	return nil
+}
+
+// load reads a claim's file, and takes it out of the ledger if it can't be used.
+func (l *Ledger) load(i int) (Claim, error) {
+	c, err := l.read(l.claims[i])
+	switch {
+	case errors.Is(err, errOtherBoot): // its pages went with the reboot
+		return c, cmp.Or(l.remove(i), errUnusable)
+	case errors.Is(err, errUnusable):
+		return c, cmp.Or(l.setAside(i, err), errUnusable)
+	case err != nil:
+		return c, err
+	}
+	if l.finish(&c) {
+		err = l.save(i, c)
+	}
+	return c, err
+}
+
+// settle gives back what a claim owes.
+func (l *Ledger) settle(uuid string) error {
+	i := l.index(uuid)
+	s := Settlement{UUID: uuid, Name: l.claims[i].Name}
+	var err error
+	if s.Given, _, err = l.release(uuid); s.Given > 0 {
+		l.Settled = append(l.Settled, s)
+	}
+	return err
+}
+
+// finish corrects grants that were recorded before a change of the pool which their writer
+// did not live to complete: the pages really added are what the pool has above Without.
+// The lock has kept other runs of vmhuge away; what other programs have changed since
+// can't be told apart.
+func (l *Ledger) finish(c *Claim) (changed bool) {
+	for i := range c.Grants {
+		g := &c.Grants[i]
+		if g.Without == nil {
+			continue
+		}
+		if p, err := pool.ReadPool(l.root, g.Node, g.Size); err == nil {
+			*g = g.Of(g.There(p))
+			g.Without = nil
+			changed = true
+		}
+	}
+	c.Grants = slices.DeleteFunc(c.Grants, func(g pool.Grant) bool { return g.Pages == 0 })
+	return changed
+}

@@ -1,0 +1,293 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
+)
+
+// Resize is a change of a running guest's memory that is under way. It is in the claim, so
+// that after a crash the next run finds out what came of it, and gives back what the guest
+// did not take.
+type Resize struct {
+	Owner process.Process `json:"owner"` // that makes the change
+	Size  pages.Size      `json:"page_size_kib"`
+	Pages int64           `json:"pages"` // by which the guest grows; negative: shrinks
+	// Lazy says that the guest takes the pages as it touches them, which it does with
+	// virtio-mem: the kernel's account does not tell when it has been given them.
+	Lazy bool `json:"lazy,omitempty"`
+	// Asked says that libvirt may have been asked for it.
+	Asked bool `json:"asked,omitempty"`
+	// Had is what the guest had of pages of the size, or was promised; Granted is what was
+	// added to the pools for it.
+	Had     int64 `json:"had"`
+	Granted int64 `json:"granted"`
+	// First says that the guest had no claim before.
+	First bool `json:"first,omitempty"`
+}
+
+// ErrResizing is that another process is changing the memory of the guest.
+var ErrResizing = errors.New("another run of vmhuge is changing its memory")
+
+// ErrGone is that a guest has no process any more.
+var ErrGone = errors.New("it has ended")
+
+// BeginResize writes down that a running guest is about to get or to lose memory. What it
+// grows by, on these nodes or, with none named, on any, other guests then leave to it.
+func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
+	if !process.IsUUID(uuid) {
+		return fmt.Errorf("%q is no UUID", uuid)
+	}
+	// While the claim is in use: surplus would count as added for the guest.
+	if err := l.disarm(r.Size); err != nil {
+		return err
+	}
+	old, i := Claim{UUID: uuid, Name: name, Grants: []pool.Grant{}}, l.index(uuid)
+	if i >= 0 {
+		var err error
+		if old, err = l.load(i); errors.Is(err, errUnusable) {
+			return l.BeginResize(uuid, name, r, nodes)
+		} else if err != nil {
+			return err
+		}
+	}
+	if old.Resize != nil {
+		return ErrResizing // one of a process that is gone was ended by Open
+	}
+	pid, held := l.guests.Find(old.guest())
+	if pid == 0 && !held {
+		return ErrGone
+	}
+	mapped, _, err := hugetlbOf(l.root, pid)
+	if err != nil {
+		return err
+	}
+	c := old
+	c.Phase, c.PID, c.Elastic = Starting, pid, true
+	r.First, r.Had, r.Granted = i < 0, mapped[r.Size], granted(c, r.Size)
+	c.Resize, c.Takes = &r, nil
+	if r.Pages > 0 {
+		c.Takes = append(c.Takes, pool.Take{Nodes: nodes, Size: r.Size, Pages: r.Pages})
+	}
+	if old.Phase == Starting { // what it has not taken yet of an earlier growth
+		for _, p := range old.pending(l.root) {
+			c.Takes = append(c.Takes, pool.Take{Nodes: p.Nodes, Size: p.Size, Pages: p.Unmapped})
+		}
+	}
+	c.Has = nil
+	for size, n := range mapped {
+		c.Has = append(c.Has, pool.Take{Nodes: nil, Size: size, Pages: n})
+	}
+	if i < 0 {
+		if err := l.write(c); err != nil {
+			return err
+		}
+		l.claims = append(l.claims, c)
+		return nil
+	}
+	if err := l.rename(i, c); err != nil {
+		return err
+	}
+	return l.save(i, c)
+}
+
+// AskResize writes down that libvirt is going to be asked for the change.
+func (l *Ledger) AskResize(uuid string) error {
+	i := l.index(uuid)
+	if i < 0 || l.claims[i].Resize == nil {
+		return ErrGone
+	}
+	c := l.claims[i]
+	r := *c.Resize
+	r.Asked, c.Resize = true, &r
+	return l.save(i, c)
+}
+
+// EndResize ends a change as the kernel's account shows it: what the guest did not take, or
+// has no more, is freed. It returns how many bytes were freed and how many must wait.
+func (l *Ledger) EndResize(uuid string) (given, owed int64, err error) {
+	i := l.index(uuid)
+	if i < 0 || l.claims[i].Resize == nil {
+		return 0, 0, nil
+	}
+	c := l.claims[i]
+	grew, err := c.grew(l)
+	if err != nil {
+		return 0, 0, err
+	}
+	return l.EndResizeBy(uuid, grew)
+}
+
+// grew is by how many pages a guest has grown in a change that was perhaps cut off.
+func (c Claim) grew(l *Ledger) (int64, error) {
+	r := c.Resize
+	switch {
+	case !r.Asked:
+		return 0, nil
+	case r.Lazy:
+		return max(0, r.Pages), nil // it may yet take them, and need not have given up any
+	}
+	mapped, _, err := hugetlbOf(l.root, c.PID)
+	return mapped[r.Size] - r.Had, err
+}
+
+// EndResizeBy is EndResize for a guest that is known to have grown by so many pages, or, of a
+// negative number, to have shrunk.
+func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err error) {
+	if err := l.findRewrites(); err != nil {
+		return 0, 0, err
+	}
+	i := l.index(uuid)
+	if i < 0 {
+		return 0, 0, nil
+	}
+	c, err := l.load(i)
+	if errors.Is(err, errUnusable) || err == nil && c.Resize == nil {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	if pid, held := l.guests.Find(c.guest()); pid == 0 && !held {
+		return l.Release(uuid) // it has ended
+	}
+	r := *c.Resize
+	c.Takes, c.Has = less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), less(c.Has, r.Size, -grew)
+	done := r
+	done.Pages, c.Resize = grew, &done // should this run be killed
+	excess := granted(c, r.Size) - max(0, r.Granted+grew)
+	if given, owed, err = l.shed(i, c, r.Size, excess); err != nil {
+		return given, owed, err
+	}
+	c = l.claims[i]
+	c.Resize = nil
+	if err := l.save(i, c); err != nil {
+		return given, owed, err
+	}
+	switch {
+	case r.First && grew <= 0 && len(c.Grants) == 0:
+		err = l.remove(i)
+	case len(c.pending(l.root)) == 0:
+		err = l.use(i, c)
+	}
+	return given, owed, err
+}
+
+// less takes n pages of a size off a list; nothing for a negative number.
+func less(takes []pool.Take, size pages.Size, n int64) []pool.Take {
+	takes = slices.Clone(takes)
+	for i := range takes {
+		if takes[i].Size == size && n > 0 {
+			part := min(n, takes[i].Pages)
+			takes[i].Pages -= part
+			n -= part
+		}
+	}
+	return slices.DeleteFunc(takes, func(t pool.Take) bool { return t.Pages == 0 })
+}
+
+// shed frees up to n pages of a claim's grants, the newest first, whose guest goes on.
+func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int64, err error) {
+	var going, staying []pool.Grant
+	for _, g := range slices.Backward(c.Grants) {
+		part := int64(0)
+		if g.Size == size {
+			part = min(max(0, n), g.Pages)
+		}
+		n -= part
+		if part > 0 {
+			going = append(going, g.Of(part))
+		}
+		staying = append(staying, pool.Some(g.Rest(part))...)
+	}
+	slices.Reverse(staying)
+	if err := l.save(i, c); err != nil || len(going) == 0 {
+		return 0, 0, err
+	}
+	kept, turned, err := pool.Release(l.root, going, l.Pending(""), func(grants []pool.Grant) error {
+		c.Grants = slices.Concat(staying, grants)
+		return l.saveChange(i, c)
+	})
+	for _, g := range going {
+		given += g.Pages * int64(size)
+	}
+	for _, g := range kept {
+		owed += g.Pages * int64(size)
+	}
+	return given - turned - owed, owed, err
+}
+
+// abandoned ends a change whose process is gone.
+func (l *Ledger) abandoned(c Claim) error {
+	grew, err := c.grew(l)
+	if err != nil {
+		return nil // it can't be told now, and the pages stay with the guest
+	}
+	given, _, err := l.EndResizeBy(c.UUID, grew)
+	if given > 0 {
+		l.Settled = append(l.Settled, Settlement{UUID: c.UUID, Name: c.Name, Given: given, Runs: true})
+	}
+	return err
+}
+
+// trim frees what was added for a running guest beyond what it has: a DIMM has left it, and
+// libvirt calls no hook then. What virtio-mem may plug again stays.
+func (l *Ledger) trim(uuid string, runs bool) error {
+	i := l.index(uuid)
+	c, err := l.read(l.claims[i]) // one that can't be used is seen to elsewhere
+	if !runs || err != nil || !c.Elastic || len(c.Grants) == 0 {
+		return nil
+	}
+	text, err := l.root.ReadProcess(c.PID, "smaps")
+	mappings := smaps.Parse(text)
+	later := func(m smaps.Mapping) bool { return m.Has("ht") && m.Has("nr") }
+	if err != nil || slices.ContainsFunc(mappings, later) {
+		return nil
+	}
+	mapped, _ := sumHugetlb(mappings)
+	for _, g := range c.Grants {
+		excess := granted(c, g.Size) - mapped[g.Size]
+		if excess <= 0 {
+			continue
+		}
+		given, _, err := l.shed(i, c, g.Size, excess)
+		if err != nil {
+			return err
+		}
+		if c = l.claims[i]; given > 0 {
+			l.Settled = append(l.Settled, Settlement{UUID: uuid, Name: c.Name, Given: given, Runs: true})
+		}
+	}
+	return nil
+}
+
+// granted is how many pages of a size were added for a guest.
+func granted(c Claim, size pages.Size) (n int64) {
+	for _, g := range c.Grants {
+		if g.Size == size {
+			n += g.Pages
+		}
+	}
+	return n
+}
+
+// Waiting is what a guest that runs has not taken yet of an earlier growth.
+func (l *Ledger) Waiting(uuid string) []pool.Pending {
+	i := l.index(uuid)
+	if i < 0 || l.claims[i].Phase != Starting {
+		return nil
+	}
+	return pendingOf(l.root, []Claim{l.claims[i]}, "")
+}
+
+// HugetlbOf returns how many pages of a size a process has, or was promised.
+func HugetlbOf(root hostfs.Root, pid int, size pages.Size) (int64, error) {
+	mapped, _, err := hugetlbOf(root, pid)
+	return mapped[size], err
+}
