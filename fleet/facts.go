@@ -69,7 +69,7 @@ func ReadFacts(h host.Host, uri, vmhuge string) Facts {
 	}
 	f.Versions.Kernel = read(h, "/proc/sys/kernel/osrelease")
 	h = h.Snapshot()
-	status, err := launcher.LookAtHost(h)
+	status, err := launcher.ReadHostStatus(h)
 	f.HostErr = err
 	f.Pools, f.Mounts, f.Hook, f.THP = status.Pools, status.Mounts, status.Hook, status.THP
 	f.HeadroomKiB, f.ReserveKiB = status.HeadroomKiB, status.ReserveKiB

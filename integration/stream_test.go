@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/docs/schema"
+	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
 
@@ -25,7 +26,8 @@ type streamLine struct {
 // TestStatusStream follows guests and a libvirtd that goes away, and ends with its reader.
 func TestStatusStream(t *testing.T) {
 	hostAsBefore(t)
-	setPages(t, 0, size2M, 32)
+	setPages(t, 0, size2M, 0)
+	installHook(t)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(scratch, "bin", "vmhuge"), "status", "--watch", "--json")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -88,6 +90,10 @@ func TestStatusStream(t *testing.T) {
 	dom = lookup(t, name)
 	destroy(t, dom)
 	until("it is off", "domains", state(launcher.ShutOff, 0))
+	// Who follows leaves the pages of a guest that ended to the hook.
+	if e := lastCall(t, name); e.Operation != "release" || e.Given != 64*pages.MiB {
+		t.Errorf("the hook's log says %+v", e)
+	}
 	// The last of what belongs to the end of a guest may still come; then there is silence.
 	for quiet := false; !quiet; {
 		select {

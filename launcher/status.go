@@ -35,15 +35,24 @@ type Status struct {
 	// CMA is nil if the kernel keeps no areas for contiguous memory.
 	CMA *host.CMA `json:"cma,omitempty"`
 	// Settled is what was given back just now for guests that are gone, SetAside
-	// are sentences about claims that could not be read.
+	// are sentences about claims that could not be read. Both are Settle's.
 	Settled  []ledger.Settlement `json:"settled"`
 	SetAside []string            `json:"set_aside,omitempty"`
+	// LeftBehind is what has not been given back yet.
+	LeftBehind []LeftBehind `json:"left_behind,omitempty"`
 	// HeadroomKiB is how much the pools may still grow with the host keeping ReserveKiB.
 	HeadroomKiB int64 `json:"-"`
 	ReserveKiB  int64 `json:"-"`
 	// Notes is who but guests holds pages, and which nobody uses. It costs a look at
 	// every process, so that only who shows it asks hostpage.PoolNotes.
 	Notes []hostpage.Fact `json:"notes,omitempty"`
+}
+
+// LeftBehind is what the pools still have of a guest that is gone.
+type LeftBehind struct {
+	UUID  string `json:"uuid"`
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
 }
 
 // PoolStatus is the pool of one page size on one node, in pages. Node -1 is
@@ -78,27 +87,23 @@ type DomainStatus struct {
 	Cautions []string `json:"cautions,omitempty"`
 }
 
-// busy is how long the status waits for whoever changes the pools.
+// busy is how long Settle waits for whoever changes the pools.
 const busy = time.Second
 
-// ReadHostStatus reads what needs no libvirt. As root it first gives back what
-// guests hold that are gone.
-func ReadHostStatus(host host.Host) (Status, error) {
-	var settled []ledger.Settlement
-	var setAside []string
+// Settle gives back, as root, what guests hold that are gone. Who follows a host does not do
+// so: libvirt calls the hook for a guest that has just ended, which is to find its claim.
+func Settle(host host.Host) (settled []ledger.Settlement, setAside []string) {
 	if os.Geteuid() == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), busy)
 		defer cancel()
 		// Should that fail, the claims are still shown as they stand.
 		settled, setAside, _ = ledger.Settle(ctx, host.Root)
 	}
-	s, err := LookAtHost(host)
-	s.Settled, s.SetAside = append(s.Settled, settled...), setAside
-	return s, err
+	return settled, setAside
 }
 
-// LookAtHost reads what needs no libvirt, and changes nothing.
-func LookAtHost(host host.Host) (Status, error) {
+// ReadHostStatus reads what needs no libvirt, and changes nothing.
+func ReadHostStatus(host host.Host) (Status, error) {
 	s := Status{Settled: []ledger.Settlement{}}
 	host = host.EnsureSnapshot()
 	state, err := host.Pools()
@@ -110,6 +115,7 @@ func LookAtHost(host host.Host) (Status, error) {
 		return s, err
 	}
 	s.Reservations = ledger.Reservations(host.Root, claims)
+	s.LeftBehind = leftBehind(claims)
 	headroom, reserve, err := capacity.Headroom(host, 0)
 	if err != nil {
 		return s, err
@@ -157,6 +163,19 @@ func LookAtHost(host host.Host) (Status, error) {
 		s.CMA = mem.CMA
 	}
 	return s, err
+}
+
+func leftBehind(claims []ledger.Claim) (left []LeftBehind) {
+	for _, c := range claims {
+		var bytes int64
+		for _, g := range c.Grants {
+			bytes += g.Pages * int64(g.Size)
+		}
+		if c.Phase == ledger.Owed && bytes > 0 {
+			left = append(left, LeftBehind{UUID: c.UUID, Name: c.Name, Bytes: bytes})
+		}
+	}
+	return left
 }
 
 func held(claims []ledger.Claim, node int, size pages.Size) int64 {

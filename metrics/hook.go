@@ -78,7 +78,9 @@ func (c *hookCalls) add(events []hook.Event) {
 			continue
 		}
 		c.count.WithLabelValues(e.Operation, string(e.Result)).Inc()
-		c.took.WithLabelValues(e.Operation).Observe((time.Duration(e.Microseconds) * time.Microsecond).Seconds())
+		if e.Microseconds > 0 {
+			c.took.WithLabelValues(e.Operation).Observe((time.Duration(e.Microseconds) * time.Microsecond).Seconds())
+		}
 		c.last = e
 	}
 }

@@ -75,7 +75,14 @@ func (c *call) openLedger() (*ledger.Ledger, error) {
 }
 
 // closeLedger keeps for the log what of the ledger counts no more, and what could not be read.
+// Guests that ended just now may have been found before the hook is called for them, which then
+// has nothing left to do or to log.
 func (c *call) closeLedger(book *ledger.Ledger) {
+	for _, gone := range book.Gone {
+		if gone.UUID != c.event.UUID {
+			_ = hook.Log(c.host, hook.Event{Time: time.Now(), Operation: "release", Name: gone.Name, UUID: gone.UUID, Result: hook.Released, Given: gone.Given})
+		}
+	}
 	if len(book.SetAside) > 0 {
 		c.note(errors.New(strings.Join(book.SetAside, "; ")))
 	}

@@ -147,6 +147,31 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// Guests that end at the same time: a call for one finds the other gone, and the call for that
+// one then has nothing to do. Each is in the log once.
+func TestReleasesAnother(t *testing.T) {
+	host := fixture(t)
+	other := strings.Replace(uuid, "6695", "0000", 1)
+	begin(uuid, 10)(t, host)
+	book, err := ledger.Open(t.Context(), host.Root)
+	must(t, err)
+	must(t, book.Begin(ledger.Claim{UUID: other, Name: "web2", Owner: process.Process{PID: 4242}})) // which has ended
+	book.Close()
+	runHook(host, domain(10), "web1", "release", "end")
+	runHook(host, strings.Replace(domain(10), uuid, other, 1), "web2", "release", "end")
+	events, err := hook.Events(host)
+	must(t, err)
+	var released []string
+	for _, e := range events {
+		if e.Operation == "release" && e.Result == hook.Released {
+			released = append(released, e.UUID)
+		}
+	}
+	if len(events) != 2 || !slices.Equal(released, []string{other, uuid}) {
+		t.Errorf("logged %+v", events)
+	}
+}
+
 // begin makes a claim that this process answers for.
 func begin(uuid string, pages int64) func(*testing.T, host.Host) {
 	return func(t *testing.T, host host.Host) {

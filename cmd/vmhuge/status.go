@@ -23,7 +23,7 @@ func (p *program) statusCommand() *cli.Command {
 guest, then notes: who but guests holds pages, which of them nobody uses, and what
 keeps a guest's memory from being what its XML seems to say. Columns that do not fit
 the terminal are left out; on a pipe the width is $COLUMNS, or 80. Changes nothing, but
-frees pages that guests have left behind.
+frees pages that guests have left behind; with --watch it shows these, and frees none.
 
 With --watch and --json it prints an object at once, and another whenever something has
 changed, each on a line of its own; "changed" names the fields that differ from the
@@ -71,7 +71,9 @@ EXIT STATUS
 			case c.Bool("watch"):
 				return p.watch(c.Context, names)
 			}
+			settled, setAside := launcher.Settle(p.host())
 			s := p.readStatus(names)
+			s.Settled, s.SetAside = append(s.Settled, settled...), setAside
 			s.Notes = hostpage.PoolNotes(p.host())
 			if s.err != nil && (p.json || s.Pools == nil) {
 				return s.err

@@ -30,6 +30,9 @@ func (s hostStatus) lines(style picture.Style) []string {
 	for _, settled := range s.Settled {
 		lines = append(lines, oneLine(settled.String()))
 	}
+	for _, left := range s.LeftBehind {
+		lines = append(lines, oneLine(fmt.Sprintf("note   %s is gone: %s of its huge pages are still in the pools (vmhuge status frees those that nobody uses)", left.Name, pages.FormatBytes(left.Bytes))))
+	}
 	for _, r := range s.Reservations {
 		lines = append(lines, oneLine("note   reserved: "+r.Words()))
 	}

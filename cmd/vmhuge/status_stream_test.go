@@ -95,6 +95,15 @@ func TestStreamOnChange(t *testing.T) {
 	hosttest.Must(t, err)
 	hosttest.Must(t, os.WriteFile(filepath.Join(claims, "6695eb01-f6a4-8304-79aa-97f2502e193f.starting"), claim, 0o644))
 	next("ledger", "pools")
+	// Its guest is gone, for which libvirt may call the hook yet: that is shown, and left alone.
+	hosttest.Must(t, os.RemoveAll(filepath.Join(root, "proc/600")))
+	hosttest.WriteFile(t, free, "8\n")
+	if gone := next("a guest that is gone", "left_behind", "pools"); len(gone.Settled) > 0 || len(gone.LeftBehind) != 1 || gone.LeftBehind[0].Bytes != 100<<20 {
+		t.Errorf("settled %+v, left behind %+v", gone.Settled, gone.LeftBehind)
+	}
+	if _, err := os.Stat(filepath.Join(claims, "6695eb01-f6a4-8304-79aa-97f2502e193f.starting")); err != nil {
+		t.Error(err)
+	}
 	if err := end(); err != nil {
 		t.Error(err)
 	}

@@ -77,6 +77,7 @@ export interface Status {
     reservations?: Reservation[];
     notes?: Fact[];
     set_aside?: string[];
+    left_behind?: { name: string; bytes: number }[];
     domains_error?: Trouble;
     changed?: string[]; // the fields that differ from the line before
 }

@@ -72,6 +72,7 @@ export function hookWords({ installed, ready }: Status["hook"]): string {
 
 function Rest({ status }: { status: Status }) {
     const notes = [...(status.reservations ?? []).map(r => cockpit.format(_("$0 pages of $1 are reserved for $2"), count(r.pages), size(r.page_size_kib), r.for)),
+        ...(status.left_behind ?? []).map(l => cockpit.format(_("$0 is gone: $1 of its huge pages are still in the pools"), l.name, size(l.bytes / 1024))),
         ...(status.notes ?? []).map(n => [`${n.check}: ${n.have}`, n.do].filter(Boolean).join("; ")),
         ...status.domains.flatMap(d => (d.cautions ?? []).map(c => `${d.name}: ${c}`)),
         ...(status.set_aside ?? [])];

@@ -59,7 +59,8 @@ type Event struct {
 	Given     int64           `json:"given_bytes,omitempty"`
 	Owed      int64           `json:"owed_bytes,omitempty"`
 	Why       string          `json:"why,omitempty"` // of a refusal or a failure
-	// Microseconds is how long the call took, from the start of the process.
+	// Microseconds is how long the call took, from the start of the process; 0: it was part of
+	// a call for another guest.
 	Microseconds int64 `json:"microseconds"`
 }
 

@@ -39,6 +39,8 @@ type Ledger struct {
 	claims []Claim
 	// Settled is what was given back for guests that were gone.
 	Settled []Settlement
+	// Gone are those of them whose claims have ended, also where there was nothing to give back.
+	Gone []Settlement
 	// SetAside are sentences about parts of the ledger that were dropped: files that could
 	// not be used, pools that another program has set.
 	SetAside []string

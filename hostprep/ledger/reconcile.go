@@ -117,6 +117,9 @@ func (l *Ledger) settle(uuid string) error {
 	if s.Given, _, err = l.release(uuid); s.Given > 0 {
 		l.Settled = append(l.Settled, s)
 	}
+	if l.index(uuid) < 0 {
+		l.Gone = append(l.Gone, s)
+	}
 	return err
 }
 
