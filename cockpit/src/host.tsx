@@ -47,7 +47,7 @@ export function Host({ status, admin, done, changed }: Props) {
             </Card>
             <Card>
                 <CardTitle component="h2">{_("Calls of the hook")}</CardTitle>
-                <CardBody><Events status={status} /></CardBody>
+                <CardBody><Events /></CardBody>
             </Card>
             {open === "undo" && <Undo {...rest} />}
             {open === "install" && <InstallHook {...rest} />}
@@ -210,17 +210,14 @@ function RemoveHook(props: DialogProps) {
     );
 }
 
-/**
- * The last calls, as the hook's log has them. Cockpit 287 can miss what is written while it reads
- * the file: so it is read again with each new status as well.
- */
-function Events({ status }: { status: Status }) {
+/** The last calls, as the hook's log has them, followed while it grows. */
+function Events() {
     const [events, setEvents] = useState<HookEvent[]>([]);
     useEffect(() => {
         const file = cockpit.file(hookLog, { superuser: "try", max_read_size: 2 ** 20 });
         file.watch(content => setEvents((content ?? "").split("\n").slice(-21).reverse().flatMap(parse)));
         return () => file.close();
-    }, [status]);
+    }, []);
     if (events.length === 0)
         return <p>{_("It was not called since the host started.")}</p>;
     return (
