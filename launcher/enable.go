@@ -58,11 +58,11 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	}
 	former, _ := xml.Demand(d.xml, 0)
 	want.Ours = copies.has(d.uuid) && (former.Backing == pages.Hugetlb || former.Backing == pages.THP)
-	doc, err := l.rewrite(d, want)
+	doc, err := l.rewrite(d, &want)
 	if err != nil {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
-	e.Warnings = append(xml.CautionTexts(doc), xml.THPCosts(d.xml, doc)...)
+	e.Warnings = want.Notes(d.xml, doc)
 	if !want.DryRun && !bytes.Equal(doc, d.xml) {
 		// The first copy stays: it is the one that no enable has touched.
 		e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours)
@@ -87,7 +87,7 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 }
 
 // rewrite settles by the host what the user left to vmhuge, and rewrites.
-func (l *Launcher) rewrite(d *domain, want Want) ([]byte, error) {
+func (l *Launcher) rewrite(d *domain, want *Want) ([]byte, error) {
 	if l.session && want.Source == "" && !want.THP {
 		// An unprivileged daemon knows no hugetlbfs mount; memfd needs none.
 		want.Source = "memfd"

@@ -306,7 +306,7 @@ func TestTHPCosts(t *testing.T) {
 		{bytes.Replace(guest(on("s390x")), []byte("'kvm'"), []byte("'qemu'"), 1), nil, ""}, // on any host
 	} {
 		out, err := Rewrite(test.doc, Backing{THP: true})
-		got := THPCosts(test.doc, out)
+		got := (Want{}).thpCosts(test.doc, out)
 		if err != nil || len(got) != len(test.wants) {
 			t.Errorf("%s: %v, costs %q", test.doc, err, got)
 			continue

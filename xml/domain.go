@@ -84,6 +84,17 @@ func ForQEMU(doc []byte) error {
 	return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type '%s', and vmhuge makes huge pages for QEMU alone", dom.Type)
 }
 
+// OfKernel says whether a guest's pages can be those of a kernel of that architecture, "":
+// of which nothing is known: KVM runs its own kernel's guests, and QEMU emulates any.
+func OfKernel(doc []byte, arch string) bool {
+	d, err := parse(doc)
+	if err != nil || arch == "" {
+		return false
+	}
+	guest := d.domain.hostArch()
+	return guest == "" || pages.SameKernel(guest, arch)
+}
+
 // usual is the size of huge pages for the guest where nobody names one.
 func (dom *domain) usual(have []pages.Size) pages.Size {
 	if len(have) > 0 {

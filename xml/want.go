@@ -1,6 +1,12 @@
 package xml
 
-import "vmhuge/internal/pages"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vmhuge/internal/pages"
+)
 
 // Want is a Backing of which the user leaves something to vmhuge.
 type Want struct {
@@ -27,9 +33,37 @@ func (want Want) Rewrite(doc []byte) ([]byte, error) {
 	return Rewrite(doc, backing)
 }
 
-// THPCosts says what the user may not expect of a document that is put on
+// Notes says what of a document that it has rewritten the user may not expect.
+func (want Want) Notes(before, after []byte) []string {
+	notes := append(CautionTexts(after), want.thpCosts(before, after)...)
+	if guess := want.guessed(before, after); guess != "" {
+		notes = append(notes, guess)
+	}
+	return notes
+}
+
+// guessed says which pages Rewrite has taken to be the usual ones of a kernel that is not
+// known, where others of its architecture usually have larger ones; "": it has not.
+func (want Want) guessed(before, after []byte) string {
+	d, err := parse(after)
+	if err != nil || want.THP || want.Have != nil || !want.Usual && !want.Auto {
+		return ""
+	}
+	all := pages.Usuals(d.domain.hostArch())
+	takes := func(doc []byte) bool {
+		demand, err := Demand(doc, 0)
+		return err == nil && slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == all[0] })
+	}
+	if d.domain.hostArch() == "" || len(all) == 1 || takes(before) || !takes(after) {
+		return ""
+	}
+	return fmt.Sprintf("pages of %s are what most %s kernels use, and those with other plain pages %s: --size names the ones that the guest's host has",
+		all[0], d.domain.arch(), strings.ReplaceAll(pages.JoinSizes(all[1:]), ", ", " or "))
+}
+
+// thpCosts says what the user may not expect of a document that is put on
 // transparent huge pages.
-func THPCosts(before, after []byte) []string {
+func (want Want) thpCosts(before, after []byte) []string {
 	was, _ := Demand(before, 0)
 	is, err := Demand(after, 0)
 	if err != nil || is.Backing != pages.THP {
@@ -46,7 +80,7 @@ func THPCosts(before, after []byte) []string {
 		}
 		costs = append(costs, why+reserved)
 	}
-	size := pages.SizeWord(d.domain.usual(nil))
+	size := pages.SizeWord(d.domain.usual(want.Have))
 	if d.domain.hostArch() == "s390x" {
 		// s390_enable_sie() in the kernel's arch/s390/mm/gmap.c, from 3.7 on; 7.0 dropped that
 		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest and allows it no more of them", "; vmhuge enable --size "+size+" gives it reserved ones")

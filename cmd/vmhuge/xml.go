@@ -50,11 +50,12 @@ EXIT STATUS
 					if err := xml.ForQEMU(doc); err != nil {
 						return nil, err
 					}
+					want.Have = p.sizesFor(doc)
 					out, err := want.Rewrite(doc)
 					if err != nil {
 						return nil, err
 					}
-					for _, text := range append(xml.CautionTexts(out), xml.THPCosts(doc, out)...) {
+					for _, text := range want.Notes(doc, out) {
 						p.warn("%s", text)
 					}
 					return out, nil
@@ -89,6 +90,19 @@ EXIT STATUS
 		}, p.xmlDemandCommand()},
 		Action: func(*cli.Context) error { return usage("xml needs one of enable, disable and demand") },
 	}
+}
+
+// sizesFor are the sizes of huge pages of this host, if a guest can be one of its kernel;
+// nil: it is for another host.
+func (p *program) sizesFor(doc []byte) []pages.Size {
+	if !xml.OfKernel(doc, p.host().Arch()) {
+		return nil
+	}
+	state, err := p.host().Pools()
+	if err != nil {
+		return nil
+	}
+	return state.Sizes()
 }
 
 func (p *program) filter(c *cli.Context, rewrite func([]byte) ([]byte, error)) error {

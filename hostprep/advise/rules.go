@@ -207,7 +207,7 @@ func (v view) foreign(size pages.Size) string {
 	}
 	text := fmt.Sprintf("KVM on %s takes no pages of %s", v.Traits.Arch, size)
 	if v.Traits.Security != "s390-pv" {
-		text += fmt.Sprintf(": vmhuge enable --size %s gives it reserved ones", pages.SizeWord(pages.Usual(v.Traits.Arch, nil)))
+		text += fmt.Sprintf(": vmhuge enable --size %s gives it reserved ones", pages.SizeWord(pages.Usual(v.Traits.Arch, v.state.Sizes())))
 	}
 	return text
 }

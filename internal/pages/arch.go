@@ -72,6 +72,12 @@ func HugeSizes(arch string, kvm bool) []Size {
 	return slices.Compact(sizes)
 }
 
+// SameKernel says whether guests of both architectures can be of one kernel, which each
+// of them names in libvirt's words or Go's: i686 and amd64.
+func SameKernel(arch, other string) bool {
+	return slices.ContainsFunc(kernels(), func(k kernel) bool { return slices.Contains(k.archs, arch) && slices.Contains(k.archs, other) })
+}
+
 // Usual returns the size of huge pages that a guest takes unless told
 // otherwise. have are the sizes that the host's kernel has; nil: not known,
 // and the commonest kernel of the architecture decides.
@@ -90,6 +96,18 @@ func Usual(arch string, have []Size) Size {
 		return slices.Min(have)
 	}
 	return best.usual
+}
+
+// Usuals returns each size that is usual on a kernel of the architecture, the commonest
+// kernel's first.
+func Usuals(arch string) []Size {
+	var sizes []Size
+	for _, k := range of(arch) {
+		if !slices.Contains(sizes, k.usual) {
+			sizes = append(sizes, k.usual)
+		}
+	}
+	return sizes
 }
 
 // Plain says whether pages of that size are the kernel's plain ones, for which

@@ -53,6 +53,25 @@ func TestHugeSizes(t *testing.T) {
 	}
 }
 
+func TestKernelOfGuest(t *testing.T) {
+	for _, pair := range [][2]string{{"x86_64", "amd64"}, {"i686", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm64"}, {"ppc64le", "ppc64le"}, {"loongarch64", "loong64"}} {
+		if !SameKernel(pair[0], pair[1]) {
+			t.Errorf("%v have a kernel each", pair)
+		}
+	}
+	for _, pair := range [][2]string{{"aarch64", "amd64"}, {"", ""}, {"", "amd64"}, {"alpha", "alpha"}, {"s390x", ""}} {
+		if SameKernel(pair[0], pair[1]) {
+			t.Errorf("%v have one kernel", pair)
+		}
+	}
+	m := Size(MiB)
+	for arch, want := range map[string][]Size{"x86_64": {2 * m}, "aarch64": {2 * m, 32 * m, 512 * m}, "ppc64le": {2 * m, 16 * m}, "s390x": {m}, "i686": {2 * m, 4 * m}} {
+		if got := Usuals(arch); !slices.Equal(got, want) {
+			t.Errorf("usual on %s are %v, not %v", arch, got, want)
+		}
+	}
+}
+
 func TestPlain(t *testing.T) {
 	for size, want := range map[Size]bool{Size(4 * KiB): true, Size(64 * KiB): true, Size2MiB: false} {
 		if Plain("ppc64le", size) != want {
