@@ -249,11 +249,19 @@ func TestRoundRaisesMaxMemory(t *testing.T) {
 }
 
 func TestForQEMU(t *testing.T) {
-	for kind, want := range map[string]bool{"kvm": true, "qemu": true, "hvf": false, "xen": false, "lxc": false, "bhyve": false, "vz": false, "parallels": false,
-		"test": false, "openvz": false, "vmware": false, "hyperv": false, "vbox": false, "uml": false, "phyp": false, "KVM": false} {
+	const other, unknown = "the domain is of type '", "libvirt knows no <domain> of type '"
+	for kind, want := range map[string]string{"kvm": "", "qemu": "", "hvf": other, "xen": other, "lxc": other, "bhyve": other, "vz": other, "parallels": other,
+		"test": other, "openvz": other, "vmware": other, "hyperv": other, "vbox": other, "uml": other, "phyp": other, "kqemu": other,
+		"KVM": unknown, "Qemu": unknown, "kvm ": unknown, "qemu-kvm": unknown, "libvirt": unknown, "none": unknown} {
 		err := ForQEMU([]byte("<domain type='" + kind + "'><name>a</name><memory>1</memory></domain>"))
-		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "'"+kind+"'") {
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want+kind+"'") {
 			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	for _, attrs := range []string{"", " type=''", " id='3'", " xmlns:x='urn:x' x:type='kvm'"} {
+		err := ForQEMU([]byte("<domain" + attrs + "><name>a</name><memory>1</memory></domain>"))
+		if err == nil || !strings.Contains(err.Error(), "memory of a: its <domain> has no type, without which libvirt refuses it; write <domain type='kvm'>") {
+			t.Errorf("<domain%s>: %v", attrs, err)
 		}
 	}
 }

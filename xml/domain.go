@@ -68,7 +68,8 @@ func (dom *domain) alignment() (ram, device int64) {
 }
 
 // ForQEMU refuses a domain of another hypervisor than QEMU, which takes memory
-// in ways of its own.
+// in ways of its own, and one whose type libvirt does not take
+// (virDomainVirtType of src/conf/domain_conf.c).
 func ForQEMU(doc []byte) error {
 	d, err := parse(doc)
 	if err != nil {
@@ -76,12 +77,16 @@ func ForQEMU(doc []byte) error {
 	}
 	dom := &d.domain
 	switch dom.Type {
-	case "qemu", "kvm", "": // "": libvirt refuses it itself
+	case "qemu", "kvm":
 		return nil
+	case "":
+		return refusal(dom, noCause, "write <domain type='kvm'>, or type='qemu' without KVM", "its <domain> has no type, without which libvirt refuses it")
 	case "hvf":
 		return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type 'hvf', which runs on macOS alone, and that has no huge pages")
+	case "kqemu", "xen", "lxc", "uml", "openvz", "test", "vmware", "hyperv", "vbox", "phyp", "parallels", "vz", "bhyve":
+		return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type '%s', and vmhuge makes huge pages for QEMU alone", dom.Type)
 	}
-	return refusal(dom, noCause, "name a domain of type kvm or qemu", "the domain is of type '%s', and vmhuge makes huge pages for QEMU alone", dom.Type)
+	return refusal(dom, noCause, "take kvm, or qemu without KVM", "libvirt knows no <domain> of type '%s'", dom.Type)
 }
 
 // OfKernel says whether a guest's pages can be those of a kernel of that architecture, "":
