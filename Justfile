@@ -146,7 +146,7 @@ fault-table: deps
 
 # write the expected output of the command line's tests and docs/ anew
 golden:
-    go test ./cmd/... -update
+    go test ./cmd/vmhuge -update
     go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./hostprep/hostpage ./internal -update
     go test ./explain -run TestTroubleshooting -update
     go test ./metrics -run TestScrape -update

@@ -13,7 +13,7 @@ import (
 
 const hostsFile = "testdata/hosts.txt"
 
-var updateHosts = flag.Bool("hosts", false, "write what is said of the hosts of "+hostsFile+" down")
+var update = flag.Bool("update", false, "write what is said of the hosts of "+hostsFile+" anew")
 
 // TestHosts reads testdata/hosts.txt: what an edit of a host on which all is well makes
 // check say of who holds pages, which lie idle, who else sets the pools, and what is
@@ -43,7 +43,7 @@ func TestHosts(t *testing.T) {
 			}
 			text := strings.Join(got, "\n")
 			written.WriteString("== " + name + "\n" + edit + "-- want --\n" + strings.TrimSuffix(text+"\n", "\n") + "\n")
-			if !*updateHosts && text != strings.TrimSpace(want) {
+			if !*update && text != strings.TrimSpace(want) {
 				t.Errorf("got:\n%s\nwant:\n%s", text, want)
 			}
 		})
@@ -51,7 +51,7 @@ func TestHosts(t *testing.T) {
 	if len(blocks) < 30 {
 		t.Errorf("%d hosts are read", len(blocks))
 	}
-	if *updateHosts {
+	if *update {
 		if err := os.WriteFile(hostsFile, []byte(written.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
