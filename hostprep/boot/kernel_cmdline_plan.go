@@ -64,6 +64,9 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 	return k, err
 }
 
+// Asked is what the kernel understands of the command line that it was booted with.
+func (k Kernel) Asked() Request { return k.takes(k.Cmdline) }
+
 func (k Kernel) takes(line string) Request {
 	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) })
 }

@@ -47,8 +47,14 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			return slip("has two options in one word, of which the kernel reads the size alone", name+"="+size+" "+rest)
 		}
 		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
-		if size := memparse(value); !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && k.Standard != onS390x {
-			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", name+"="+sizeMeant(value, k.sizes))
+		right := name + "=" + sizeMeant(value, k.sizes)
+		switch size := memparse(value); {
+		case !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && k.Standard != onS390x:
+			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", right)
+		case len(k.sizes) > 0 && !slices.Contains(k.sizes, size) && name == "hugepagesz":
+			return slip("names a size that this kernel does not have, so that it ignores that and the count behind it", right)
+		case len(k.sizes) > 0 && !slices.Contains(k.sizes, size):
+			return slip("names a size that this kernel does not have, so that its default stays "+k.Standard.String(), right)
 		}
 	case "hugetlb_cma":
 		for _, part := range strings.Split(value, ",") {

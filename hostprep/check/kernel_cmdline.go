@@ -28,8 +28,7 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Include page sizes that this kernel does not support.
-	asked := boot.ParseCmdline(k.Cmdline, k.Standard, func(size pages.Size) bool { return size > 0 })
+	asked := k.Asked() // sizes that it does not have are among the slips
 	var findings []hostprep.Finding
 	for _, p := range slices.SortedFunc(maps.Keys(asked.Pages), func(a, b boot.Pool) int {
 		return cmp.Or(cmp.Compare(a.Size, b.Size), a.Node-b.Node)

@@ -181,7 +181,7 @@ warning command line: the kernel command line asks for 2049 pages of 2 MiB, but 
 		{name: "boot: on a node that is not there", edit: cmdline("hugepages=0:1024,1:1024"), want: `
 warning command line: the kernel command line asks for 1024 pages of 2 MiB on node 1, but 0 are allocated: this host has no such node`},
 		{name: "boot: a size that is not there", edit: cmdline("hugepagesz=16G hugepages=1"), want: `
-warning command line: the kernel command line asks for 1 page of 16 GiB, but 0 are allocated; node 0 has 15.6 GiB of memory in total`},
+warning command line: hugepagesz=16G names a size that this kernel does not have, so that it ignores that and the count behind it`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `
 warning command line: default_hugepagesz=1G, but the default is 2 MiB`},
 		{name: "boot: THP is something else now", edit: cmdline("transparent_hugepage=always") + thpFiles, want: `
