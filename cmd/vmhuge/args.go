@@ -89,7 +89,7 @@ func readLine(app *cli.App, rest []string) (line, error) {
 					names = append(names, "--"+flag.Names()[0])
 				}
 			}
-			return l, usage("there is no flag %s%s", arg, nearest.Ask("--"+name, names))
+			return l, usage("there is no flag %s%s", arg, l.orWord(arg, nearest.Ask("--"+name, names)))
 		}
 		if optional, ok := flag.(*optionalFlag); ok && !hasValue {
 			if len(rest) > 0 && optional.takes(rest[0]) {
@@ -123,11 +123,6 @@ func readLine(app *cli.App, rest []string) (line, error) {
 		return l, noCommand(l.below, append(l.path, l.names[0]))
 	}
 	return l, nil
-}
-
-// isLess says that a word is no flag but the -4G of a command that takes such.
-func isLess(arg, argsUsage string) bool {
-	return strings.Contains(argsUsage, "-SIZE") && len(arg) > 1 && arg[1] >= '0' && arg[1] <= '9'
 }
 
 // asksJSON says whether a command line that could not be read asks for JSON.
