@@ -128,7 +128,7 @@ func TestPreparePersist(t *testing.T) {
 	web := define(t, guest{backing: pages2M, name: guestPrefix + "web"})
 	free := freePages(t)
 	r := done(t, "prepare", nameOf(t, web), "--persist")
-	for _, words := range []string{"edit /etc/fstab: +'hugetlbfs /dev/hugepages hugetlbfs nosuid,nodev,pagesize=2M 0 0'", "/etc/vmhuge/boot.json", "/etc/sysctl.d/99-vmhuge.conf"} {
+	for _, words := range []string{"edit /etc/fstab: +'hugetlbfs /var/lib/hugepages2M hugetlbfs nosuid,nodev,pagesize=2M 0 0'", "/etc/vmhuge/boot.json", "/etc/sysctl.d/99-vmhuge.conf"} {
 		if !strings.Contains(r.Stdout, words) {
 			t.Errorf("no %q in: %s", words, r.Stdout)
 		}

@@ -9,6 +9,23 @@ import (
 
 const fstabFile = "/etc/fstab"
 
+// InFstab says whether fstab mounts a hugetlbfs on a point.
+func InFstab(h host.Host, point string) (bool, error) {
+	text, err := h.ReadIfThere(fstabFile)
+	for line := range strings.Lines(text) {
+		if fstabMounts(line, point) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// fstabMounts says whether a line mounts a hugetlbfs on a point.
+func fstabMounts(line, point string) bool {
+	f := strings.Fields(line)
+	return len(f) >= 4 && !strings.HasPrefix(f[0], "#") && host.Unescape(f[1]) == point && f[2] == "hugetlbfs"
+}
+
 // editFstab returns fstab with a hugetlbfs on a mount point. If there is a line for it
 // already, that keeps its place and its other options.
 //
@@ -16,11 +33,11 @@ const fstabFile = "/etc/fstab"
 func editFstab(text, point, options, group string) string {
 	at := 0
 	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) >= 4 && !strings.HasPrefix(f[0], "#") && host.Unescape(f[1]) == point && f[2] == "hugetlbfs" {
+		if fstabMounts(line, point) {
 			if group == "" {
 				return text
 			}
+			f := strings.Fields(line)
 			f[3] = ownedBy(f[3], group)
 			return text[:at] + strings.Join(f, " ") + "\n" + text[at+len(line):]
 		}

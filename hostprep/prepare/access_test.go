@@ -69,6 +69,10 @@ apparmor warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does
 
 		{name: "a list that lacks a size", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\"] # mine\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.OneGiB)}}, want: `
 qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 1 GiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ["/dev/hugepages"] # mine' +'hugetlbfs_mount = ["/dev/hugepages1G", "/dev/hugepages"] # mine']`},
+		{name: "a mount by hand that is gone after a reboot", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}, Persist: true}, want: `
+qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount names /dev/hugepages, where nothing is mounted after a reboot, and has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = "/dev/hugepages"' +'hugetlbfs_mount = ["/var/lib/hugepages2M"]']`},
+		{name: "the same until then", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}},
+		{name: "the same with systemd", edit: "-- modes --\nrun/systemd/system/ 0755 0:0\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}, Persist: true}},
 		{name: "switched off, and nobody asks", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}},
 		{name: "switched off, and a guest asks", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}, want: `
 qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = []' +'hugetlbfs_mount = ["/dev/hugepages"]']`},

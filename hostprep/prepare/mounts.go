@@ -46,22 +46,26 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 			continue // the mount check reports that
 		}
 		f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Fixable: true}
-		at := slices.IndexFunc(used, func(m host.Mount) bool { return m.Size == size })
-		m := host.Mount{Size: size, Mode: 0o755}
-		if at >= 0 {
-			m = used[at]
-			f.Have = m.Point + " is mounted"
-		} else if m.Point, err = newPoint(h, size, p.Persist); err != nil {
+		found, err := mountToKeep(h, used, size, p.Persist)
+		if err != nil {
 			return findings, err
+		}
+		m := host.Mount{Size: size, Mode: 0o755}
+		if found != nil {
+			m = *found
+			f.Have = m.Point + " is mounted"
+			f.Changes, err = ownRoot(h, m, gid, p.Persist)
 		} else {
+			if m.Point, err = newPoint(h, size, p.Persist); err != nil {
+				return findings, err
+			}
 			f.Have = fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size)
+			if p.Persist && slices.ContainsFunc(used, func(m host.Mount) bool { return m.Size == size }) {
+				f.Have += " on a folder that is there at boot"
+			}
 			if gid >= 0 {
 				m.GID, m.Mode = gid, 0o1770
 			}
-		}
-		if at >= 0 {
-			f.Changes, err = ownRoot(h, m, gid, p.Persist)
-		} else {
 			f.Changes, err = mountNow(h, m, p.Persist)
 		}
 		if err != nil {
@@ -85,6 +89,37 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	}
 	return findings, nil
 }}
+
+// mountToKeep returns the mount of a size that is there, and can be there again after each
+// boot if it is to persist; nil: a new one is needed.
+func mountToKeep(h host.Host, mounts []host.Mount, size pages.Size, persist bool) (*host.Mount, error) {
+	for _, m := range mounts {
+		if m.Size != size || m.Hidden != "" {
+			continue
+		}
+		if !persist {
+			return &m, nil
+		}
+		if kept, err := keepable(h, m.Point); kept || err != nil {
+			return &m, err
+		}
+	}
+	return nil, nil
+}
+
+// keepable says whether what mounts a hugetlbfs at boot has a folder for it. Without systemd,
+// /dev and /run are empty then, but for what qemu-kvm's own service and those make who have
+// written a line of fstab.
+func keepable(h host.Host, point string) (bool, error) {
+	if h.BootedWithSystemd() || !host.Within(point, "/dev") && !host.Within(point, "/run") {
+		return true, nil
+	}
+	text, err := h.ReadIfThere(qemuKVMFile)
+	if err != nil || text != "" && point == qemuKVMMount {
+		return true, err
+	}
+	return boot.InFstab(h, point)
+}
 
 // newPoint is where a hugetlbfs goes that is not there. Without systemd, what mounts it at
 // boot makes no folder, and /dev is empty by then: a lasting mount goes to where folders last.

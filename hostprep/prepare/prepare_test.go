@@ -102,6 +102,34 @@ printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa
 mkdir -m 0755 /etc/sysctl.d
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
 `},
+		"a mount by hand below /dev, without systemd": {host: "two-nodes", edits: noSystemd, p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /var/lib/hugepages2M
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /var/lib/hugepages2M
+edit /etc/fstab: +'hugetlbfs /var/lib/hugepages2M hugetlbfs nosuid,nodev,pagesize=2M 0 0'
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/sysctl.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+`},
+		"a mount by hand that is enough until a reboot": {host: "two-nodes", edits: noSystemd, p: Options{MountGroup: "kvm"}, want: `
+chown 0:107 /dev/hugepages (was 0:0)
+chmod 1770 /dev/hugepages (was 0755)
+`},
+		"a mount by hand below /dev that fstab has, without systemd": {host: "two-nodes", edits: noSystemd + "-- etc/fstab --\nnone /dev/hugepages hugetlbfs X-mount.mkdir 0 0\n", p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/sysctl.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+`},
+		"a user's folder on a mount by hand, without systemd": {host: "two-nodes", edits: noSystemd, p: Options{User: "alice", Persist: true}, want: `
+mkdir -m 0755 /var/lib/hugepages2M
+mount -t hugetlbfs -o pagesize=2M hugetlbfs /var/lib/hugepages2M
+edit /etc/fstab: +'hugetlbfs /var/lib/hugepages2M hugetlbfs nosuid,nodev,pagesize=2M 0 0'
+mkdir -m 0700 /var/lib/hugepages2M/alice && chown 1000:1000 /var/lib/hugepages2M/alice
+left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/var/lib/hugepages2M/alice",\n   "state": "0700 1000:1000"\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+`},
 		"pages anywhere": {host: "two-nodes", edits: systemdHost, p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json

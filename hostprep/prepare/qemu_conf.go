@@ -72,6 +72,14 @@ func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) 
 			have = append(have, `has "", which keeps libvirt 9.0 from starting its QEMU driver`)
 			continue
 		case ok:
+			kept, err := keepable(h, m.Point)
+			if err != nil {
+				return nil, nil, err
+			}
+			if p.Persist && !kept && slices.Contains(needed, m.Size) {
+				have = append(have, "names "+entry+", where nothing is mounted after a reboot")
+				continue
+			}
 			covered[m.Size] = true
 		default:
 			empty = append(empty, entry)
@@ -107,10 +115,11 @@ func mountPoint(h host.Host, size pages.Size, persist bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, m := range mounts {
-		if m.Size == size && m.Hidden == "" {
-			return m.Point, nil
-		}
+	switch m, err := mountToKeep(h, mounts, size, persist); {
+	case err != nil:
+		return "", err
+	case m != nil:
+		return m.Point, nil
 	}
 	return newPoint(h, size, persist)
 }

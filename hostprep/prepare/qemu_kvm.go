@@ -11,7 +11,10 @@ import (
 
 // qemuKVMFile is read by the service qemu-kvm of Debian and Ubuntu before they
 // had systemd, and of Ubuntu after: with KVM_HUGEPAGES=1 it mounts a hugetlbfs.
-const qemuKVMFile = "/etc/default/qemu-kvm"
+const (
+	qemuKVMFile  = "/etc/default/qemu-kvm"
+	qemuKVMMount = "/run/hugepages/kvm"
+)
 
 // qemuKVMStep makes that service mount a hugetlbfs at boot, if it is installed.
 var qemuKVMStep = Step{"qemu-kvm", func(h host.Host, p Options) ([]hostprep.Finding, error) {
