@@ -38,6 +38,8 @@ func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
 		b.place = PlaceOf(b.path, hugetlbfs...)
 	}
 	switch {
+	case kind == "epc":
+		b.place = Enclave
 	case kind == "ram", kind == "shm", kind == "memfd" && !hugetlbIn.Get().MatchString(line), strings.Contains(r.low[begin:end], "cannot set up guest memory"):
 		b.place = Anonymous
 	case r.proxmox && (b.place == Untold || b.place == HugeFile || b.place == MountRoot):
@@ -58,7 +60,7 @@ func (b backend) isAligned() bool {
 
 var (
 	objectIn   = lazyregexp.New(`(?:-object\s+'?|"?qom-type"?[=:]"?)memory-backend-([a-z]+)`)
-	memPathIn  = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+)`)
+	memPathIn  = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+?):?(?:[,\s"]|$)`)
 	hugetlbIn  = lazyregexp.New(`\bhugetlb"?[=:]"?(?:on|yes|true|y)\b`)
 	sizeIn     = lazyregexp.New(`[,"{]size"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
 	pageSizeOf = lazyregexp.New(`\bhugetlbsize"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)

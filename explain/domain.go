@@ -14,19 +14,84 @@ import (
 //	# virsh start web1
 //	can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: …
 //
-// "Failed to create domain from web1.xml" names none, nor does "Failed to start domain: …":
+// A text that names several has none that all of it is about. "Failed to create domain from
+// web1.xml" names none, nor does "Failed to start domain: …":
 // what follows the colon is the reason.
 func DomainIn(text string) string {
 	text = English(Clean(text))
+	if mentions(text) != nil {
+		return ""
+	}
 	for _, form := range domainForms {
 		for _, found := range form.Get().FindAllStringSubmatch(text, -1) {
-			if name := strings.TrimSpace(found[1]); name != "" && !slices.Contains(notNames, strings.ToLower(name)) && !strings.ContainsAny(name, "\n'") {
+			if name := nameIn(found[1]); name != "" {
 				return name
 			}
 		}
 	}
 	return ""
 }
+
+func nameIn(found string) string {
+	name := strings.TrimSpace(found)
+	if slices.Contains(notNames, strings.ToLower(name)) || strings.ContainsAny(name, "\n'") {
+		return ""
+	}
+	return name
+}
+
+// mention is a place where a text names a domain that failed.
+type mention struct {
+	at   int
+	name string
+}
+
+// mentions finds where an English text names domains, by the forms that name one for
+// certain; nil: it names no two.
+func mentions(text string) (all []mention) {
+	several := false
+	for _, form := range domainForms[:certainForms] {
+		for _, at := range form.Get().FindAllStringSubmatchIndex(text, -1) {
+			if name := nameIn(text[at[2]:at[3]]); name != "" {
+				several = several || len(all) > 0 && name != all[0].name
+				all = append(all, mention{at[0], name})
+			}
+		}
+	}
+	if !several {
+		return nil
+	}
+	slices.SortStableFunc(all, func(a, b mention) int { return a.at - b.at })
+	return all
+}
+
+// domainOf is the domain that words at a place are about, of several: the one of the same
+// line, or the last before; "": none.
+func (r reading) domainOf(at int) (name string) {
+	_, end := linesOf(r.text, at, at)
+	for _, m := range r.domains {
+		if m.at < end {
+			name = m.name
+		}
+	}
+	return name
+}
+
+// DomainOf is the domain that all of these matches are about, of a text that names
+// several; "": there is none.
+func DomainOf(matches []Match) string {
+	name := ""
+	for i, m := range matches {
+		if i > 0 && m.Domain != name {
+			return ""
+		}
+		name = m.Domain
+	}
+	return name
+}
+
+// certainForms is how many of domainForms there are in messages about a failure alone.
+const certainForms = 4
 
 // notNames are the words that follow "domain" where a message names none.
 var notNames = []string{"from", "because", "due", "with", "after", "error"}
@@ -55,13 +120,13 @@ var domainForms = expressions(
 	`(?i)\b(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) "([^"\n]+)"`,
 	`(?:домен|домена|域|ドメイン|도메인) ?["']([^"'\n]+)["']`,
 	// What was typed.
-	`\bvirsh (?:-\S+ |--connect \S+ |qemu:\S+ )*(?:start|create)(?: --\S+)* ([\w.][\w.@+-]*)(?: --\S+)*[ \t]*(?:\n|$|2>|\|)`,
+	`\bvirsh (?:-\S+ |--connect \S+ |qemu:\S+ )*(?:start|create)(?: --\S+)* ([\w.][\w.@+-]*?)\.?(?: --\S+)*[ \t]*(?:\n|$|2>|\|)`,
 	// systemd's scope of a guest, and libvirt's folders: these cut a name at 20
 	// characters, so that a longer one is not to be had from them.
 	`\bmachine-qemu-[0-9]+-([\w.@+-]{1,19})\.scope`,
-	`/libvirt/qemu/(?:channel/target/)?domain-[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`,
-	`/libvirt/qemu/channel/target/[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`,
-	`(?:^|[^n])/libvirt/qemu/[0-9]+-([\w.@+-]{1,19})(?:[\s/'":,)]|$)`, // in /run/libvirt/qemu more follows the name
+	`/libvirt/qemu/(?:channel/target/)?domain-[0-9]+-([\w.@+-]{1,19}?)\.?(?:[\s/'":,)]|$)`,
+	`/libvirt/qemu/channel/target/[0-9]+-([\w.@+-]{1,19}?)\.?(?:[\s/'":,)]|$)`,
+	`(?:^|[^n])/libvirt/qemu/[0-9]+-([\w.@+-]{1,19}?)\.?(?:[\s/'":,)]|$)`, // in /run/libvirt/qemu more follows the name
 )
 
 func expressions(forms ...string) []*lazyregexp.Regexp {

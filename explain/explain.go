@@ -31,6 +31,7 @@ type Row struct {
 	Cause       string
 	Check       string // the check that gives the evidence; "": none can
 	Do          string // with the words of Names, PATH for the path of the text, and UNIT for its last part
+	Own         string // Do where QEMU has its memory elsewhere on a hugetlbfs than libvirt puts it; "": the same
 	Kind        advice.Kind
 }
 
@@ -39,6 +40,9 @@ type Match struct {
 	Row
 	Text string
 	Path string // what stands for PATH; "": nothing
+	// Domain is the one that the words are about, where the text names several; "": not known.
+	Domain string
+	own    bool // Own counts
 }
 
 // Names are what words of Do stand for; "": not known.
@@ -60,10 +64,14 @@ func (m Match) Cure(n Names) string {
 	if n.User != "" {
 		words = append(words, "USER", shell.Quote(n.User))
 	}
-	if n.Domain != "" {
-		words = append(words, "=DOMAIN", "="+shell.Quote(n.Domain), "DOMAIN", shell.Operand(n.Domain))
+	if domain := cmp.Or(m.Domain, n.Domain); domain != "" {
+		words = append(words, "=DOMAIN", "="+shell.Quote(domain), "DOMAIN", shell.Operand(domain))
 	}
-	return strings.NewReplacer(words...).Replace(m.Do)
+	do := m.Do
+	if m.own {
+		do = cmp.Or(m.Own, do)
+	}
+	return strings.NewReplacer(words...).Replace(do)
 }
 
 // Explain finds what a text says, the root cause first. A text that no row knows

@@ -152,6 +152,52 @@ func TestCureOfSplitDaemons(t *testing.T) {
 	}
 }
 
+// Of a text that names several domains each cure is about the one whose words they are.
+func TestSeveralDomains(t *testing.T) {
+	const a, b = "error: Failed to start domain 'a'\nerror: unsupported configuration: NUMA node 3 is unavailable\n", "error: Failed to start domain 'b'\nerror: internal error: unable to map backing store for guest RAM: Cannot allocate memory\n"
+	const inLine = "virtqemud[1]: QEMU unexpectedly closed the monitor (vm='c'): unable to map backing store for guest RAM: Cannot allocate memory\n"
+	for text, want := range map[string]string{
+		a: "NUMA node 3 is unavailable:", a + b: "NUMA node 3 is unavailable:a unable to map backing store for guest RAM: Cannot allocate memory:b",
+		b + a:               "NUMA node 3 is unavailable:a unable to map backing store for guest RAM: Cannot allocate memory:b",
+		a + inLine:          "NUMA node 3 is unavailable:a unable to map backing store for guest RAM: Cannot allocate memory:c",
+		b + inLine:          "unable to map backing store for guest RAM: Cannot allocate memory:", // of both
+		a + inLine + inLine: "NUMA node 3 is unavailable:a unable to map backing store for guest RAM: Cannot allocate memory:c",
+		a + a:               "NUMA node 3 is unavailable:",
+	} {
+		var said []string
+		for _, m := range Explain(text) {
+			if s := m.Text + ":" + m.Domain; !slices.Contains(said, s) {
+				said = append(said, s)
+			}
+		}
+		if got := strings.Join(said, " "); got != want {
+			t.Errorf("%s: %s, not %s", text, got, want)
+		}
+		if several := strings.Contains(want, ":a ") || text == b+inLine; (DomainIn(text) == "") != several {
+			t.Errorf("%s: of %q", text, DomainIn(text))
+		}
+	}
+	if cure := Explain(a + b)[1].Cure(Names{}); !strings.HasPrefix(cure, "vmhuge start b allocates") {
+		t.Error(cure)
+	}
+	if got := DomainOf(Explain("error: Failed to start domain 'x'\nerror: odd\n" + b)); got != "b" {
+		t.Errorf("all is about %q", got)
+	}
+	if got := DomainOf(Explain(a + b)); got != "" {
+		t.Errorf("all is about %q", got)
+	}
+}
+
+// QEMU with its memory on a folder that libvirt does not make is told of what goes without.
+func TestWithoutLibvirt(t *testing.T) {
+	for path, want := range map[string]string{"/dev/hugepages": "vmhuge exec -- ", "/mnt/huge/u/x": "vmhuge exec -- ", "/dev/hugepages/libvirt/qemu/1-web1": "vmhuge start DOMAIN"} {
+		m := Explain("qemu-kvm: -object memory-backend-file,id=m,size=1G,mem-path=" + path + ": unable to map backing store for guest RAM: Cannot allocate memory")
+		if cure := m[0].Cure(Names{}); m[0].ID != "pool-short" || !strings.HasPrefix(cure, want) {
+			t.Errorf("%s: %s: %s", path, m[0].ID, cure)
+		}
+	}
+}
+
 func TestDomainIn(t *testing.T) {
 	for text, want := range map[string]string{
 		"error: Failed to start domain 'web1'\nerror: internal error: …": "web1",
@@ -174,6 +220,8 @@ func TestDomainIn(t *testing.T) {
 		"x: Failed to start domain db2  \nerror: no memory":                                          "db2",
 		"Failed to start domain: no memory\ncan't open /dev/hugepages/libvirt/qemu/3-db2: no memory": "db2",
 		"a memory device when domain 'maxMemory' is not defined":                                     "",
+		"write access on the directory /dev/hugepages/libvirt/qemu/2-vm1.":                           "vm1",
+		"then I ran virsh start vm1.":                                                                "vm1",
 		"can't open backing store /dev/hugepages/libvirt/qemu/1-a-very-long-name-of- for guest RAM":  "", // may be cut off
 		"Failed to start domain ''":                                                                  "",
 		"Failed to start domain 'a\nb'":                                                              "",
@@ -263,8 +311,8 @@ func example(row Row, says string) string {
 	if len(row.On) > 0 {
 		path = on[row.On[0]]
 	}
-	if len(row.On) > 0 && row.On[0] == Anonymous {
-		return "qemu-kvm: -object memory-backend-ram,id=ram-node0: " + strings.ReplaceAll(says, "…", "x y")
+	if kind := map[Place]string{Anonymous: "ram", Enclave: "epc"}; len(row.On) > 0 && kind[row.On[0]] != "" {
+		return "qemu-kvm: -object memory-backend-" + kind[row.On[0]] + ",id=ram-node0: " + strings.ReplaceAll(says, "…", "x y")
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(says, "…", "x y"), "PATH", path)
 	if text == says {
@@ -296,16 +344,18 @@ func FuzzExplain(f *testing.F) {
 				t.Errorf("%q is not in %q", m.Text, before)
 			}
 		}
-		// What follows on other lines takes nothing away.
 		if diff := cmp.Diff(ids(matches), ids(Explain(before))); diff != "" {
 			t.Error(diff)
 		}
-		more := map[string]bool{}
-		for _, m := range Explain(before + "\n" + after) {
+		// What follows behind an empty line takes away only what a row leaves to others by
+		// words anywhere, and with Proxmox's words what depends on whose memory it is.
+		both, more := newReading(before+"\n\n"+after), map[string]bool{}
+		for _, m := range Explain(before + "\n\n" + after) {
 			more[m.ID] = true
 		}
 		for _, m := range matches {
-			if !more[m.ID] && len(m.Unless)+len(m.UnlessAny) == 0 && !strings.HasPrefix(m.Text, "Code=") {
+			left := saysAny(compile(m.UnlessAny), both) || len(m.On) > 0 && both.proxmox && !newReading(before).proxmox
+			if !more[m.ID] && !left && !strings.HasPrefix(m.Text, "Code=") {
 				t.Errorf("%s is in %q, but not with %q behind", m.ID, before, after)
 			}
 		}

@@ -60,6 +60,8 @@ func tokensOf(says string) []string {
 			tokens, says = append(tokens, `[^\n]*?`), says[len("…"):]
 		case says[0] == ' ':
 			tokens, says = append(tokens, `\s+`), says[1:]
+		case strings.HasPrefix(says, "''"): // nothing is quoted
+			tokens, says = append(tokens, `(?:''|"")`), says[2:]
 		case says[0] == '\'' && len(says) > 1:
 			tokens, says = append(tokens, `'?`), says[1:]
 		default:
@@ -96,6 +98,7 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 	if saysAny(k.unlessAny, r) {
 		return Match{}, false
 	}
+	var first *Match
 	for _, w := range k.says {
 		for _, at := range w.all(r) {
 			if len(k.unless) > 0 && saysAny(k.unless, r.message(at[0], at[1])) {
@@ -103,7 +106,7 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 			}
 			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:at[1]]), " ")}
 			if len(at) > 2 && at[2] >= 0 {
-				m.Path = r.text[at[2]:at[3]]
+				m.Path = strings.TrimRight(r.text[at[2]:at[3]], ".") // the end of a sentence
 			}
 			memory := r.backendOf(at[0], at[1], hugetlbfs)
 			if m.Path != "" {
@@ -111,12 +114,26 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 			} else if len(k.On) > 0 {
 				m.Path = memory.path
 			}
-			if isOn(k.On, memory.place) && (!k.OfUnaligned || !memory.isAligned()) {
+			if !isOn(k.On, memory.place) || k.OfUnaligned && memory.isAligned() {
+				continue
+			}
+			m.own = memory.place == MountRoot || memory.place == HugeFile
+			m.Domain = r.domainOf(at[0])
+			switch {
+			case first == nil && len(r.domains) == 0:
 				return m, true
+			case first == nil:
+				first = &m
+			case m.Domain != first.Domain: // it is about each of them
+				first.Domain = ""
+				return *first, true
 			}
 		}
 	}
-	return Match{}, false
+	if first == nil {
+		return Match{}, false
+	}
+	return *first, true
 }
 
 func saysAny(sentences []words, r reading) bool {

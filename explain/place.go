@@ -22,6 +22,7 @@ const (
 	MemoryDir         // libvirt's file-backed memory, memory_backing_dir of qemu.conf
 	MemoryFile        // another file, such as an NVDIMM's
 	Anonymous         // no file at all, and no huge page: memory-backend-ram, or a memfd without hugetlb
+	Enclave           // the processor's own memory for SGX
 	Proxmox           // the hugetlbfs of Proxmox VE, which starts QEMU without libvirt
 )
 
@@ -30,6 +31,9 @@ var huge = []Place{GuestFolder, MountRoot, HugeFile}
 
 // plain are the places of files that guests have for memory, none of huge pages.
 var plain = []Place{SharedMem, MemoryDir, MemoryFile}
+
+// ofLibvirt are all places but those of guests that libvirt does not start.
+var ofLibvirt = append([]Place{Anonymous, Looking}, slices.Concat(huge, plain)...)
 
 func isOn(places []Place, place Place) bool {
 	if len(places) == 0 {

@@ -16,12 +16,14 @@ type reading struct {
 	cut  bool   // a line of it may end before its words do
 	// proxmox: Proxmox VE says it, where no libvirt is
 	proxmox bool
+	domains []mention // of several domains; none where the text names one at most
 }
 
 func newReading(text string) reading {
 	r := reading{text: English(Clean(text))}
 	r.low = lower(r.text)
 	r.cut = cutMark.Get().MatchString(r.text)
+	r.domains = mentions(r.text)
 	r.proxmox = proxmoxIn.Get().MatchString(r.text)
 	return r
 }

@@ -102,11 +102,11 @@ func definition() []Row {
 		Cause:    "the memory is not a multiple of the page",
 		Check:    "domain", Do: "vmhuge enable --round DOMAIN",
 	}, {
-		ID: "node-unfit", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"},
+		ID: "node-unfit", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"}, On: ofLibvirt,
 		Cause: "the guest's memory is bound to a node that has no memory, or that the cgroup around QEMU does not allow (cpuset.mems)",
 		Do:    "numactl -H shows each node's memory, systemctl show -p EffectiveMemoryNodes machine.slice a limit; name nodes with memory in <numatune>: virsh edit DOMAIN (plain QEMU: host-nodes=)",
 	}, {
-		ID: "bindings-contradict", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"},
+		ID: "bindings-contradict", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"}, On: ofLibvirt,
 		Cause: "<memnode> binds to a node that <numatune><memory> does not allow",
 		Check: "pool", Do: "virsh edit DOMAIN: make <memory> and <memnode> agree",
 	}, {

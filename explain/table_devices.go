@@ -11,7 +11,12 @@ func devices() []Row {
 		"vhost_set_mem_table failed: Input/output error", "vhost_set_mem_table failed: Invalid argument", "vhost_set_mem_table failed: Broken pipe",
 		"vhost_set_mem_table failed: Connection reset by peer", "vhost_set_mem_table failed: Protocol error",
 	}
+	const bars = "peer-to-peer transactions on BARs are not supported"
 	return []Row{{
+		ID: "vfio-bar", Says: []string{bars, "IOMMU_IOAS_MAP failed: …, PCI BAR?"},
+		Cause: "a warning: VFIO could not map the BAR of another device for this one, so that the two can't copy to each other directly; the guest's memory is mapped, and it runs",
+		Do:    "nothing, unless two passed-through devices are to copy to each other (GPUDirect)",
+	}, {
 		ID: "vfio-locked", Says: []string{
 			"VFIO_MAP_DMA failed: Cannot allocate memory", mapped + " = -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
 			"IOMMU_IOAS_MAP failed: Cannot allocate memory", "vhost_vdpa_dma_map: failed to write, …(Cannot allocate memory)",
@@ -20,7 +25,7 @@ func devices() []Row {
 		Cause: "VFIO pins all memory of the guest, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller: libvirt raises it for <hostdev>, but not for vDPA, devices in <qemu:commandline>, an ordinary user or a container. Huge pages count too",
 		Do:    "virsh edit DOMAIN: <memtune><hard_limit> of the guest's memory and 1 GiB more, from which libvirt makes the limit; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
 	}, {
-		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", mapped + " = -14 (Bad address)", "IOMMU_IOAS_MAP failed: Bad address", "vhost_vdpa_dma_map: failed to write, …(Bad address)"},
+		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", mapped + " = -14 (Bad address)", "IOMMU_IOAS_MAP failed: Bad address", "vhost_vdpa_dma_map: failed to write, …(Bad address)"}, Unless: []string{"PCI BAR?"}, UnlessAny: []string{bars},
 		Cause: "VFIO, or vDPA, could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
 		Check: "pool", Do: "vmhuge check DOMAIN says what is missing; vmhuge start DOMAIN allocates it",
 	}, {
@@ -28,7 +33,7 @@ func devices() []Row {
 		Cause: "VFIO has no entries left for mappings (65535 of a container): virtio-mem and balloons make many small ones",
 		Do:    "modprobe vfio_iommu_type1 dma_entry_limit=…, or a larger <block> for virtio-mem",
 	}, {
-		ID: "vfio-guest-address", Says: []string{"VFIO_MAP_DMA failed: Invalid argument", mapped + " = -22 (Invalid argument)", "IOMMU_IOAS_MAP failed: Invalid argument"},
+		ID: "vfio-guest-address", Says: []string{"VFIO_MAP_DMA failed: Invalid argument", mapped + " = -22 (Invalid argument)", "IOMMU_IOAS_MAP failed: Invalid argument"}, UnlessAny: []string{bars},
 		Cause: "the IOMMU can't map a range of the guest's memory: its address is beyond the IOMMU's width, or taken (MSI, reserved regions); huge pages are not involved",
 		Do:    "dmesg | grep -i -e iommu -e dmar; virsh edit DOMAIN: <maxphysaddr mode='emulate' bits='39'/> in <cpu>, or less memory",
 	}, {

@@ -88,6 +88,7 @@ func kernel() []Row {
 		ID: "kernel-line", Says: []string{
 			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
+			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
 			"hugetlb_cma: cma area should be at least", "HugeTLB: hugetlb_cma is enabled, skip boot time allocation",
 		},
 		Cause: "the kernel's command line asks for huge pages in words, an order or a combination that the kernel does not take",

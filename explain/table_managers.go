@@ -16,6 +16,14 @@ func managers() []Row {
 		Check: "pool", Do: "sysctl vm.drop_caches=3 vm.compact_memory=1 and start it again; or pages of 2 MiB in place of 1 GiB: qm set VMID --hugepages 2; or have them from boot on, with hugepages= on the kernel's command line and qm set VMID --keephugepages 1",
 		Kind: advice.NoMemory,
 	}, {
+		ID: "proxmox-node", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"}, On: []Place{Proxmox},
+		Cause: "the guest's memory is bound to a node of the host that has no memory, or that is not there: hostnodes= in its numa options",
+		Do:    "numactl -H shows each node's memory, qm config VMID the options numa0, numa1 and so on: name nodes with memory in their hostnodes=",
+	}, {
+		ID: "proxmox-mount", Says: []string{"can't open backing store PATH for guest RAM: No such file or directory"}, On: []Place{Proxmox},
+		Cause: "the hugetlbfs of this page size is not mounted: Proxmox VE mounts it itself before it starts a guest with the option hugepages",
+		Do:    "findmnt -t hugetlbfs shows the mounts; start the guest with qm start VMID, not by the command line that qm showcmd prints",
+	}, {
 		ID: "proxmox-size", Says: []string{"your system doesn't support hugepages"},
 		Cause: "the kernel has no pages of the size that the guest's hugepages option names in Proxmox VE; 1024 needs a processor with pdpe1gb, and in a guest the CPU type host",
 		Do:    "qm set VMID --hugepages 2; ls /sys/kernel/mm/hugepages shows the sizes that there are",

@@ -22,6 +22,7 @@ func memory() []Row {
 	const hotplug = "unable to execute QEMU command 'object-add': "
 	// Bound memory is preallocated after it was reserved, so that the pool had enough.
 	bound := []string{"policy=bind: os_mem_prealloc:", `"policy":"bind"}: os_mem_prealloc:`}
+	const allocates = "vmhuge exec -- qemu-system-x86_64 …, as root, allocates them and frees them at the end; or vmhuge prepare --pages N --size SIZE"
 	const noMemoryVersions = "very old QEMU: for hugepages, can't mmap; 2.x to 6.x also: Insufficient free host memory pages"
 	const badAddressVersions = "QEMU 6.2 to 7.1: os_mem_prealloc; since 7.2: qemu_prealloc_mem"
 	return []Row{{
@@ -34,12 +35,13 @@ func memory() []Row {
 	}, {
 		ID: "pool-short", Says: slices.Concat(noMemory, []string{noMemoryOld}), On: huge, Versions: noMemoryVersions, Unless: append(bound, hotplug),
 		Cause: "too few free huge pages; of those that are free, some may be reserved",
-		Check: "pool", Do: "vmhuge start DOMAIN allocates them; vmhuge check DOMAIN says how many are missing",
+		Check: "pool", Do: "vmhuge start DOMAIN allocates them; vmhuge check DOMAIN says how many are missing", Own: allocates,
 		Kind: advice.NoMemory,
 	}, {
 		ID: "node-short", Says: slices.Concat(noMemory, []string{noMemoryOld, badAddress}), On: huge, Unless: []string{hotplug}, Versions: noMemoryVersions + "; " + badAddressVersions,
 		Cause: "too few free huge pages on the node that the guest is bound to; free pages on other nodes do not help",
 		Check: "pool", Do: "vmhuge start DOMAIN allocates them there; vmhuge check DOMAIN names the node",
+		Own:  "vmhuge prepare --pages N --size SIZE --node NODE, for the node that host-nodes= names; vmhuge status shows what each has free",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "mount-full", Says: noMemory, On: huge,
@@ -49,15 +51,18 @@ func memory() []Row {
 		ID: "min-size", Says: noMemory, On: huge,
 		Cause: "another hugetlbfs is mounted with min_size=, which reserves free pages for its own files",
 		Check: "pool", Do: "umount the mount that findmnt -t hugetlbfs shows with min_size=, or let vmhuge start DOMAIN allocate more",
+		Own:  "umount the mount that findmnt -t hugetlbfs shows with min_size=; or " + allocates,
 		Kind: advice.NoMemory,
 	}, {
 		ID: "cgroup-reserved", Says: noMemory, On: huge,
 		Cause: "a cgroup above the guest limits the huge pages that may be reserved (hugetlb.SIZE.rsvd.max)",
 		Check: "cgroup", Do: "echo max > the hugetlb.2MB.rsvd.max that vmhuge check DOMAIN names",
+		Own: "echo max > the hugetlb.2MB.rsvd.max of the cgroup that QEMU is started in, and of those above it (/proc/self/cgroup)",
 	}, {
 		ID: "cgroup-used", Says: []string{badAddress}, On: huge, Versions: badAddressVersions,
 		Cause: "a cgroup above the guest limits the huge pages that may be in use (hugetlb.SIZE.max)",
 		Check: "cgroup", Do: "echo max > the hugetlb.2MB.max that vmhuge check DOMAIN names",
+		Own: "echo max > the hugetlb.2MB.max of the cgroup that QEMU is started in, and of those above it (/proc/self/cgroup)",
 	}, {
 		ID: "allocpages-short", Says: []string{"Unable to allocate … pages. Allocated only"},
 		Cause: "the kernel found no more free memory in one piece, and virsh allocpages keeps what it got",
@@ -79,6 +84,11 @@ func memory() []Row {
 		Cause: "too little ordinary memory for memory of the guest that is on no huge pages: on the node that it is bound to, or in its cgroup (<hard_limit>, memory.max)",
 		Check: "memory", Do: "numactl -H shows what each node has free, vmhuge status what the pools hold there; name more nodes in <numatune>, or raise <memtune><hard_limit>: virsh edit DOMAIN",
 		Kind: advice.NoMemory,
+	}, {
+		ID: "sgx-short", Says: slices.Concat(noMemory[:1], []string{badAddress, noMemoryOld}), On: []Place{Enclave},
+		Cause: "the enclave memory (EPC) of the processor is too small for the guest's <memory model='sgx-epc'>: the firmware sets how much there is, and all guests share it; it is no matter of huge pages",
+		Do:    "virsh capabilities shows <sgx> with its sections; lower the device's <size>, or raise the EPC (PRMRR) in the firmware: virsh edit DOMAIN",
+		Kind:  advice.NoMemory,
 	}, {
 		ID: "page-lost", Says: []string{
 			"kvm run failed Bad address", "qemu-system-…: Bus error", "qemu-kvm…: Bus error", "Bus error …qemu-system", "Bus error …qemu-kvm",

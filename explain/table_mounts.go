@@ -96,6 +96,8 @@ func mounts() []Row {
 			`avc: denied {…dev="hugetlbfs"…scontext=…:virtd_t:`, `avc: denied {…scontext=…:svirt_…tcontext=…:hugetlbfs_t:`,
 			`avc: denied {…scontext=…:virtqemud_t:…tcontext=…:hugetlbfs_t:`, `avc: denied {…scontext=…:virtd_t:…tcontext=…:hugetlbfs_t:`,
 			`avc: denied {…comm="qemu…dev="hugetlbfs"…scontext=`,
+			"SELinux is preventing …qemu… from … on the … PATH", "SELinux is preventing …virtqemud from … on the … PATH", "SELinux is preventing …libvirtd from … on the … PATH",
+			"unable to set security context '…' on 'PATH': Permission denied", "unable to set security context '…' on 'PATH': Operation not permitted",
 		}),
 		On: huge, Unless: []string{"avc: denied {…permissive=1"}, Versions: older,
 		Cause: "AppArmor or SELinux denies it",

@@ -44,18 +44,25 @@ func TestTroubleshooting(t *testing.T) {
 		if len(row.On) > 0 {
 			where := "a hugetlbfs"
 			switch row.On[0] {
+			case Enclave:
+				where = "the processor's enclave memory"
 			case SharedMem:
 				where = "a file system other than a hugetlbfs"
 			case Looking:
 				where = "/dev/kvmfr0"
 			case Anonymous:
-				where = "no huge pages and in no file"
+				if where = "no huge pages and in no file"; len(row.On) > 1 {
+					where = "anything but Proxmox VE's hugetlbfs"
+				}
 			case Proxmox:
 				where = "the hugetlbfs of Proxmox VE"
 			}
 			fmt.Fprintf(&page, "\nOnly of memory on %s.\n", where)
 		}
 		fmt.Fprintf(&page, "\n- Cause: %s\n- Do: %s\n", row.Cause, row.Do)
+		if row.Own != "" {
+			fmt.Fprintf(&page, "- Do without libvirt: %s\n", row.Own)
+		}
 		if row.Check != "" {
 			fmt.Fprintf(&page, "- Seen by: `vmhuge check`, as `%s`\n", row.Check)
 		}

@@ -31,6 +31,7 @@ func (p *program) explain(text, source, domain string) error {
 	if len(matches) == 0 {
 		return p.unknownText(text, source, domain)
 	}
+	domain = cmp.Or(domain, explain.DomainOf(matches))
 	report, why := p.evidence(matches, text, domain)
 	weighed := explain.Weigh(matches, report.Findings, func(f hostprep.Finding) (string, bool) {
 		return string(f.Cause), f.Severity != hostprep.Note

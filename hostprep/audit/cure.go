@@ -33,6 +33,9 @@ func (d Denial) cure(mounts []host.Mount) string {
 		return "vmhuge enable --source memfd, which has no path; do not allow QEMU the path unless you know it as a hugetlbfs"
 	case d.Module == "AppArmor":
 		return strings.TrimPrefix(orElse(ruleFor(d.rulePath(mount), "rwk"))+orNoPath, ", or ")
+	case d.isLeftover():
+		// libvirt labels the folder only when it makes it, and restorecon leaves this type.
+		return "rmdir that folder in " + shell.Quote(path.Join(mount, libvirtd.SystemBase)) + ", which an earlier start has left with the label of its own" + orNoPath
 	case strings.Contains(d.Label, ":hugetlbfs_t:"):
 		// The policy's own label for all of a hugetlbfs, which restorecon gives back at
 		// most: what is wrong is the policy, or libvirt gave the guest's folder no label.
@@ -41,6 +44,13 @@ func (d Denial) cure(mounts []host.Mount) string {
 		return "restorecon -R the mount that it is on (findmnt -t hugetlbfs)" + orNoPath
 	}
 	return "restorecon -R " + shell.Quote(mount) + orNoPath
+}
+
+// isLeftover says that the file has the label of another guest, or of another start.
+func (d Denial) isLeftover() bool {
+	guest, own, _ := strings.Cut(d.Subject, ":s0:")
+	_, its, labelled := strings.Cut(d.Label, ":s0:")
+	return labelled && strings.Contains(guest, ":svirt_") && strings.Contains(d.Label, ":svirt_image_t:") && its != own
 }
 
 const orNoPath = ", or vmhuge enable --source memfd, which has no path"
