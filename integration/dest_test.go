@@ -2,10 +2,44 @@ package integration
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
+	"vmhuge/launcher"
 )
+
+// TestStatusOfHosts shows this host by two ways, beside one that is not there.
+func TestStatusOfHosts(t *testing.T) {
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 40)
+	dom := define(t, guest{backing: pages2M})
+	startPaused(t, dom)
+	again, none := "qemu+unix:///system?mode=legacy", "qemu+unix:///system?socket=/nonexistent"
+	r := vmhuge(t, "--json", "status", "-c", "qemu:///system", "-c", none, "-c", again)
+	var answer struct {
+		Hosts       []launcher.DestStatus
+		Unreachable []struct{ Host string }
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &answer); err != nil || r.Code != 1 || len(answer.Hosts) != 2 || len(answer.Unreachable) != 1 || answer.Unreachable[0].Host != none {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	for i, uri := range []string{"qemu:///system", again} {
+		h := answer.Hosts[i]
+		at := slices.IndexFunc(h.Pools, func(p launcher.DestPool) bool { return p.Node == 0 && p.Size == pages.Size2MiB })
+		if h.Host != uri || at < 0 || h.Pools[at].Total != 40 || h.Pools[at].Free != 8 {
+			t.Errorf("%+v", h)
+		}
+		if len(h.Domains) != 1 || h.Domains[0].Name != nameOf(t, dom) || h.Domains[0].State != launcher.Paused || h.Domains[0].Backing != pages.Hugetlb {
+			t.Errorf("%+v", h.Domains)
+		}
+	}
+	if text := vmhuge(t, "status", "-c", "qemu:///system", "-c", again); text.Code != 0 || strings.Count(text.Stdout, nameOf(t, dom)) != 2 {
+		t.Errorf("%+v", text)
+	}
+}
 
 // TestCheckDest uses the tests' own libvirtd as the destination, and compares the verdict
 // with a start there, which is how every incoming migration begins.

@@ -21,8 +21,25 @@ func (d *Dest) PlanHost() plan.Host {
 	return plan.NewHost(total, available, d.small, d.nodes, d.state)
 }
 
-// Domains are the domains there, by name: states and what their XML asks for.
-func (d *Dest) Domains() ([]DomainStatus, error) {
+// DestStatus is another host with its domains, as its libvirt shows them.
+type DestStatus struct {
+	Host    string         `json:"host"` // the URI of its libvirt
+	Libvirt uint32         `json:"libvirt_version"`
+	QEMU    uint32         `json:"qemu_version"`
+	Pools   []DestPool     `json:"pools"`
+	Memory  []DestMemory   `json:"memory"`
+	Domains []DomainStatus `json:"domains"`
+}
+
+// Status is the host as its libvirt shows it, and ends the connection.
+func (d *Dest) Status() (DestStatus, error) {
+	defer d.Close()
+	domains, err := d.domains()
+	return DestStatus{d.URI, d.Libvirt, d.QEMU, d.Pools, d.Memory, domains}, err
+}
+
+// domains are the domains there, by name: states and what their XML asks for.
+func (d *Dest) domains() ([]DomainStatus, error) {
 	l := &Launcher{conn: d.conn, uri: d.URI}
 	all, err := l.domains(nil)
 	var guests []DomainStatus

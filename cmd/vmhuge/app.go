@@ -25,6 +25,7 @@ type program struct {
 	stdout, stderr io.Writer
 
 	uri     string
+	uris    []string // those of the command line, of which several are for status alone
 	json    bool
 	quiet   bool
 	verbose bool
@@ -45,7 +46,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if slices.Equal(path, []string{"help"}) {
 		p.path = nil
 	}
-	if err == nil {
+	if p.uris, err = connections(app, args, err); err == nil {
 		err = app.RunContext(ctx, ordered)
 	}
 	if codeOf(err) == exitUsage {

@@ -41,6 +41,7 @@ type line struct {
 	argsUsage    string         // what it takes for names
 	globals, own []string       // flags of every command and flags of this one, with their values
 	names        []string
+	uris         []string // the values of --connect
 	ended, help  bool     // -- was there, or --help
 	open         cli.Flag // the last flag, which still lacks its value
 }
@@ -106,6 +107,7 @@ func readLine(app *cli.App, rest []string) (line, error) {
 				return l, err
 			}
 			*into = append(*into, arg, rest[0])
+			l.connect(flag, rest[0])
 			rest = rest[1:]
 			continue
 		}
@@ -114,6 +116,7 @@ func readLine(app *cli.App, rest []string) (line, error) {
 			if err := checkValue(flag, given, value); err != nil {
 				return l, err
 			}
+			l.connect(flag, value)
 		}
 		*into = append(*into, arg)
 	}

@@ -18,7 +18,8 @@ func (p *program) statusCommand() *cli.Command {
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge status
   vmhuge status --watch
-  vmhuge status --watch --json`,
+  vmhuge status --watch --json
+  vmhuge -c qemu+ssh://h1/system -c qemu+ssh://h2/system status`,
 		Description: `Draws a bar for each NUMA node and page size, all on one scale, then a line for each
 guest, then notes: who but guests holds pages, which of them nobody uses, and what
 keeps a guest's memory from being what its XML seems to say. Columns that do not fit
@@ -31,6 +32,10 @@ line before. Nothing is printed while only the memory changes that the kernel co
 still allocate. When libvirt goes away, the next line has domains_error instead of
 domains, until libvirt is back. It ends on SIGINT and SIGTERM, and when nobody reads its
 output any more.
+
+With -c several times it shows the pools and domains of each of these hosts, as their
+libvirt shows them. A host that does not answer within 15 s is named, the others are
+shown, and the exit status is 1.
 
 The columns of the pools, in pages:
 
@@ -66,6 +71,8 @@ EXIT STATUS
 				return err
 			}
 			switch {
+			case len(p.uris) > 1:
+				return p.statusOfHosts(c, names)
 			case c.Bool("watch") && p.json:
 				return p.streamStatus(c.Context, names)
 			case c.Bool("watch"):
@@ -94,52 +101,4 @@ EXIT STATUS
 			return s.err // of names that are unknown; the others are above
 		},
 	}
-}
-
-// hostStatus is a status as far as it could be read.
-type hostStatus struct {
-	launcher.Status
-	unreachable error // no libvirt answers: the pools are there all the same
-	err         error
-}
-
-func (p *program) readStatus(names []string) (s hostStatus) {
-	l, err := p.connect()
-	switch {
-	case err == nil:
-		defer l.Close()
-		s.Status, s.err = statusOf(l, names)
-	case len(names) == 0:
-		s.unreachable = err
-		s.Status, s.err = launcher.ReadHostStatus(p.host())
-	default:
-		s.err = err
-	}
-	return s
-}
-
-// statusOf reads the status with the domains that names stand for, or all.
-func statusOf(l *launcher.Launcher, names []string) (launcher.Status, error) {
-	names, err := l.Expand(names)
-	if err != nil {
-		return launcher.Status{}, err
-	}
-	return l.Status(names)
-}
-
-// statusAnswer is a status in JSON.
-type statusAnswer struct {
-	launcher.Status
-	DomainsError *jsonError `json:"domains_error,omitempty"`
-	// Changed is the fields that differ from those of the line before, with --watch.
-	Changed []string `json:"changed,omitempty"`
-}
-
-func (s hostStatus) answer() statusAnswer {
-	answer := statusAnswer{Status: s.Status}
-	if s.unreachable != nil { // that there are no domains is not known
-		told := errorOf(s.unreachable)
-		answer.DomainsError = &told
-	}
-	return answer
 }
