@@ -64,9 +64,10 @@ type Event struct {
 	Microseconds int64 `json:"microseconds"`
 }
 
-// Log adds an event to the hook's log. One write of one line: two hooks
+// Log adds an event to the hook's log, and to the system's. One write of one line: two hooks
 // that run at once do not mix.
 func Log(h host.Host, e Event) error {
+	tellSystem(h, e)
 	text, err := json.Marshal(e)
 	if err != nil {
 		return err
