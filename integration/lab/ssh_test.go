@@ -72,7 +72,7 @@ func (l *lab) Reboot() {
 // stood still while a saved lab lay in the cache.
 func (l *lab) settle(before string) {
 	l.t.Helper()
-	deadline := time.Now().Add(10 * time.Minute)
+	deadline := time.Now().Add(20 * time.Minute)
 	for l.connect() != nil || l.bootID() == before {
 		l.hangUp()
 		select {
@@ -81,7 +81,7 @@ func (l *lab) settle(before string) {
 		case <-time.After(300 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			l.t.Fatal("the lab does not answer over ssh, ten minutes after its start")
+			l.t.Fatal("the lab does not answer over ssh, twenty minutes after its start")
 		}
 	}
 	if state := l.Run("systemctl is-system-running --wait").Stdout; state != "running\n" {
