@@ -82,9 +82,9 @@ func TestMetrics(t *testing.T) {
 	}
 	waitUntil(t, "Prometheus has evaluated the rules", func() bool {
 		getJSON(t, api+"/rules", &rules)
-		return len(rules.Data.Groups) == 1 && rules.Data.Groups[0].Rules[0].Health != "unknown"
+		return len(rules.Data.Groups) == 2 && rules.Data.Groups[0].Rules[0].Health != "unknown" && rules.Data.Groups[1].Rules[0].Health != "unknown"
 	})
-	for _, rule := range rules.Data.Groups[0].Rules {
+	for _, rule := range append(rules.Data.Groups[0].Rules, rules.Data.Groups[1].Rules...) {
 		if rule.Health != "ok" {
 			t.Errorf("%s: %s %s", rule.Name, rule.Health, rule.LastError)
 		}

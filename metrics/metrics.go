@@ -23,6 +23,7 @@ import (
 // ask.
 type Sources struct {
 	Pools  func() (pool.State, error)
+	Memory func() (Memory, error)
 	Claims func() ([]ledger.Claim, error)
 	Guests func() ([]Guest, error) // with an error: those that could be read
 	Hook   func() (Hook, error)
@@ -42,6 +43,7 @@ func New(version string, s Sources) *Exporter {
 	calls := newHookCalls()
 	e.registry.MustRegister(build, sections{
 		newSection("pools", s.Pools, s.Failed, showPools),
+		newSection("memory", s.Memory, s.Failed, showMemory),
 		newSection("claims", s.Claims, s.Failed, showClaims),
 		newSection("guests", s.Guests, s.Failed, showGuests),
 		newSection("hook", s.Hook, s.Failed, calls.show),

@@ -38,6 +38,10 @@ func host(t *testing.T) Sources {
 				Pools:   []pool.Pool{{Node: 0, Size: pages.Size2MiB, Total: 60, Free: 40}, {Node: 1, Size: pages.Size2MiB, Total: 40, Surplus: 2}},
 			}, nil
 		},
+		Memory: func() (Memory, error) {
+			return Memory{Total: 1000 * pages.MiB, Available: 500 * pages.MiB, Reserve: 100 * pages.MiB, Headroom: 400 * pages.MiB,
+				Pools: pool.State{Globals: []pool.Global{{Size: pages.Size2MiB, Total: 100, Free: 40, Reserved: 8}, {Size: pages.Size1GiB, Total: 1, Free: 1}}}}, nil
+		},
 		Claims: func() ([]ledger.Claim, error) {
 			return []ledger.Claim{owed, owed, // of two guests of the same name
 				{Name: "ovs", Phase: ledger.Reserved, Takes: []pool.Take{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 6}}},
@@ -99,6 +103,7 @@ func TestFailures(t *testing.T) {
 	told := map[string]int{}
 	e := New("", Sources{
 		Pools:  func() (pool.State, error) { return pool.State{}, no },
+		Memory: func() (Memory, error) { return Memory{}, no },
 		Claims: func() ([]ledger.Claim, error) { return nil, no },
 		Guests: func() ([]Guest, error) { return nil, no },
 		Hook:   func() (Hook, error) { return Hook{}, no },

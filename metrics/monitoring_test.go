@@ -68,8 +68,8 @@ func TestNames(t *testing.T) {
 	}
 	guide := read(t, "../docs/monitoring.md")
 	for file, text := range map[string]string{"rules": read(t, monitoring+"/rules.yml"), "dashboard": read(t, monitoring+"/dashboard.json"), "guide": guide} {
-		for _, name := range regexp.MustCompile(`\bvmhuge_[a-z_]+`).FindAllString(text, -1) {
-			if !slices.Contains(has, name) && !slices.Contains(has, name+"_bucket") {
+		for _, m := range regexp.MustCompile(`(?:^|[^:\w])(vmhuge_[a-z_]+)`).FindAllStringSubmatch(text, -1) { // behind a colon: a recording rule's
+			if name := m[1]; !slices.Contains(has, name) && !slices.Contains(has, name+"_bucket") {
 				t.Errorf("the %s: there is no %s", file, name)
 			}
 		}

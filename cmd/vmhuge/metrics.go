@@ -6,9 +6,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
 	"vmhuge/metrics"
 )
 
@@ -93,6 +95,7 @@ func (p *program) exporter() *metrics.Exporter {
 	host := p.host()
 	return metrics.New(version(), metrics.Sources{
 		Pools:  host.Pools,
+		Memory: p.readMemory,
 		Claims: func() ([]ledger.Claim, error) { return ledger.ReadClaims(host.Root) },
 		Guests: p.readGuests,
 		Hook: func() (h metrics.Hook, err error) {
@@ -118,4 +121,18 @@ func (p *program) readGuests() ([]metrics.Guest, error) {
 		guests = append(guests, metrics.Guest{Name: r.Name, UUID: r.UUID, Running: r.Active(), Backing: r.Backing, Demand: r.Totals, Proof: r.Proof})
 	}
 	return guests, err
+}
+
+func (p *program) readMemory() (m metrics.Memory, err error) {
+	host := p.host().Snapshot()
+	mem, err := host.Meminfo()
+	if err != nil {
+		return m, err
+	}
+	if m.Pools, err = host.Pools(); err != nil {
+		return m, err
+	}
+	headroomKiB, reserve, err := capacity.Headroom(host, 0)
+	m.Total, m.Available, m.Reserve, m.Headroom = mem.Total, mem.Available, reserve, max(0, headroomKiB*pages.KiB)
+	return m, err
 }

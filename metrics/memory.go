@@ -1,0 +1,38 @@
+package metrics
+
+import "vmhuge/hostprep/pool"
+
+// Memory is the host's memory, in bytes.
+type Memory struct {
+	Total     int64
+	Available int64 // for programs, without swapping
+	Reserve   int64 // ordinary memory that vmhuge leaves to the host
+	Headroom  int64 // how far the pools may grow
+	Pools     pool.State
+}
+
+var (
+	memoryTotal     = newDesc("memory_total_bytes", "The host's memory.")
+	memoryAvailable = newDesc("memory_available_bytes", "Memory that programs can have without swapping; no page of a pool is.")
+	memoryPools     = newDesc("memory_pools_bytes", "Memory in the page pools, of all sizes.")
+	memoryIdle      = newDesc("memory_pools_idle_bytes", "Of the memory in the pools, what nobody uses and nobody was promised.")
+	memoryReserve   = newDesc("memory_reserve_bytes", "Ordinary memory that vmhuge leaves to the host.")
+	memoryHeadroom  = newDesc("memory_headroom_bytes", "How far the pools may grow, with that left to the host.")
+)
+
+func showMemory(o out, m Memory, err error) {
+	if err != nil {
+		return
+	}
+	var pools, idle int64
+	for _, g := range m.Pools.Globals {
+		pools += g.Total * int64(g.Size)
+		idle += max(0, g.Free-g.Reserved) * int64(g.Size)
+	}
+	o.gauge(memoryTotal, float64(m.Total))
+	o.gauge(memoryAvailable, float64(m.Available))
+	o.gauge(memoryPools, float64(pools))
+	o.gauge(memoryIdle, float64(idle))
+	o.gauge(memoryReserve, float64(m.Reserve))
+	o.gauge(memoryHeadroom, float64(m.Headroom))
+}
