@@ -58,9 +58,11 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 			Device: b.index,
 		}
 		switch {
-		case b.page == 0:
 		case b.kind == pages.VirtioMem: // reserve=off: the guest's driver takes the pages later
-			item.Pages, item.LaterPages = 0, b.page.Ceil(b.later*pages.KiB)
+			if item.Pages = 0; b.page != 0 {
+				item.LaterPages = b.page.Ceil(b.later * pages.KiB)
+			}
+		case b.page == 0:
 		default:
 			item.Pages = b.page.Ceil(b.kib * pages.KiB)
 		}

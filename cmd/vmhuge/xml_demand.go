@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"vmhuge/internal/pages"
@@ -56,6 +58,19 @@ func (p *program) xmlDemand(c *cli.Context) error {
 			"backing": demand.Backing, "demand": demand.Items, "totals": totals})
 		return nil
 	}
-	p.say("%s: %s", oneLine(demand.Domain), takesWords(demand.Backing, totals))
+	p.say("%s: %s%s", oneLine(demand.Domain), takesWords(demand.Backing, totals), laterWords(demand.Items))
 	return nil
+}
+
+// laterWords says what virtio-mem devices take once the guest runs.
+func laterWords(items []pages.Item) (text string) {
+	for _, i := range items {
+		switch {
+		case i.LaterPages > 0:
+			text += fmt.Sprintf("; later, when the guest plugs its virtio-mem device: %d %s of %s", i.LaterPages, plural(i.LaterPages, "page"), i.PageSize)
+		case i.Kind == pages.VirtioMem && i.PageSize == 0:
+			text += "; later what its virtio-mem device is requested to have"
+		}
+	}
+	return text
 }

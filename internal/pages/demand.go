@@ -38,7 +38,7 @@ type Item struct {
 	GuestNode int    `json:"guest_node"` // -1: no guest NUMA node
 	Kind      Kind   `json:"kind"`
 	PageSize  Size   `json:"page_size_kib"` // 0: the host's default, unknown here
-	Pages     int64  `json:"pages"`         // taken at start; -1 with PageSize 0
+	Pages     int64  `json:"pages"`         // taken at start; -1: not known, with PageSize 0
 	MemoryKiB int64  `json:"memory_kib"`    // as libvirt passes it to QEMU
 	HostNodes string `json:"host_nodes"`    // a list such as 0-1,3; "": any node
 	Mode      Mode   `json:"mode"`          // "": no <numatune>
@@ -119,6 +119,9 @@ func (d Demand) Totals() []Total {
 			i = len(totals)
 			index[item.PageSize] = i
 			totals = append(totals, Total{PageSize: item.PageSize})
+		}
+		if item.Pages == 0 {
+			continue // it takes them later
 		}
 		totals[i].MemoryKiB += item.MemoryKiB
 		if item.Pages < 0 {
