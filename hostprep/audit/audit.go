@@ -97,12 +97,15 @@ func (d Denial) ofDaemon() bool {
 	return strings.Contains(d.Subject, ":virtqemud_t:") || strings.Contains(d.Subject, ":virtd_t:")
 }
 
+// OfMemfd is how a finding names a denied memfd.
+const OfMemfd = "its memfd"
+
 // object names what was denied. SELinux's records have only the last name of a path
 // that was not open yet: a / is the root of its file system.
 func (d Denial) object() string {
 	switch {
 	case d.isMemfd():
-		return "its memfd"
+		return OfMemfd
 	case d.Path == "/" && d.FS != "":
 		return "the root of a " + d.FS
 	case !strings.HasPrefix(d.Path, "/") && d.FS != "":
