@@ -153,6 +153,27 @@ vm.nr_hugepages = 4
 	}
 }
 
+// What the kernel's command line reserves stays beside vmhuge's setting, which replaces
+// what is there; vmhuge's own words do not count, and other files take it away themselves.
+func TestBootSysctlBesideTheCommandLine(t *testing.T) {
+	for _, test := range []struct{ cmdline, files, want string }{
+		{"quiet", "", "vm.nr_hugepages = 1000"}, {"hugepages=2048", "", "vm.nr_hugepages = 3048"}, {"hugepages=0:512,1:512", "", "vm.nr_hugepages = 2024"},
+		{"hugepagesz=2M hugepages=64 hugepagesz=1G hugepages=4", "", "vm.nr_hugepages = 1064"}, {"hugepagesz=1G hugepages=4", "", "vm.nr_hugepages = 1000"},
+		{"sysctl.vm.nr_hugepages=2048", "", "vm.nr_hugepages = 3048"}, {"hugepages=64 sysctl.vm/nr_hugepages=0x10", "", "vm.nr_hugepages = 1016"},
+		{"vmhuge.begin hugepages=2048 vmhuge.end hugepages=8", "", "vm.nr_hugepages = 1008"}, {"ro -- hugepages=2048", "", "vm.nr_hugepages = 1000"},
+		{"hugepages=2048", "-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 100\n", "vm.nr_hugepages = 1100"},
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, "two-nodes", "-- proc/cmdline --\n"+test.cmdline+"\n"+test.files)}
+		if got, err := sysctlPages(h, 1000, false); got != test.want || err != nil {
+			t.Errorf("%s: %s, not %s; %v", test.cmdline, got, test.want, err)
+		}
+	}
+	h := host.Host{Root: hosttest.Unpack(t, "two-nodes", "-- proc/cmdline --\nhugepages=2048\n")}
+	if got, err := sysctlPages(h, 1000, true); got != "vm.nr_overcommit_hugepages = 1000" || err != nil {
+		t.Errorf("overcommit: %s, %v", got, err)
+	}
+}
+
 // What is reserved for a program has rows of its own, which other pages do not replace.
 func TestBootReserved(t *testing.T) {
 	two := pool.Need{Size: pages.Size2MiB, Pages: 2}

@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/sysctl"
 )
 
 // Kernel is what decides how the kernel reads its command line.
@@ -66,6 +67,24 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 
 // Asked is what the kernel understands of the command line that it was booted with.
 func (k Kernel) Asked() Request { return k.takes(k.Cmdline) }
+
+// Reserves is how many pages of its default size the kernel reserves at boot by its command
+// line, apart from vmhuge, and the word of a setting that says it: sysctl.vm.nr_hugepages= is
+// made when hugepages= has been.
+func (k Kernel) Reserves() (n int64, setting string) {
+	line := withoutOurs(k.Cmdline)
+	n = k.takes(line).Of(k.defaultSize())
+	for _, word := range KernelWords(line) {
+		name, value, _ := strings.Cut(word, "=")
+		switch strings.ReplaceAll(name, "/", ".") {
+		case "sysctl.vm.nr_hugepages", "sysctl.vm.nr_hugepages_mempolicy":
+			if count, err := sysctl.Number(value); err == nil {
+				n, setting = count, word
+			}
+		}
+	}
+	return n, setting
+}
 
 func (k Kernel) takes(line string) Request {
 	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) })

@@ -2,11 +2,16 @@ package boot
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/cmdline"
 	"vmhuge/hostprep/host"
@@ -21,6 +26,8 @@ type Reservation struct {
 	Text  string // as it stands there
 	Size  pages.Size
 	Pages int64 // -1: what it comes to can't be read off
+	// Later says that it sets the pool when sysctl has made vmhuge's setting, whatever that was.
+	Later bool
 }
 
 // Reservations lists what reserves pages when this host boots, apart from vmhuge: the
@@ -36,8 +43,19 @@ func Reservations(h host.Host) ([]Reservation, error) {
 	asked := ParseCmdline(line, kernel.Standard, func(size pages.Size) bool { return slices.Contains(kernel.sizes, size) })
 	for _, size := range kernel.sizes {
 		if n := asked.Of(size); n > 0 {
-			all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), n), size, n})
+			all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), n), size, n, false})
 		}
+	}
+	standard := kernel.defaultSize()
+	// set is a setting of the pool of the default size, on top of nothing.
+	set := func(r Reservation) {
+		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == standard })
+		if r.Pages > 0 {
+			all = append(all, r)
+		}
+	}
+	if n, word := kernel.Reserves(); word != "" {
+		set(Reservation{"the kernel's command line", word, standard, n, false})
 	}
 	settings, err := SysctlLines(h)
 	if err != nil {
@@ -48,14 +66,11 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		if err != nil || !s.sets("vm.nr_hugepages") {
 			continue
 		}
-		// It sets the pool as it stands then, on top of nothing.
-		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == kernel.Standard })
-		if n > 0 {
-			all = append(all, Reservation{s.Where, s.Name + " = " + s.Value, kernel.Standard, n})
-		}
+		file, _, _ := strings.Cut(s.Where, ":")
+		set(Reservation{s.Where, s.Name + " = " + s.Value, standard, n, file == "/etc/sysctl.conf" || path.Base(file) > path.Base(SysctlFile)})
 		break
 	}
-	scripts, err := bootScripts(h, kernel.Standard)
+	scripts, err := bootScripts(h, standard)
 	return append(all, scripts...), err
 }
 
@@ -79,16 +94,30 @@ var scriptWrite = lazyregexp.New(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!
 
 var sizeInPath = lazyregexp.New(`hugepages-([0-9]+)kB/`)
 
-// bootScripts finds such lines where an administrator puts what runs at boot.
+// bootScripts finds such lines where an administrator puts what runs at boot, and in what
+// really runs then.
 func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
-	files := []string{"/etc/rc.local", "/etc/rc.d/rc.local"}
+	var files []string
+	for _, file := range []string{"/etc/rc.local", "/etc/rc.d/rc.local"} {
+		st, err := h.Lstat(file)
+		if err != nil {
+			return nil, err
+		}
+		if st != nil && (st.Mode&unix.S_IFMT == unix.S_IFLNK || st.Mode&0o111 != 0) {
+			files = append(files, file)
+		}
+	}
+	enabled, err := enabledUnits(h)
+	if err != nil {
+		return nil, err
+	}
 	for dir, end := range map[string]string{unitDir: ".service", "/etc/tmpfiles.d": ".conf"} {
 		names, err := h.NamesIn(dir)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
-			if strings.HasSuffix(name, end) && !strings.HasPrefix(name, "vmhuge") {
+			if strings.HasSuffix(name, end) && !strings.HasPrefix(name, "vmhuge") && (end != ".service" || enabled[name]) {
 				files = append(files, path.Join(dir, name))
 			}
 		}
@@ -106,7 +135,7 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 			if m == nil || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
 				continue
 			}
-			r := Reservation{fmt.Sprintf("%s:%d", file, i+1), line, standard, -1}
+			r := Reservation{fmt.Sprintf("%s:%d", file, i+1), line, standard, -1, true}
 			if n, err := strconv.ParseInt(cmp.Or(m[1], m[2], m[3]), 10, 62); err == nil {
 				r.Pages = n
 			}
@@ -120,4 +149,26 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 		}
 	}
 	return all, nil
+}
+
+// enabledUnits are the units that others want or require, by links in /etc.
+func enabledUnits(h host.Host) (map[string]bool, error) {
+	enabled := map[string]bool{}
+	entries, err := os.ReadDir(h.Root.Path(unitDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return enabled, nil
+	}
+	for _, dir := range entries {
+		if ext := path.Ext(dir.Name()); ext != ".wants" && ext != ".requires" {
+			continue
+		}
+		names, err := h.NamesIn(path.Join(unitDir, dir.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			enabled[name] = true
+		}
+	}
+	return enabled, err
 }

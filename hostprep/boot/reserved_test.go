@@ -16,12 +16,17 @@ func TestReservations(t *testing.T) {
 		"command line": {"-- proc/cmdline --\nro hugepages=64 hugepagesz=1G hugepages=2 vmhuge.begin hugepagesz=1G hugepages=4 vmhuge.end\n", "the kernel's command line 64 2 MiB\nthe kernel's command line 2 1 GiB"},
 		"sysctl counts after it": {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\n\nvm.nr_hugepages = 128\n-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages=1\n-- etc/sysctl.d/99-vmhuge.conf --\nvm.nr_hugepages=999\n",
 			"/etc/sysctl.conf:2 128 2 MiB"},
-		"sysctl in hexadecimal":   {"-- etc/sysctl.conf --\nvm.nr_hugepages=0x10\n", "/etc/sysctl.conf:1 16 2 MiB"},
-		"sysctl by memory policy": {"-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 8\n-- etc/sysctl.d/20-b.conf --\nvm.nr_hugepages_mempolicy=100\n-- etc/rc.local --\necho 5 > /proc/sys/vm/nr_hugepages_mempolicy\n", "/etc/sysctl.d/20-b.conf:1 100 2 MiB\n/etc/rc.local:1 5 2 MiB"},
-		"sysctl refuses the last": {"-- etc/sysctl.conf --\nvm.nr_hugepages=16\nvm.nr_hugepages=8G\n", "/etc/sysctl.conf:1 16 2 MiB"},
-		"sysctl takes them away":  {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", ""},
+		"sysctl in hexadecimal":         {"-- etc/sysctl.conf --\nvm.nr_hugepages=0x10\n", "/etc/sysctl.conf:1 16 2 MiB"},
+		"sysctl by memory policy":       {"-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 8\n-- etc/sysctl.d/20-b.conf --\nvm.nr_hugepages_mempolicy=100\n-- etc/rc.local --\necho 5 > /proc/sys/vm/nr_hugepages_mempolicy\n-- modes --\netc/rc.local 0755 0:0\n", "/etc/sysctl.d/20-b.conf:1 100 2 MiB\n/etc/rc.local:1 5 2 MiB"},
+		"sysctl refuses the last":       {"-- etc/sysctl.conf --\nvm.nr_hugepages=16\nvm.nr_hugepages=8G\n", "/etc/sysctl.conf:1 16 2 MiB"},
+		"rc.local that nobody runs":     {"-- etc/rc.local --\n#!/bin/sh\necho 5 > /proc/sys/vm/nr_hugepages\n", ""},
+		"a setting on the command line": {"-- proc/cmdline --\nhugepages=64 sysctl.vm.nr_hugepages=512 hugepagesz=1G hugepages=2 sysctl.vm/nr_hugepages=256\n", "the kernel's command line 2 1 GiB\nthe kernel's command line 256 2 MiB"},
+		"that is taken away":            {"-- proc/cmdline --\nhugepages=64 sysctl.vm.nr_hugepages=0\n", ""},
+		"of another default size":       {"-- proc/cmdline --\ndefault_hugepagesz=1G\n-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 3\n", "/etc/sysctl.d/10-a.conf:1 3 1 GiB"},
+		"sysctl takes them away":        {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", ""},
 		"units and scripts": {"-- etc/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c \"echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\"\nExecStop=/bin/sh -c 'echo 0 > /proc/sys/vm/nr_hugepages'\n" +
 			"-- etc/systemd/system/other.service --\n[Service]\nExecStart=/usr/local/sbin/huge $N\n" +
+			"-- etc/systemd/system/idle.service --\n[Service]\nExecStart=/bin/sh -c 'echo 99 > /proc/sys/vm/nr_hugepages'\n-- etc/systemd/system/multi-user.target.wants/huge.service --\n[Service]\n-- modes --\netc/rc.local 0755 0:0\n" +
 			"-- etc/tmpfiles.d/huge.conf --\nw /sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages - - - - 8\n" +
 			"-- etc/rc.local --\n#!/bin/sh\n# echo 5 > /proc/sys/vm/nr_hugepages\nsysctl -w vm.nr_hugepages=256\necho $N > /proc/sys/vm/nr_hugepages\n",
 			"/etc/rc.local:3 256 2 MiB\n/etc/rc.local:4 -1 2 MiB\n/etc/systemd/system/huge.service:2 512 2 MiB\n/etc/tmpfiles.d/huge.conf:1 8 1 GiB"},

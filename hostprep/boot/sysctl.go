@@ -43,7 +43,8 @@ func (s Setting) sets(name string) bool {
 }
 
 // hugepages is the number of pages that a setting gets at boot, vmhuge's own file aside. What
-// is no number the kernel refuses.
+// is no number the kernel refuses. What the kernel's command line reserves is there when
+// sysctl's files set the pool.
 func hugepages(h host.Host, name string) (int64, error) {
 	settings, err := SysctlLines(h)
 	for _, s := range slices.Backward(settings) {
@@ -51,7 +52,12 @@ func hugepages(h host.Host, name string) (int64, error) {
 			return n, err
 		}
 	}
-	return 0, err
+	if err != nil || name != "vm.nr_hugepages" {
+		return 0, err
+	}
+	kernel, err := ReadKernel(h)
+	n, _ := kernel.Reserves()
+	return n, err
 }
 
 // Kept is the first line of each file that vmhuge writes for boot. It stays the same in
@@ -67,7 +73,8 @@ func sysctlText(settings []string) string {
 }
 
 // sysctlPages is the setting that reserves so many pages of the default size, or
-// lets the kernel make as many. What another file asks for is on top of it.
+// lets the kernel make as many. What another file or the command line asks for is on top
+// of it, as a setting replaces what was there.
 func sysctlPages(h host.Host, n int64, overcommit bool) (string, error) {
 	name := "vm.nr_hugepages"
 	if overcommit {

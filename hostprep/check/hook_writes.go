@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -28,10 +29,19 @@ var HookWrites = Check{"hook-writes", func(h host.Host, g hostprep.Guest) ([]hos
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.ForeignHook,
 			Have: fmt.Sprintf("%s sets the pool by itself: line %s", s.Path, strings.Join(s.Lines, "; line ")),
 			Need: "only one program that sets the pool: this script sets the same number for all guests, and so frees pages that another guest is waiting for, or that vmhuge added",
-			Do:   "chmod a-x " + shell.Quote(s.Path) + "; vmhuge hook install allocates and frees them for each guest instead"})
+			Do:   withoutPoolLines(s.Path) + "; vmhuge hook install allocates and frees them for each guest instead"})
 	}
 	return findings, nil
 }}
+
+// withoutPoolLines is what to do about a script. One that is named after huge pages is about
+// nothing else; any other may bind devices or pin processors as well.
+func withoutPoolLines(file string) string {
+	if strings.Contains(strings.ToLower(path.Base(file)), "huge") {
+		return "chmod a-x " + shell.Quote(file)
+	}
+	return "take these lines out of " + shell.Quote(file)
+}
 
 // leaveToScripts turns a short pool into a warning if a hook other than vmhuge's sets the
 // pool's size: only the start shows whether that script allocates enough pages.

@@ -25,7 +25,7 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 	for _, total := range g.Demand.Totals() {
 		huge += max(0, total.Pages) * int64(total.PageSize)
 	}
-	counts, err := countsHugetlb(h)
+	counts, err := CountsHugetlb(h)
 	if err != nil || huge == 0 || !counts {
 		return nil, err
 	}
@@ -67,8 +67,8 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 	return findings, err
 }}
 
-// countsHugetlb says whether cgroup2 is mounted so that it counts huge pages as memory.
-func countsHugetlb(h host.Host) (bool, error) {
+// CountsHugetlb says whether cgroup2 is mounted so that it counts huge pages as memory.
+func CountsHugetlb(h host.Host) (bool, error) {
 	table, err := h.MountTable()
 	return slices.ContainsFunc(table, func(m host.MountLine) bool {
 		return m.FsType == "cgroup2" && m.Options.Has("memory_hugetlb_accounting")

@@ -21,14 +21,18 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 	if err != nil {
 		return nil, err
 	}
-	if !controller {
+	ofMemory, err := memoryLimits(h, name)
+	if err != nil {
+		return nil, err
+	}
+	if !controller && len(ofMemory) == 0 {
 		return []Fact{fine(name, "no limits: the kernel has no hugetlb controller")}, nil
 	}
 	findings, err := check.Cgroup.Detect(h, g.Guest)
 	if err != nil {
 		return nil, err
 	}
-	facts := of(name, findings, hostprep.Blocker)
+	facts := append(of(name, findings, hostprep.Blocker), ofMemory...)
 	above, err := libvirtd.CgroupsAbove(h, "")
 	if err != nil {
 		return facts, err
@@ -56,6 +60,28 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 	}
 	return facts, nil
 }}
+
+// memoryLimits shows the limits of memory there, where they count huge pages.
+func memoryLimits(h host.Host, name string) ([]Fact, error) {
+	counts, err := check.CountsHugetlb(h)
+	if err != nil || !counts {
+		return nil, err
+	}
+	above, err := libvirtd.CgroupsAbove(h, "")
+	var facts []Fact
+	for _, c := range above {
+		file := path.Join(c.Dir, "memory.max")
+		limit, limited, err := libvirtd.ReadLimit(h, file)
+		if err != nil {
+			return facts, err
+		}
+		if limited {
+			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is %s for all guests together, and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)", file, pages.Amount(limit)),
+				"no limit, unless intended", fmt.Sprintf("echo max > %s, and for good: systemctl set-property %s MemoryMax=infinity", file, path.Base(c.Dir))))
+		}
+	}
+	return facts, err
+}
 
 // hasHugetlbController says whether cgroups can limit huge pages. Kernels since
 // 6.14 leave out of /proc/cgroups what only v2 has.

@@ -115,6 +115,10 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 	if err != nil {
 		return nil, err
 	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
 	table, err := boot.Read(h)
 	if err != nil {
 		return nil, err
@@ -133,7 +137,17 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		if !strings.HasPrefix(r.Where, "/") {
 			continue // cmdlineCheck says it
 		}
-		facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
+		has, _ := state.Global(r.Size)
+		switch bytes := r.Pages * int64(r.Size); {
+		case bytes > mem.Total-pool.Reserve(mem.Total):
+			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s at boot, which is %s, and the host has %s of memory", r.Where, amount, pages.Amount(bytes), pages.Amount(mem.Total)),
+				"less, so that the next boot has memory for all else", "lower it in "+r.Where))
+		case r.Pages > has.Total && has.Size != 0:
+			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s asks for %s at boot, and the pool has %d", r.Where, amount, has.Total),
+				"as many, if guests are to have them", fmt.Sprintf("vmhuge prepare --pages %d --size %s allocates them now; where the boot found no memory for them, ask for fewer", r.Pages, pages.SizeWord(r.Size))))
+		default:
+			facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
+		}
 	}
 	reserved, err := ledger.ReadReservations(h.Root)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestHosts(t *testing.T) {
 	blocks := strings.Split("\n"+string(all), "\n== ")[1:]
 	for _, block := range blocks {
 		name, rest, _ := strings.Cut(block, "\n")
-		edit, want, _ := strings.Cut(rest, "-- want --\n")
+		edit, want, _ := strings.Cut(rest, "-- want --")
 		t.Run(name, func(t *testing.T) {
 			var got []string
 			for _, line := range lines(edit) {

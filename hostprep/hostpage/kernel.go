@@ -41,7 +41,7 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	if err != nil {
 		return facts, err
 	}
-	asked := boot.ParseCmdline(k.Cmdline, k.Standard, func(size pages.Size) bool { return size > 0 })
+	asked := k.Asked()
 	if asked.Default != 0 && asked.Default != g.size {
 		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("default_hugepagesz=%s, but the default is %s", pages.SizeWord(asked.Default), g.size),
 			"a size that the kernel has: "+pages.JoinSizes(state.Sizes()), "correct it and reboot"))
@@ -49,6 +49,14 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	for _, size := range state.Sizes() {
 		if n := asked.Of(size); n > 0 && len(findings) == 0 {
 			facts = append(facts, fine(name, fmt.Sprintf("asks for %s, all allocated", pages.Count(n, size))))
+		}
+	}
+	if n, setting := k.Reserves(); setting != "" {
+		if all, _ := state.Global(g.size); all.Total < n {
+			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s, but %d are allocated", setting, pages.Count(n, g.size), all.Total),
+				"all of them", "ask for fewer there, or run vmhuge prepare --pages N to allocate them now"))
+		} else {
+			facts = append(facts, fine(name, fmt.Sprintf("%s asks for %s, all allocated", setting, pages.Count(n, g.size))))
 		}
 	}
 	mem, err := h.Meminfo()
@@ -66,6 +74,7 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	for _, word := range boot.KernelWords(k.Cmdline) {
 		set, ok := strings.CutPrefix(word, "transparent_hugepage=")
 		switch {
+		case ok && !slices.Contains([]string{"always", "madvise", "never"}, set): // among the slips
 		case ok && set != thp.Enabled:
 			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but it is %s now", word, pages.OrNothing(thp.Enabled)), "the same setting after the next boot", "correct it"))
 		case ok:

@@ -21,8 +21,10 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 		return nil, err
 	}
 	var ours int64
+	sizes := map[pages.Size]bool{}
 	for _, row := range p.onTable(old).Sums() {
 		ours += row.Pages * int64(row.Size)
+		sizes[row.Size] = true
 	}
 	if ours == 0 {
 		return nil, nil
@@ -32,7 +34,15 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 	for _, r := range all {
 		f := hostprep.Finding{Severity: hostprep.Note, Have: fmt.Sprintf("%s reserves pages at boot already: %s", r.Where, r.Text),
 			Need: "one place that reserves them, if these are for the same guests", Do: "take that out of " + r.Where + ", then run vmhuge prepare --persist again"}
+		amount := r.Text
 		if r.Pages >= 0 {
+			amount = pages.Count(r.Pages, r.Size)
+		}
+		switch ofSysctl := strings.Contains(r.Where, "sysctl"); {
+		case r.Later && sizes[r.Size] && !(ofSysctl && h.BootedWithSystemd()): // vmhuge's unit adds its pages after sysctl
+			f.Severity, f.Need = hostprep.Warning, "one place that sets the pool at boot"
+			f.Have = fmt.Sprintf("%s sets the pool when the %s of vmhuge prepare --persist are there, and replaces them: %s", r.Where, pages.Amount(ours), amount)
+		case r.Pages >= 0:
 			f.Have = fmt.Sprintf("%s reserves %s at boot already, and with the %s of vmhuge prepare --persist that makes %s", r.Where, pages.Count(r.Pages, r.Size),
 				pages.Amount(ours), pages.Amount(ours+r.Pages*int64(r.Size)))
 		}

@@ -156,7 +156,7 @@ left: there is no user bob; a user for --user; useradd -m bob, or name another
 left: there is no group huge; a group for --mount-group; groupadd --system huge, or name another
 left: there is no group shm; a group for --shm-group; groupadd --system shm, or name another
 `},
-		"beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 1024\n-- etc/rc.local --\necho $N > /proc/sys/vm/nr_hugepages\n", p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+		"beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 1024\n-- etc/rc.local --\necho $N > /proc/sys/vm/nr_hugepages\n-- modes --\netc/rc.local 0755 0:0\n", p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 1040\n' > /etc/sysctl.d/99-vmhuge.conf
@@ -164,7 +164,20 @@ printf '` + strings.ReplaceAll(boot.ServiceText("/usr/bin/vmhuge"), "\n", `\n`) 
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
 left: /etc/sysctl.d/90-hp.conf:1 reserves 1024 pages of 2 MiB at boot already, and with the 32 MiB of vmhuge prepare --persist that makes 2.0 GiB; one place that reserves them, if these are for the same guests; take that out of /etc/sysctl.d/90-hp.conf:1, then run vmhuge prepare --persist again
-left: /etc/rc.local:1 reserves pages at boot already: echo $N > /proc/sys/vm/nr_hugepages; one place that reserves them, if these are for the same guests; take that out of /etc/rc.local:1, then run vmhuge prepare --persist again
+left: /etc/rc.local:1 sets the pool when the 32 MiB of vmhuge prepare --persist are there, and replaces them: echo $N > /proc/sys/vm/nr_hugepages; one place that sets the pool at boot; take that out of /etc/rc.local:1, then run vmhuge prepare --persist again
+`},
+		"beside the kernel's command line": {host: "two-nodes", edits: systemdHost + "-- proc/cmdline --\nro hugepages=1024\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 1040\n' > /etc/sysctl.d/99-vmhuge.conf
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+left: the kernel's command line reserves 1024 pages of 2 MiB at boot already, and with the 32 MiB of vmhuge prepare --persist that makes 2.0 GiB; one place that reserves them, if these are for the same guests; take that out of the kernel's command line, then run vmhuge prepare --persist again
+`},
+		"a file that is read later, without systemd": {host: "two-nodes", edits: noSystemd + "-- etc/fstab --\nnone /dev/hugepages hugetlbfs defaults 0 0\n-- modes --\netc/sysctl.d/ 0755 0:0\netc/vmhuge/ 0755 0:0\n-- etc/sysctl.d/99-zz.conf --\nvm.nr_hugepages = 100\n", p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 116\n' > /etc/sysctl.d/99-vmhuge.conf
+left: /etc/sysctl.d/99-zz.conf:1 sets the pool when the 32 MiB of vmhuge prepare --persist are there, and replaces them: 100 pages of 2 MiB; one place that sets the pool at boot; take that out of /etc/sysctl.d/99-zz.conf:1, then run vmhuge prepare --persist again
 `},
 		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)
