@@ -26,9 +26,9 @@ nothing.
 
 With --on or --facts it places the guests on several hosts instead, each on the first
 that has room, or with --fit best on the one that then has the least left, and prints
-the commands that bring them there. Of a host that is asked over --on only its free
-pages count, as in vmhuge check --dest; of one recorded by vmhuge facts whose hook is
-ready, also what its pools can grow by. A host that does not answer within 15 s is left
+the commands that bring them there. For a host asked with --on, only its free pages
+count, as in vmhuge check --dest; for one recorded by vmhuge facts with the hook ready,
+also the pages by which its pools can grow. A host that does not answer within 15 s is left
 out and named. It moves nothing.
 
 FILES

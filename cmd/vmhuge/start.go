@@ -21,9 +21,9 @@ accounting that its RAM is on huge pages. If the start fails, the pages are free
 again. The other changes stay until vmhuge undo. Without a name it starts the one
 domain that is enabled.
 
---if-short starts the domain all the same where the host has too few of its huge
-pages: on smaller ones, or on transparent ones (thp). It says so, and shows what the
-guest got. The definition stays as it is, and counts at the next start.
+--if-short starts the domain even if the host has too few of its huge pages: on smaller
+ones, or on transparent ones (thp). start then says so and shows what the guest got. The
+definition does not change: the next start tries the pages that it asks for again.
 
 FILES
   /var/lib/vmhuge/changes.json
