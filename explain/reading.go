@@ -84,7 +84,7 @@ var (
 	colours = lazyregexp.New("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\\^\\[\\[[0-9;]*m")
 	// A backslash before it may be doubled, by JSON within JSON.
 	escapes = lazyregexp.New(`\\+(?:["'nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})`)
-	quoted  = lazyregexp.New(`(?m)^[ \t]*(?:>[ \t]?)+`)
+	quoted  = lazyregexp.New(`(?m)^[ \t]*(?:[>│┃|][ \t]?)+`)
 	marks   = strings.NewReplacer("\r\n", "\n", "\r", "\n",
 		"‘", "'", "’", "'", "‚", "'", "‛", "'", "′", "'", "´", "'", "`", "'", "‹", "'", "›", "'",
 		"“", `"`, "”", `"`, "„", `"`, "‟", `"`, "«", `"`, "»", `"`, "「", "'", "」", "'",

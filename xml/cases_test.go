@@ -149,8 +149,8 @@ func TestSizesOfArchitectures(t *testing.T) {
 	// libvirt makes RAM, cells and devices of ppc64 multiples of 256 MiB.
 	for parts, want := range map[string]string{
 		"<memory unit='MiB'>214</memory>": "128 × 2 MiB", "<memory unit='MiB'>256</memory>": "128 × 2 MiB", "<memory unit='MiB'>257</memory>": "256 × 2 MiB",
-		numa("<cell memory='1'/><cell memory='300' unit='MiB'/>"):                                                            "384 × 2 MiB",
-		numa("<cell memory='1' unit='GiB'/>") + device("dimm", "<target><size unit='MiB'>100</size><node>0</node></target>"): "640 × 2 MiB",
+		numa("<cell memory='1'/><cell memory='300' unit='MiB'/>"): "384 × 2 MiB",
+		"<maxMemory slots='1' unit='GiB'>4</maxMemory>" + numa("<cell memory='1' unit='GiB'/>") + device("dimm", "<target><size unit='MiB'>100</size><node>0</node></target>"): "640 × 2 MiB",
 	} {
 		if got := outcome(guest(parts, on("ppc64le"), page("2", "MiB")), nil); got != want {
 			t.Errorf("%s: %s, not %s", parts, got, want)

@@ -18,4 +18,7 @@ const (
 	pageSizeMissing    advice.Cause = "page-size-missing"
 	dimmWithoutACPI    advice.Cause = "dimm-without-acpi"
 	protectedGuest     advice.Cause = "protected-guest"
+	maxMemory          advice.Cause = "max-memory"
+	hotplugNeedsCell   advice.Cause = "hotplug-needs-cell"
+	deviceUnaligned    advice.Cause = "device-unaligned"
 )

@@ -34,7 +34,7 @@ func parse(raw []byte) (*document, error) {
 		return nil, broken("is empty")
 	}
 	if !utf8.Valid(body) {
-		return nil, broken("is not UTF-8")
+		return nil, advice.New("the domain XML", "is not UTF-8", "convert it first: xmllint --encode UTF-8 FILE")
 	}
 	if illegal(body) {
 		return nil, broken("has control characters that XML does not allow")

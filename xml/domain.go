@@ -68,7 +68,7 @@ func (dom *domain) alignment() (ram, device int64) {
 }
 
 // ForQEMU refuses a domain of another hypervisor than QEMU, which takes memory
-// in ways of its own, and one whose type libvirt does not take
+// in ways of its own, and one whose type or memory devices libvirt does not take
 // (virDomainVirtType of src/conf/domain_conf.c).
 func ForQEMU(doc []byte) error {
 	d, err := parse(doc)
@@ -78,7 +78,7 @@ func ForQEMU(doc []byte) error {
 	dom := &d.domain
 	switch dom.Type {
 	case "qemu", "kvm":
-		return nil
+		return wrongDevice(dom)
 	case "":
 		return refusal(dom, noCause, "write <domain type='kvm'>, or type='qemu' without KVM", "its <domain> has no type, without which libvirt refuses it")
 	case "hvf":

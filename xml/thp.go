@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 
 	"libvirt.org/go/libvirtxml"
 
@@ -27,7 +28,11 @@ func (d *document) wantsTHP() bool {
 func (e *editor) backTHP(threads int) error {
 	dom := &e.domain
 	if hasHugepages(dom) {
-		return refusal(dom, noCause, "take it out first (virsh edit)", "its <hugepages> was there before vmhuge, and reserved pages are never transparent")
+		why := "reserved pages are never transparent"
+		if huge, err := readHugepages(dom, 0); err == nil && !slices.ContainsFunc(huge, func(h hugepage) bool { return h.size != smallPage }) {
+			why = "libvirt takes no anonymous memory beside it, though its pages are ordinary ones"
+		}
+		return refusal(dom, noCause, "take it out first (virsh edit)", "its <hugepages> was there before vmhuge, and %s", why)
 	}
 	if dom.MemoryBacking == nil {
 		dom.MemoryBacking = &libvirtxml.DomainMemoryBacking{}

@@ -47,6 +47,9 @@ func ParseSize(text string) (Size, error) {
 	if err != nil {
 		return 0, err
 	}
+	if _, err := strconv.Atoi(strings.TrimSpace(text)); err == nil && n > 0 && n < 4*KiB && bits.OnesCount64(uint64(n)) == 1 {
+		return 0, fmt.Errorf("%q is a number of bytes: write %sM or %sK for a page size, such as 2M or 1G", text, strings.TrimSpace(text), strings.TrimSpace(text))
+	}
 	if n < 4*KiB || bits.OnesCount64(uint64(n)) != 1 {
 		return 0, fmt.Errorf("%q is not a page size: page sizes are powers of two such as 2M or 1G", text)
 	}
