@@ -56,7 +56,7 @@ var domainFaults = []fault{
 	// What QEMU is told past libvirt.
 	{name: "commandline-mem-path", guest: guest{backing: "<nosharepages/>", more: toQEMU("-mem-path", mount2M)}, pages: -1, verdict: hostprep.Unknown, says: "'-mem-path' can't be used together", cause: "backend-contradicts"},
 	{name: "commandline-object", guest: more(toQEMU("-object", "memory-backend-memfd,id=more,hugetlb=on,prealloc=on,size=64M")), verdict: hostprep.Unknown, says: unmapped, cause: "pool-short", unseen: true},
-	{name: "commandline-object-small", guest: more(toQEMU("-object", "memory-backend-ram,id=more,size=64M")), verdict: hostprep.Unknown},
+	{name: "commandline-object-small", guest: more(toQEMU("-object", "memory-backend-ram,id=more,size=64M")), verdict: hostprep.Ready}, // on ordinary pages
 	{name: "commandline-of-other-things", guest: more(toQEMU("-name", "other")), verdict: hostprep.Ready},
 
 	// Nodes and devices that are not there.
