@@ -44,7 +44,7 @@ func devices() []Row {
 		Cause: "virtiofs and vhost-user devices read the guest's memory from another process, so that it must be shared",
 		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages",
 	}, {
-		ID: "vhost-user-map", Says: []string{"mmap region … failed", "VHOST_CONFIG: …mmap failed", "mmap qemu guest failed", "Processing VHOST_USER_SET_MEM_TABLE failed", "VHOST_USER_SET_MEM_TABLE failed"},
+		ID: "vhost-user-map", Says: []string{"VHOST_CONFIG: …mmap region … failed", "VHOST_CONFIG: …mmap failed", "mmap qemu guest failed", "Processing VHOST_USER_SET_MEM_TABLE failed", "VHOST_USER_SET_MEM_TABLE failed"},
 		Cause: "the program behind a vhost-user device (Open vSwitch, DPDK, SPDK, VPP) can't map the guest's memory: it is private, its size is not a multiple of the huge page, or a limit of that program or its cgroup is reached",
 		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>; vmhuge enable --round DOMAIN; systemctl show -p LimitMEMLOCK,MemoryMax of that program's unit",
 	}, {
