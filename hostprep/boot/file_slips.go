@@ -1,7 +1,10 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -16,7 +19,7 @@ import (
 // for huge pages in vain.
 func FileSlips(h host.Host) ([]Slip, error) {
 	var all []Slip
-	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, sysctlSlips, unreadSettings} {
+	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, dropInSlips, sysctlSlips, unreadSettings} {
 		slips, err := look(h)
 		if err != nil {
 			return all, err
@@ -29,6 +32,10 @@ func FileSlips(h host.Host) ([]Slip, error) {
 // fstabSlips are about the lines for a hugetlbfs: hugetlbfs /mnt hugetlbfs pagesize=1G 0 0
 func fstabSlips(h host.Host) ([]Slip, error) {
 	sizes := kernelSizes(h)
+	mounts, err := h.Mounts()
+	if err != nil {
+		return nil, err
+	}
 	text, err := h.ReadIfThere(fstabFile)
 	var slips []Slip
 	for i, line := range strings.Split(text, "\n") {
@@ -42,6 +49,13 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 		}
 		if f[2] == "hugetlbfs" && len(f) > 3 {
 			slips = append(slips, optionSlips(where, f[3], sizes)...)
+		}
+		point := host.Unescape(f[1])
+		if f[2] == "hugetlbfs" && !path.IsAbs(point) {
+			slips = append(slips, Slip{Where: where, Word: f[1], Why: "is no path, so that nothing is mounted", Right: "the folder, such as /dev/hugepages, as the second field"})
+		}
+		if f[2] != "hugetlbfs" && slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.Point == point }) {
+			slips = append(slips, Slip{Where: where, Word: f[2] + " on " + f[1], Why: "covers the hugetlbfs that is mounted there", Right: "another folder for one of the two"})
 		}
 	}
 	return slips, err
@@ -85,6 +99,49 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 		}
 	}
 	return slips, nil
+}
+
+// dropInSlips are about the drop-ins in /etc of units that mount a hugetlbfs, wherever
+// those are: /etc/systemd/system/dev-hugepages.mount.d/mode.conf.
+func dropInSlips(h host.Host) ([]Slip, error) {
+	entries, err := os.ReadDir(h.Root.Path(unitDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var slips []Slip
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".mount.d")
+		if !ok {
+			continue
+		}
+		unit := ""
+		for _, dir := range unitDirs {
+			text, err := h.ReadIfThere(path.Join(dir, name+".mount"))
+			if err != nil {
+				return slips, err
+			}
+			unit += text
+		}
+		files, err := h.NamesIn(path.Join(unitDir, e.Name()))
+		if err != nil {
+			return slips, err
+		}
+		for _, file := range files {
+			file = path.Join(unitDir, e.Name(), file)
+			if !strings.HasSuffix(file, ".conf") || !strings.Contains(unit, "hugetlbfs") && !strings.HasPrefix(name, "dev-hugepages") {
+				continue
+			}
+			err := eachLine(h, []string{file}, func(where, line string) {
+				if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "Options" {
+					slips = append(slips, optionSlips(where, strings.TrimSpace(value), kernelSizes(h))...)
+				}
+			})
+			if err != nil {
+				return slips, err
+			}
+		}
+	}
+	return slips, err
 }
 
 // hugetlbfsOptions are those of the file system itself (hugetlb_fs_parameters of

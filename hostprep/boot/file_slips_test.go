@@ -19,6 +19,13 @@ func TestFileSlips(t *testing.T) {
 /etc/fstab:4: hugepagesz=2M is no option of hugetlbfs, so that the mount fails → pagesize=2M
 /etc/fstab:5: pagesize=1024 names a size that no kernel has, so that the mount fails: a number without K, M or G counts bytes → pagesize=1G
 /etc/fstab:6: mode=rwx is no mode in octal, so that the mount fails → mode=1770`},
+		"fstab with its fields in another order, and another file system there": {"-- etc/fstab --\n/mnt/huge hugetlbfs hugetlbfs pagesize=2M 0 0\ntmpfs /dev/hugepages tmpfs size=1G 0 0\ntmpfs /tmp tmpfs size=1G 0 0\nhugetlbfs /dev/hugepages hugetlbfs defaults 0 0\n", `
+/etc/fstab:1: hugetlbfs is no path, so that nothing is mounted → the folder, such as /dev/hugepages, as the second field
+/etc/fstab:2: tmpfs on /dev/hugepages covers the hugetlbfs that is mounted there → another folder for one of the two`},
+		"drop-ins": {"-- usr/lib/systemd/system/dev-hugepages.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/dev/hugepages\nType=hugetlbfs\n-- etc/systemd/system/dev-hugepages.mount.d/mode.conf --\n[Mount]\nOptions=pageSize=1G,mode=177x\n" +
+			"-- etc/systemd/system/dev-hugepages.mount.d/old.conf.bak --\nOptions=mode=rwx\n-- etc/systemd/system/srv.mount.d/mode.conf --\n[Mount]\nOptions=mode=rwx\n-- etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf --\n[Mount]\nOptions=nosuid,mode=01770,gid=kvm\n", `
+/etc/systemd/system/dev-hugepages.mount.d/mode.conf:2: pageSize=1G is no option of hugetlbfs, so that the mount fails → pagesize=1G
+/etc/systemd/system/dev-hugepages.mount.d/mode.conf:2: mode=177x is no mode in octal, so that the mount fails → mode=1770`},
 		"units": {"-- etc/systemd/system/dev-big.mount --\n[Mount]\nWhere=/dev/big\nType=hugetlbfs\nOptions=pagesize=1G\n" +
 			"-- etc/systemd/system/big.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/dev/huge1G\nType=hugetlbfs\nOptions=PageSize=1G,minsize=2G\n" +
 			"-- etc/systemd/system/srv.mount --\n[Mount]\nWhere=/data\nOptions=pageSize=1\n", `
