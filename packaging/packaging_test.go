@@ -116,7 +116,7 @@ func TestPackages(t *testing.T) {
 		if diff := cmp.Diff(inDeb, files); diff != "" {
 			t.Error(diff)
 		}
-		for _, file := range []string{"/usr/bin/vmhuge", "/usr/lib/vmhuge/vmhuge-hook", "/usr/share/man/man1/vmhuge-hook-install.1.gz",
+		for _, file := range []string{"/usr/bin/vmhuge", "/usr/lib/vmhuge/vmhuge-hook", "/usr/lib/systemd/system/vmhuge-metrics.service", "/usr/share/man/man1/vmhuge-hook-install.1.gz",
 			"/usr/share/bash-completion/completions/vmhuge", "/usr/share/doc/vmhuge/copyright", "/usr/share/doc/vmhuge/examples/demo"} {
 			if !slices.Contains(inDeb, file) {
 				t.Errorf("there is no %s", file)

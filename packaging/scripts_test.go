@@ -16,8 +16,13 @@ func TestScripts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "vmhuge"), []byte(vmhuge), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	const systemctl = "#!/bin/sh\necho \"systemctl $*\" >>\"$CALLS\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(systemctl), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	const nothing = `{"installed":true,"given_back_kib":0,"left":[],"owed_kib":0,"undone":[],"version":1}`
-	const update, remove = "--json hook status; hook install", "hook remove; --json status; --json undo --dry-run"
+	const update = "systemctl daemon-reload; systemctl try-restart vmhuge-metrics.service; --json hook status; hook install"
+	const remove = "systemctl --quiet disable --now vmhuge-metrics.service; hook remove; --json status; --json undo --dry-run"
 	for line, want := range map[string]string{
 		"prerm remove # pages":   remove + "; undo --dry-run",
 		"prerm 0 # files":        remove + "; undo --dry-run",
