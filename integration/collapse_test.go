@@ -1,13 +1,22 @@
 package integration
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"vmhuge/docs/schema"
 	room "vmhuge/hostprep/collapse"
 	"vmhuge/hostprep/proof"
+	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
 
@@ -82,6 +91,106 @@ func TestCollapsePreallocated(t *testing.T) {
 	done(t, "disable", domain)
 }
 
+// TestCollapseFollow collapses guests on transparent huge pages as they start, also after a
+// restart of libvirt's daemon, and leaves others alone.
+func TestCollapseFollow(t *testing.T) {
+	hostAsBefore(t)
+	setTHP(t, "enabled", "never")
+	plain := define(t, guest{name: guestPrefix + "plain", memory: "<memory unit='MiB'>64</memory>", backing: "<allocation mode='immediate'/>"})
+	startPaused(t, plain)
+	dom := define(t, guest{memory: "<memory unit='MiB'>64</memory>"})
+	name := nameOf(t, dom)
+	done(t, "enable", name, "--thp")
+	startPaused(t, dom)
+
+	cmd := exec.CommandContext(t.Context(), filepath.Join(scratch, "bin", "vmhuge"), "collapse", "--follow", "--json")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan []byte, 64)
+	go func() {
+		defer close(lines)
+		for text := bufio.NewScanner(out); text.Scan(); {
+			lines <- bytes.Clone(text.Bytes())
+		}
+	}()
+	collapsed := func() {
+		t.Helper()
+		select {
+		case line := <-lines:
+			var answer struct{ Domains []launcher.Collapsed }
+			if err := errors.Join(schema.Check("collapse", 0, line), json.Unmarshal(line, &answer)); err != nil {
+				t.Fatalf("%v: %s", err, line)
+			}
+			if c := answer.Domains[0]; c.Name != name || c.Before.HugeKiB != 0 || c.After.HugeKiB != 64<<10 || !c.Reached {
+				t.Errorf("%+v", c)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("nothing is collapsed")
+		}
+		if p, _ := verified(t, name); p.Verdict != proof.AllHuge {
+			t.Errorf("%+v", p)
+		}
+	}
+	collapsed() // it ran already
+	destroy(t, dom)
+	startPaused(t, dom)
+	collapsed()
+	destroy(t, dom)
+	restartLibvirtd(t)
+	dom = lookup(t, name)
+	startPaused(t, dom)
+	collapsed()
+	destroy(t, dom)
+	done(t, "disable", name)
+	_ = dom.Free()
+	if p, _ := verified(t, guestPrefix+"plain"); p.THPKiB != 0 {
+		t.Errorf("a guest that asks for none has %d KiB of huge pages", p.THPKiB)
+	}
+	if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+	for line := range lines {
+		t.Errorf("%s", line)
+	}
+}
+
+// TestStartAtLeast proves what a guest on transparent huge pages has, and collapses what it
+// has not: one that was started while the kernel gave it none.
+func TestStartAtLeast(t *testing.T) {
+	hostAsBefore(t)
+	setTHP(t, "enabled", "never")
+	dom := define(t, guest{memory: "<memory unit='MiB'>64</memory>"})
+	name := nameOf(t, dom)
+	done(t, "enable", name, "--thp")
+	startPaused(t, dom)
+	setTHP(t, "enabled", "madvise")
+	start := []string{"start", "--paused", name}
+	if r := report(t, 0, start...); r.Proof.THPKiB != 0 {
+		t.Errorf("without: %+v", r.Proof)
+	}
+	for _, what := range []string{"one that runs", "one that starts"} {
+		if r := report(t, 0, append(start, "--at-least", "99%")...); r.Proof.Verdict != proof.AllHuge || r.Proof.THPKiB != 64<<10 {
+			t.Errorf("%s: %+v", what, r.Proof)
+		}
+		stopNow(t, name)
+	}
+	done(t, "disable", name)
+
+	name = nameOf(t, define(t, guest{name: domainName(t) + "-shared", memory: "<memory unit='MiB'>64</memory>",
+		more: "<cpu><numa><cell id='0' cpus='0' memory='64' unit='MiB' memAccess='shared'/></numa></cpu>"}))
+	done(t, "enable", name, "--thp")
+	if r := vmhuge(t, "start", "--paused", name, "--at-least", "95%"); r.Code != 4 || !strings.Contains(r.Stderr, "it runs, but 0 % of its RAM in use is on huge pages, not 95 %; see why: vmhuge collapse "+name) {
+		t.Errorf("%+v", r)
+	}
+	stopNow(t, name)
+	done(t, "disable", name)
+}
+
 // TestCollapseUnaligned says of shared memory why it can't be collapsed.
 func TestCollapseUnaligned(t *testing.T) {
 	hostAsBefore(t)
@@ -93,5 +202,35 @@ func TestCollapseUnaligned(t *testing.T) {
 	}
 	if r := vmhuge(t, "collapse", nameOf(t, dom), "-q"); r.Code != 4 || !strings.Contains(r.Stdout, "not collapsed: 64 MiB are not aligned to huge pages") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// collapseWhereMemoryIsInPieces collapses a guest on a host that has enough memory, and then on
+// one that has as much, but no free block of it: there the kernel compacts. What could-make
+// says can be had at once must be had.
+func collapseWhereMemoryIsInPieces(t *testing.T) {
+	hostAsBefore(t)
+	setTHP(t, "enabled", "never")
+	dom := define(t, guest{memory: "<memory unit='MiB'>256</memory>", backing: "<allocation mode='immediate'/>"})
+	name := nameOf(t, dom)
+	for _, inPieces := range []bool{false, true} {
+		startPaused(t, dom)
+		if inPieces {
+			memory := touched(t, 90)
+			for at := 0; at < len(memory); at += huge {
+				drop(t, memory[at+16*small:at+huge])
+			}
+		}
+		before, _ := collapsed(t, name, "--dry-run")
+		c, code := collapsed(t, name, "--at-least", "99%", "--budget", "5m")
+		now, gained := min(before.CouldMake.Now, 128), c.After.HugeKiB/pages.Size2MiB.KiB()
+		if before.Before.HugeKiB != 0 || gained < now-now/50 || c.Reached != (code == 0) || !inPieces && !c.Reached {
+			t.Errorf("of 128 blocks %d could be made now, and %d were; exit code %d", now, gained, code)
+		}
+		noBlock := slices.ContainsFunc(c.Left, func(l room.Left) bool { return l.Reason == room.NoBlock })
+		if !c.Reached && !noBlock && c.Stopped != room.AtReserve {
+			t.Errorf("it does not say why: %+v", c)
+		}
+		destroy(t, dom)
 	}
 }

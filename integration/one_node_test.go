@@ -9,6 +9,7 @@ func TestMicroVMOneNode(t *testing.T) {
 		return
 	}
 	t.Run("could-make", couldMakeAndMakes)
+	t.Run("collapse", collapseWhereMemoryIsInPieces)
 	// KVM on an emulated processor, with which guests of its own never run: they are started
 	// paused.
 	t.Run("kvm", func(t *testing.T) { runFaults(t, sampled(t, kvmFaults)) })

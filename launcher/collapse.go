@@ -2,10 +2,16 @@ package launcher
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/collapse"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
 )
 
@@ -46,4 +52,80 @@ func (l *Launcher) Collapse(ctx context.Context, name string, o collapse.Options
 	}
 	c.Result, err = collapse.Run(ctx, l.host, collapse.Guest{Process: qemu, UUID: d.uuid, RAMKiB: ramKiB, Backends: backends}, o)
 	return c, advice.About(err, "%s", what)
+}
+
+// THPRun is a domain on transparent huge pages, from one start to its end.
+type THPRun struct {
+	Name, UUID string
+	ID         uint // libvirt gives each start another one
+}
+
+// THPRuns are the domains that run now and whose XML enable --thp has made. One that is still
+// starting, or comes from another host, does not have its memory yet.
+func (l *Launcher) THPRuns() ([]THPRun, error) {
+	if err := l.needHost("collapsing guests"); err != nil {
+		return nil, err
+	}
+	doms, err := l.conn.ListAllDomains(libvirt.CONNECT_LIST_DOMAINS_ACTIVE)
+	if err != nil {
+		return nil, refused(err, "listing the domains")
+	}
+	var runs []THPRun
+	for i := range doms {
+		run, ready, readErr := l.thpRun(&doms[i])
+		if ready {
+			runs = append(runs, run)
+		}
+		if readErr != nil && !isGone(readErr) {
+			err = errors.Join(err, refused(readErr, "reading a domain"))
+		}
+		_ = doms[i].Free()
+	}
+	return runs, err
+}
+
+func (l *Launcher) thpRun(dom *libvirt.Domain) (run THPRun, ready bool, err error) {
+	state, reason, err := dom.GetState()
+	if err != nil || !stateOf(state).active() || state == libvirt.DOMAIN_PAUSED &&
+		(reason == int(libvirt.DOMAIN_PAUSED_STARTING_UP) || reason == int(libvirt.DOMAIN_PAUSED_MIGRATION)) {
+		return run, false, err
+	}
+	live, err := dom.GetXMLDesc(0)
+	if err != nil {
+		return run, false, err
+	}
+	demand, err := l.demand([]byte(live))
+	if err != nil || demand.Backing != pages.THP {
+		return run, false, nil
+	}
+	run.Name, run.UUID = demand.Domain, demand.UUID
+	run.ID, err = dom.GetID()
+	return run, err == nil, err
+}
+
+// startBudget is how long a start collapses.
+const startBudget = 30 * time.Second
+
+// promise collapses the RAM of a domain that runs until so many percent of what it uses are on
+// huge pages, and proves it.
+func (l *Launcher) promise(ctx context.Context, r Report, o StartOptions) (Report, error) {
+	o.Progress.say("collapsing its memory")
+	c, err := l.Collapse(ctx, r.UUID, collapse.Options{AtLeast: o.AtLeast, Budget: startBudget, Node: -1, Progress: func(done, all int64) {
+		if o.Progress != nil {
+			o.Progress("collapsing its memory", done, all)
+		}
+	}})
+	if err != nil {
+		return r, err
+	}
+	proven, err := l.Verify(r.UUID)
+	if err != nil {
+		return r, err
+	}
+	r.Proof = proven.Proof
+	if !c.Reached {
+		return r, &advice.Error{What: "verifying " + r.Name, Why: fmt.Sprintf("it runs, but %g %% of its RAM in use is on huge pages, not %g %%", c.Percent, o.AtLeast),
+			Do: "see why: vmhuge collapse " + shell.Operand(r.Name), Kind: advice.NoMemory}
+	}
+	return r, nil
 }

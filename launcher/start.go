@@ -29,6 +29,7 @@ type StartOptions struct {
 	DropCaches  bool         // drop the page cache if that makes room for huge pages
 	HostReserve int64        // bytes of ordinary memory that the host keeps; 0: the rule's
 	IfShort     *xml.Backing // the pages to start on where those of the definition are short; nil: the start fails
+	AtLeast     float64      // percent of the RAM in use that transparent huge pages must back; 0: as they come
 	Progress    Progress
 }
 
@@ -56,7 +57,10 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	defer d.Free()
 	r, err := l.start(ctx, d, o)
 	if err == nil && o.IfShort != nil && !r.Active() && r.Verdict == hostprep.NoMemory && r.Backing == pages.Hugetlb && !l.isSaved(d) {
-		return l.startInstead(ctx, d, r, o)
+		r, err = l.startInstead(ctx, d, r, o)
+	}
+	if err == nil && o.AtLeast > 0 && !o.DryRun && r.Active() && r.Backing == pages.THP {
+		return l.promise(ctx, r, o)
 	}
 	return r, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,10 +18,11 @@ func (p *program) collapseCommand() *cli.Command {
 		Name:      "collapse",
 		Usage:     "move a running guest's RAM to transparent huge pages now",
 		Category:  running,
-		ArgsUsage: "DOMAIN…",
+		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge collapse web1
   vmhuge collapse web1 --dry-run
   vmhuge collapse web1 db1 --at-least 99% --budget 2m
+  vmhuge collapse --follow           every --thp guest, after each of its starts
   vmhuge collapse web1 --json | jq '.domains[0].percent'`,
 		Description: `Asks the kernel (MADV_COLLAPSE, Linux 6.1 or newer) to move the RAM of a guest that
 already runs to transparent huge pages. The guest keeps running; neither its XML nor any
@@ -34,6 +36,11 @@ Memory that the guest has not used yet has no pages to collapse and does not cou
 --at-least. Shared memory (virtiofs, vhost-user) can be collapsed only where its address
 is aligned, which QEMU does not do for a plain memfd or file. RAM on reserved huge pages
 counts as huge.
+
+--follow runs until it is interrupted: it collapses each guest on transparent huge pages
+(vmhuge enable --thp) that runs, and from then on each that is started, by whatever
+program. A guest of which less than --at-least is on huge pages then is tried again
+every 10 minutes. With --json it prints an object a line.
 
 FILES
   /proc/PID/smaps
@@ -49,38 +56,48 @@ EXIT STATUS
 			&cli.StringFlag{Name: "budget", Usage: "`TIME` after which to stop, for each domain, such as 90s or 5m", Value: "30s"},
 			&cli.StringFlag{Name: "node", Usage: "`NODE` of the host: collapse only what is on it (default: all)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what could be collapsed, and change nothing"},
+			&cli.BoolFlag{Name: "follow", Usage: "collapse every --thp guest after each start, until interrupted"},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := p.collapseOptions(c)
 			if err != nil {
 				return err
 			}
-			if _, err := names(c); err != nil {
-				return err
+			follow := c.Bool("follow")
+			switch {
+			case follow && (c.Args().Present() || o.DryRun):
+				return usage("--follow takes no domain and no --dry-run")
+			case !follow:
+				if _, err := names(c); err != nil {
+					return err
+				}
 			}
 			if err := needRoot("collapsing", false); err != nil { // a dry run reads QEMU's memory map as well
 				return err
 			}
-			return p.onNamed(c, func(l *launcher.Launcher, names []string) error {
-				return each(p, names, func(name string) (launcher.Collapsed, error) {
-					report, clear := p.progress(name)
-					defer clear()
-					report("reading its memory map", 0, 0)
-					o := o
-					o.Progress = func(done, all int64) { report("collapsing", done, all) }
-					return l.Collapse(c.Context, name, o)
-				}, p.showCollapsed, codeOfCollapsed)
-			})
+			if follow {
+				return p.followCollapse(c.Context, o)
+			}
+			return p.onNamed(c, func(l *launcher.Launcher, names []string) error { return p.collapse(c.Context, l, names, o) })
 		},
 	}
 }
 
+func (p *program) collapse(ctx context.Context, l *launcher.Launcher, names []string, o collapse.Options) error {
+	return each(p, names, func(name string) (launcher.Collapsed, error) {
+		report, clear := p.progress(name)
+		defer clear()
+		report("reading its memory map", 0, 0)
+		o := o
+		o.Progress = func(done, all int64) { report("collapsing", done, all) }
+		return l.Collapse(ctx, name, o)
+	}, p.showCollapsed, codeOfCollapsed)
+}
+
 func (p *program) collapseOptions(c *cli.Context) (o collapse.Options, err error) {
 	o.DryRun, o.Node = c.Bool("dry-run"), -1
-	text := c.String("at-least")
-	o.AtLeast, err = strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
-	if err != nil || !(o.AtLeast >= 0 && o.AtLeast <= 100) {
-		return o, usage("--at-least: %q is not a percentage: write it as 95%%", text)
+	if o.AtLeast, err = percentage(c, "at-least"); err != nil {
+		return o, err
 	}
 	if o.Budget, err = parseTime("budget", c.String("budget")); err != nil {
 		return o, err
@@ -104,4 +121,13 @@ func (p *program) collapseOptions(c *cli.Context) (o collapse.Options, err error
 		return o, usage("--node: this host has no node %q; it has %s", c.String("node"), pages.FormatNodes(have))
 	}
 	return o, nil
+}
+
+func percentage(c *cli.Context, flag string) (float64, error) {
+	text := c.String(flag)
+	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(n >= 0 && n <= 100) {
+		return 0, usage("--%s: %q is not a percentage: write it as 95%%", flag, text)
+	}
+	return n, nil
 }

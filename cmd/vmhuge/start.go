@@ -25,6 +25,10 @@ domain that is enabled.
 ones, or on transparent ones (thp). start then says so and shows what the guest got. The
 definition does not change: the next start tries the pages that it asks for again.
 
+--at-least is for a guest on transparent huge pages, of which the kernel promises none:
+what it has not on huge pages after its start is collapsed for up to 30 seconds (Linux
+6.1). vmhuge collapse --follow does that for guests that others start.
+
 FILES
   /var/lib/vmhuge/changes.json
   /run/vmhuge/claims/
@@ -38,13 +42,15 @@ EXIT STATUS
 		UsageText: `  vmhuge start web1
   vmhuge start           the one domain that is enabled
   vmhuge start web1 db1 --host-reserve 8G --drop-caches
-  vmhuge start db1 --if-short 2M`,
+  vmhuge start db1 --if-short 2M
+  vmhuge start web2 --at-least 95%`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "no-prepare", Usage: "change nothing on the host; start only if it is ready"},
 			&cli.BoolFlag{Name: "paused", Usage: "start the guest paused (virsh resume runs it)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
 			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to start on if short: fail (default), a page size or thp"},
+			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of the RAM of a --thp guest to have on huge pages: collapses what is not, else exit status 4"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -56,6 +62,11 @@ EXIT STATUS
 			}
 			if o.IfShort, err = ifShort(c.String("if-short")); err != nil {
 				return err
+			}
+			if c.IsSet("at-least") {
+				if o.AtLeast, err = percentage(c, "at-least"); err != nil {
+					return err
+				}
 			}
 			names, err := anyNames(c)
 			if err != nil {

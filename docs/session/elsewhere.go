@@ -8,6 +8,8 @@ var Elsewhere = map[string]string{
 
 	"sudo vmhuge top":                                  "integration/top_test.go#TestTop",
 	"sudo vmhuge start db1 --if-short thp":             "integration/if_short_test.go#TestStartIfShort",
+	"sudo vmhuge start web2 --at-least 95%":            "integration/collapse_test.go#TestStartAtLeast",
+	"sudo vmhuge collapse --follow":                    "integration/collapse_test.go#TestCollapseFollow",
 	"sudo vmhuge memory web1 +4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"sudo vmhuge memory web1 -4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"./just package":                                   "integration/lab/package_test.go#TestPackage",
