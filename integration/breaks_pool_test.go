@@ -159,6 +159,31 @@ func reservedFor(n int64, nodes ...int) func(t *testing.T) {
 	}
 }
 
+// keptFor keeps pages for a guest that has ended.
+func keptFor(n int64, nodes ...int) func(t *testing.T) {
+	return func(t *testing.T) {
+		withLedger(t, func(l *ledger.Ledger) error {
+			owner, err := process.Find("/", os.Getpid())
+			if err == nil {
+				err = l.Begin(ledger.Claim{UUID: benchUUID, Name: "db1", Owner: owner, Takes: []hostpool.Take{{Nodes: nodes, Size: pages.Size2MiB, Pages: n}}})
+			}
+			if err == nil {
+				_, err = l.KeepFor(benchUUID, pages.KeepAlways)
+			}
+			if err == nil {
+				_, _, err = l.Release(benchUUID)
+			}
+			return err
+		})
+		t.Cleanup(func() {
+			withLedger(t, func(l *ledger.Ledger) error {
+				_, _, err := l.Free(benchUUID)
+				return err
+			})
+		})
+	}
+}
+
 func released(t *testing.T, uuid string) {
 	t.Helper()
 	withLedger(t, func(l *ledger.Ledger) error {

@@ -64,5 +64,9 @@ var poolFaults = []fault{
 	{name: "reserved-for-a-program-that-has-a-part", pages: 48, setup: all(used(0, size2M, 5), reserve(1), reservedFor(16)), verdict: hostprep.Ready},
 	{name: "reserved-for-a-program-that-has-a-part-one-short", pages: 47, setup: all(used(0, size2M, 5), reserve(1), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 	{name: "reserved-beside-a-guest", pages: 48, setup: all(claimed, reservedFor(16)), verdict: hostprep.Ready},
+	{name: "kept-for-a-guest", pages: 48, setup: keptFor(16), verdict: hostprep.Ready},
+	{name: "kept-for-a-guest-one-short", pages: 47, setup: keptFor(16), verdict: hostprep.NoMemory, mends: true},
+	{name: "kept-for-a-guest-beside-a-program", pages: 64, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.Ready},
+	{name: "kept-for-a-guest-beside-a-program-one-short", pages: 63, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 	{name: "reserved-beside-a-guest-one-short", pages: 47, setup: all(claimed, reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 }

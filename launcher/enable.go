@@ -32,6 +32,8 @@ type Edit struct {
 	Warnings []string           `json:"warnings"`
 	Demand   []pages.Item       `json:"demand"`
 	Findings []hostprep.Finding `json:"findings"` // what the host still lacks
+	// FreedKiB of pages were kept for it, and are not any more.
+	FreedKiB int64 `json:"freed_kib,omitempty"`
 }
 
 // Enable rewrites a domain's persistent definition so that its memory lies on
@@ -77,6 +79,15 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
 	d.xml = doc
+	if want.For != nil || want.THP {
+		keep := pages.Keep(0)
+		if want.For != nil {
+			keep = *want.For
+		}
+		if e.FreedKiB, err = l.keepNow(d.uuid, keep, want.DryRun); err != nil {
+			return e, advice.About(err, "enabling %s", d.name)
+		}
+	}
 	if l.qemu && !l.remote {
 		report, _ := l.inspect(d, 0)
 		e.Backing, e.Demand, e.Findings = report.Backing, report.Demand, report.Findings
@@ -161,6 +172,9 @@ func (l *Launcher) Disable(name string, dryRun bool) (Edit, error) {
 			"change the XML from which it is created, as vmhuge xml disable does")
 	}
 	if err := l.define(d, doc, dryRun, &e); err != nil {
+		return e, advice.About(err, "disabling %s", d.name)
+	}
+	if e.FreedKiB, err = l.keepNow(d.uuid, 0, dryRun); err != nil {
 		return e, advice.About(err, "disabling %s", d.name)
 	}
 	if !dryRun {

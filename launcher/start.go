@@ -174,7 +174,10 @@ func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r 
 	claim := hostprep.NewClaim(guest.Demand, d.uuid, d.name)
 	claim.Owner = owner
 	if o.NoPrepare {
-		return false, book.Begin(claim)
+		if err = book.Begin(claim); err == nil {
+			_, err = book.KeepFor(d.uuid, guest.Demand.Keep)
+		}
+		return false, err
 	}
 	held := hold.Options{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{DropCaches: o.DropCaches}}
 	held.Effort.Progress = o.Progress

@@ -21,6 +21,7 @@ type Stopped struct {
 	// GivenKiB went back to the host; OwedKiB waits until others who use it end.
 	GivenKiB int64 `json:"given_back_kib"`
 	OwedKiB  int64 `json:"owed_kib"`
+	KeptKiB  int64 `json:"kept_kib"` // stays for it
 }
 
 // StopOptions is how a stop goes about it.
@@ -52,6 +53,9 @@ func (l *Launcher) Stop(ctx context.Context, name string, o StopOptions) (Stoppe
 	o.Progress.say("freeing its pages")
 	given, owed, err := l.giveBack(ctx, d.uuid)
 	s.GivenKiB, s.OwedKiB = given/pages.KiB, owed/pages.KiB
+	if err == nil {
+		s.KeptKiB, err = l.keptFor(d.uuid)
+	}
 	return s, advice.About(err, "stopping %s", d.name)
 }
 

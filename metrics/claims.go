@@ -10,7 +10,7 @@ import (
 
 var (
 	claimCount = newDesc("claims", "Claims of the ledger on pages, by their phase.", "phase")
-	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet; prepared: they stay.",
+	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet; prepared: they stay; kept: they stay for it while it does not run.",
 		"guest", "phase", "node", "page_size_bytes")
 	reservedPages = newDesc("reservation_pages", "Pages that are reserved for a program, so that no guest may take them; no nodes: on any.", "program", "nodes", "page_size_bytes")
 )
@@ -19,7 +19,7 @@ func showClaims(o out, claims []ledger.Claim, err error) {
 	if err != nil {
 		return
 	}
-	count := map[ledger.Phase]int{ledger.Starting: 0, ledger.InUse: 0, ledger.Owed: 0, ledger.Prepared: 0, ledger.Reserved: 0}
+	count := map[ledger.Phase]int{ledger.Starting: 0, ledger.InUse: 0, ledger.Owed: 0, ledger.Prepared: 0, ledger.Reserved: 0, ledger.Kept: 0}
 	held := map[[4]string]int64{} // a name may have come to be another guest's
 	for _, c := range claims {
 		count[c.Phase]++

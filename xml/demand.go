@@ -66,7 +66,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		default:
 			item.Pages = b.page.Ceil(b.kib * pages.KiB)
 		}
-		demand.Backing = pages.Hugetlb
+		demand.Backing, demand.Keep = pages.Hugetlb, d.keep()
 		demand.Items = append(demand.Items, item)
 	}
 	return demand, nil

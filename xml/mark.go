@@ -22,8 +22,23 @@ import (
 const (
 	mark      = "metadata/former"
 	backedBy  = "backing" // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
+	keptFor   = "keep"    // an attribute: how long its pages stay for it once it has ended
 	namespace = "urn:vmhuge:1"
 )
+
+// keep is what the mark says of how long the guest's pages stay for it; what can't be read
+// says nothing.
+func (d *document) keep() pages.Keep {
+	el := d.root.child("metadata").child(mark)
+	if el == nil {
+		return 0
+	}
+	keep, err := pages.ParseKeep(d.value(el, keptFor))
+	if err != nil {
+		return 0
+	}
+	return keep
+}
 
 // A former is the text that stood at a place before Rewrite came.
 type former struct {
@@ -81,7 +96,9 @@ func (e *editor) former(at string) *former {
 // writeMark writes the mark where one is needed, and takes it out where not.
 func (e *editor) writeMark() {
 	el := e.root.child("metadata").child(mark)
-	if !e.thp && len(e.formers) == 0 {
+	// Without a mark, <hugepages> of the user's own would be taken for ours beside our copy of
+	// the former XML: one that said how long the pages stay stays.
+	if !e.thp && len(e.formers) == 0 && e.keep == 0 && e.document.keep() == 0 {
 		if el != nil {
 			e.fill("metadata", []change{{el: el}})
 		}
@@ -92,6 +109,9 @@ func (e *editor) writeMark() {
 		b.WriteString("<vmhuge:former xmlns:vmhuge='" + namespace + "'")
 		if e.thp {
 			b.WriteString(" " + backedBy + "='" + string(pages.THP) + "'")
+		}
+		if e.keep != 0 {
+			b.WriteString(" " + keptFor + "='" + e.keep.String() + "'")
 		}
 		b.WriteString(">")
 		for _, was := range e.formers {

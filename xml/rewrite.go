@@ -15,7 +15,9 @@ type Backing struct {
 	Source   string     // file, memfd; "": as it is
 	Threads  int        // of the allocation; 0: as it is, -1: none
 	Round    bool       // raise memory to a multiple of the page
-	THP      bool       // transparent huge pages: none of PageSize, Keep and Source
+	THP      bool       // transparent huge pages: none of PageSize, Keep, Source and For
+	// For is how long the guest's pages stay for it once it has ended; nil: as it is.
+	For *pages.Keep
 	// Ours says that the <hugepages> that stand there without a mark are of an
 	// earlier Rewrite: Revert then need not bring them back.
 	Ours bool
@@ -56,7 +58,10 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	if err := want.exists(dom); err != nil {
 		return nil, err
 	}
-	e := &editor{document: d, thp: want.THP, have: want.Have, formers: d.formers(want.Ours)}
+	e := &editor{document: d, thp: want.THP, have: want.Have, formers: d.formers(want.Ours), keep: d.keep()}
+	if want.For != nil {
+		e.keep = *want.For
+	}
 	if want.THP {
 		if err := e.backTHP(want.Threads); err != nil {
 			return nil, err
@@ -81,7 +86,7 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if len(e.edits) == 0 && want.THP == d.wantsTHP() {
+	if len(e.edits) == 0 && want.THP == d.wantsTHP() && e.keep == d.keep() {
 		return doc, nil
 	}
 	e.writeMark()

@@ -14,6 +14,7 @@ import (
 type editor struct {
 	*document
 	thp     bool         // the guest is put on transparent huge pages
+	keep    pages.Keep   // how long its pages stay for it
 	have    []pages.Size // of huge pages that the host's kernel has; nil: not known
 	formers []former
 	edits   []edit

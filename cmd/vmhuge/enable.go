@@ -3,8 +3,6 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"vmhuge/hostprep"
-	"vmhuge/internal/pages"
 	"vmhuge/launcher"
 )
 
@@ -90,7 +88,11 @@ default size.
 
 --thp uses transparent huge pages instead: no pool is needed, and the memory can be
 swapped and ballooned, but the kernel may not find enough free 2 MiB blocks. It makes
-the guest's memory private, unless a device needs it shared.`
+the guest's memory private, unless a device needs it shared.
+
+--keep is noted in the XML, and counts from the guest's next start by vmhuge or its hook:
+when the guest stops, its pages stay in the pool for its next start, and no other guest
+gets them. --keep no, disable and undo free them.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {
@@ -100,49 +102,6 @@ func rewriteFlags() []cli.Flag {
 		&cli.StringFlag{Name: "threads", Usage: "`N` preallocation threads: a number, auto (what QEMU can use) or none (QEMU decides)"},
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page size"},
 		&cli.BoolFlag{Name: "thp", Usage: "use transparent huge pages instead of reserved ones"},
+		&cli.StringFlag{Name: "keep", Usage: "`TIME` how long its pages stay for it after it stops, such as 90m, always or no"},
 	}
-}
-
-func (p *program) showEdit(e launcher.Edit, done string, dryRun bool) {
-	name := oneLine(e.Name)
-	p.printDiff(e.Diff)
-	switch {
-	case e.Diff == "":
-		p.say("%s: nothing to do, it is %s", name, backingWords(e))
-	case dryRun:
-		p.say("%s: would be %s (dry run)", name, done)
-	case e.Copy == "":
-		p.say("%s: %s", name, done)
-	default:
-		p.say("%s: %s; its original XML is kept in %s", name, done, e.Copy)
-	}
-	for _, w := range e.Warnings {
-		p.warn("%s: %s", name, w)
-	}
-	for _, f := range e.Findings {
-		if f.Severity != hostprep.Note {
-			p.say("%s: the host is not ready yet: %s", name, findingWords(f))
-		}
-	}
-}
-
-// showRunning says what the RAM of a guest is backed by, of one that runs and needs no
-// change of its XML.
-func (p *program) showRunning(l *launcher.Launcher, e launcher.Edit) {
-	if e.State != launcher.Running && e.State != launcher.Paused {
-		return
-	}
-	if r, err := l.Verify(e.UUID); err == nil && r.Proof != nil {
-		p.say("%s: %s, %s", oneLine(e.Name), e.State, proofWords(*r.Proof))
-	}
-}
-
-func backingWords(e launcher.Edit) string {
-	switch e.Backing {
-	case pages.THP:
-		return "on transparent huge pages"
-	case pages.Hugetlb:
-		return "on huge pages: " + totalsWords(pages.Demand{Items: e.Demand}.Totals())
-	}
-	return "not on huge pages"
 }

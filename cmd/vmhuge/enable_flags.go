@@ -47,9 +47,16 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 		want.Threads = int(n)
 	}
 	want.Round = c.Bool("round")
+	if c.IsSet("keep") {
+		keep, err := pages.ParseKeep(c.String("keep"))
+		if err != nil {
+			return want, usage("--keep: %q: %s", c.String("keep"), err)
+		}
+		want.For = &keep
+	}
 	want.THP = c.IsSet("thp") && c.Bool("thp")
 	if want.THP {
-		for _, name := range []string{"size", "source"} {
+		for _, name := range []string{"size", "source", "keep"} {
 			if c.IsSet(name) {
 				return want, usage("--thp and --%s cannot be combined", name)
 			}

@@ -20,7 +20,7 @@ func (p *program) showPlan(plan plan.Plan) {
 		p.say("needed: %d %s of %s%s", n.Pages, plural(n.Pages, "page"), n.PageSize, placeWords(n))
 	}
 	for _, r := range plan.Reservations {
-		p.say("%s", oneLine("reserved: "+r.Words()))
+		p.say("%s", oneLine(r.Title()+": "+r.Words()))
 	}
 	m := plan.Memory
 	p.say("host: %s, of which it keeps %s; the pools can grow by %s, and by %s after this",

@@ -34,7 +34,7 @@ func (s hostStatus) lines(style picture.Style) []string {
 		lines = append(lines, oneLine(fmt.Sprintf("note   %s is gone: %s of its huge pages are still in the pools (vmhuge status frees those that nobody uses)", left.Name, pages.FormatBytes(left.Bytes))))
 	}
 	for _, r := range s.Reservations {
-		lines = append(lines, oneLine("note   reserved: "+r.Words()))
+		lines = append(lines, oneLine("note   "+r.Title()+": "+r.Words()))
 	}
 	for _, f := range s.Notes {
 		lines = append(lines, "note   "+oneLine(strings.TrimSuffix(f.Check+": "+f.Have+"; "+f.Do, "; ")))

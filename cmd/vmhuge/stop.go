@@ -57,5 +57,8 @@ func (p *program) showStopped(s launcher.Stopped) {
 	if s.OwedKiB > 0 {
 		text += ", " + pages.FormatKiB(s.OwedKiB) + " still in use by other processes"
 	}
+	if s.KeptKiB > 0 {
+		text += ", " + pages.FormatKiB(s.KeptKiB) + " of huge pages kept for it"
+	}
 	p.say("%s: %s", oneLine(s.Name), text)
 }

@@ -55,7 +55,7 @@ type undone struct {
 	Left     []journal.Left  `json:"left"`
 	GivenKiB int64           `json:"given_back_kib"` // of the pages that prepare had added
 	OwedKiB  int64           `json:"owed_kib"`       // of them, what waits until guests end
-	// Reservations are those for programs that were ended.
+	// Reservations are those for programs, and of what was kept for guests, that were ended.
 	Reservations []ledger.Reservation `json:"reservations,omitempty"`
 }
 
@@ -83,7 +83,11 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 		p.say("nothing to undo")
 	}
 	for _, r := range u.Reservations {
-		p.say("%sundo: the reservation of %s", would, r)
+		what := "the reservation of"
+		if r.Kept {
+			what = "the keeping of"
+		}
+		p.say("%sundo: %s %s", would, what, oneLine(r.String()))
 	}
 	if u.GivenKiB > 0 {
 		p.say("%sundo: %s of huge pages freed", would, pages.FormatKiB(u.GivenKiB))
@@ -95,41 +99,6 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 		p.say("%sundo: %s", would, changeWords(change))
 	}
 	return p.leftAsItIs(u.Left)
-}
-
-// undoPages ends the reservations for programs, and gives back the pages that prepare has
-// added: those that are free now, the others once guests end. A dry run says what there are.
-func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) error {
-	claims, err := ledger.ReadClaims(p.host().Root)
-	if err != nil {
-		return err
-	}
-	u.Reservations = ledger.Reservations(p.host().Root, claims)
-	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.UUID == ledger.PreparedUUID })
-	if i < 0 && len(u.Reservations) == 0 {
-		return nil
-	}
-	if dryRun {
-		if i >= 0 {
-			for _, grant := range claims[i].Grants {
-				u.GivenKiB += grant.Pages * grant.Size.KiB()
-			}
-		}
-		return nil
-	}
-	book, err := p.openLedger(ctx, ledger.PreparedUUID)
-	if err != nil {
-		return err
-	}
-	defer book.Close()
-	for _, r := range u.Reservations {
-		if err := book.Reserve(r.For, nil); err != nil {
-			return err
-		}
-	}
-	given, owed, err := book.Release(ledger.PreparedUUID)
-	u.GivenKiB, u.OwedKiB = given/pages.KiB, owed/pages.KiB
-	return err
 }
 
 // leftAsItIs tells what was not taken back, and returns the exit code for it.

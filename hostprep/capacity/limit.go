@@ -149,19 +149,24 @@ func promised(pending []pool.Pending, size pages.Size, nodes []int, elsewhere in
 	return guests + here, programs, may - here
 }
 
-// heldFor names the programs for which pages of a size are reserved.
+// heldFor names the programs for which pages of a size are reserved, and the guests for which
+// they are kept.
 func heldFor(pending []pool.Pending, size pages.Size) string {
 	var names []string
 	for _, p := range pending {
-		if p.Size == size && p.For != "" && !slices.Contains(names, p.For) {
-			names = append(names, p.For)
+		name := p.For
+		if p.Kept {
+			name = "the guest " + name
+		}
+		if p.Size == size && p.For != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return strings.Join(names, " and ")
 }
 
-// HeldFor names the programs without whose reservations the guest would have its pages, or
-// is "".
+// HeldFor names the programs and guests without whose reservations the guest would have its
+// pages, or is "".
 func (l Limit) HeldFor() string {
 	if l.held == 0 || l.Least > l.Could()+l.held {
 		return ""

@@ -133,4 +133,10 @@ func TestHeldFor(t *testing.T) {
 			t.Errorf("%d pages: %q, and %+v", n, got, f)
 		}
 	}
+	kept := guesttest.Pending(20)[0]
+	kept.For, kept.Kept = "web1", true
+	g := hostprep.Guest{Demand: pages.Demand{Items: []pages.Item{{PageSize: pages.Size2MiB, Pages: 21}}}, Allowance: hostprep.Allowance{Pending: []pool.Pending{kept}}}
+	if l := Limits(state, g)[0]; l.HeldFor() != "the guest web1" || !strings.HasSuffix(l.Judge().Have, ", 20 of them reserved for the guest web1") {
+		t.Errorf("kept for a guest: %q, %+v", l.HeldFor(), l.Judge())
+	}
 }

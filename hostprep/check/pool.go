@@ -76,7 +76,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 			} else {
 				f.Do = "stop a guest or use less memory"
 				if program := l.HeldFor(); program != "" {
-					f.Do += ", or reserve less for " + program + " (vmhuge prepare --for)"
+					f.Do += ", or reserve less for " + program + " (vmhuge prepare --for, vmhuge enable --keep no)"
 				}
 				short := capacity.BeyondHeadroom(needs, g.Allowance)
 				switch {

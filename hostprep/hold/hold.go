@@ -81,12 +81,15 @@ func Grow(ctx context.Context, h host.Host, book *ledger.Ledger, uuid string, gu
 
 // Pages begins the claim of a guest and gets the pages that its start lacks. With a
 // finding the host could not give enough for the guest to start. Where it fails
-// there is no claim any more, and no change.
+// there is no claim any more but of what was kept for the guest, and no change.
 func Pages(ctx context.Context, h host.Host, book *ledger.Ledger, claim ledger.Claim, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	if err := book.Begin(claim); err != nil {
 		return nil, nil, err
 	}
 	changed, refusal, err := Grow(ctx, h, book, claim.UUID, guest, o)
+	if refusal == nil && err == nil {
+		_, err = book.KeepFor(claim.UUID, guest.Demand.Keep)
+	}
 	if refusal == nil && err == nil {
 		return changed, nil, nil
 	}

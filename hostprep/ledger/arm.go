@@ -22,7 +22,7 @@ import (
 // The claim is still in the phase "starting", so that the next run reads and completes it
 // if this one is killed.
 func (l *Ledger) arm(i int, c *Claim) error {
-	if c.Elastic || len(c.Grants) == 0 {
+	if c.Elastic || c.Keep != nil || len(c.Grants) == 0 {
 		return nil
 	}
 	state, err := pool.Read(l.root)

@@ -27,6 +27,7 @@ const (
 	InUse    Phase = "in-use"   // the guest runs, and the kernel counts its pages
 	Prepared Phase = "prepared" // no guest's: the pages stay until they are taken back
 	Reserved Phase = "reserved" // for a program that is no guest: guests are to leave it so many pages
+	Kept     Phase = "kept"     // the guest has ended, and its pages stay for its next start
 	Owed     Phase = "owed"     // the guest is gone, but another program still uses or waits for the pages
 )
 
@@ -39,8 +40,8 @@ type Claim struct {
 	// Owner is the process that starts the guest: once it has ended and the guest does
 	// not run, the start has failed.
 	Owner process.Process `json:"owner"`
-	// Until is the uptime in seconds by which a guest that was only announced must have
-	// started, whatever is done to the clock meanwhile; 0: no such end.
+	// Until is the uptime in seconds by which a guest that was only announced, or whose pages
+	// are kept, must have started, whatever is done to the clock meanwhile; 0: no such end.
 	Until int64 `json:"until_uptime,omitempty"`
 	// Takes is what the guest takes when it starts, whoever added the pages.
 	Takes []pool.Take `json:"takes"`
@@ -53,6 +54,8 @@ type Claim struct {
 	Resize *Resize `json:"resize,omitempty"`
 	// Grants is what was added to the pools for it, to be freed when it ends.
 	Grants []pool.Grant `json:"grants"`
+	// Keep is what stays for it when it has ended; nil: nothing.
+	Keep *Keep `json:"keep,omitempty"`
 	// Armed is the part of it that the kernel itself frees when QEMU ends; see arm.
 	Armed []pool.Grant `json:"armed,omitempty"`
 	// More are fields that a newer vmhuge wrote: they stay. Inside of grants none would.
@@ -98,6 +101,11 @@ func (c *Claim) place(root hostfs.Root, running *process.Guests) {
 		c.Phase = InUse
 	case c.PID != 0, was == Starting && c.Owner.Alive(root) && !expired:
 		c.Phase = Starting
+	case was == Kept && !expired:
+		c.Phase = Kept
+	}
+	if c.Phase == Owed && was != Kept && c.Keep != nil {
+		c.stay()
 	}
 }
 
@@ -200,7 +208,7 @@ func parseFileName(name string) (Claim, error) {
 	if pid, err := strconv.Atoi(state); err == nil && pid > 0 {
 		c.Phase, c.PID = InUse, pid
 	}
-	if !process.IsUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || !slices.Contains([]Phase{Starting, InUse, Prepared, Reserved, Owed}, c.Phase) || c.fileName() != name {
+	if !process.IsUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || !slices.Contains([]Phase{Starting, InUse, Prepared, Reserved, Kept, Owed}, c.Phase) || c.fileName() != name {
 		return Claim{}, errors.New("it has not the name of a claim")
 	}
 	return c, nil

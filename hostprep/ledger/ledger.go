@@ -153,10 +153,10 @@ func ReadClaims(root hostfs.Root) ([]Claim, error) {
 }
 
 // ReadPending reads, without the lock, what guests that are starting will yet
-// take and what is reserved, but for one claim.
-func ReadPending(root hostfs.Root, except string) ([]pool.Pending, error) {
+// take and what is reserved, but for some claims.
+func ReadPending(root hostfs.Root, except ...string) ([]pool.Pending, error) {
 	claims, err := ReadClaims(root)
-	return pendingOf(root, claims, except), err
+	return pendingOf(root, claims, except...), err
 }
 
 // ReadPendings is ReadPending for all guests at once: what each will yet take,
@@ -182,16 +182,22 @@ func ReadPendings(root hostfs.Root) (map[string][]pool.Pending, error) {
 // claim.
 func (l *Ledger) Pending(except string) []pool.Pending { return pendingOf(l.root, l.claims, except) }
 
-func pendingOf(root hostfs.Root, claims []Claim, except string) []pool.Pending {
+func pendingOf(root hostfs.Root, claims []Claim, except ...string) []pool.Pending {
 	var pending []pool.Pending
 	// A QEMU may have begun since the ledger was opened.
 	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
 	held := heldBack(root, claims)
 	for _, c := range claims {
-		if c.Phase == Reserved && c.UUID != except {
-			pending = append(pending, held[c.UUID]...)
+		if slices.Contains(except, c.UUID) {
+			continue
 		}
-		if c.Phase != Starting || c.UUID == except {
+		switch c.Phase {
+		case Reserved:
+			pending = append(pending, held[c.UUID]...)
+		case Kept:
+			pending = append(pending, c.pendingKept()...)
+		}
+		if c.Phase != Starting {
 			continue
 		}
 		if c.PID == 0 {
@@ -224,7 +230,7 @@ func (l *Ledger) Begin(c Claim) error {
 	if err != nil {
 		return err
 	}
-	c.Grants, c.More = old.Grants, old.More
+	c.Grants, c.Keep, c.More = old.Grants, old.Keep, old.More
 	// Rename first: with two files, both would list the grants.
 	if err := l.rename(i, c); err != nil {
 		return err

@@ -80,8 +80,13 @@ func (l *Ledger) look(uuid string) error {
 		return err
 	}
 	was := c.Phase
-	if c.place(l.root, l.guests); c.Phase == InUse && was == Starting {
+	c.place(l.root, l.guests)
+	switch {
+	case c.Phase == InUse && (was == Starting || was == Kept):
 		return l.use(i, c)
+	case c.Phase == Kept && was != Kept:
+		_, _, err := l.keep(i, c)
+		return err
 	}
 	if err := l.rename(i, c); err != nil {
 		return err

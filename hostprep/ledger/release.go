@@ -8,14 +8,25 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Release frees what was added for a guest, and returns how many bytes were freed and how
+// Release frees what was added for a guest, unless it is kept, and returns how many bytes were freed and how
 // many must wait because another program uses them. A guest without a claim has none.
 func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 	i := l.index(uuid)
 	if i < 0 {
 		return 0, 0, nil
 	}
-	if given, owed, err = l.release(uuid); err != nil {
+	c, err := l.load(i)
+	switch {
+	case errors.Is(err, errUnusable):
+		return 0, 0, nil
+	case err != nil:
+		return 0, 0, err
+	case c.Keep == nil:
+		given, owed, err = l.release(uuid)
+	case c.Phase != Kept:
+		given, owed, err = l.keep(i, c)
+	}
+	if err != nil {
 		return given, owed, err
 	}
 	// Pages promised to this guest may be ones that other claims owe.
@@ -43,7 +54,7 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	c.Takes, c.Phase, c.PID = nil, Owed, 0
+	c.Takes, c.Keep, c.Phase, c.PID = nil, nil, Owed, 0
 	if err := l.rename(i, c); err != nil {
 		return 0, 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
@@ -33,11 +34,29 @@ type Reservation struct {
 	// HeldBack are those that no program but guests has in use yet, so that as many free
 	// pages are kept from guests.
 	HeldBack int64 `json:"held_back"`
+	// Kept says that they stay for a guest that has ended, Seconds for how long still; 0: always.
+	Kept    bool   `json:"kept,omitempty"`
+	Seconds int64  `json:"seconds,omitempty"`
+	UUID    string `json:"uuid,omitempty"` // of that guest
 }
 
 // Words are the reservation, and what of it is held back.
 func (r Reservation) Words() string {
+	switch {
+	case r.Kept && r.Seconds > 0:
+		return fmt.Sprintf("%s while it does not run, for another %s", r, time.Duration(r.Seconds)*time.Second)
+	case r.Kept:
+		return fmt.Sprintf("%s while it does not run", r)
+	}
 	return fmt.Sprintf("%s, %d of them held back from guests", r, r.HeldBack)
+}
+
+// Title says what is done with the pages: they are reserved, or kept.
+func (r Reservation) Title() string {
+	if r.Kept {
+		return "kept"
+	}
+	return "reserved"
 }
 
 func (r Reservation) String() string {
@@ -119,12 +138,7 @@ func ReadReservedWith(root hostfs.Root, program string, take pool.Take) (own, ot
 	claims = slices.DeleteFunc(claims, func(c Claim) bool { return c.UUID == uuid })
 	others = pendingOf(root, claims, "")
 	claims = append(claims, Claim{UUID: uuid, Name: program, Phase: Reserved, Takes: takes})
-	for _, p := range pendingOf(root, claims, "") {
-		if p.For == program {
-			own = append(own, p)
-		}
-	}
-	return own, others, err
+	return heldBack(root, claims)[uuid], others, err
 }
 
 // HeldBack is what is held back for a program now.
@@ -136,6 +150,15 @@ func (l *Ledger) HeldBack(program string) []pool.Pending {
 func Reservations(root hostfs.Root, claims []Claim) (all []Reservation) {
 	held := heldBack(root, claims)
 	for _, c := range claims {
+		if c.Phase == Kept {
+			for _, take := range c.Takes {
+				r := Reservation{For: c.Name, Take: take, HeldBack: take.Pages, Kept: true, UUID: c.UUID}
+				if c.Until > 0 {
+					r.Seconds = max(1, c.Until-uptime())
+				}
+				all = append(all, r)
+			}
+		}
 		if c.Phase != Reserved {
 			continue
 		}

@@ -84,7 +84,7 @@ func TestReservation(t *testing.T) {
 	must(t, l.Reserve("ovs", WithTake(l.Reserved("ovs"), pool.Take{Nodes: []int{0}, Size: pages.Size2MiB, Pages: 7})))
 	l.Close()
 	l = open(t, root)
-	want := []Reservation{{"ovs", on(nil, 45)[0], 12}, {"ovs", on([]int{0}, 7)[0], 0}}
+	want := []Reservation{{For: "ovs", Take: on(nil, 45)[0], HeldBack: 12}, {For: "ovs", Take: on([]int{0}, 7)[0]}}
 	got, err := ReadReservations(root)
 	must(t, err)
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -109,7 +109,7 @@ func (r Host) rehearsal() rehearsal {
 		pending = append(pending, pool.Pending{Take: p.Take, Unmapped: p.Unmapped, Unfaulted: p.Unfaulted, For: p.For})
 	}
 	on := rehearsal{total: r.TotalKiB * pages.KiB, available: r.AvailableKiB * pages.KiB, reserve: r.ReserveKiB * pages.KiB, small: r.SmallPage,
-		state: pool.State{Pools: slices.Clone(r.Pools)}, pending: func(string) []pool.Pending { return pending }}
+		state: pool.State{Pools: slices.Clone(r.Pools)}, pending: func(...string) []pool.Pending { return pending }}
 	for _, n := range r.Nodes {
 		on.nodes = append(on.nodes, host.Node{ID: n.Node, Total: n.TotalKiB * pages.KiB, Free: n.FreeKiB * pages.KiB, Cache: n.CacheKiB * pages.KiB})
 	}

@@ -29,7 +29,8 @@ type rehearsal struct {
 	fixed     bool       // no pool grows
 	plain     int64      // RAM on small pages and QEMU's own memory that guests have taken
 	kvm       host.KVMHPage
-	pending   func(uuid string) []pool.Pending // that other guests take
+	pending   func(except ...string) []pool.Pending // that other guests take
+	started   []string                              // the UUIDs of the guests that have started
 }
 
 // rehearse reads the host. It keeps reserve bytes of ordinary memory; 0: the
@@ -41,7 +42,7 @@ func rehearse(h host.Host, reserve int64) (rehearsal, error) {
 	}
 	r := on.rehearsal()
 	r.reserve = cmp.Or(reserve, pool.Reserve(r.total)) // to the byte
-	r.pending = func(uuid string) []pool.Pending { p, _ := ledger.ReadPending(h.Root, uuid); return p }
+	r.pending = func(except ...string) []pool.Pending { p, _ := ledger.ReadPending(h.Root, except...); return p }
 	r.kvm, err = h.KVMHPage()
 	return r, err
 }
@@ -63,6 +64,7 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 		why = fmt.Sprintf("%s of ordinary memory is needed, %s more than the host can give", pages.FormatMiB(c.Plain()+c.Overhead(r.small)), pages.FormatMiB(short))
 	}
 	if why == "" {
+		r.started = append(slices.Clip(r.started), c.UUID)
 		r.take(hostprep.TakesOf(c.Demand))
 		if c.Plain() > 0 {
 			r.plain += c.Plain() + c.Overhead(r.small)
@@ -123,7 +125,7 @@ func shortOf(limits []capacity.Limit) string {
 
 // allowance is Host.Allowance on paper.
 func (r *rehearsal) allowance(uuid string) hostprep.Allowance {
-	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(uuid), Kept: nil}
+	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil}
 }
 
 // headroom is how many bytes the pools may still grow.

@@ -25,8 +25,10 @@ type Pending struct {
 	// Unfaulted are those that are not in use yet, mapped or not; they are in
 	// free_hugepages, or in no pool yet.
 	Unfaulted int64
-	// For is the program for which they are reserved; "": a guest that starts takes them.
-	For string
+	// For is the program for which they are reserved, or, with Kept, the guest for which they
+	// are kept; "": a guest that starts takes them.
+	For  string
+	Kept bool
 }
 
 // Spare is how many free pages of a size are promised or reserved to no program and promised

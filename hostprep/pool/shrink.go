@@ -87,7 +87,7 @@ func releasable(root hostfs.Root, grant Grant, pending []Pending) (give, without
 	here, all := p.Free-global.Reserved, global.Free-global.Reserved
 	for _, g := range pending {
 		// What is reserved for a program has pages of its own, which no guest gives back.
-		if g.Size != grant.Size || g.For != "" {
+		if g.Size != grant.Size || g.For != "" && !g.Kept {
 			continue
 		}
 		all -= g.Unmapped

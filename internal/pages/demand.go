@@ -105,6 +105,8 @@ type Demand struct {
 	// Partition is <resource><partition>, below which the guest's cgroup is
 	// made. "": libvirt's default.
 	Partition string `json:"-"`
+	// Keep is how long its pages stay for it once it has ended.
+	Keep Keep `json:"-"`
 	// Locked says that <memoryBacking><locked/> is set.
 	Locked bool `json:"-"`
 }

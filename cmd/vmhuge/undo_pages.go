@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"vmhuge/hostprep/ledger"
+	"vmhuge/internal/pages"
+)
+
+// undoPages ends the reservations for programs, and gives back the pages that prepare has
+// added: those that are free now, the others once guests end. A dry run says what there are.
+func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) error {
+	claims, err := ledger.ReadClaims(p.host().Root)
+	if err != nil {
+		return err
+	}
+	u.Reservations = ledger.Reservations(p.host().Root, claims)
+	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.UUID == ledger.PreparedUUID })
+	if i < 0 && len(u.Reservations) == 0 {
+		return nil
+	}
+	if dryRun {
+		for _, c := range claims {
+			if c.Phase != ledger.Prepared && c.Phase != ledger.Kept {
+				continue
+			}
+			for _, grant := range c.Grants {
+				u.GivenKiB += grant.Pages * grant.Size.KiB()
+			}
+		}
+		return nil
+	}
+	book, err := p.openLedger(ctx, ledger.PreparedUUID)
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	var given, owed int64
+	for _, r := range u.Reservations {
+		if !r.Kept {
+			err = book.Reserve(r.For, nil)
+		} else if more, waits, freed := book.Free(r.UUID); freed != nil {
+			err = freed
+		} else {
+			given, owed = given+more, owed+waits
+		}
+		if err != nil {
+			return err
+		}
+	}
+	more, waits, err := book.Release(ledger.PreparedUUID)
+	u.GivenKiB, u.OwedKiB = (given+more)/pages.KiB, (owed+waits)/pages.KiB
+	return err
+}
