@@ -28,8 +28,8 @@ With --on or --facts it places the guests on several hosts instead, each on the 
 that has room, or with --fit best on the one that then has the least left, and prints
 the commands that bring them there. For a host asked with --on, only its free pages
 count, as in vmhuge check --dest; for one recorded by vmhuge facts with the hook ready,
-also the pages by which its pools can grow. A host that does not answer within 15 s is left
-out and named. It moves nothing.
+also the pages by which its pools can grow. A host that does not answer within 15 s is
+left out and named. It moves nothing.
 
 FILES
   /proc/meminfo
