@@ -38,8 +38,10 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 		if r.Pages >= 0 {
 			amount = pages.Count(r.Pages, r.Size)
 		}
-		switch ofSysctl := strings.Contains(r.Where, "sysctl"); {
-		case r.Later && sizes[r.Size] && !(ofSysctl && h.BootedWithSystemd()): // vmhuge's unit adds its pages after sysctl
+		// What sysctl takes away, vmhuge's unit adds again.
+		added := strings.Contains(r.Where, "sysctl") && h.BootedWithSystemd()
+		switch {
+		case r.Later && sizes[r.Size] && !added:
 			f.Severity, f.Need = hostprep.Warning, "one place that sets the pool at boot"
 			f.Have = fmt.Sprintf("%s sets the pool when the %s of vmhuge prepare --persist are there, and replaces them: %s", r.Where, pages.Amount(ours), amount)
 		case r.Pages >= 0:
