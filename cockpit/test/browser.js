@@ -13,8 +13,13 @@ const browser = await puppeteer.launch({
 });
 export const close = () => browser.close();
 
+/** A page of each server stays open: cockpit-ws forgets a session that nobody has used for 15 seconds. */
+const open = {};
+const connected = url => open[new URL(url).origin] ??= browser.newPage().then(page => page.goto(url + "#/explain"));
+
 /** Opens the page; the test fails if its console has an error. */
 export async function visit(url, { at = "", lang = "en", scheme = "light", width = 1280, height = 900 } = {}) {
+    await connected(url);
     const context = await browser.createBrowserContext();
     await context.setCookie({ name: "CockpitLang", value: lang, domain: "127.0.0.1", path: "/" });
     const page = await context.newPage();
