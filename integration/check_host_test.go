@@ -3,9 +3,10 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
-	"golang.org/x/sys/unix"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/hostpage"
 )

@@ -90,9 +90,9 @@ default size.
 swapped and ballooned, but the kernel may not find enough free 2 MiB blocks. It makes
 the guest's memory private, unless a device needs it shared.
 
---keep is noted in the XML, and counts from the guest's next start by vmhuge or its hook:
-when the guest stops, its pages stay in the pool for its next start, and no other guest
-gets them. --keep no, disable and undo free them.`
+--keep is noted in the XML, and counts from the guest's next start by vmhuge or its
+hook: when the guest stops, its pages stay in the pool for its next start, and no other
+guest gets them. --keep no, disable and undo free them.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+
 	"vmhuge/explain"
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/audit"

@@ -3,6 +3,7 @@ package ledger
 import (
 	"os"
 	"testing"
+
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
 	"vmhuge/hostprep/pool"
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+
 	"vmhuge/hostprep/pool"
 )
 

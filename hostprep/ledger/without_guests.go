@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"slices"
+
 	"vmhuge/hostprep/pool"
 )
 

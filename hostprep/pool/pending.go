@@ -2,6 +2,7 @@ package pool
 
 import (
 	"slices"
+
 	"vmhuge/internal/pages"
 )
 

@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"slices"
+
 	"vmhuge/internal/hostfs"
 )
 
