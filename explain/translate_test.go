@@ -11,7 +11,7 @@ import (
 )
 
 // languages are those whose translations are looked for.
-var languages = []string{"de", "es", "fr", "it", "ja", "ko", "pl", "pt_BR", "ru", "uk", "zh_CN"}
+var languages = []string{"cs", "de", "es", "fr", "hu", "it", "ja", "ko", "nl", "pl", "pt_BR", "ru", "sv", "tr", "uk", "zh_CN", "zh_TW"}
 
 // namesDomain are the messages that DomainIn reads.
 var namesDomain = regexp.MustCompile(`^(Failed to (start|create) domain '?%s'?$|Failed to autostart VM|Domain not found: no domain with matching name)`)
