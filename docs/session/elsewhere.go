@@ -16,6 +16,7 @@ var Elsewhere = map[string]string{
 	"sudo ./just package package-cockpit":              "packaging/cockpit_test.go#TestCockpitPackages",
 	"sudo ./just demo":                                 "integration/demo_test.go#TestDemo",
 	"vmhuge check --dest qemu+ssh://host2/system web1": "integration/dest_test.go#TestCheckDest",
+	"sudo vmhuge hook install --reload":                "integration/engines_test.go#TestEngines",
 	"systemctl enable --now vmhuge-metrics":            "integration/lab/metrics_test.go#TestMetricsUnit",
 	"ansible-playbook -i hosts site.yml --check":       "integration/lab/ansible_test.go#TestAnsible",
 	"ansible-playbook -i hosts site.yml":               "integration/lab/ansible_test.go#TestAnsible",
