@@ -47,7 +47,7 @@ export function Guest({ guest, admin, changes, done, changed }: Props) {
                         {guest.totals.length > 0 && <Term name={_("Takes")}>{totals(guest.totals)}</Term>}
                         <Term name="UUID">{guest.uuid}</Term>
                     </DescriptionList>
-                    <Flex className="pf-v6-u-mt-md" role="group" aria-label={_("Actions")}>
+                    <Flex role="group" aria-label={_("Actions")}>
                         {Object.entries(actions).map(([id, action]) => action.offered(guest) &&
                             <Button key={action.button} variant="secondary" isDisabled={!admin} onClick={() => setOpen(id as keyof typeof actions)}>{action.label}</Button>)}
                     </Flex>

@@ -22,9 +22,11 @@ for (const scheme of ["light", "dark"]) {
             await v.press("Explain");
             await v.says("What to do:");
         }
+        const height = await v.page.$eval("main", main => main.scrollHeight); // the whole place
+        await v.page.setViewport({ width: 1100, height: Math.min(height + 48, 1200) });
         const file = `${PICTURES}/cockpit-${name}-${scheme}.png`;
         await v.page.screenshot({ path: file });
-        execFileSync("convert", [file, "-colors", "64", "PNG8:" + file]);
+        execFileSync("convert", [file, "+dither", "-colors", "128", "PNG8:" + file]);
         await v.leave();
     }
 }
