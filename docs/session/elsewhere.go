@@ -18,6 +18,7 @@ var Elsewhere = map[string]string{
 	"vmhuge check --dest qemu+ssh://host2/system web1": "integration/dest_test.go#TestCheckDest",
 	"sudo vmhuge hook install --reload":                "integration/engines_test.go#TestEngines",
 	"systemctl enable --now vmhuge-metrics":            "integration/lab/metrics_test.go#TestMetricsUnit",
+	"journalctl -t vmhuge":                             "hostprep/hook/system_log_test.go#TestSystemLog",
 	"ansible-playbook -i hosts site.yml --check":       "integration/lab/ansible_test.go#TestAnsible",
 	"ansible-playbook -i hosts site.yml":               "integration/lab/ansible_test.go#TestAnsible",
 	"# /etc/ansible/facts.d/vmhuge.fact, mode 0755":    "cmd/vmhuge/main_test.go#TestScripts",
