@@ -72,6 +72,34 @@ func TestCollapse(t *testing.T) {
 	done(t, "stop", domain) // it hears the power button
 }
 
+// TestCollapseAtWork collapses a guest that writes memory and reads it again all the time, and
+// never finds there what it did not write.
+func TestCollapseAtWork(t *testing.T) {
+	hostAsBefore(t)
+	setTHP(t, "enabled", "never")
+	g := guest{name: domainName(t), memory: "<memory unit='MiB'>192</memory>", boots: true, works: true}
+	dom := define(t, g)
+	start(t, dom)
+	greeting(t, dom)
+	rounds := func() int {
+		console, _ := os.ReadFile(g.console())
+		if strings.Contains(string(console), "memory is wrong") {
+			t.Fatalf("its memory is wrong:\n%s", console)
+		}
+		return strings.Count(string(console), "memory is right")
+	}
+	for range 3 {
+		begun := rounds()
+		waitUntil(t, "it works", func() bool { return rounds() > begun })
+		if c, code := collapsed(t, g.name, "--at-least", "90%"); code != 0 || c.After.HugeKiB < 64<<10 {
+			t.Errorf("%d, %+v", code, c)
+		}
+		begun = rounds()
+		waitUntil(t, "it goes on", func() bool { return rounds() > begun+1 })
+	}
+	destroy(t, dom)
+}
+
 // TestCollapsePreallocated has all of the RAM there, and verify then finds all of it huge.
 func TestCollapsePreallocated(t *testing.T) {
 	hostAsBefore(t)

@@ -31,6 +31,7 @@ type guest struct {
 	kvm      bool
 	balloon  bool
 	boots    bool // has the demo's kernel, and a console; needs 96 MiB to come up
+	works    bool // as it boots, it writes memory and reads it again, and tells its console
 }
 
 const (
@@ -67,7 +68,11 @@ func (g guest) xml() string {
 		acpi = ""
 	}
 	if g.boots {
-		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1</cmdline>", bootDir, bootDir)
+		work := ""
+		if g.works {
+			work = " vmhuge.work"
+		}
+		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1%s</cmdline>", bootDir, bootDir, work)
 		console = fmt.Sprintf("<serial type='file'><source path='%s'/></serial>", g.console())
 	}
 	return fmt.Sprintf(`<domain type='%s'>
