@@ -109,7 +109,7 @@ browser: deps-test cockpit
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./...
 
-# crowds of guests, and guests beside kills, forgers and others who set the pools, at random moments (as root)
+# crowds of guests, guests beside kills, forgers and others who set the pools, and guests that grow, at random moments (as root)
 chaos ROUNDS='200': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos|TestCrowd' ./integration
 

@@ -1,0 +1,209 @@
+package integration
+
+import (
+	"encoding/xml"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"libvirt.org/go/libvirt"
+)
+
+// TestChaosGrowth has a guest with a system grow and shrink, with DIMMs and virtio-mem, while
+// vmhuge is killed or interrupted at random moments, a second growth meets the first, and the
+// guest is ended in the middle. After each round the pool has what the guest has, and nothing
+// more once it has ended.
+//
+// CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run.
+func TestChaosGrowth(t *testing.T) {
+	rounds, seed := number(t, "CHAOS_ROUNDS", 12), number(t, "CHAOS_SEED", int(time.Now().UnixNano()%1e9))
+	t.Logf("CHAOS_ROUNDS=%d CHAOS_SEED=%d", rounds, seed)
+	hostAsBefore(t)
+	c := &growthChaos{growth: inPool(t, 128), random: rand.New(rand.NewPCG(uint64(seed), 0))}
+	in256 := func(text string) string { return strings.ReplaceAll(text, "128", "256") }
+	c.dom = define(t, guest{memory: in256(growingMemory), backing: pages2M, more: in256(growingCell), boots: true,
+		devices: "<memory model='virtio-mem'><target><size unit='MiB'>256</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"})
+	c.name = nameOf(t, c.dom)
+	for round := range rounds {
+		if active, err := c.dom.IsActive(); err != nil {
+			t.Fatal(err)
+		} else if !active {
+			c.begin()
+		}
+		c.disturb()
+		c.settle()
+		if c.random.IntN(6) == 0 || round == rounds-1 {
+			c.end()
+		}
+		if t.Failed() {
+			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", round, seed, strings.Join(c.log, "\n"))
+		}
+	}
+	t.Logf("grown %d times, shrunk %d times, %d of the calls killed, %d failed; %d guests", c.grown, c.shrunk, c.kills, c.failed, c.guests)
+	if c.grown == 0 || c.kills == 0 || rounds >= 100 && c.shrunk == 0 {
+		t.Error("nothing was tried")
+	}
+}
+
+type growthChaos struct {
+	growth
+	name   string
+	random *rand.Rand
+	slack  int // pages that virtio-mem may yet plug, as a call was killed
+
+	mu                                   sync.Mutex
+	log                                  []string
+	grown, shrunk, kills, failed, guests int
+}
+
+func (c *growthChaos) begin() {
+	c.t.Helper()
+	start(c.t, c.dom)
+	greeting(c.t, c.dom)
+	c.guests++
+	c.slack = 0
+}
+
+// disturb makes one change, or two at once, each of which may be cut short.
+func (c *growthChaos) disturb() {
+	c.log = nil
+	var all sync.WaitGroup
+	for range 1 + c.random.IntN(2) {
+		// Of a DIMM Linux uses, and gives up, whole blocks of 128 MiB.
+		device, by, how, after := "--dimm", 128, c.random.IntN(4), time.Duration(c.random.IntN(2500))*time.Millisecond
+		if c.random.IntN(2) == 0 {
+			device, by = "--virtio-mem", 32*(1+c.random.IntN(4))
+		}
+		sign := "+"
+		if c.random.IntN(2) == 0 {
+			sign = "-"
+		}
+		all.Go(func() { c.resize(device, sign, by, how, after) })
+	}
+	if c.random.IntN(12) == 0 {
+		pid, after := pidOf(c.t, c.dom), time.Duration(c.random.IntN(2500))*time.Millisecond
+		all.Go(func() {
+			time.Sleep(after)
+			c.note("kill of QEMU: %v", unix.Kill(pid, unix.SIGKILL))
+		})
+	}
+	all.Wait()
+}
+
+// resize runs vmhuge memory: how 0 kills it after a time, 1 interrupts it.
+func (c *growthChaos) resize(device, sign string, mib, how int, after time.Duration) {
+	cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), "memory", c.name, fmt.Sprintf("%s%dM", sign, mib), device, "--timeout", "10s")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Start()
+	if err == nil && how < 2 {
+		cut := time.AfterFunc(after, func() { _ = cmd.Process.Signal([]unix.Signal{unix.SIGKILL, unix.SIGINT}[how]) })
+		defer cut.Stop()
+	}
+	if err == nil {
+		err = cmd.Wait()
+	}
+	c.note("%s%dM %s, %d after %s: %v: %s", sign, mib, device, how, after, err, out.String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	killed := err != nil && cmd.ProcessState != nil && !cmd.ProcessState.Exited()
+	switch {
+	case killed:
+		c.kills++
+	case err != nil:
+		c.failed++
+	case sign == "+":
+		c.grown++
+	default:
+		c.shrunk++
+	}
+	if device == "--virtio-mem" && err != nil {
+		c.slack += mib / 2
+	}
+}
+
+func (c *growthChaos) note(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = append(c.log, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// settle waits until libvirt and QEMU have ended what they were asked for, and counts.
+func (c *growthChaos) settle() {
+	t := c.t
+	waitUntil(t, "libvirt has ended what it was asked for", func() bool {
+		info, err := c.dom.GetControlInfo(0)
+		active, gone := c.dom.IsActive()
+		return err == nil && info.State == libvirt.DOMAIN_CONTROL_OK || gone == nil && !active
+	})
+	done(t, "status")
+	if active, err := c.dom.IsActive(); err != nil || !active {
+		c.ended()
+		return
+	}
+	dimms, virtio := c.devices()
+	has, total := pagesOf(t, pidOf(t, c.dom))[size2M], c.pool()
+	least := 128 + dimms + virtio
+	c.note("%d pages in the pool, %d in the guest; DIMMs of %d, virtio-mem of %d, slack of %d", total, has, dimms, virtio, c.slack)
+	if total < least || total > least+c.slack || has > total || has < 128+dimms {
+		t.Errorf("%d pages in the pool, %d in the guest; it has DIMMs of %d pages, virtio-mem of %d, and %d may come or go", total, has, dimms, virtio, c.slack)
+	}
+}
+
+// devices are the pages of the guest's DIMMs, and those that its virtio-mem has.
+func (c *growthChaos) devices() (dimms, virtio int) {
+	live, err := c.dom.GetXMLDesc(0)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var dom struct {
+		Memory []struct {
+			Model   string `xml:"model,attr"`
+			Size    int    `xml:"target>size"`
+			Current int    `xml:"target>current"`
+		} `xml:"devices>memory"`
+	}
+	if err := xml.Unmarshal([]byte(live), &dom); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, m := range dom.Memory {
+		if m.Model == "dimm" {
+			dimms += m.Size / size2M
+		} else {
+			virtio += m.Current / size2M
+		}
+	}
+	return dimms, virtio
+}
+
+// end ends the guest in one way or another.
+func (c *growthChaos) end() {
+	if active, err := c.dom.IsActive(); err != nil || !active {
+		return
+	}
+	switch c.random.IntN(3) {
+	case 0:
+		done(c.t, "stop", c.name, "--force", "--timeout", "0s")
+	case 1:
+		destroy(c.t, c.dom)
+	case 2:
+		_ = unix.Kill(pidOf(c.t, c.dom), unix.SIGKILL)
+		waitUntil(c.t, "it is gone", func() bool { active, err := c.dom.IsActive(); return err == nil && !active })
+	}
+	c.ended()
+}
+
+// ended holds the pool to be as it was, with no claim on it.
+func (c *growthChaos) ended() {
+	done(c.t, "status")
+	if n := c.pool(); n != 128 {
+		c.t.Errorf("the guest has ended, and %d pages are in the pool", n)
+	}
+	wantClaims(c.t)
+}
