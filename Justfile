@@ -30,6 +30,11 @@ deps-test: deps
     @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core
     @./deps --only prometheus prometheus promtool
 
+[private]
+deps-browser: deps-test cockpit
+    @./deps cockpit-bridge chromium iproute2
+    @./deps --only cockpit-ws cockpit-ws
+
 # install what only the benchmarks need
 deps-bench: deps
     @./deps virtinst time libhugetlbfs-bin
@@ -78,11 +83,11 @@ test: (lanes commit 'gzip' '70m')
 test-whole: (lanes '' 'xz' '5h')
 
 [private]
-lanes COMMIT COMPRESSION LIMIT: deps-test build cockpit format
+lanes COMMIT COMPRESSION LIMIT: deps-browser build format
     go vet ./...
     @.ci/lanes \
         'units' "COMPRESSION={{ COMPRESSION }} .ci/in-memory go test -vet=off -count=1 -timeout {{ LIMIT }} $(go list ./... | grep -v /integration | tr '\n' ' ')" \
-        'machine' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -skip '^TestMicroVM|^TestCockpit$' ./integration" \
+        'machine' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -skip '^TestMicroVM' ./integration" \
         'micro-VMs' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -run '^TestMicroVM' ./integration" \
         'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 12 {{ COMMIT }}) ./integration/lab" \
         'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab"
@@ -99,10 +104,8 @@ format:
 lint:
     go run {{ golangci_lint }} run
 
-# the Cockpit page in a real browser; on two busy processors it takes three minutes and more (as root)
-browser: deps-test cockpit
-    @./deps cockpit-bridge chromium iproute2
-    @./deps --only cockpit-ws cockpit-ws
+# the Cockpit page in a real browser (as root)
+browser: deps-browser
     go test -count=1 -timeout 30m -v -run '^TestCockpit$' ./integration
 
 # the benchmarks
@@ -152,7 +155,7 @@ golden:
     go test ./metrics -run TestScrape -update
 
 # make the pictures in docs/ anew, from a real terminal and real guests (as root)
-screenshots: deps cockpit
+screenshots: deps deps-browser
     @./deps xvfb xterm imagemagick fonts-dejavu-core
     SAVE_SENT={{ justfile_directory() }}/docs go test -count=1 -tags screenshots -timeout 30m -run Screenshot ./integration
 
