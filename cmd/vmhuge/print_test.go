@@ -204,7 +204,7 @@ func TestAnswersAreWhole(t *testing.T) {
 		print func(p *program)
 	}{
 		"status": {launcher.Status{}, func(p *program) {
-			p.printJSON(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []ledger.Reservation{{}}}}.answer())
+			p.printJSON(hostStatus{Status: launcher.Status{SetAside: []string{"x"}, LeftBehind: []launcher.LeftBehind{{}}, Notes: []hostpage.Fact{{}}, CMA: &host.CMA{}, Reservations: []ledger.Reservation{{}}}}.answer())
 		}},
 		"plan": {plan.Plan{}, func(p *program) { p.showPlan(plan.Plan{Reservations: []ledger.Reservation{{}}}) }},
 	} {
