@@ -70,8 +70,8 @@ package-cockpit: deps-test cockpit
 
 # format, vet, and the tests that need neither root nor libvirtd: a minute, before each commit
 unit: deps-build format
-    go vet ./...
-    .ci/in-memory go test -vet=off -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
+    go vet -trimpath ./...
+    .ci/in-memory go test -trimpath -vet=off -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
 
 # Of the tests that take minutes, a commit runs a share: this number says which.
 commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`
