@@ -162,6 +162,7 @@ func TestBootSysctlBesideTheCommandLine(t *testing.T) {
 		{"sysctl.vm.nr_hugepages=2048", "", "vm.nr_hugepages = 3048"}, {"hugepages=64 sysctl.vm/nr_hugepages=0x10", "", "vm.nr_hugepages = 1016"},
 		{"vmhuge.begin hugepages=2048 vmhuge.end hugepages=8", "", "vm.nr_hugepages = 1008"}, {"ro -- hugepages=2048", "", "vm.nr_hugepages = 1000"},
 		{"hugepages=2048", "-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 100\n", "vm.nr_hugepages = 1100"},
+		{"quiet", "-- etc/tuned/active_profile --\nweb\n-- etc/tuned/profiles/web/tuned.conf --\n[sysctl]\nvm.nr_hugepages=500\n-- etc/systemd/system/multi-user.target.wants/tuned.service --\n[Service]\n", "vm.nr_hugepages = 1500"},
 	} {
 		h := host.Host{Root: hosttest.Unpack(t, "two-nodes", "-- proc/cmdline --\n"+test.cmdline+"\n"+test.files)}
 		if got, err := sysctlPages(h, 1000, false); got != test.want || err != nil {

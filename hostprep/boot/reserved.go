@@ -66,8 +66,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		if err != nil || !s.sets("vm.nr_hugepages") {
 			continue
 		}
-		file, _, _ := strings.Cut(s.Where, ":")
-		set(Reservation{s.Where, s.Name + " = " + s.Value, standard, n, file == "/etc/sysctl.conf" || path.Base(file) > path.Base(SysctlFile)})
+		set(Reservation{s.Where, s.Name + " = " + s.Value, standard, n, s.Later})
 		break
 	}
 	scripts, err := bootScripts(h, standard)

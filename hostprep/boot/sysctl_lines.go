@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -9,15 +10,17 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// Setting is a line of one of sysctl's files.
+// Setting is a line of one of sysctl's files, or of tuned's active profile.
 type Setting struct {
 	Where string // the file and line: /etc/sysctl.d/90-hp.conf:3
 	Name  string // with dots: vm.nr_hugepages
 	Value string
+	Later bool // it is made when vmhuge's own file has been read
 }
 
-// SysctlLines lists the settings about huge pages of all files but our own, in the
-// order in which they are made at boot: of two for one name the last counts.
+// SysctlLines lists the settings about huge pages of all files but our own, and of tuned's
+// active profile, in the order in which they are made at boot: of two for one name the last
+// counts.
 func SysctlLines(h host.Host) ([]Setting, error) {
 	order, err := h.DropIns(sysctlDirs)
 	if err != nil {
@@ -26,13 +29,45 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 	if !slices.ContainsFunc(order, func(file string) bool { return path.Base(file) == "99-sysctl.conf" }) { // procps reads it last
 		order = append(order, "/etc/sysctl.conf")
 	}
+	tuned, overrides, err := tuned(h)
+	if err != nil {
+		return nil, err
+	}
+	if len(tuned) > 0 && !overrides { // what stands in /usr is not made again
+		slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(inUsr(b), inUsr(a)) })
+	}
 	var settings []Setting
-	err = eachLine(h, order, func(where, line string) {
-		if name, value, ok := parseSetting(line); ok && namesHugePages(name) {
-			settings = append(settings, Setting{where, name, value})
+	placed := len(tuned) == 0 || overrides
+	for _, file := range order {
+		if !placed && inUsr(file) == 0 {
+			settings, placed = append(settings, tuned...), true
 		}
-	})
-	return settings, err
+		later := file == "/etc/sysctl.conf" || path.Base(file) > path.Base(SysctlFile) && (len(tuned) == 0 || overrides || inUsr(file) == 0)
+		err := eachLine(h, []string{file}, func(where, line string) {
+			if name, value, ok := parseSetting(line); ok && (namesHugePages(name) || isPattern(name)) {
+				settings = append(settings, Setting{where, name, value, later})
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !placed || overrides {
+		for _, s := range tuned {
+			s.Later = overrides
+			settings = append(settings, s)
+		}
+	}
+	left, err := leftOut(h, order)
+	return matched(settings, left), err
+}
+
+// inUsr is 1 for a file that comes with a package, 0 for one of the administrator's.
+func inUsr(file string) int {
+	if strings.HasPrefix(file, "/usr/") || strings.HasPrefix(file, "/lib/") {
+		return 1
+	}
+	return 0
 }
 
 // eachLine calls a function with each line of some files, our own aside.
