@@ -94,6 +94,9 @@ func TestKeep(t *testing.T) {
 	done(t, "start", "--paused", name)
 	destroy(t, dom)
 	inPool("for two hours", 32)
+	if r := done(t, "uninstall", "--dry-run"); strings.Count(r.Stdout, "64 MiB of huge pages") != 1 || strings.Contains(r.Stdout, "the keeping of") {
+		t.Errorf("the pages are freed once, not as in\n%s", r.Stdout)
+	}
 	says("freed the 64 MiB of huge pages that were kept for it", "disable", name)
 	inPool("disabled", 0)
 	if after := definition(t, dom); after != before {

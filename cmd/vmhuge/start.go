@@ -50,7 +50,7 @@ EXIT STATUS
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
 			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to start on if short: fail (default), a page size or thp"},
-			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of a --thp guest's RAM to be on huge pages: collapses the rest; less is exit status 4"},
+			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of a --thp guest's RAM to collapse to huge pages, else exit status 4"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {

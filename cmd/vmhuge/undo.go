@@ -37,7 +37,7 @@ EXIT STATUS
 			if err := noNames(c); err != nil {
 				return err
 			}
-			u, err := p.undo(c.Context, c.Bool("dry-run"))
+			u, err := p.undo(c.Context, c.Bool("dry-run"), nil)
 			if err != nil {
 				return err
 			}
@@ -59,10 +59,11 @@ type undone struct {
 	Reservations []ledger.Reservation `json:"reservations,omitempty"`
 }
 
-func (p *program) undo(ctx context.Context, dryRun bool) (u undone, err error) {
+// undo takes back what is on record. Of the guests that are named no pages are kept by then.
+func (p *program) undo(ctx context.Context, dryRun bool, disabled []string) (u undone, err error) {
 	record := journal.Journal{Host: p.host()}
 	// The pages first: files on record may say how many there were.
-	if err := p.undoPages(ctx, dryRun, &u); err != nil {
+	if err := p.undoPages(ctx, dryRun, disabled, &u); err != nil {
 		return u, err
 	}
 	if dryRun {

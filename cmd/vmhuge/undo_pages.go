@@ -10,11 +10,12 @@ import (
 
 // undoPages ends the reservations for programs, and gives back the pages that prepare has
 // added: those that are free now, the others once guests end. A dry run says what there are.
-func (p *program) undoPages(ctx context.Context, dryRun bool, u *undone) error {
+func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string, u *undone) error {
 	claims, err := ledger.ReadClaims(p.host().Root)
 	if err != nil {
 		return err
 	}
+	claims = slices.DeleteFunc(claims, func(c ledger.Claim) bool { return c.Phase == ledger.Kept && slices.Contains(disabled, c.UUID) })
 	u.Reservations = ledger.Reservations(p.host().Root, claims)
 	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.UUID == ledger.PreparedUUID })
 	if i < 0 && len(u.Reservations) == 0 {

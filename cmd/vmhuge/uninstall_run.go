@@ -49,7 +49,7 @@ func (p *program) uninstall(ctx context.Context, dryRun bool) (*uninstalled, err
 		return nil, err
 	}
 	worst = max(worst, p.showHookRemoved(u.Hook, dryRun))
-	if u.Host, err = p.undo(ctx, dryRun); err != nil {
+	if u.Host, err = p.undo(ctx, dryRun, enabled); err != nil {
 		return nil, err
 	}
 	worst = max(worst, p.showUndone(u.Host, dryRun))
