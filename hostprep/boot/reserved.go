@@ -50,7 +50,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 	// set is a setting of the pool of the default size, on top of nothing.
 	set := func(r Reservation) {
 		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == standard })
-		if r.Pages > 0 {
+		if r.Pages > 0 || r.Later {
 			all = append(all, r)
 		}
 	}

@@ -41,7 +41,8 @@ func TestReservations(t *testing.T) {
 		"a setting on the command line": {"-- proc/cmdline --\nhugepages=64 sysctl.vm.nr_hugepages=512 hugepagesz=1G hugepages=2 sysctl.vm/nr_hugepages=256\n", "the kernel's command line 2 1 GiB\nthe kernel's command line 256 2 MiB"},
 		"that is taken away":            {"-- proc/cmdline --\nhugepages=64 sysctl.vm.nr_hugepages=0\n", ""},
 		"of another default size":       {"-- proc/cmdline --\ndefault_hugepagesz=1G\n-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 3\n", "/etc/sysctl.d/10-a.conf:1 3 1 GiB"},
-		"sysctl takes them away":        {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", ""},
+		"a later file takes them away":  {"-- etc/sysctl.d/zz.conf --\nvm.nr_hugepages=0\n", "/etc/sysctl.d/zz.conf:1 0 2 MiB"},
+		"sysctl takes them away":        {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", "/etc/sysctl.conf:1 0 2 MiB"},
 		"units and scripts": {"-- etc/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c \"echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\"\nExecStop=/bin/sh -c 'echo 0 > /proc/sys/vm/nr_hugepages'\n" +
 			"-- etc/systemd/system/other.service --\n[Service]\nExecStart=/usr/local/sbin/huge $N\n" +
 			"-- etc/systemd/system/idle.service --\n[Service]\nExecStart=/bin/sh -c 'echo 99 > /proc/sys/vm/nr_hugepages'\n-- etc/systemd/system/multi-user.target.wants/huge.service --\n[Service]\n-- modes --\netc/rc.local 0755 0:0\n" +

@@ -129,6 +129,9 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 	var facts []Fact
 	by := map[pages.Size][]string{}
 	for _, r := range all {
+		if r.Pages == 0 { // it takes pages away
+			continue
+		}
 		by[r.Size] = append(by[r.Size], r.Where)
 		amount := r.Text
 		if r.Pages > 0 {

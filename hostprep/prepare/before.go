@@ -48,7 +48,9 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 			f.Have = fmt.Sprintf("%s reserves %s at boot already, and with the %s of vmhuge prepare --persist that makes %s", r.Where, pages.Count(r.Pages, r.Size),
 				pages.Amount(ours), pages.Amount(ours+r.Pages*int64(r.Size)))
 		}
-		findings = append(findings, f)
+		if r.Pages != 0 || f.Severity == hostprep.Warning {
+			findings = append(findings, f)
+		}
 	}
 	return findings, err
 }}

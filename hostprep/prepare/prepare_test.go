@@ -179,6 +179,11 @@ printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 116\n' > /etc/sysctl.d/99-vmhuge.conf
 left: /etc/sysctl.d/99-zz.conf:1 sets the pool when the 32 MiB of vmhuge prepare --persist are there, and replaces them: 100 pages of 2 MiB; one place that sets the pool at boot; take that out of /etc/sysctl.d/99-zz.conf:1, then run vmhuge prepare --persist again
 `},
+		"a file that is read later and wants none, without systemd": {host: "two-nodes", edits: noSystemd + "-- etc/fstab --\nnone /dev/hugepages hugetlbfs defaults 0 0\n-- modes --\netc/sysctl.d/ 0755 0:0\netc/vmhuge/ 0755 0:0\n-- etc/sysctl.d/99-zz.conf --\nvm.nr_hugepages = 0\n", p: Options{Guests: []hostprep.Guest{web1}, Persist: true}, want: `
+printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f",\n   "name": "web1",\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+left: /etc/sysctl.d/99-zz.conf:1 sets the pool when the 32 MiB of vmhuge prepare --persist are there, and replaces them: 0 pages of 2 MiB; one place that sets the pool at boot; take that out of /etc/sysctl.d/99-zz.conf:1, then run vmhuge prepare --persist again
+`},
 		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
