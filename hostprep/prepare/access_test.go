@@ -77,6 +77,12 @@ qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_
 		{name: "switched off, and a guest asks", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}, want: `
 qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = []' +'hugetlbfs_mount = ["/dev/hugepages"]']`},
 		{name: "an entry that the mounts step mounts", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Takes(1)}}},
+		{name: "only such an entry, and nobody asks", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}, want: `
+qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount names /mnt/huge, where no hugetlbfs is mounted [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = "/mnt/huge"' +'#hugetlbfs_mount = "/mnt/huge"']`},
+		{name: "the same for pages", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 8}}}},
+		{name: "a list that lacks the size of pages", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\"]\n", p: Options{Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}, want: `
+qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 1 GiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ["/dev/hugepages"]' +'hugetlbfs_mount = ["/dev/hugepages1G", "/dev/hugepages"]']`},
+		{name: "pages of a program", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\"]\n", p: Options{For: "ovs", Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}},
 		{name: "a bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = what\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}, want: `
 groups warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list
 folders warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list

@@ -34,16 +34,25 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 		f.Verdict, f.Cause = hostprep.BadHost, hostprep.ConfEmptyMount
 	}
 	text := "hugetlbfs_mount = [" + strings.Join(mounts, ", ") + "]"
-	if mounts == nil {
-		text = "no hugetlbfs_mount"
+	if len(mounts) == 0 { // with [] libvirt would use no mount at all
+		mounts, text = nil, "no hugetlbfs_mount"
 	}
 	_, err = f.FixFile(h, change.SystemFile(libvirtd.QEMUConfPath, func(text string) (string, error) { return libvirtd.SetMounts(text, mounts) }), text)
 	return []hostprep.Finding{f}, err
 }}
 
-// neededSizes are the page sizes for which guests of the system driver map files.
+// neededSizes are the page sizes for which guests of the system driver map files, or will,
+// as pages are asked for that are no program's and no user's.
 func neededSizes(p Options) []pages.Size {
 	var sizes []pages.Size
+	if p.For == "" && p.User == "" {
+		for _, need := range p.Pages {
+			sizes = append(sizes, need.Size)
+		}
+		if len(p.OnDemand) > 0 {
+			sizes = append(sizes, pages.Size1GiB)
+		}
+	}
 	for _, g := range p.guests() {
 		for _, size := range hostprep.FileSizes(g) {
 			if g.System() && size != 0 && !slices.Contains(sizes, size) {
@@ -51,7 +60,8 @@ func neededSizes(p Options) []pages.Size {
 			}
 		}
 	}
-	return sizes
+	slices.Sort(sizes)
+	return slices.Compact(sizes)
 }
 
 // fixedMounts returns a corrected hugetlbfs_mount, and what is wrong with the present
