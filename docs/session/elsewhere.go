@@ -3,6 +3,7 @@ package session
 // Elsewhere names the test for what is not run as it stands on its page: by the
 // page, by a block's first line, or by the command.
 var Elsewhere = map[string]string{
+	"docs/engines.md":         "integration/engines_test.go#TestEngines",
 	"docs/server.md":          "integration/lab/server_test.go#TestServerGuide",
 	"docs/troubleshooting.md": "explain/troubleshooting_test.go#TestTroubleshooting", // the words of others
 
@@ -16,7 +17,6 @@ var Elsewhere = map[string]string{
 	"sudo ./just package package-cockpit":              "packaging/cockpit_test.go#TestCockpitPackages",
 	"sudo ./just demo":                                 "integration/demo_test.go#TestDemo",
 	"vmhuge check --dest qemu+ssh://host2/system web1": "integration/dest_test.go#TestCheckDest",
-	"sudo vmhuge hook install --reload":                "integration/engines_test.go#TestEngines",
 	"systemctl enable --now vmhuge-metrics":            "integration/lab/metrics_test.go#TestMetricsUnit",
 	"journalctl -t vmhuge":                             "hostprep/hook/system_log_test.go#TestSystemLog",
 	"ansible-playbook -i hosts site.yml --check":       "integration/lab/ansible_test.go#TestAnsible",
