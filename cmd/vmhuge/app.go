@@ -41,12 +41,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, uncatch: stop}
 	app := p.app()
-	ordered, path, err := reorder(app, args)
-	p.path = path
-	if slices.Equal(path, []string{"help"}) {
+	ordered, line, err := reorder(app, args)
+	p.path, p.uris = line.path, line.uris
+	if slices.Equal(line.path, []string{"help"}) {
 		p.path = nil
 	}
-	if p.uris, err = connections(app, args, err); err == nil {
+	if err == nil {
+		err = line.checkConnections()
+	}
+	if err == nil {
 		err = app.RunContext(ctx, ordered)
 	}
 	if codeOf(err) == exitUsage {

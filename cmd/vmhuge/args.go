@@ -12,14 +12,13 @@ import (
 // reorder puts flags before names. urfave/cli stops to read flags at the first
 // name, and would take `start web1 --dry-run` for the start of two domains.
 // What comes out is: program, global flags, command, its flags, --, names; and
-// the command by itself. With --help it is the command help instead.
-func reorder(app *cli.App, args []string) (ordered, path []string, err error) {
+// the line as it was read. With --help it is the command help instead.
+func reorder(app *cli.App, args []string) (ordered []string, l line, err error) {
 	if len(args) == 0 {
-		return args, nil, nil
+		return args, l, nil
 	}
-	l, err := readLine(app, args[1:])
-	if err != nil {
-		return nil, l.path, err
+	if l, err = readLine(app, args[1:]); err != nil {
+		return nil, l, err
 	}
 	command, own, names := l.path, l.own, l.names
 	if l.help {
@@ -30,7 +29,7 @@ func reorder(app *cli.App, args []string) (ordered, path []string, err error) {
 	if len(names) > 0 {
 		ordered = append(append(ordered, "--"), names...)
 	}
-	return ordered, l.path, nil
+	return ordered, l, nil
 }
 
 // line is a command line, taken apart.

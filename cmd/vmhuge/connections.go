@@ -6,16 +6,12 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// connections are the libvirts that a command line names. err is of reorder.
-func connections(app *cli.App, args []string, err error) ([]string, error) {
-	if err != nil || len(args) == 0 {
-		return nil, err
+// checkConnections refuses several libvirts where a command takes one.
+func (l line) checkConnections() error {
+	if len(l.uris) > 1 && !slices.Equal(l.path, []string{"status"}) {
+		return usage("--connect is given %d times; only status takes several hosts", len(l.uris))
 	}
-	l, err := readLine(app, args[1:])
-	if err == nil && len(l.uris) > 1 && !slices.Equal(l.path, []string{"status"}) {
-		err = usage("--connect is given %d times; only status takes several hosts", len(l.uris))
-	}
-	return l.uris, err
+	return nil
 }
 
 // connect keeps each value of --connect: urfave/cli keeps the last.

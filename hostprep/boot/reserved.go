@@ -39,8 +39,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		return nil, err
 	}
 	var all []Reservation
-	line := withoutOurs(kernel.Cmdline)
-	asked := ParseCmdline(line, kernel.Standard, func(size pages.Size) bool { return slices.Contains(kernel.sizes, size) })
+	asked := kernel.takes(withoutOurs(kernel.Cmdline))
 	for _, size := range kernel.sizes {
 		if n := asked.Of(size); n > 0 {
 			all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), n), size, n, false})

@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -33,28 +32,37 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(tuned) > 0 && !overrides { // what stands in /usr is not made again
-		slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(inUsr(b), inUsr(a)) })
-	}
 	var settings []Setting
-	placed := len(tuned) == 0 || overrides
-	for _, file := range order {
-		if !placed && inUsr(file) == 0 {
-			settings, placed = append(settings, tuned...), true
-		}
-		later := file == "/etc/sysctl.conf" || path.Base(file) > path.Base(SysctlFile) && (len(tuned) == 0 || overrides || inUsr(file) == 0)
-		err := eachLine(h, []string{file}, func(where, line string) {
-			if name, value, ok := parseSetting(line); ok && (namesHugePages(name) || isPattern(name)) {
-				settings = append(settings, Setting{where, name, value, later})
+	read := func(files []string, last bool) error {
+		for _, file := range files {
+			later := last && (file == "/etc/sysctl.conf" || path.Base(file) > path.Base(SysctlFile))
+			err := eachLine(h, []string{file}, func(where, line string) {
+				if name, value, ok := parseSetting(line); ok && (namesHugePages(name) || isPattern(name)) {
+					settings = append(settings, Setting{where, name, value, later})
+				}
+			})
+			if err != nil {
+				return err
 			}
-		})
-		if err != nil {
-			return nil, err
+		}
+		return nil
+	}
+	if len(tuned) == 0 || overrides {
+		err = read(order, true)
+	} else { // tuned makes the administrator's again, those in /usr not
+		own := slices.DeleteFunc(slices.Clone(order), inUsr)
+		packaged := slices.DeleteFunc(slices.Clone(order), func(file string) bool { return !inUsr(file) })
+		if err = read(packaged, false); err == nil {
+			settings = append(settings, tuned...)
+			err = read(own, true)
 		}
 	}
-	if !placed || overrides {
+	if err != nil {
+		return nil, err
+	}
+	if overrides {
 		for _, s := range tuned {
-			s.Later = overrides
+			s.Later = true
 			settings = append(settings, s)
 		}
 	}
@@ -62,12 +70,9 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 	return matched(settings, left), err
 }
 
-// inUsr is 1 for a file that comes with a package, 0 for one of the administrator's.
-func inUsr(file string) int {
-	if strings.HasPrefix(file, "/usr/") || strings.HasPrefix(file, "/lib/") {
-		return 1
-	}
-	return 0
+// inUsr says whether a file comes with a package.
+func inUsr(file string) bool {
+	return strings.HasPrefix(file, "/usr/") || strings.HasPrefix(file, "/lib/")
 }
 
 // eachLine calls a function with each line of some files, our own aside.

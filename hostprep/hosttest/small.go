@@ -3,6 +3,7 @@ package hosttest
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,6 +44,24 @@ Node 1 MemFree:        23000512 kB
 -- proc/sys/kernel/random/boot_id --
 11111111-2222-3333-4444-555555555555
 `
+
+// SurplusOn0 has a guest on node 0 with 64 pages that are surplus.
+const SurplusOn0 = `
+-- pools --
+all 2048 74 10 0 64 0
+0 2048 64 0 64
+1 2048 10 10 0
+-- proc/sys/kernel/random/boot_id --
+11111111-2222-3333-4444-555555555555
+`
+
+// NrHugepages is what the file of a node's pool holds; plain files keep what is written.
+func NrHugepages(t *testing.T, root hostfs.Root, node, kib int) int64 {
+	t.Helper()
+	n, err := root.ReadInt("sys/devices/system/node/node"+strconv.Itoa(node), "hugepages/hugepages-"+strconv.Itoa(kib)+"kB", "nr_hugepages")
+	Must(t, err)
+	return n
+}
 
 // FromText unpacks a small host, with the owner and the modes of whoever runs the test. Its
 // file "pools" has a line for each pool: the node or all, the page size in KiB, and the

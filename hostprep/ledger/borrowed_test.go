@@ -8,15 +8,6 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// The guest on node 0 has 64 pages that are surplus.
-const surplusOn0 = `
--- pools --
-all 2048 74 10 0 64 0
-0 2048 64 0 64
-1 2048 10 10 0
--- proc/sys/kernel/random/boot_id --
-` + bootID1 + "\n"
-
 // Killed while node 0's surplus is persistent: the next run makes it surplus
 // again, once.
 func TestBorrowed(t *testing.T) {

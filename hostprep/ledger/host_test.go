@@ -3,25 +3,25 @@ package ledger
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"testing"
 
 	"vmhuge/hostprep/hosttest"
-	"vmhuge/internal/hostfs"
 )
 
 const (
-	oneNode  = hosttest.OneNode
-	twoNodes = hosttest.TwoNodes
+	oneNode    = hosttest.OneNode
+	twoNodes   = hosttest.TwoNodes
+	surplusOn0 = hosttest.SurplusOn0
 
 	web1 = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 	db1  = "0cb4f2f2-5d2c-4f5e-8a31-6a0b6c5f8a11"
 )
 
-func fixture(t *testing.T, texts ...string) hostfs.Root {
-	t.Helper()
-	return hosttest.FromText(t, texts...)
-}
+var (
+	fixture = hosttest.FromText
+	write   = hosttest.WriteFile
+	must    = hosttest.Must
+	nr      = hosttest.NrHugepages
+)
 
 // stat is a process as /proc shows it.
 func stat(pid int, start uint64) string {
@@ -34,22 +34,4 @@ func us() string { return stat(os.Getpid(), 77) }
 // qemu is a running guest.
 func qemu(pid int, uuid string) string {
 	return stat(pid, 88) + fmt.Sprintf("-- proc/%d/cmdline --\n/usr/bin/qemu-system-x86_64\n-name\nguest=a\n-uuid\n%s\n", pid, uuid)
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	hosttest.WriteFile(t, path, text)
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	hosttest.Must(t, err)
-}
-
-// nr is what the file of a node's pool holds; plain files keep what is written.
-func nr(t *testing.T, root hostfs.Root, node int, kib int) int64 {
-	t.Helper()
-	n, err := root.ReadInt("sys/devices/system/node/node"+strconv.Itoa(node), fmt.Sprintf("hugepages/hugepages-%dkB", kib), "nr_hugepages")
-	must(t, err)
-	return n
 }

@@ -6,17 +6,6 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// The guest on node 0 has 64 pages that are surplus. What the kernel makes of
-// what is written is for the integration tests on two nodes.
-const surplusOn0 = `
--- pools --
-all 2048 74 10 0 64 0
-0 2048 64 0 64
-1 2048 10 10 0
--- proc/sys/kernel/random/boot_id --
-11111111-2222-3333-4444-555555555555
-`
-
 func TestSurplusElsewhere(t *testing.T) {
 	for name, test := range map[string]struct {
 		pools string
