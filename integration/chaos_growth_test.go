@@ -46,7 +46,8 @@ func TestChaosGrowth(t *testing.T) {
 		}
 	}
 	t.Logf("grown %d times, shrunk %d times, %d of the calls killed, %d failed; %d guests", c.grown, c.shrunk, c.kills, c.failed, c.guests)
-	if c.grown == 0 || c.kills == 0 || rounds >= 100 && c.shrunk == 0 {
+	// Of few rounds chance may kill no call, nor shrink the guest.
+	if c.grown == 0 || rounds >= 100 && (c.kills == 0 || c.shrunk == 0) {
 		t.Error("nothing was tried")
 	}
 }
@@ -76,7 +77,7 @@ func (c *growthChaos) disturb() {
 	var all sync.WaitGroup
 	for range 1 + c.random.IntN(2) {
 		// Of a DIMM Linux uses, and gives up, whole blocks of 128 MiB.
-		device, by, how, after := "--dimm", 128, c.random.IntN(4), time.Duration(c.random.IntN(2500))*time.Millisecond
+		device, by, how, after := "--dimm", 128, c.random.IntN(4), time.Duration(c.random.IntN(1200))*time.Millisecond
 		if c.random.IntN(2) == 0 {
 			device, by = "--virtio-mem", 32*(1+c.random.IntN(4))
 		}

@@ -82,7 +82,9 @@ func readNumber(path string, n *int) error {
 	if err != nil {
 		return err
 	}
-	*n, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	// A count that the kernel lets fall below 0 is printed without its sign.
+	without, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
+	*n = int(without)
 	return err
 }
 

@@ -223,6 +223,12 @@ warning headroom: the pools hold 14.6 GiB of 15.6 GiB; 585.9 MiB of the rest is 
 ok pool 2 MiB: 7500 pages, 100 free, 20 of them reserved, 0 surplus, overcommit 0
 ok node 0: 100 of 7500 pages of 2 MiB are free
 note in use: 12.8 GiB of huge pages are in use, and no process has them mapped`},
+		{name: "a count below 0", edit: "-- pools --\nall 2048 20 20 18446744073709551614 0 0\n0 2048 20 20 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", want: `
+ok headroom: the pools can grow by 11488 MiB
+ok pool 2 MiB: 20 pages, 20 free, 0 of them reserved, 0 surplus, overcommit 0
+warning pool 2 MiB: the kernel counts -2 pages as reserved, a fault of its own: it promises 2 more than there are, so that a program may die when it uses them, and frees none while fewer are in use
+ok node 0: 20 of 20 pages of 2 MiB are free
+note reserved: nobody uses the 20 pages of 2 MiB, which keep 40 MiB from everything else`},
 		{name: "uneven nodes", edit: "-- pools --\nall 2048 100 100 0 0 0\n0 2048 90 90 0\n1 2048 10 10 0\nall 1048576 0 0 0 0 0\n", want: `
 ok headroom: the pools can grow by 11488 MiB
 note pool 2 MiB: 100 pages, 100 free, 0 of them reserved, 0 surplus, overcommit 0

@@ -172,6 +172,8 @@ func TestRelease(t *testing.T) {
 		"all of it":                  {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, nil, 0, 60},
 		"what is free":               {oneNode, Grant{Size: pages.Size2MiB, Pages: 70}, nil, 10, 40},
 		"not what is reserved":       {strings.Replace(oneNode, "all 2048 100 60 0", "all 2048 100 60 55", 1), Grant{Size: pages.Size2MiB, Pages: 40}, nil, 35, 95},
+		"fewer in use than lost":     {strings.Replace(oneNode, "all 2048 100 60 0", "all 2048 100 60 18446744073709551575", 1), Grant{Size: pages.Size2MiB, Pages: 40}, nil, 40, 100},
+		"as many in use as lost":     {strings.Replace(oneNode, "all 2048 100 60 0", "all 2048 100 60 18446744073709551576", 1), Grant{Size: pages.Size2MiB, Pages: 40}, nil, 0, 60},
 		"not what others wait for":   {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, promised(25), 5, 65},
 		"nor on this node":           {oneNode, Grant{Size: pages.Size2MiB, Pages: 40}, promised(25, 0), 5, 65},
 		"but on another, as all can": {twoNodes, Grant{Node: 1, Size: pages.Size2MiB, Pages: 7}, promised(6, 0), 0, 10},

@@ -34,7 +34,7 @@ type Global struct {
 	Size       pages.Size
 	Total      int64
 	Free       int64
-	Reserved   int64 // resv_hugepages: promised to a mapping, not yet faulted in
+	Reserved   int64 // resv_hugepages: promised to a mapping, not yet faulted in; never below 0 (ReadReserved)
 	Surplus    int64
 	Overcommit int64 // nr_overcommit_hugepages: the most surplus that is allowed
 }
@@ -111,11 +111,16 @@ func Read(root hostfs.Root) (State, error) {
 	for _, size := range sizes {
 		g := Global{Size: size}
 		err := readCounters(root, append(globalDir, sizeDir(size)),
-			counter{"nr_hugepages", &g.Total}, counter{"free_hugepages", &g.Free}, counter{"resv_hugepages", &g.Reserved},
+			counter{"nr_hugepages", &g.Total}, counter{"free_hugepages", &g.Free},
 			counter{"surplus_hugepages", &g.Surplus}, counter{"nr_overcommit_hugepages", &g.Overcommit})
 		if err != nil {
 			return state, err
 		}
+		reserved, err := ReadReserved(root, size)
+		if err != nil {
+			return state, err
+		}
+		g.Reserved = max(0, reserved)
 		state.Globals = append(state.Globals, g)
 	}
 	nodes, err := ReadNodes(root)

@@ -28,6 +28,10 @@ func TestRead(t *testing.T) {
 			Globals: []Global{{pages.Size2MiB, 40, 30, 5, 4, 8}},
 			Pools:   []Pool{{0, pages.Size2MiB, 40, 30, 4}},
 		}},
+		"a count of reserved pages below 0": {"-- pools --\nall 2048 40 30 18446744073709551614 4 8\n", State{
+			Globals: []Global{{pages.Size2MiB, 40, 30, 0, 4, 8}},
+			Pools:   []Pool{{0, pages.Size2MiB, 40, 30, 4}},
+		}},
 		"files beside the sizes": {"-- pools --\nall 64 1 1 0 0 0\n-- sys/kernel/mm/hugepages/hugepages-2MB/nr_hugepages --\n1\n-- sys/kernel/mm/hugepages/README --\n", State{
 			Globals: []Global{{pages.SizeOfKiB(64), 1, 1, 0, 0, 0}},
 			Pools:   []Pool{{0, pages.SizeOfKiB(64), 1, 1, 0}},

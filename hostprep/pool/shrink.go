@@ -97,6 +97,9 @@ func releasable(root hostfs.Root, grant Grant, pending []Pending) (give, without
 		}
 	}
 	give = max(0, min(grant.Pages, here, all, p.Persistent()))
+	if reserved, err := ReadReserved(root, grant.Size); err != nil || reserved < 0 && global.Total-global.Free < -reserved {
+		give = 0 // the kernel would make them surplus, and free none
+	}
 	return give, p.Persistent() - give
 }
 
