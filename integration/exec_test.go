@@ -233,6 +233,14 @@ func TestExecKilled(t *testing.T) {
 		} else if code := r.code(t); code != 137 {
 			t.Errorf("%s: it exits with %d", at, code)
 		}
+		// Its child, which is to become QEMU, may outlive it.
+		waitUntil(t, at+": QEMU runs, or the pages are free", func() bool {
+			if execQEMU(t) != 0 {
+				return true
+			}
+			done(t, "status")
+			return cmp.Equal(before, readTestPools(t))
+		})
 		if qemu := execQEMU(t); qemu != 0 {
 			survived++
 			waitUntil(t, "QEMU has all of its pages", func() bool { return pagesOf(t, qemu)[size2M] == 32 })

@@ -47,7 +47,6 @@ var poolFaults = []fault{
 	{name: "min-size-of-another-mount-one-short", setup: otherMount("pagesize=2M,min_size=2M"), verdict: hostprep.NoMemory, says: unmapped, cause: "min-size", mends: true},
 	{name: "min-size-of-its-own-mount", setup: mountAgain(mount2M, "pagesize=2M,min_size=2M"), verdict: hostprep.Ready},
 	{name: "min-size-of-its-own-mount-one-short", pages: 31, setup: mountAgain(mount2M, "pagesize=2M,min_size=2M"), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "min-size-of-its-own-mount-forgotten", pages: 31, setup: again("size=64M,min_size=4M"), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "min-size-of-its-own-mount-in-use", setup: all(again("min_size=4M"), neighbour(2)), verdict: hostprep.Ready},
 	{name: "min-size-of-its-own-mount-in-use-one-short", pages: 31, setup: all(again("min_size=4M"), neighbour(2)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 
@@ -69,4 +68,11 @@ var poolFaults = []fault{
 	{name: "kept-for-a-guest-beside-a-program", pages: 64, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.Ready},
 	{name: "kept-for-a-guest-beside-a-program-one-short", pages: 63, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 	{name: "reserved-beside-a-guest-one-short", pages: 47, setup: all(claimed, reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
+}
+
+// sizeAndMinSizeFaults may leave a kernel with too small a count of reserved pages: Linux 6.18, for
+// one, forgets the pages of min_size= of a mount with both options where the pool is too short for
+// a mapping that size= allows, and takes them off once more at the end. Debian 6.1, 6.12 and 7.3 do not.
+var sizeAndMinSizeFaults = []fault{
+	{name: "min-size-of-its-own-mount-forgotten", pages: 31, setup: again("size=64M,min_size=4M"), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short"},
 }

@@ -13,4 +13,5 @@ func TestMicroVMOneNode(t *testing.T) {
 	// KVM on an emulated processor, with which guests of its own never run: they are started
 	// paused.
 	t.Run("kvm", func(t *testing.T) { runFaults(t, sampled(t, kvmFaults)) })
+	t.Run("size-and-min-size", func(t *testing.T) { runFaults(t, sizeAndMinSizeFaults) })
 }
