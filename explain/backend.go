@@ -37,6 +37,9 @@ func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
 		b.path = found[1]
 		b.place = PlaceOf(b.path, hugetlbfs...)
 	}
+	if found := pageSizeSaid.Get().FindStringSubmatch(line); found != nil {
+		b.page, _ = strconv.ParseUint(found[1], 16, 64) // 15 digits fit
+	}
 	switch {
 	case kind == "epc":
 		b.place = Enclave
@@ -47,6 +50,10 @@ func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
 	}
 	return b
 }
+
+// smallestHuge is the largest of the sizes that are the smallest huge pages of an
+// architecture: 64 KiB of arm64, 1 MiB of s390x, 2 MiB of the others.
+const smallestHuge = 2 << 20
 
 // isAligned says that the memory is a whole number of pages, whichever they are where no
 // size of them is told: usual are 1 GiB at most.
@@ -59,11 +66,13 @@ func (b backend) isAligned() bool {
 }
 
 var (
-	objectIn   = lazyregexp.New(`(?:-object\s+'?|"?qom-type"?[=:]"?)memory-backend-([a-z]+)`)
-	memPathIn  = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+?):?(?:[,\s"]|$)`)
-	hugetlbIn  = lazyregexp.New(`\bhugetlb"?[=:]"?(?:on|yes|true|y)\b`)
-	sizeIn     = lazyregexp.New(`[,"{]size"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
-	pageSizeOf = lazyregexp.New(`\bhugetlbsize"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
+	objectIn  = lazyregexp.New(`(?:-object\s+'?|"?qom-type"?[=:]"?)memory-backend-([a-z]+)`)
+	memPathIn = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+?):?(?:[,\s"]|$)`)
+	hugetlbIn = lazyregexp.New(`\bhugetlb"?[=:]"?(?:on|yes|true|y)\b`)
+	sizeIn    = lazyregexp.New(`[,"{]size"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
+	// pageSizeSaid is the page size in QEMU's "must be equal to or larger than page size 0x200000".
+	pageSizeSaid = lazyregexp.New(`than page size 0x([0-9a-f]{1,15})\b`)
+	pageSizeOf   = lazyregexp.New(`\bhugetlbsize"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
 	// proxmoxIn are the words of Proxmox VE, which starts QEMU itself.
 	proxmoxIn = lazyregexp.New(`TASK ERROR: |/PVE/|hugepage allocation failed`)
 )

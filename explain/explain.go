@@ -19,7 +19,7 @@ import (
 type Row struct {
 	ID string // as in the findings of the check that sees it
 	// Says are the words, in English. … stands for anything in the same line, PATH
-	// for a path, and quotation marks may be missing.
+	// for a path, ¶ for the end of the line, and quotation marks may be missing.
 	Says      []string
 	Unless    []string // with these words in the same message it is another row's
 	UnlessAny []string // with these words anywhere in the text it is another row's
@@ -31,6 +31,7 @@ type Row struct {
 	Cause       string
 	Check       string // the check that gives the evidence; "": none can
 	Do          string // with the words of Names, PATH for the path of the text, and UNIT for its last part
+	Small       string // Do where the text says that the pages are the smallest huge ones; "": the same
 	Own         string // Do where QEMU has its memory elsewhere on a hugetlbfs than libvirt puts it; "": the same
 	Kind        advice.Kind
 }
@@ -43,6 +44,7 @@ type Match struct {
 	// Domain is the one that the words are about, where the text names several; "": not known.
 	Domain string
 	own    bool // Own counts
+	small  bool // Small counts
 }
 
 // Names are what words of Do stand for; "": not known.
@@ -68,8 +70,11 @@ func (m Match) Cure(n Names) string {
 		words = append(words, "=DOMAIN", "="+shell.Quote(domain), "DOMAIN", shell.Operand(domain))
 	}
 	do := m.Do
-	if m.own {
-		do = cmp.Or(m.Own, do)
+	switch {
+	case m.own && m.Own != "":
+		do = m.Own
+	case m.small && m.Small != "":
+		do = m.Small
 	}
 	return strings.NewReplacer(words...).Replace(do)
 }

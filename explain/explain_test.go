@@ -122,6 +122,19 @@ func TestCure(t *testing.T) {
 	}
 }
 
+// No cure is the size that the guest has already.
+func TestCureOfSmallGuest(t *testing.T) {
+	for size, want := range map[string]string{
+		"0x40000000": "vmhuge enable --size 2M web1, or raise", "0x20000000": "vmhuge enable --size 2M web1, or raise", "0x1000000": "vmhuge enable --size 2M web1, or raise",
+		"0x200000": "virsh edit web1: raise <memory>", "0x100000": "virsh edit web1: raise <memory>", "0x10000": "virsh edit web1: raise <memory>",
+	} {
+		m := Explain("qemu-kvm: memory size 0x8000 must be equal to or larger than page size " + size + "\nerror: Failed to start domain 'web1'")
+		if cure := m[0].Cure(Names{Domain: "web1"}); !strings.HasPrefix(cure, want) {
+			t.Errorf("%s: %s", size, cure)
+		}
+	}
+}
+
 // Where the daemons are split, no row sends to libvirtd, and none has a word left that
 // stands for a name.
 func TestCureOfSplitDaemons(t *testing.T) {
@@ -312,11 +325,12 @@ func example(row Row, says string) string {
 		path = on[row.On[0]]
 	}
 	if kind := map[Place]string{Anonymous: "ram", Enclave: "epc"}; len(row.On) > 0 && kind[row.On[0]] != "" {
-		return "qemu-kvm: -object memory-backend-" + kind[row.On[0]] + ",id=ram-node0: " + strings.ReplaceAll(says, "…", "x y")
+		return "qemu-kvm: -object memory-backend-" + kind[row.On[0]] + ",id=ram-node0: " + strings.NewReplacer("…", "x y", lineEnd, "").Replace(says)
 	}
+	says = strings.TrimSuffix(says, lineEnd)
 	text := strings.ReplaceAll(strings.ReplaceAll(says, "…", "x y"), "PATH", path)
 	if text == says {
-		text += " mem-path=" + path
+		text = "mem-path=" + path + ": " + text
 	}
 	return text
 }

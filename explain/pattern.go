@@ -34,7 +34,7 @@ func compile(says []string) []words {
 		tokens := tokensOf(s)
 		w := words{pattern: regexp.MustCompile(strings.Join(tokens, ""))}
 		for _, word := range strings.FieldsFunc(strings.ReplaceAll(s, "PATH", "…"), func(r rune) bool { return strings.ContainsRune(" …'", r) }) {
-			if len(word) > len(w.rare) {
+			if word = strings.TrimSuffix(word, lineEnd); len(word) > len(w.rare) {
 				w.rare = lower(word)
 			}
 		}
@@ -43,6 +43,9 @@ func compile(says []string) []words {
 	}
 	return all
 }
+
+// lineEnd in a sentence is where the line ends: what follows elsewhere is missing.
+const lineEnd = "¶"
 
 // tokensOf takes a sentence apart, into expressions of a character each. A blank is
 // any space, for a terminal or a mail may have wrapped the line there.
@@ -56,6 +59,8 @@ func tokensOf(says string) []string {
 			} else {
 				tokens = append(tokens, `'?(?P<path>/[^\n]*?)'?`)
 			}
+		case strings.HasPrefix(says, lineEnd):
+			tokens, says = append(tokens, `[."'}\])]*[ \t]*(?:\n|$)`), says[len(lineEnd):]
 		case strings.HasPrefix(says, "…"):
 			tokens, says = append(tokens, `[^\n]*?`), says[len("…"):]
 		case says[0] == ' ':
@@ -118,6 +123,7 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 				continue
 			}
 			m.own = memory.place == MountRoot || memory.place == HugeFile
+			m.small = memory.page > 0 && memory.page <= smallestHuge
 			m.Domain = r.domainOf(at[0])
 			switch {
 			case first == nil && len(r.domains) == 0:

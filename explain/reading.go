@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"encoding/hex"
 	"html"
 	"strconv"
@@ -77,11 +78,48 @@ func Clean(text string) string {
 	text = escapes.Get().ReplaceAllStringFunc(text, unescape)
 	text = marks.Replace(text)
 	text = quoted.Get().ReplaceAllString(text, "")
+	text = whole(text)
 	return auditHex.Get().ReplaceAllStringFunc(text, unhex)
 }
 
+// reasons are those of the kernel's that lines are cut off in, the most frequent first.
+var reasons = []string{
+	"Cannot allocate memory", "Permission denied", "No such file or directory", "Operation not permitted", "Invalid argument",
+	"No space left on device", "Read-only file system", "Bad address", "Resource temporarily unavailable", "Device or resource busy",
+}
+
+// whole completes the reason in a line that ends within it: "for guest RAM: Cannot all".
+func whole(text string) string {
+	var done strings.Builder
+	from := 0
+	for _, at := range lastWords.Get().FindAllStringSubmatchIndex(text, -1) {
+		done.WriteString(text[from:at[3]])
+		from = at[3]
+		done.WriteString(restOf(text[at[2]:at[3]], text[from:]))
+	}
+	return done.String() + text[from:]
+}
+
+// restOf is what a reason lacks; "": nothing, or what follows is the rest of one, in a line
+// that is wrapped.
+func restOf(said, then string) (lacks string) {
+	for _, reason := range reasons {
+		rest, ok := strings.CutPrefix(reason, said)
+		if !ok || rest == "" {
+			continue
+		}
+		first, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		if strings.HasPrefix(strings.TrimSpace(then), first) {
+			return ""
+		}
+		lacks = cmp.Or(lacks, rest)
+	}
+	return lacks
+}
+
 var (
-	colours = lazyregexp.New("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\\^\\[\\[[0-9;]*m")
+	lastWords = lazyregexp.New(`(?m): ([A-Z][A-Za-z -]{2,24}?)["')\]}]*[ \t]*$`)
+	colours   = lazyregexp.New("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\\^\\[\\[[0-9;]*m")
 	// A backslash before it may be doubled, by JSON within JSON.
 	escapes = lazyregexp.New(`\\+(?:["'nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})`)
 	quoted  = lazyregexp.New(`(?m)^[ \t]*(?:[>│┃|][ \t]?)+`)

@@ -72,7 +72,8 @@ func definition() []Row {
 	}, {
 		ID: "smaller-than-page", Says: []string{"memory size … must be equal to or larger than page size"},
 		Cause: "the guest, or one of its nodes, is smaller than one page; a <hugepages/> that names no size may mean 1 GiB",
-		Check: "domain", Do: "vmhuge enable --size 2M DOMAIN",
+		Check: "domain", Do: "vmhuge enable --size 2M DOMAIN, or raise its <memory> to a page at least",
+		Small: "virsh edit DOMAIN: raise <memory>, and that of each of its cells and memory devices, to a page at least: it is on the smallest huge pages already (plain QEMU: -m); vmhuge enable --round DOMAIN does that",
 	}, {
 		ID: "virtio-mem-block", Says: []string{"'block-size' property has to be at least the page size", "'block-size' property has to be at least 0x", "block size too small, must be at least"},
 		Cause: "the <block> of a virtio-mem device is smaller than a page, or than a transparent huge page of this host",
@@ -156,7 +157,7 @@ func definition() []Row {
 		Do:    "virsh edit DOMAIN: <numa><cell id='0' cpus='0-N' memory='…'/></numa> in <cpu>, and <node>0</node> in the device's <target>",
 	}, {
 		ID: "qemu-too-old", Says: []string{
-			"hugepages are not supported by QEMU binary", "huge pages per NUMA node are not supported with this QEMU",
+			"hugepages are not supported by QEMU binary", "hugepage backing not supported by '…'", "huge pages per NUMA node are not supported with this QEMU",
 			"per-node memory binding is not supported with this QEMU", "this qemu doesn't support the memory-backend-",
 			"memory hotplug isn't supported by this QEMU binary", "virtio-mem isn't supported by this QEMU binary",
 		},

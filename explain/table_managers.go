@@ -56,6 +56,26 @@ func managers() []Row {
 		Check: "pool", Do: "vmhuge prepare --persist --pages N --size 2M, with what the program and the guests take together, and start it before them; or -XX:+UseTransparentHugePages, which needs no pool",
 		Kind: advice.NoMemory,
 	}, {
+		ID: "postgresql-short", Says: []string{
+			"could not map anonymous shared memory: Cannot allocate memory", "could not map anonymous shared memory: Out of memory", "mmap(…) with MAP_HUGETLB failed",
+			"request for a shared memory segment exceeded available memory, swap space, or huge pages", "could not map anonymous shared memory¶",
+		},
+		Cause: "a PostgreSQL server does not get its shared memory (shared_buffers and more): with huge_pages = on it takes it from the pool that guests use too, and too few pages are free; with try or off from ordinary memory, of which the pool leaves too little",
+		Check: "pool", Do: "postgres -D DATADIR -C shared_memory_size_in_huge_pages says how many (since 15, while it is stopped); vmhuge prepare --pages N --size 2M --for postgres, with --persist too, keeps them from guests; or lower shared_buffers in postgresql.conf",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "mysql-short", Says: []string{"HugeTLB: Warning: Failed to allocate … bytes. errno 12", "from HugeTLB memory. errno 12", "[InnoDB] Failed to allocate … bytes. errno 12"},
+		Cause: "a MySQL or MariaDB server with large_pages (large-pages) takes its buffer pool from the pool that guests use too, and too few pages are free; it runs on without them",
+		Check: "pool", Do: "vmhuge prepare --pages N --size 2M --for mysqld, with --persist too, keeps them from guests: N is innodb_buffer_pool_size in pages and some more; restart it then. memlock (LimitMEMLOCK=infinity in its unit) must allow as much",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "mysql-denied", Says: []string{
+			"HugeTLB: Warning: Failed to allocate … bytes. errno 1¶", "from HugeTLB memory. errno 1¶", "[InnoDB] Failed to allocate … bytes. errno 1¶",
+			"HugeTLB: Warning: Failed to allocate … bytes. errno 22", "from HugeTLB memory. errno 22", "[InnoDB] Failed to allocate … bytes. errno 22",
+		},
+		Cause: "a MySQL or MariaDB server with large_pages may not take huge pages: errno 1, its group is not vm.hugetlb_shm_group and it has no CAP_IPC_LOCK; errno 22, kernel.shmmax or kernel.shmall is smaller than its buffer pool",
+		Do:    "vmhuge prepare --persist --shm-group mysql, and LimitMEMLOCK=infinity in its unit; sysctl kernel.shmmax kernel.shmall",
+	}, {
 		ID: "selinux-program", Says: []string{
 			"avc: denied {…dev=\"hugetlbfs\"…scontext=…:openvswitch_t:", "avc: denied {…scontext=…:openvswitch_t:…tcontext=…:hugetlbfs_t:",
 			"avc: denied {…dev=\"hugetlbfs\"…scontext=…:container_t:", "avc: denied {…scontext=…:container_t:…tcontext=…:hugetlbfs_t:",

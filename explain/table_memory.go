@@ -10,6 +10,8 @@ import (
 var noMemory = []string{
 	"unable to map backing store for guest RAM: Cannot allocate memory", "unable to map backing store for hugepages: Cannot allocate memory",
 	"file_ram_alloc: can't mmap RAM pages: Cannot allocate memory", "alloc_mem_area: can't mmap hugetlbfs pages: Cannot allocate memory",
+	// A line that is cut off before its reason, which is this one as a rule.
+	"unable to map backing store for guest RAM¶", "unable to map backing store for hugepages¶", "file_ram_alloc: can't mmap RAM pages¶",
 }
 
 const (

@@ -4,11 +4,15 @@ import "slices"
 
 // mounts is what is wrong with a hugetlbfs, or with the folders on it.
 func mounts() []Row {
-	const notMounted = "hugetlbfs filesystem is not mounted or disabled by administrator config"
+	// Older libvirt, before 1.2.12, has the two halves apart.
+	notMounted := []string{"hugetlbfs filesystem is not mounted or disabled by administrator config", "hugetlbfs filesystem is not mounted¶"}
 	const sizeNotMounted = "Unable to find any usable hugetlbfs mount for … KiB"
+	// A line that is cut off before its reason.
+	const noReason = "can't open backing store PATH for guest RAM¶"
 	folder := []string{
 		"can't open backing store PATH for guest RAM: Permission denied", "can't create backing store PATH for guest RAM: Permission denied",
 		"unable to create backing store for path PATH: Permission denied", "unable to create backing store for hugepages: Permission denied",
+		noReason,
 	}
 	const older = "QEMU before 2.5: can't create, unable to create backing store"
 	return []Row{{
@@ -31,15 +35,15 @@ func mounts() []Row {
 		Cause: "libvirt could not make QEMU's own /dev: the host's is mounted twice, as in a container, and something is mounted below the first mount in it (by name)",
 		Check: "/dev", Do: "umount the inner mount that findmnt -R /dev shows; or write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON",
 	}, {
-		ID: "mount-late", Says: []string{notMounted, sizeNotMounted},
+		ID: "mount-late", Says: append([]string{sizeNotMounted}, notMounted...),
 		Cause: "the hugetlbfs was mounted after libvirt's daemon started, which reads the mounts only once",
 		Check: "mount", Do: "systemctl restart DAEMON, or vmhuge enable --source memfd DOMAIN, which needs no mount",
 	}, {
-		ID: "mount-missing", Says: []string{notMounted, sizeNotMounted},
+		ID: "mount-missing", Says: append([]string{sizeNotMounted, "hugepages are disabled by administrator config", "unable to find hugetlbfs mountpoint"}, notMounted...),
 		Cause: "no hugetlbfs with pages of this size is mounted, or qemu.conf leaves it out",
 		Check: "mount", Do: "vmhuge start DOMAIN mounts it; or vmhuge enable --source memfd DOMAIN, which needs no mount",
 	}, {
-		ID: "session-mount", Says: []string{notMounted},
+		ID: "session-mount", Says: notMounted,
 		Cause: "qemu:///session does not look for mounts: it knows only the ones in the user's qemu.conf",
 		Check: "mount", Do: "vmhuge -c qemu:///session enable --source memfd DOMAIN",
 	}, {
@@ -49,14 +53,16 @@ func mounts() []Row {
 	}, {
 		ID: "mount-read-only", Says: []string{
 			"unable to create hugepage path PATH: Read-only file system", "Unable to create PATH: Read-only file system",
-			"can't open backing store PATH for guest RAM: Read-only file system", "unable to set user and group to '…' on 'PATH': Read-only file system",
+			"can't open backing store PATH for guest RAM: Read-only file system", "unable to create backing store for path PATH: Read-only file system",
+			"unable to create backing store for hugepages: Read-only file system", "unable to set user and group to '…' on 'PATH': Read-only file system",
 		}, On: huge,
 		Cause: "a hugetlbfs is mounted read-only; libvirt makes a folder for each guest on every one that it knows",
 		Check: "mount", Do: "findmnt -T PATH shows the mount; mount -o remount,rw that (vmhuge check names it)",
 	}, {
 		ID: "mount-inodes", Says: []string{
 			"can't open backing store PATH for guest RAM: No space left on device", "unable to create hugepage path PATH: No space left on device",
-			"Unable to create PATH: No space left on device",
+			"Unable to create PATH: No space left on device", "unable to create backing store for path PATH: No space left on device",
+			"unable to create backing store for hugepages: No space left on device",
 		}, On: huge,
 		Cause: "the hugetlbfs is mounted with nr_inodes=, and all are in use",
 		Check: "mount", Do: "findmnt -T PATH shows the mount (vmhuge check names it): umount that, and mount it again without nr_inodes=",
@@ -64,12 +70,14 @@ func mounts() []Row {
 		ID: "mount-vanished", Says: []string{
 			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create hugepage path PATH: No such file or directory",
 			"Unable to create PATH: No such file or directory", "unable to create backing store for path PATH: No such file or directory",
+			"unable to create backing store for hugepages: No such file or directory", noReason,
 		}, On: []Place{GuestFolder},
 		Cause: "the hugetlbfs that libvirt knows is not mounted any more, or something is mounted over it",
 		Check: "mount", Do: "vmhuge start DOMAIN mounts it again",
 	}, {
 		ID: "path-missing", Says: []string{
 			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create backing store for path PATH: No such file or directory",
+			"unable to create backing store for hugepages: No such file or directory", noReason,
 		}, On: []Place{MountRoot, HugeFile},
 		Cause: "QEMU was started without libvirt, and the folder that its mem-path is in is not there: no hugetlbfs was mounted on it since boot, or it is misspelled",
 		Do:    "findmnt -t hugetlbfs shows the mounts that there are: correct mem-path; or vmhuge exec -- qemu-system-x86_64 …, which needs no mount",
@@ -121,6 +129,7 @@ func mounts() []Row {
 
 // files is what is wrong with memory that is a file, but none of huge pages.
 func files() []Row {
+	const noReason = "can't open backing store PATH for guest RAM¶"
 	const opening = "can't open backing store PATH for guest RAM: "
 	return []Row{{
 		ID: "kvmfr", Says: []string{
@@ -131,12 +140,12 @@ func files() []Row {
 		Cause: "the device of Looking Glass is missing, or not for QEMU's user, or smaller than the memory that is to be on it; it is no matter of huge pages",
 		Do:    "modprobe kvmfr static_size_mb=…; a udev rule that gives it to the group kvm; and its name in cgroup_device_acl of /etc/libvirt/qemu.conf and in AppArmor's local/abstractions/libvirt-qemu",
 	}, {
-		ID: "file-denied", Says: []string{opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied"},
+		ID: "file-denied", Says: []string{noReason, opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied"},
 		On:    plain,
 		Cause: "the guest's memory is to be a file there, which is no hugetlbfs, and QEMU's user may not open it, or AppArmor or SELinux denies it",
 		Do:    "namei -l PATH shows who may; journalctl -k | grep -i denied, what a security module says",
 	}, {
-		ID: "file-missing", Says: []string{opening + "No such file or directory"},
+		ID: "file-missing", Says: []string{noReason, opening + "No such file or directory"},
 		On:    plain,
 		Cause: "the file that is to be the guest's memory, an NVDIMM's or file-backed memory, is not there, nor is its folder; it is on no hugetlbfs",
 		Do:    "make the file with the size that <memory> or the device names (truncate -s SIZE PATH), or correct its path: virsh edit DOMAIN",

@@ -16,8 +16,8 @@ const head = `# What libvirt and QEMU say, and what it means
 
 All messages of libvirt and QEMU about huge pages that vmhuge knows: what causes each,
 and what to do. ` + "`vmhuge explain`" + ` looks them up, and ` + "`vmhuge start`" + ` names the cause when
-a start fails. In the messages … stands for any text and PATH for a path. In the
-cures DOMAIN is the domain, DAEMON libvirt's daemon (virtqemud where the daemons are split,
+a start fails. In the messages … stands for any text, PATH for a path and ¶ for the end of
+the line. In the cures DOMAIN is the domain, DAEMON libvirt's daemon (virtqemud where the daemons are split,
 libvirtd elsewhere), USER whom QEMU runs as, INSTALL the command of the package manager and
 UNIT the last part of PATH; ` + "`vmhuge explain`" + ` fills them in.
 
@@ -60,6 +60,9 @@ func TestTroubleshooting(t *testing.T) {
 			fmt.Fprintf(&page, "\nOnly of memory on %s.\n", where)
 		}
 		fmt.Fprintf(&page, "\n- Cause: %s\n- Do: %s\n", row.Cause, row.Do)
+		if row.Small != "" {
+			fmt.Fprintf(&page, "- Do where the pages are the smallest huge ones: %s\n", row.Small)
+		}
 		if row.Own != "" {
 			fmt.Fprintf(&page, "- Do without libvirt: %s\n", row.Own)
 		}
