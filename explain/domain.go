@@ -18,6 +18,7 @@ import (
 // web1.xml" names none, nor does "Failed to start domain: …":
 // what follows the colon is the reason.
 func DomainIn(text string) string {
+	text, _ = Current(text)
 	text = English(Clean(text))
 	if mentions(text) != nil {
 		return ""

@@ -82,8 +82,9 @@ func (m Match) Cure(n Names) string {
 // Explain finds what a text says, the root cause first. A text that no row knows
 // has no match: nothing is guessed. hugetlbfs are the mount points of the host, by
 // which a path is known to be one of huge pages; those that are usual are known
-// without.
+// without. What the text only quotes beside an error of its own does not count.
 func Explain(text string, hugetlbfs ...string) []Match {
+	text, _ = Current(text)
 	code := 0
 	if said := codeIn.Get().FindStringSubmatch(text); said != nil {
 		code, _ = strconv.Atoi(said[1]) // one that does not fit is none of libvirt's

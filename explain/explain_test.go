@@ -361,6 +361,9 @@ func FuzzExplain(f *testing.F) {
 		if diff := cmp.Diff(ids(matches), ids(Explain(before))); diff != "" {
 			t.Error(diff)
 		}
+		if strings.ContainsAny(before+after, ">&") {
+			return // what is quoted may not count
+		}
 		// What follows behind an empty line takes away only what a row leaves to others by
 		// words anywhere, and with Proxmox's words what depends on whose memory it is.
 		both, more := newReading(before+"\n\n"+after), map[string]bool{}
