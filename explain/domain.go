@@ -78,17 +78,15 @@ func (r reading) domainOf(at int) (name string) {
 	return name
 }
 
-// DomainOf is the domain that all of these matches are about, of a text that names
-// several; "": there is none.
-func DomainOf(matches []Match) string {
-	name := ""
-	for i, m := range matches {
-		if i > 0 && m.Domain != name {
-			return ""
+// DomainsOf are the domains that these matches are about, of a text that names several, each
+// once and in the order of the matches; "" is among them for words of none.
+func DomainsOf(matches []Match) (names []string) {
+	for _, m := range matches {
+		if !slices.Contains(names, m.Domain) {
+			names = append(names, m.Domain)
 		}
-		name = m.Domain
 	}
-	return name
+	return names
 }
 
 // certainForms is how many of domainForms there are in messages about a failure alone.

@@ -97,8 +97,8 @@ func Error(code int, message string, hugetlbfs ...string) []Match {
 	said := newReading(message)
 	var matches []Match
 	for _, row := range compiled() {
-		if m, ok := row.find(said, hugetlbfs); ok {
-			matches = append(matches, m)
+		if found := row.find(said, hugetlbfs); found != nil {
+			matches = append(matches, found...)
 			continue
 		}
 		for _, c := range row.Codes {

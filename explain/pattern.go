@@ -98,12 +98,12 @@ func cutExpression(tokens []string) *regexp.Regexp {
 	return regexp.MustCompile(expr.String())
 }
 
-// find looks for the row's words in a text, where the row is about their path.
-func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
+// find looks for the row's words in a text, where the row is about their path: once, or
+// once for each of several domains.
+func (k known) find(r reading, hugetlbfs []string) (all []Match) {
 	if saysAny(k.unlessAny, r) {
-		return Match{}, false
+		return nil
 	}
-	var first *Match
 	for _, w := range k.says {
 		for _, at := range w.all(r) {
 			if len(k.unless) > 0 && saysAny(k.unless, r.message(at[0], at[1])) {
@@ -125,21 +125,15 @@ func (k known) find(r reading, hugetlbfs []string) (Match, bool) {
 			m.own = memory.place == MountRoot || memory.place == HugeFile
 			m.small = memory.page > 0 && memory.page <= smallestHuge
 			m.Domain = r.domainOf(at[0])
-			switch {
-			case first == nil && len(r.domains) == 0:
-				return m, true
-			case first == nil:
-				first = &m
-			case m.Domain != first.Domain: // it is about each of them
-				first.Domain = ""
-				return *first, true
+			if !slices.ContainsFunc(all, func(other Match) bool { return other.Domain == m.Domain }) {
+				all = append(all, m)
+			}
+			if len(r.domains) == 0 {
+				return all
 			}
 		}
 	}
-	if first == nil {
-		return Match{}, false
-	}
-	return *first, true
+	return all
 }
 
 func saysAny(sentences []words, r reading) bool {

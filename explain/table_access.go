@@ -4,28 +4,32 @@ package explain
 func access() []Row {
 	// QEMU or libguestfs, run by a user.
 	own := []string{"$ qemu-system-", "$ qemu-kvm", "$ kvm ", "libguestfs: ", "qemu:///session"}
+	kvmDenied := []string{
+		"Could not access KVM kernel module: Permission denied", "failed to initialize kvm: Permission denied", "/dev/kvm: Permission denied",
+		"Could not access KVM kernel module: Operation not permitted", "failed to initialize kvm: Operation not permitted", "/dev/kvm: Operation not permitted",
+	}
 	return []Row{{
 		ID: "kvm-missing",
 		Says: []string{
 			"Could not access KVM kernel module: No such file or directory", "Could not access KVM kernel module: No such device",
 			"could not find capabilities for domaintype=kvm", "Domain requires KVM, but it is not available",
 		},
-		Cause: "there is no /dev/kvm",
+		Cause: "there is no /dev/kvm, or QEMU's own /dev lacks it: cgroup_device_acl in qemu.conf leaves it out",
 		Check: "kvm",
-		Do:    "switch on virtualization in the firmware, and modprobe kvm_intel (or kvm_amd)",
+		Do:    "switch on virtualization in the firmware, and modprobe kvm_intel (or kvm_amd); where cgroup_device_acl is set in qemu.conf, add \"/dev/kvm\" to it and systemctl restart DAEMON",
 	}, {
 		ID:        "kvm-permission",
-		Says:      []string{"Could not access KVM kernel module: Permission denied", "failed to initialize kvm: Permission denied"},
+		Says:      kvmDenied,
 		UnlessAny: own,
-		Cause:     "QEMU's user may not open /dev/kvm",
+		Cause:     "QEMU's user may not open /dev/kvm: its owner and mode do not let it, or cgroup_device_acl in qemu.conf leaves it out",
 		Check:     "kvm",
-		Do:        "usermod -a -G kvm USER && systemctl restart DAEMON",
+		Do:        "ls -l /dev/kvm: where it is not of a group that may read and write it, chgrp kvm /dev/kvm && chmod 0660 /dev/kvm (udev's rule does that at boot); then gpasswd -a USER kvm, where USER is not in that group; where cgroup_device_acl is set in qemu.conf, add \"/dev/kvm\" to it and systemctl restart DAEMON",
 	}, {
 		ID:        "kvm-permission-own",
-		Says:      []string{"Could not access KVM kernel module: Permission denied", "failed to initialize kvm: Permission denied"},
+		Says:      kvmDenied,
 		UnlessAny: []string{"Failed to start domain", "Failed to create domain", "Failed to autostart VM", "error: internal error: ", "libvirtError", "libvirtd[", "virtqemud[", "(vm='"},
 		Cause:     "whoever ran QEMU, by hand, with libguestfs or in qemu:///session, may not open /dev/kvm",
-		Do:        `sudo usermod -a -G kvm "$USER", and log in anew`,
+		Do:        `sudo usermod -a -G kvm "$USER", and log in anew; where ls -l /dev/kvm shows no group kvm with rw: sudo chgrp kvm /dev/kvm && sudo chmod 0660 /dev/kvm`,
 	}, {
 		ID: "locked-memory",
 		Says: []string{

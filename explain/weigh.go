@@ -7,11 +7,13 @@ type Weighed[E any] struct {
 	Match
 	Evidence []E
 	Seen     bool // it is so on the host now
+	Refuted  bool // it is not so on the host now
 }
 
 // Weigh gives each match the findings that are of its cause, and puts those first
-// that are so now. of tells a finding's cause, and whether it is so now.
-func Weigh[E any](matches []Match, findings []E, of func(E) (id string, now bool)) []Weighed[E] {
+// that are so now, and those last that a check refutes. of tells a finding's cause, and
+// whether it is so now.
+func Weigh[E any](matches []Match, findings []E, of func(E) (id string, now bool), refutes func(Match) bool) []Weighed[E] {
 	var all []Weighed[E]
 	for _, m := range matches {
 		w := Weighed[E]{Match: m}
@@ -21,17 +23,19 @@ func Weigh[E any](matches []Match, findings []E, of func(E) (id string, now bool
 				w.Seen = w.Seen || now
 			}
 		}
+		w.Refuted = len(w.Evidence) == 0 && refutes(m)
 		all = append(all, w)
 	}
-	slices.SortStableFunc(all, func(a, b Weighed[E]) int {
+	rank := func(w Weighed[E]) int {
 		switch {
-		case a.Seen == b.Seen:
+		case w.Seen:
 			return 0
-		case a.Seen:
-			return -1
+		case w.Refuted:
+			return 2
 		}
 		return 1
-	})
+	}
+	slices.SortStableFunc(all, func(a, b Weighed[E]) int { return rank(a) - rank(b) })
 	return all
 }
 

@@ -51,8 +51,8 @@ EXIT STATUS
 	}
 }
 
-// unknownText says that no row knows the text, and nothing more.
-func (p *program) unknownText(text, source, domain string) error {
+// unknownText says that no row knows the text, and names what it quotes.
+func (p *program) unknownText(text, source, domain string, quoted []explain.Match) error {
 	if p.json {
 		p.printJSON(map[string]any{"domain": domain, "source": source, "known": false, "causes": []cause{},
 			"verdict": "", "host": []fact{}})
@@ -67,5 +67,6 @@ func (p *program) unknownText(text, source, domain string) error {
 		do = "vmhuge check " + shell.Operand(domain) + " says whether it would start now"
 	}
 	p.insist("unknown: %s; %s", what, oneLine(do))
+	p.showQuoted(quoted)
 	return answered(exitNotReady)
 }

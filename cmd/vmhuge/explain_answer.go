@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 
 	"vmhuge/explain"
@@ -12,70 +11,142 @@ import (
 // cause is one that a text may have, and what the host shows of it now.
 type cause struct {
 	ID       string             `json:"id"`
+	Domain   string             `json:"domain"` // of several; "": not told, or the one of the answer
 	Text     string             `json:"text"`
 	Cause    string             `json:"cause"`
 	Versions string             `json:"versions"`
-	Seen     bool               `json:"seen"` // it is so on this host now
+	Seen     bool               `json:"seen"`    // it is so on this host now
+	Refuted  bool               `json:"refuted"` // it is not so on this host now
 	Evidence []hostprep.Finding `json:"evidence"`
 	Do       string             `json:"do"`
 }
 
+// checked is what a check says of one of several domains.
+type checked struct {
+	Domain  string           `json:"domain"`
+	Verdict hostprep.Verdict `json:"verdict"`
+}
+
 func (p *program) explain(text, source, domain string) error {
-	matches := explain.Explain(text, p.hugetlbfs()...)
+	mounts := p.hugetlbfs()
+	text, quoted := explain.Current(text)
+	matches := explain.Explain(text, mounts...)
 	if len(matches) == 0 {
-		return p.unknownText(text, source, domain)
+		return p.unknownText(text, source, domain, explain.Explain(quoted, mounts...))
 	}
-	domain = cmp.Or(domain, explain.DomainOf(matches))
-	report, why := p.evidence(matches, text, domain)
-	weighed := explain.Weigh(matches, report.Findings, func(f hostprep.Finding) (string, bool) {
-		return string(f.Cause), f.Severity != hostprep.Note
-	})
+	of := explain.DomainsOf(matches)
+	if domain != "" || len(of) == 1 {
+		if domain == "" {
+			domain = of[0]
+		}
+		of = []string{domain}
+	}
+	var all []examined
+	for _, name := range of {
+		its := matches
+		if len(of) > 1 {
+			its = slices.DeleteFunc(slices.Clone(matches), func(m explain.Match) bool { return m.Domain != name })
+		}
+		all = append(all, p.examine(its, text, name))
+	}
 	var facts []fact
-	if report.Name == "" {
+	if !slices.ContainsFunc(all, func(e examined) bool { return e.report.Name != "" }) {
 		facts = p.factsFor(matches)
 	}
-	names := launcher.Names(p.host(), domain)
 	if p.json {
-		causes := []cause{}
-		for _, w := range weighed {
-			causes = append(causes, cause{w.ID, w.Text, w.Cause, w.Versions, w.Seen, w.Evidence, w.Cure(names)})
-		}
-		p.printJSON(map[string]any{"domain": domain, "source": source, "known": true, "causes": causes,
-			"verdict": report.Verdict, "host": facts})
+		p.printCauses(all, source, facts)
 		return nil
 	}
-	for i, w := range weighed {
-		if explain.Excluded(weighed, i) {
+	seen := false
+	for _, e := range all {
+		p.showCauses(e, len(all) > 1)
+		seen = seen || e.seen()
+	}
+	for _, f := range facts {
+		p.insist("now: %s: %s", f.Name, f.Value)
+	}
+	if slices.Equal(of, []string{""}) && !seen && explain.Ambiguous(matches) {
+		p.insist("which of them it is: vmhuge explain --domain NAME asks the host, and puts that first")
+	}
+	p.showQuoted(explain.Explain(quoted, mounts...))
+	return nil
+}
+
+func (p *program) printCauses(all []examined, source string, facts []fact) {
+	causes, domains := []cause{}, []checked{}
+	for _, e := range all {
+		names := launcher.Names(p.host(), e.domain)
+		for _, w := range e.causes {
+			causes = append(causes, cause{w.ID, w.Domain, w.Text, w.Cause, w.Versions, w.Seen, w.Refuted, w.Evidence, cure(w, names)})
+		}
+		domains = append(domains, checked{e.domain, e.report.Verdict})
+	}
+	answer := map[string]any{"domain": all[0].domain, "source": source, "known": true, "causes": causes,
+		"verdict": all[0].report.Verdict, "host": facts}
+	if len(all) > 1 {
+		answer["domain"], answer["verdict"], answer["domains"] = "", "", domains
+	}
+	p.printJSON(answer)
+}
+
+// cure is what a check says to do about a cause that it sees, which vmhuge start does not
+// do, and else what the table says.
+func cure(w explain.Weighed[hostprep.Finding], names explain.Names) string {
+	for _, f := range w.Evidence {
+		if f.Severity != hostprep.Note && !f.Fixable && f.Do != "" {
+			return f.Do
+		}
+	}
+	return w.Cure(names)
+}
+
+// showCauses shows the causes of a domain; named: with its name, as there are several.
+func (p *program) showCauses(e examined, named bool) {
+	names := launcher.Names(p.host(), e.domain)
+	for i, w := range e.causes {
+		if explain.Excluded(e.causes, i) {
 			continue // the check has told which it is
 		}
-		if i == 0 || w.Text != weighed[i-1].Text {
-			p.insist("%s", oneLine(w.Text))
+		if i == 0 || w.Text != e.causes[i-1].Text {
+			text := w.Text
+			if named && e.domain != "" {
+				text = e.domain + ": " + text
+			}
+			p.insist("%s", oneLine(text))
 		}
 		p.insist("  %s: %s", w.ID, w.Cause)
 		if w.Versions != "" && p.verbose {
 			p.insist("    said by %s", w.Versions)
 		}
+		do := oneLine(cure(w, names))
 		for _, f := range w.Evidence {
+			if oneLine(f.Do) == do {
+				f.Do = "" // below
+			}
 			p.insist("    now: %s", findingWords(f))
 		}
-		p.insist("    do: %s", oneLine(w.Cure(names)))
+		if w.Refuted {
+			p.insist("    now: not so on this host")
+		}
+		p.insist("    do: %s", do)
 	}
-	seen := slices.ContainsFunc(weighed, func(w explain.Weighed[hostprep.Finding]) bool { return w.Seen })
 	switch {
-	case why != nil:
-		p.warn("cannot tell which cause this host has: %s", oneLine(why.Error()))
-	case report.Verdict == hostprep.Running:
-		p.insist("now: %s runs", oneLine(domain))
-	case report.Name != "" && !seen:
-		p.insist("now: none of these causes is present on this host (%s)", report.Verdict)
+	case e.why != nil:
+		p.warn("cannot tell which cause this host has: %s", oneLine(e.why.Error()))
+	case e.report.Verdict == hostprep.Running:
+		p.insist("now: %s runs", oneLine(e.domain))
+	case e.report.Name != "" && !e.seen():
+		p.insist("now: none of these causes is present on this host (%s)", e.report.Verdict)
 	}
-	for _, f := range facts {
-		p.insist("now: %s: %s", f.Name, f.Value)
+}
+
+// showQuoted names what a text only quotes.
+func (p *program) showQuoted(matches []explain.Match) {
+	for i, m := range matches {
+		if i == 0 || m.Text != matches[i-1].Text {
+			p.insist("quoted, from before: %s (%s)", oneLine(m.Text), m.ID)
+		}
 	}
-	if domain == "" && !seen && explain.Ambiguous(matches) {
-		p.insist("which of them it is: vmhuge explain --domain NAME asks the host, and puts that first")
-	}
-	return nil
 }
 
 // hugetlbfs are the mount points of the host; what can't be read is not known.

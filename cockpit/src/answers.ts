@@ -126,5 +126,5 @@ export interface HookChanged { changed: Change[]; changes: Change[]; reload_need
 export interface Explained {
     domain: string;
     known: boolean;
-    causes: { id: string; text: string; cause: string; seen: boolean; evidence: Finding[]; do: string }[];
+    causes: { id: string; domain: string; text: string; cause: string; seen: boolean; evidence: Finding[]; do: string }[];
 }

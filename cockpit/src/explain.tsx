@@ -39,9 +39,9 @@ export function Explain() {
                     {failure && <Failed failure={failure} />}
                     {answer && !answer.known && <p>{_("Nothing is known about this text.")}</p>}
                     {answer?.causes.map(c => (
-                        <section key={c.id + c.text} aria-label={visible(c.id)}>
+                        <section key={[c.domain, c.id, c.text].join("\n")} aria-label={visible(c.id)}>
                             <h3><strong>{visible(c.id)}</strong>{" "}{c.seen && <Label isCompact color="red">{_("so on this host now")}</Label>}</h3>
-                            <p><q className="name">{visible(c.text)}</q></p>
+                            <p>{c.domain && <strong>{visible(c.domain)}{": "}</strong>}<q className="name">{visible(c.text)}</q></p>
                             <p>{visible(c.cause)}</p>
                             {c.do && <Alert isInline isPlain variant="info" title={_("What to do:") + " " + visible(c.do)} />}
                             <Findings list={c.evidence} />

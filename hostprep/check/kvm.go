@@ -1,7 +1,9 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -27,12 +29,33 @@ var KVM = Check{"kvm", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 			Do: "enable virtualization in the firmware, then load kvm_intel or kvm_amd",
 		}}, nil
 	}
+	if findings, err := kvmWithheld(h, g); err != nil || findings != nil {
+		return findings, err
+	}
 	user, err := RunsAs(h, g.Starter)
 	if err != nil {
 		return nil, err
 	}
 	return KVMAccess(h, user, st), nil
 }}
+
+// kvmWithheld says that qemu.conf leaves /dev/kvm out of the devices that QEMU may have: it
+// is not in the /dev that libvirt makes for QEMU, or, in the host's, the cgroup forbids it.
+func kvmWithheld(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
+	conf, err := libvirtd.ReadQEMUConf(h, g.Conf)
+	if err != nil || g.Session || conf.DeviceACL == nil || slices.Contains(conf.DeviceACL, "/dev/kvm") {
+		return nil, err
+	}
+	f := hostprep.Finding{
+		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMMissing,
+		Have: "cgroup_device_acl in " + cmp.Or(g.Conf, libvirtd.QEMUConfPath) + " leaves out /dev/kvm", Need: "/dev/kvm, for <domain type='kvm'>",
+		Do: `add "/dev/kvm" to that list, and restart ` + libvirtd.Name(h),
+	}
+	if conf.SharesMounts {
+		f.Cause = hostprep.KVMPermission
+	}
+	return []hostprep.Finding{f}, nil
+}
 
 // KVMAccess says what keeps a user from /dev/kvm. vmhuge prepare makes the user
 // a member of the device's group, where that is enough; start does not.
@@ -49,6 +72,9 @@ func KVMAccess(h host.Host, user host.User, st *unix.Stat_t) []hostprep.Finding 
 		Have: fmt.Sprintf("/dev/kvm is %s, and %s cannot open it", host.OwnerText(st), user.Name),
 		Need: "/dev/kvm, for <domain type='kvm'>, that " + user.Name + " can read and write",
 		Do:   "chgrp kvm /dev/kvm && chmod 0660 /dev/kvm",
+	}
+	if group, err := h.Group("kvm"); err == nil && !user.In(group.Id) {
+		f.Do += " && " + change.NewMember(user.Name, "kvm").String()
 	}
 	if gid := int(st.Gid); gid != 0 && st.Mode&0o060 == 0o060 && !user.In(gid) {
 		f = f.With(change.NewMember(user.Name, h.GroupName(gid)))

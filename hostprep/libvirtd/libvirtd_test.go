@@ -113,7 +113,7 @@ func TestQEMUConf(t *testing.T) {
 		"hugetlbfs_mount = [\n  \"/a\", # one\n\n  \"/b # c\"\n]\nuser='u'":  {User: "u", HugetlbfsMounts: []string{"/a", "/b # c"}},
 		"hugetlbfs_mount = [\"/a\",]":                                        {HugetlbfsMounts: []string{"/a"}},
 		"max_files = 32768\nnum = -1\nx = \"\"\"a\nb\"\"\"\nuser = \"u\"\n":  {User: "u"},
-		"cgroup_device_acl = [\n \"/dev/null\", \"/dev/kvm\"\n]\nuser=\"u\"": {User: "u"},
+		"cgroup_device_acl = [\n \"/dev/null\", \"/dev/kvm\"\n]\nuser=\"u\"": {User: "u", DeviceACL: []string{"/dev/null", "/dev/kvm"}},
 	} {
 		got, err := ParseQEMUConf(strings.NewReader(text))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {

@@ -22,7 +22,9 @@ type QEMUConf struct {
 	// every hugetlbfs that is mounted when it starts. Empty: none.
 	HugetlbfsMounts []string
 	SecurityDrivers []string // nil: not set, libvirt uses the one that is active in the kernel
-	SharesMounts    bool     // QEMU gets no mount namespace of its own, and so the host's /dev
+	// DeviceACL are the devices below /dev that QEMU may have. nil: not set, libvirt's own list.
+	DeviceACL    []string
+	SharesMounts bool // QEMU gets no mount namespace of its own, and so the host's /dev
 }
 
 // QEMUConfPath is the file of the system driver.
@@ -80,6 +82,8 @@ func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
 			conf.HugetlbfsMounts = s.values
 		case "security_driver":
 			conf.SecurityDrivers = s.values
+		case "cgroup_device_acl":
+			conf.DeviceACL, wants = s.values, "a list of strings"
 		case "namespaces":
 			conf.SharesMounts, wants = !slices.Contains(s.values, "mount"), "a list of strings"
 		case "user":
