@@ -115,7 +115,7 @@ func dropInSlips(h host.Host) ([]Slip, error) {
 			continue
 		}
 		unit := ""
-		for _, dir := range unitDirs {
+		for _, dir := range unitLoadPath {
 			text, err := h.ReadIfThere(path.Join(dir, name+".mount"))
 			if err != nil {
 				return slips, err

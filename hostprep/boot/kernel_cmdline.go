@@ -79,7 +79,8 @@ func (r Request) move(from, to pages.Size) {
 }
 
 // ParseCmdline reads the options for huge pages as the kernel does since
-// 5.8. standard is its default size, and has says whether it knows a size.
+// 5.8. standard is its default size, has says whether it knows a size, and online whether
+// there is a node.
 //
 //	BOOT_IMAGE=/vmlinuz ro hugepages=64 hugepagesz=1G hugepages=0:2,1:2 default_hugepagesz=1G -- single
 //
@@ -95,7 +96,7 @@ func (r Request) move(from, to pages.Size) {
 // Source: Documentation/admin-guide/mm/hugetlbpage.rst and hugepages_setup,
 // hugepagesz_setup, default_hugepagesz_setup, cmdline_parse_hugetlb_cma in mm/hugetlb.c
 // and mm/hugetlb_cma.c of the kernel.
-func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) Request {
+func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool, online func(node int) bool) Request {
 	const unnamed = pages.Size(0) // the default size, as long as none was set
 	r := Request{Pages: map[Pool]int64{}, Areas: map[int]int64{}}
 	named := map[pages.Size]bool{}
@@ -127,7 +128,11 @@ func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool) R
 				valid = true
 				continue
 			}
-			for node, n := range parseHugepages(value) {
+			counts, ok := parseHugepages(value, online)
+			if !ok {
+				continue
+			}
+			for node, n := range counts {
 				if n > 0 {
 					r.Pages[Pool{current, node}] = n
 				}
@@ -182,28 +187,28 @@ func memparse(text string) pages.Size {
 }
 
 // parseHugepages reads the value of hugepages=: the number of pages on any node, -1, or
-// on each node that is named.
-func parseHugepages(value string) map[int]int64 {
-	counts := map[int]int64{}
-	for _, part := range strings.Split(value, ",") {
+// on each node that is named. Of a value with a node that is not online, or with a part that is
+// no number, the kernel takes nothing, not even what stands before it:
+// hugepages_clear_pages_in_node(), since 5.18.
+func parseHugepages(value string, online func(node int) bool) (counts map[int]int64, ok bool) {
+	counts = map[int]int64{}
+	for i, part := range strings.Split(strings.TrimSuffix(value, ","), ",") {
 		node, after, named := strings.Cut(part, ":")
-		if !named && len(counts) > 0 {
-			break // the kernel gives up here, and keeps what it has read
-		}
 		if !named {
 			node, after = "-1", part
 		}
-		n, err := strconv.ParseInt(leadingNumber.Get().FindString(after), 10, 62)
+		digits := leadingNumber.Get().FindString(after)
+		n, err := strconv.ParseInt(digits, 10, 62)
 		id, nerr := strconv.Atoi(node)
-		if err != nil || nerr != nil || named && id < 0 {
-			break
+		if err != nil || nerr != nil || named && (id < 0 || !online(id)) || !named && i > 0 {
+			return nil, false
 		}
 		counts[id] += n
-		if !named {
+		if !named || digits != after { // the kernel reads no further
 			break
 		}
 	}
-	return counts
+	return counts, true
 }
 
 // parseAreas reads the value of hugetlb_cma=: the bytes of the area on all nodes together,

@@ -86,8 +86,11 @@ func (k Kernel) Reserves() (n int64, setting string) {
 	return n, setting
 }
 
+// online says whether the host has a node.
+func (k Kernel) online(node int) bool { return len(k.nodes) == 0 || slices.Contains(k.nodes, node) }
+
 func (k Kernel) takes(line string) Request {
-	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) })
+	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) }, k.online)
 }
 
 // cmdlinePlan returns the changes after which the options that vmhuge keeps on the

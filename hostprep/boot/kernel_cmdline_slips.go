@@ -56,6 +56,9 @@ func (k Kernel) Slips() []Slip {
 		name, sep, value := splitOption(word)
 		slip, wrong := k.misspelled(word, counted)
 		if wrong {
+			if !slices.Contains(hugeOptions, name) || sep != "=" {
+				slip.Why += countBehind(words, i, slip.Right, counted)
+			}
 			slips = append(slips, slip)
 		} else if slip, ok := outOfOrder(words, i, unnamed); ok {
 			slips = append(slips, slip)
@@ -73,6 +76,29 @@ func (k Kernel) Slips() []Slip {
 		}
 	}
 	return slips
+}
+
+// countBehind is what the i-th word, which is not the size that it was meant to be, does to the
+// count behind it; "": there is none, or it is ignored as well. counted is the size that it
+// is for.
+func countBehind(words []string, i int, meant string, counted pages.Size) string {
+	if option, _, _ := strings.Cut(meant, "="); option != "hugepagesz" && option != "default_hugepagesz" {
+		return ""
+	}
+	// next is the first word about a count or a size, from one on in steps of 1 or -1.
+	next := func(from, step int) (name, value string) {
+		for k := from; k >= 0 && k < len(words); k += step {
+			if name, sep, value := splitOption(words[k]); sep == "=" && slices.Contains([]string{"hugepages", "hugepagesz", "default_hugepagesz"}, name) {
+				return name, value
+			}
+		}
+		return "", ""
+	}
+	name, value := next(i+1, 1)
+	if before, _ := next(i-1, -1); name != "hugepages" || before == "hugepages" || counted == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and takes hugepages=%s behind it for pages of %s", value, counted)
 }
 
 var optionEnd = lazyregexp.New(`[=:]`)

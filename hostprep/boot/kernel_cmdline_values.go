@@ -31,8 +31,12 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			if !ok {
 				return slip("has a count without a node among those with one, so that the kernel reserves nothing for it", "hugepages=NODE:N,NODE:N")
 			}
-			if _, err := strconv.ParseUint(node, 10, 16); err != nil {
+			id, err := strconv.ParseUint(node, 10, 16)
+			if err != nil {
 				return slip(fmt.Sprintf("names the node %q, so that the kernel reserves nothing for it", node), "hugepages=NODE:N, both numbers")
+			}
+			if strings.Contains(value, ":") && !k.online(int(id)) {
+				return k.missingNode(word, parts, int(id)), true
 			}
 			if digits := leadingNumber.Get().FindString(count); digits == "" {
 				return slip("has no count, so that the kernel reserves nothing for it", "hugepages=N, a number of pages")
@@ -79,6 +83,23 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 		}
 	}
 	return Slip{}, false
+}
+
+// missingNode is about a count on a node that the host does not have: the kernel refuses the
+// whole option (HugeTLB: Invalid hugepages parameter).
+func (k Kernel) missingNode(word string, parts []string, missing int) Slip {
+	var there []string
+	for _, part := range parts {
+		node, _, _ := strings.Cut(part, ":")
+		if id, err := strconv.Atoi(node); err == nil && k.online(id) {
+			there = append(there, part)
+		}
+	}
+	right := "hugepages=" + strings.Join(there, ",")
+	if len(there) == 0 {
+		right = "hugepages=N, or NODE:N for node " + pages.FormatNodes(k.nodes)
+	}
+	return Slip{Word: word, Why: fmt.Sprintf("names node %d, which this host does not have, so that the kernel refuses the whole option and reserves none of its pages", missing), Right: right}
 }
 
 // oneLetterOff is the option that a word is one letter away from, such as hugepagsz; ""

@@ -11,10 +11,6 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// unitDirs are systemd's folders of units. Of two units of one name the one in the first
-// folder counts (systemd.unit(5)).
-var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
-
 // unitDir is the folder of vmhuge's units.
 const unitDir = "/etc/systemd/system"
 
@@ -39,7 +35,7 @@ func unitName(point string) string {
 // vmhuge's, in systemd's order; none: there is no unit.
 func mountUnit(h host.Host, point string) (texts []string, err error) {
 	name := unitName(point)
-	for _, dir := range unitDirs {
+	for _, dir := range unitLoadPath {
 		text, err := h.ReadIfThere(path.Join(dir, name))
 		if err != nil {
 			return nil, err
@@ -53,7 +49,7 @@ func mountUnit(h host.Host, point string) (texts []string, err error) {
 		return nil, nil
 	}
 	var dirs []string
-	for _, dir := range unitDirs {
+	for _, dir := range unitLoadPath {
 		dirs = append(dirs, path.Join(dir, name+".d"))
 	}
 	files, err := h.DropIns(dirs)

@@ -2,10 +2,7 @@ package boot
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -92,6 +89,9 @@ var scriptWrite = lazyregexp.New(`(?:echo\s+"?'?([0-9]+)?.*(?:>|\btee\b).*|^w[+!
 
 var sizeInPath = lazyregexp.New(`hugepages-([0-9]+)kB/`)
 
+// tmpfilesDirs have the files of systemd-tmpfiles; of two of one name the first counts.
+var tmpfilesDirs = []string{"/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d"}
+
 // bootScripts finds such lines where an administrator puts what runs at boot, and in what
 // really runs then.
 func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
@@ -105,21 +105,15 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 			files = append(files, file)
 		}
 	}
-	enabled, err := enabledUnits(h)
+	services, err := serviceFiles(h)
 	if err != nil {
 		return nil, err
 	}
-	for dir, end := range map[string]string{unitDir: ".service", "/etc/tmpfiles.d": ".conf"} {
-		names, err := h.NamesIn(dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			if strings.HasSuffix(name, end) && !strings.HasPrefix(name, "vmhuge") && (end != ".service" || enabled[name]) {
-				files = append(files, path.Join(dir, name))
-			}
-		}
+	tmpfiles, err := h.DropIns(tmpfilesDirs)
+	if err != nil {
+		return nil, err
 	}
+	files = slices.Concat(files, services, slices.DeleteFunc(tmpfiles, func(file string) bool { return strings.HasPrefix(path.Base(file), "vmhuge") }))
 	slices.Sort(files)
 	var all []Reservation
 	for _, file := range files {
@@ -147,26 +141,4 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 		}
 	}
 	return all, nil
-}
-
-// enabledUnits are the units that others want or require, by links in /etc.
-func enabledUnits(h host.Host) (map[string]bool, error) {
-	enabled := map[string]bool{}
-	entries, err := os.ReadDir(h.Root.Path(unitDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return enabled, nil
-	}
-	for _, dir := range entries {
-		if ext := path.Ext(dir.Name()); ext != ".wants" && ext != ".requires" {
-			continue
-		}
-		names, err := h.NamesIn(path.Join(unitDir, dir.Name()))
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			enabled[name] = true
-		}
-	}
-	return enabled, err
 }

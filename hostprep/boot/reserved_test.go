@@ -43,6 +43,16 @@ func TestReservations(t *testing.T) {
 		"of another default size":       {"-- proc/cmdline --\ndefault_hugepagesz=1G\n-- etc/sysctl.d/10-a.conf --\nvm.nr_hugepages = 3\n", "/etc/sysctl.d/10-a.conf:1 3 1 GiB"},
 		"a later file takes them away":  {"-- etc/sysctl.d/zz.conf --\nvm.nr_hugepages=0\n", "/etc/sysctl.d/zz.conf:1 0 2 MiB"},
 		"sysctl takes them away":        {"-- proc/cmdline --\nhugepages=64\n-- etc/sysctl.conf --\nvm.nr_hugepages=0\n", "/etc/sysctl.conf:1 0 2 MiB"},
+		"a package's unit": {"-- usr/lib/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c 'echo 7 > /proc/sys/vm/nr_hugepages'\n-- usr/lib/systemd/system/sysinit.target.wants/huge.service --\n[Service]\n",
+			"/usr/lib/systemd/system/huge.service:2 7 2 MiB"},
+		"a unit of a generator": {"-- run/systemd/generator/huge.service --\n[Service]\nExecStart=/bin/sh -c 'echo 7 > /proc/sys/vm/nr_hugepages'\n-- run/systemd/generator/local-fs.target.requires/huge.service --\n[Service]\n",
+			"/run/systemd/generator/huge.service:2 7 2 MiB"},
+		"the administrator's counts": {"-- usr/lib/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c 'echo 7 > /proc/sys/vm/nr_hugepages'\n-- etc/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c 'echo 9 > /proc/sys/vm/nr_hugepages'\n-- run/systemd/system/basic.target.wants/huge.service --\n[Service]\n",
+			"/etc/systemd/system/huge.service:2 9 2 MiB"},
+		"an instance and a drop-in": {"-- etc/systemd/system/huge@.service --\n[Service]\nExecStart=/bin/sh -c 'echo 7 > /proc/sys/vm/nr_hugepages'\n-- etc/systemd/system/multi-user.target.wants/huge@0.service --\n[Service]\n-- run/systemd/system/db.service.d/huge.conf --\n[Service]\nExecStartPre=/bin/sh -c 'echo 5 > /proc/sys/vm/nr_hugepages'\n-- usr/lib/systemd/system/multi-user.target.wants/db.service --\n[Service]\n-- usr/lib/systemd/system/db.service --\n[Service]\nExecStart=/usr/bin/db\n",
+			"/etc/systemd/system/huge@.service:2 7 2 MiB\n/run/systemd/system/db.service.d/huge.conf:2 5 2 MiB"},
+		"no boot starts it":     {"-- usr/lib/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c 'echo 7 > /proc/sys/vm/nr_hugepages'\n-- usr/lib/systemd/system/rescue.target.wants/huge.service --\n[Service]\n", ""},
+		"tmpfiles of a package": {"-- usr/lib/tmpfiles.d/huge.conf --\nw /proc/sys/vm/nr_hugepages - - - - 8\n-- usr/lib/tmpfiles.d/more.conf --\nw /proc/sys/vm/nr_hugepages - - - - 3\n-- etc/tmpfiles.d/huge.conf --\n# nothing\n", "/usr/lib/tmpfiles.d/more.conf:1 3 2 MiB"},
 		"units and scripts": {"-- etc/systemd/system/huge.service --\n[Service]\nExecStart=/bin/sh -c \"echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\"\nExecStop=/bin/sh -c 'echo 0 > /proc/sys/vm/nr_hugepages'\n" +
 			"-- etc/systemd/system/other.service --\n[Service]\nExecStart=/usr/local/sbin/huge $N\n" +
 			"-- etc/systemd/system/idle.service --\n[Service]\nExecStart=/bin/sh -c 'echo 99 > /proc/sys/vm/nr_hugepages'\n-- etc/systemd/system/multi-user.target.wants/huge.service --\n[Service]\n-- modes --\netc/rc.local 0755 0:0\n" +

@@ -28,7 +28,7 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := k.Asked() // sizes that it does not have are among the slips
+	asked := k.Asked() // sizes and nodes that it does not have are among the slips
 	var findings []hostprep.Finding
 	for _, p := range slices.SortedFunc(maps.Keys(asked.Pages), func(a, b boot.Pool) int {
 		return cmp.Or(cmp.Compare(a.Size, b.Size), a.Node-b.Node)
@@ -47,12 +47,8 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 			Have: fmt.Sprintf("the kernel command line asks for %s%s, but %d are allocated", pages.Count(want, p.Size), where, there),
 			Need: fmt.Sprintf("all of them: %d more%s", want-there, where),
 			Do:   "dmesg | grep -i hugetlb shows why; ask for fewer there, or run vmhuge prepare to allocate them now"}
-		gone := p.Node >= 0 && !slices.ContainsFunc(nodes, func(n host.Node) bool { return n.ID == p.Node })
-		if gone {
-			f.Have, f.Do = f.Have+": this host has no such node", "name a node that is there"
-		}
 		for _, n := range nodes {
-			if on, _ := state.Pool(n.ID, p.Size); p.Node >= 0 && !gone && on.Total > asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}] {
+			if on, _ := state.Pool(n.ID, p.Size); p.Node >= 0 && on.Total > asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}] {
 				f.Have += fmt.Sprintf("; node %d has %d more than requested", n.ID, on.Total-asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}])
 			}
 			if n.ID == p.Node || p.Node < 0 && len(nodes) == 1 {

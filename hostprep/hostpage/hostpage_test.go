@@ -179,7 +179,7 @@ ok command line: asks for 2048 pages of 2 MiB, all allocated`},
 		{name: "boot: one too few", edit: cmdline("hugepagesz=2M hugepages=2049"), want: `
 warning command line: the kernel command line asks for 2049 pages of 2 MiB, but 2048 are allocated; node 0 has 15.6 GiB of memory in total`},
 		{name: "boot: on a node that is not there", edit: cmdline("hugepages=0:1024,1:1024"), want: `
-warning command line: the kernel command line asks for 1024 pages of 2 MiB on node 1, but 0 are allocated: this host has no such node`},
+warning command line: hugepages=0:1024,1:1024 names node 1, which this host does not have, so that the kernel refuses the whole option and reserves none of its pages`},
 		{name: "boot: a size that is not there", edit: cmdline("hugepagesz=16G hugepages=1"), want: `
 warning command line: hugepagesz=16G names a size that this kernel does not have, so that it ignores that and the count behind it`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `

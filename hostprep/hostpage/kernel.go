@@ -44,7 +44,7 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	asked := k.Asked()
 	if asked.Default != 0 && asked.Default != g.size {
 		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("default_hugepagesz=%s, but the default is %s", pages.SizeWord(asked.Default), g.size),
-			"a size that the kernel has: "+pages.JoinSizes(state.Sizes()), "correct it and reboot"))
+			asked.Default.String()+" as the default", "dmesg | grep -i hugetlb shows why the kernel did not take it; correct it and reboot"))
 	}
 	for _, size := range state.Sizes() {
 		if n := asked.Of(size); n > 0 && len(findings) == 0 {
