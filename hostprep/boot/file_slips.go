@@ -115,7 +115,7 @@ func dropInSlips(h host.Host) ([]Slip, error) {
 			continue
 		}
 		unit := ""
-		for _, dir := range unitLoadPath {
+		for _, dir := range host.UnitLoadPath {
 			text, err := h.ReadIfThere(path.Join(dir, name+".mount"))
 			if err != nil {
 				return slips, err

@@ -35,7 +35,7 @@ func unitName(point string) string {
 // vmhuge's, in systemd's order; none: there is no unit.
 func mountUnit(h host.Host, point string) (texts []string, err error) {
 	name := unitName(point)
-	for _, dir := range unitLoadPath {
+	for _, dir := range host.UnitLoadPath {
 		text, err := h.ReadIfThere(path.Join(dir, name))
 		if err != nil {
 			return nil, err
@@ -49,7 +49,7 @@ func mountUnit(h host.Host, point string) (texts []string, err error) {
 		return nil, nil
 	}
 	var dirs []string
-	for _, dir := range unitLoadPath {
+	for _, dir := range host.UnitLoadPath {
 		dirs = append(dirs, path.Join(dir, name+".d"))
 	}
 	files, err := h.DropIns(dirs)

@@ -25,6 +25,8 @@ type Reservation struct {
 	Pages int64 // -1: what it comes to can't be read off
 	// Later says that it sets the pool when sysctl has made vmhuge's setting, whatever that was.
 	Later bool
+	// Coming says that it is not so in this boot: the kernel's next command line asks for them.
+	Coming bool
 }
 
 // Reservations lists what reserves pages when this host boots, apart from vmhuge: the
@@ -37,9 +39,23 @@ func Reservations(h host.Host) ([]Reservation, error) {
 	}
 	var all []Reservation
 	asked := kernel.takes(withoutOurs(kernel.Cmdline))
+	coming, err := NextBoot(h)
+	if err != nil {
+		return nil, err
+	}
+	profile, err := tunedCmdline(h)
+	if err != nil {
+		return nil, err
+	}
 	for _, size := range kernel.sizes {
-		if n := asked.Of(size); n > 0 {
-			all = append(all, Reservation{"the kernel's command line", fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), n), size, n, false})
+		r := Reservation{Where: "the kernel's command line", Size: size, Pages: asked.Of(size)}
+		if i := slices.IndexFunc(coming, func(c Coming) bool { return c.Size == size }); i >= 0 {
+			r.Where, r.Pages, r.Coming = coming[i].From, coming[i].Pages, true
+		} else if r.Pages > 0 && kernel.takes(profile.Text).Of(size) == r.Pages {
+			r.Where = profile.File
+		}
+		if r.Text = fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), r.Pages); r.Pages > 0 {
+			all = append(all, r)
 		}
 	}
 	standard := kernel.defaultSize()
@@ -51,7 +67,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		}
 	}
 	if n, word := kernel.Reserves(); word != "" {
-		set(Reservation{"the kernel's command line", word, standard, n, false})
+		set(Reservation{Where: "the kernel's command line", Text: word, Size: standard, Pages: n})
 	}
 	settings, err := SysctlLines(h)
 	if err != nil {
@@ -62,7 +78,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 		if err != nil || !s.sets("vm.nr_hugepages") {
 			continue
 		}
-		set(Reservation{s.Where, s.Name + " = " + s.Value, standard, n, s.Later})
+		set(Reservation{Where: s.Where, Text: s.Name + " = " + s.Value, Size: standard, Pages: n, Later: s.Later})
 		break
 	}
 	scripts, err := bootScripts(h, standard)
@@ -127,7 +143,7 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 			if m == nil || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
 				continue
 			}
-			r := Reservation{fmt.Sprintf("%s:%d", file, i+1), line, standard, -1, true}
+			r := Reservation{Where: fmt.Sprintf("%s:%d", file, i+1), Text: line, Size: standard, Pages: -1, Later: true}
 			if n, err := strconv.ParseInt(cmp.Or(m[1], m[2], m[3]), 10, 62); err == nil {
 				r.Pages = n
 			}
@@ -141,4 +157,35 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 		}
 	}
 	return all, nil
+}
+
+// serviceFiles are the files of services that a boot starts, each with its drop-ins.
+func serviceFiles(h host.Host) ([]string, error) {
+	enabled, err := h.EnabledUnits()
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for name := range enabled {
+		if path.Ext(name) != ".service" || strings.HasPrefix(name, "vmhuge") {
+			continue
+		}
+		file, err := h.UnitFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if file != "" && !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+		var dirs []string
+		for _, folder := range host.UnitLoadPath {
+			dirs = append(dirs, path.Join(folder, name+".d"))
+		}
+		dropIns, err := h.DropIns(dirs)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, dropIns...)
+	}
+	return files, nil
 }

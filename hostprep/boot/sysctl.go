@@ -43,8 +43,8 @@ func (s Setting) sets(name string) bool {
 }
 
 // hugepages is the number of pages that a setting gets at boot, vmhuge's own file aside. What
-// is no number the kernel refuses. What the kernel's command line reserves is there when
-// sysctl's files set the pool.
+// is no number the kernel refuses. What the kernel's command line reserves, now or at the next
+// boot, is there when sysctl's files set the pool.
 func hugepages(h host.Host, name string) (int64, error) {
 	settings, err := SysctlLines(h)
 	for _, s := range slices.Backward(settings) {
@@ -56,7 +56,16 @@ func hugepages(h host.Host, name string) (int64, error) {
 		return 0, err
 	}
 	kernel, err := ReadKernel(h)
-	n, _ := kernel.Reserves()
+	if err != nil {
+		return 0, err
+	}
+	n, setting := kernel.Reserves()
+	coming, err := NextBoot(h)
+	for _, c := range coming {
+		if c.Size == kernel.defaultSize() && setting == "" {
+			n = max(n, c.Pages)
+		}
+	}
 	return n, err
 }
 

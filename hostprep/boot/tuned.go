@@ -12,17 +12,23 @@ import (
 // tunedDirs have tuned's profiles, a folder each; of two of one name the first counts.
 var tunedDirs = []string{"/etc/tuned/profiles", "/etc/tuned", "/usr/lib/tuned/profiles", "/usr/lib/tuned"}
 
-// tuned lists what the profile that tuned applies at boot sets of huge pages. overrides says
-// that it stays so: by default tuned then makes the settings of /run/sysctl.d, /etc/sysctl.d and
-// /etc/sysctl.conf again.
+// tuned lists what the profile that tuned applies at boot sets of huge pages by sysctl.
+// overrides says that it stays so: by default tuned then makes the settings of /run/sysctl.d,
+// /etc/sysctl.d and /etc/sysctl.conf again.
 //
 // Source: tuned.conf(5), tuned-main.conf(5) on reapply_sysctl.
 func tuned(h host.Host) (settings []Setting, overrides bool, err error) {
+	settings, overrides, err = tunedSettings(h)
+	return slices.DeleteFunc(settings, func(s Setting) bool { return strings.HasPrefix(s.Name, inBootloader) }), overrides, err
+}
+
+// tunedSettings is tuned with the settings of the section [bootloader] as well.
+func tunedSettings(h host.Host) (settings []Setting, overrides bool, err error) {
 	active, err := h.ReadIfThere("/etc/tuned/active_profile")
 	if err != nil || active == "" {
 		return nil, false, err
 	}
-	if enabled, err := enabledUnits(h); err != nil || !enabled["tuned.service"] {
+	if enabled, err := h.EnabledUnits(); err != nil || !enabled["tuned.service"] {
 		return nil, false, err
 	}
 	seen := map[string]bool{}
@@ -36,7 +42,7 @@ func tuned(h host.Host) (settings []Setting, overrides bool, err error) {
 	main, err := h.ReadIfThere("/etc/tuned/tuned-main.conf")
 	for line := range strings.Lines(main) {
 		if name, value, ok := parseSetting(line); ok && name == "reapply_sysctl" {
-			overrides = !slices.Contains([]string{"1", "true", "yes", "on"}, strings.ToLower(value))
+			overrides = !isTrue(value)
 		}
 	}
 	return settings, overrides, err
@@ -77,6 +83,8 @@ func tunedProfile(h host.Host, profile string, seen map[string]bool) (settings [
 				}
 				settings = append(settings, of...)
 			}
+		case ok && section == "bootloader":
+			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: inBootloader + name, Value: value})
 		// What a variable of tuned's stands for is not known here.
 		case ok && section == "sysctl" && namesHugePages(name) && !strings.Contains(value, "$"):
 			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: name, Value: value})

@@ -137,8 +137,8 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		if r.Pages > 0 {
 			amount = pages.Count(r.Pages, r.Size)
 		}
-		if !strings.HasPrefix(r.Where, "/") {
-			continue // cmdlineCheck says it
+		if !strings.HasPrefix(r.Where, "/") || r.Coming {
+			continue // cmdlineCheck or nextBootCheck says it
 		}
 		has, _ := state.Global(r.Size)
 		switch bytes := r.Pages * int64(r.Size); {

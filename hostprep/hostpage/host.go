@@ -22,7 +22,7 @@ type hostCheck struct {
 // hostChecks lists every check of a host alone, in the order of their lines.
 func hostChecks() []hostCheck {
 	return []hostCheck{
-		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck, slipsCheck,
+		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck, nextBootCheck, slipsCheck,
 		pageSizesCheck, memoryCheck, poolsCheck, holdersCheck, reservedCheck, hugetlbfsCheck,
 		qemuUserCheck, devKVMCheck, kvmPagesCheck, hugetlbCgroupCheck, securityCheck,
 		hostTHPCheck, thpStallCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck, hookWritesCheck,

@@ -180,6 +180,12 @@ ok command line: asks for 2048 pages of 2 MiB, all allocated`},
 warning command line: the kernel command line asks for 2049 pages of 2 MiB, but 2048 are allocated; node 0 has 15.6 GiB of memory in total`},
 		{name: "boot: on a node that is not there", edit: cmdline("hugepages=0:1024,1:1024"), want: `
 warning command line: hugepages=0:1024,1:1024 names node 1, which this host does not have, so that the kernel refuses the whole option and reserves none of its pages`},
+		{name: "boot: pending in the menu", edit: "-- usr/sbin/grub-mkconfig --\n. default/grub.d\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"hugepagesz=1G hugepages=6\"\n-- boot/grub/grub.cfg --\nlinux /vmlinuz ro hugepagesz=1G hugepages=6\n", want: `
+note next boot: /boot/grub/grub.cfg asks for 6 pages of 1 GiB, and this boot's command line for 0`},
+		{name: "boot: pending, and too many", edit: "-- usr/sbin/grub-mkconfig --\n. default/grub.d\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"hugepagesz=1G hugepages=15\"\n-- boot/grub/grub.cfg --\nlinux /vmlinuz ro hugepagesz=1G hugepages=15\n", want: `
+warning next boot: /boot/grub/grub.cfg asks for 15 pages of 1 GiB, and this boot's command line for 0; with all that is reserved at boot that leaves 640 MiB of 15.6 GiB`},
+		{name: "boot: the menu is not made", edit: "-- usr/sbin/grub-mkconfig --\n. default/grub.d\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"hugepagesz=1G hugepages=6\"\n-- boot/grub/grub.cfg --\nlinux /vmlinuz ro\n", want: `
+warning next boot: /etc/default/grub asks for 6 pages of 1 GiB, and this boot's command line for 0; the next boot will not have it yet`},
 		{name: "boot: a size that is not there", edit: cmdline("hugepagesz=16G hugepages=1"), want: `
 warning command line: hugepagesz=16G names a size that this kernel does not have, so that it ignores that and the count behind it`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `

@@ -1,4 +1,4 @@
-package boot
+package host
 
 import (
 	"maps"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 )
 
@@ -43,7 +42,7 @@ func TestEnabledUnits(t *testing.T) {
 				hosttest.Must(t, os.MkdirAll(filepath.Dir(root.Path(link)), 0o755))
 				hosttest.Must(t, os.Symlink(to, root.Path(link)))
 			}
-			enabled, err := enabledUnits(host.Host{Root: root})
+			enabled, err := Host{Root: root}.EnabledUnits()
 			if got := strings.Join(slices.Sorted(maps.Keys(enabled)), " "); err != nil || got != test.want {
 				t.Errorf("%q, not %q; %v", got, test.want, err)
 			}

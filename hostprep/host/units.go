@@ -1,4 +1,4 @@
-package boot
+package host
 
 import (
 	"errors"
@@ -9,15 +9,13 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"vmhuge/hostprep/host"
 )
 
-// unitLoadPath are the folders of the system's units, the strongest first: of two files of one
+// UnitLoadPath are the folders of the system's units, the strongest first: of two files of one
 // name the first counts. Links in .wants and .requires count in all of them.
 //
 // Source: systemd.unit(5), unit file load path.
-var unitLoadPath = []string{
+var UnitLoadPath = []string{
 	"/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early",
 	"/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system", "/run/systemd/system.attached", "/run/systemd/generator",
 	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/generator.late",
@@ -30,11 +28,11 @@ var notAtBoot = []string{
 	"hybrid-sleep.target", "suspend-then-hibernate.target",
 }
 
-// enabledUnits are the units that others want or require by links, and that are not masked.
-func enabledUnits(h host.Host) (map[string]bool, error) {
+// EnabledUnits are the units that others want or require by links, and that are not masked.
+func (h Host) EnabledUnits() (map[string]bool, error) {
 	enabled := map[string]bool{}
 	decided := map[string]bool{} // by the link's path below its folder: the first folder counts
-	for _, folder := range unitLoadPath {
+	for _, folder := range UnitLoadPath {
 		entries, err := os.ReadDir(h.Root.Path(folder))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 			continue
@@ -57,31 +55,31 @@ func enabledUnits(h host.Host) (map[string]bool, error) {
 					continue
 				}
 				decided[link] = true
-				if !toNull(h, path.Join(folder, link)) {
+				if !h.toNull(path.Join(folder, link)) {
 					enabled[name] = true
 				}
 			}
 		}
 	}
 	for name := range enabled {
-		if file, err := unitFile(h, name); err != nil {
+		if file, err := h.UnitFile(name); err != nil {
 			return nil, err
-		} else if file != "" && isMask(h, file) {
+		} else if file != "" && h.isMask(file) {
 			delete(enabled, name)
 		}
 	}
 	return enabled, nil
 }
 
-// unitFile is the file that systemd reads for a unit, for an instance as a rule its template;
+// UnitFile is the file that systemd reads for a unit, for an instance as a rule its template;
 // "": there is none.
-func unitFile(h host.Host, name string) (string, error) {
+func (h Host) UnitFile(name string) (string, error) {
 	names := []string{name}
 	if template, _, ok := strings.Cut(name, "@"); ok {
 		names = append(names, template+"@"+path.Ext(name))
 	}
 	for _, name := range names {
-		for _, folder := range unitLoadPath {
+		for _, folder := range UnitLoadPath {
 			file := path.Join(folder, name)
 			st, err := h.Lstat(file)
 			if err != nil {
@@ -96,46 +94,15 @@ func unitFile(h host.Host, name string) (string, error) {
 }
 
 // isMask says that a unit's file keeps it from being started: a link to /dev/null, or empty.
-func isMask(h host.Host, file string) bool {
-	if toNull(h, file) {
+func (h Host) isMask(file string) bool {
+	if h.toNull(file) {
 		return true
 	}
 	st, err := h.Lstat(file)
 	return err == nil && st != nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
 }
 
-func toNull(h host.Host, file string) bool {
+func (h Host) toNull(file string) bool {
 	to, err := os.Readlink(h.Root.Path(file))
 	return err == nil && to == "/dev/null"
-}
-
-// serviceFiles are the files of services that a boot starts, each with its drop-ins.
-func serviceFiles(h host.Host) ([]string, error) {
-	enabled, err := enabledUnits(h)
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for name := range enabled {
-		if path.Ext(name) != ".service" || strings.HasPrefix(name, "vmhuge") {
-			continue
-		}
-		file, err := unitFile(h, name)
-		if err != nil {
-			return nil, err
-		}
-		if file != "" && !slices.Contains(files, file) {
-			files = append(files, file)
-		}
-		var dirs []string
-		for _, folder := range unitLoadPath {
-			dirs = append(dirs, path.Join(folder, name+".d"))
-		}
-		dropIns, err := h.DropIns(dirs)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, dropIns...)
-	}
-	return files, nil
 }
