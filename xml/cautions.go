@@ -28,7 +28,7 @@ func Cautions(doc []byte) []Caution {
 	for _, caution := range []struct {
 		text   func(*document) string
 		unsure bool
-	}{{misplaced, false}, {ownMemory, true}, {deviceMemory, true}, {uncovered, false}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}} {
+	}{{misplaced, false}, {ownMemory, true}, {deviceMemory, true}, {uncovered, false}, {confidential, false}, {unshared, false}, {aboveMemory, false}, {tightLimit, false}, {withoutACPI, false}} {
 		if text := caution.text(d); text != "" {
 			found = append(found, Caution{text, caution.unsure})
 		}
@@ -51,6 +51,15 @@ func misplaced(d *document) string {
 		return ""
 	}
 	return "libvirt does not read the <hugepages> directly below <domain>: it belongs into <memoryBacking>"
+}
+
+// withoutACPI is about DIMMs of a guest without ACPI, which libvirt takes and QEMU does not.
+func withoutACPI(d *document) string {
+	found, err := backends(&d.domain, 0)
+	if err != nil || !d.domain.lacksACPI() || !slices.ContainsFunc(found, func(b backend) bool { return b.kind == pages.DIMM }) {
+		return ""
+	}
+	return "QEMU starts no guest with a DIMM and without ACPI, on whatever pages: add <acpi/> to <features>"
 }
 
 // uncovered is about cells and memory devices that no <page> names, where others have huge

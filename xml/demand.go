@@ -230,7 +230,8 @@ func deviceBackends(dom *domain, huge []hugepage, tune numatune) (found []backen
 // strict: or why newer ones would not. Pages of the default size, where that is
 // not known, are judged as usual ones then.
 func (b backend) refused(dom *domain, strict bool) error {
-	if b.kind == pages.DIMM && b.page != smallPage && dom.ACPI == nil && slices.Contains([]string{"x86_64", "i686", "aarch64"}, dom.arch()) {
+	// QEMU refuses it on whatever pages, and libvirt leaves that to QEMU: an edit may be made.
+	if !strict && b.kind == pages.DIMM && b.page != smallPage && dom.lacksACPI() {
 		return b.refusal(dom, dimmWithoutACPI, "add <acpi/> to <features>", "memory devices need ACPI")
 	}
 	if b.page == 0 && strict {
@@ -262,6 +263,11 @@ func (b backend) refused(dom *domain, strict bool) error {
 		return b.refusal(dom, unaligned, do, "its %s are not a multiple of its pages of %s: %d of them are %s", pages.FormatBytes(size), b.page, n, full)
 	}
 	return nil
+}
+
+// lacksACPI says that QEMU takes no DIMM, as the guest has no ACPI: on ppc64 it needs none.
+func (dom *domain) lacksACPI() bool {
+	return dom.ACPI == nil && slices.Contains([]string{"x86_64", "i686", "aarch64"}, dom.arch())
 }
 
 // noSize says that no kernel of an architecture has huge pages of a size, and
