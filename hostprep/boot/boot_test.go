@@ -67,6 +67,46 @@ func TestBootLeavesOthers(t *testing.T) {
 	}
 }
 
+// Pages that a pool shall have at least, for anybody, are not added to those of guests, of
+// programs and of others; and these are never fewer for it.
+func TestAtLeast(t *testing.T) {
+	const web1, ovs = `{"uuid":"1","name":"web1","page_size_kib":2048,"pages":100}`, `{"name":"ovs","reserved":true,"nodes":[1],"page_size_kib":2048,"pages":50}`
+	for _, test := range []struct {
+		rows                    string
+		others, there, want     int64 // pages: in all at the next boot
+		onNode0, freedByUndoing int64
+	}{
+		{`{"page_size_kib":2048,"pages":1000}`, 0, 0, 1000, 0, 1000},
+		{`{"page_size_kib":2048,"pages":1000}`, 400, 400, 1000, 0, 600},
+		{`{"page_size_kib":2048,"pages":1000}`, 400, 1000, 1000, 0, 600},
+		{`{"page_size_kib":2048,"pages":1000}`, 2000, 2000, 2000, 0, 0},
+		{`{"page_size_kib":2048,"pages":1000},` + web1, 0, 0, 1000, 0, 1000},
+		{`{"page_size_kib":2048,"pages":1000},` + web1 + "," + ovs, 900, 900, 1050, 0, 150},
+		{`{"page_size_kib":2048,"pages":120},` + web1 + "," + ovs, 0, 0, 150, 0, 150},
+		{`{"nodes":[0],"page_size_kib":2048,"pages":30},` + ovs, 0, 0, 80, 30, 80},
+		{`{"nodes":[1],"page_size_kib":2048,"pages":60},` + ovs, 0, 0, 60, 0, 60},
+		{`{"nodes":[1],"page_size_kib":2048,"pages":60},{"page_size_kib":2048,"pages":100},` + ovs, 0, 0, 100, 0, 100},
+	} {
+		table, err := parseTable([]byte(`{"version":1,"pages":[` + test.rows + `]}`))
+		hosttest.Must(t, err)
+		state := pool.State{Pools: []pool.Pool{{Node: 0, Size: pages.Size2MiB, Total: test.there, Free: test.there}, {Node: 1, Size: pages.Size2MiB}}}
+		needs, there := table.lacks(state, pages.Size2MiB, test.others)
+		total, on0, ours := test.there, int64(0), int64(0)
+		for _, n := range needs {
+			total, ours = total+n.Pages, ours+n.Pages
+			if slices.Equal(n.Nodes, []int{0}) {
+				on0 += n.Pages
+			}
+		}
+		for _, g := range there {
+			ours += g.Pages
+		}
+		if total != test.want || on0 != test.onNode0 || ours != test.freedByUndoing {
+			t.Errorf("%s beside %d, of which %d are there: %d pages, %d on node 0, %d of them the table's", test.rows, test.others, test.there, total, on0, ours)
+		}
+	}
+}
+
 // What is kept without pages, such as a folder for a user, does not change whether the
 // pages of others are reserved.
 func TestTableKeepsOvercommit(t *testing.T) {
@@ -190,7 +230,7 @@ func TestBootReserved(t *testing.T) {
 	if got := table.Words(); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if diff := cmp.Diff([]Row{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 3}, {Size: pages.Size2MiB, Pages: 14}}, table.Sums()); diff != "" {
+	if diff := cmp.Diff([]Row{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 3}, {Size: pages.Size2MiB, Pages: 7}}, table.Sums(nil)); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string][]pool.Take{"db": {{Size: pages.Size2MiB, Pages: 2}},

@@ -7,6 +7,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/pages"
 )
 
 // Plan says what makes a table the one that the host has from boot on: its file, and the
@@ -64,7 +65,13 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, row := range b.Sums() {
+	var others map[pages.Size]int64
+	if !b.Overcommit { // of pages on demand there is no least number
+		if others, err = OthersAtBoot(h); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, row := range b.Sums(others) {
 		if row.Size == mem.HugePageSize && row.Nodes == nil && b.DefaultSize == 0 {
 			line, err := sysctlPages(h, row.Pages, b.Overcommit)
 			if err != nil {

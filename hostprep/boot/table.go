@@ -126,10 +126,12 @@ func (b Table) Text() string {
 // At says whether two rows are for the same pools.
 func (p Row) At(q Row) bool { return p.Size == q.Size && slices.Equal(p.Nodes, q.Nodes) }
 
-// Sums adds up the rows for the same pools.
-func (b Table) Sums() []Row {
+// Sums adds up the rows for the same pools. The pages that pools shall have at least, for
+// nobody in particular, are what is left of them beside the rows of guests and programs, and
+// beside what others reserve at boot on any node, by size.
+func (b Table) Sums(others map[pages.Size]int64) []Row {
 	var sums []Row
-	for _, row := range b.Pages {
+	add := func(row Row) {
 		row.UUID, row.Name, row.Reserved = "", "", false
 		if i := slices.IndexFunc(sums, row.At); i >= 0 {
 			sums[i].Pages += row.Pages
@@ -137,7 +139,61 @@ func (b Table) Sums() []Row {
 			sums = append(sums, row)
 		}
 	}
+	for _, row := range b.Pages {
+		if !row.atLeast() {
+			add(row)
+		}
+	}
+	for _, onNodes := range []bool{true, false} { // those on any node contain the others
+		for _, row := range b.Pages {
+			if !row.atLeast() || onNodes != (row.Nodes != nil) {
+				continue
+			}
+			if !onNodes {
+				row.Pages -= others[row.Size]
+			}
+			for _, other := range sums {
+				if other.Size == row.Size && row.contains(other) {
+					row.Pages -= other.Pages
+				}
+			}
+			if row.Pages > 0 {
+				add(row)
+			}
+		}
+	}
 	return sums
+}
+
+// atLeast says that a row is a number that pools shall have for anybody.
+func (p Row) atLeast() bool { return p.UUID == "" && p.Name == "" }
+
+// contains says that all pages of another row are in the pools of this one.
+func (p Row) contains(q Row) bool {
+	return p.Nodes == nil || q.Nodes != nil && !slices.ContainsFunc(q.Nodes, func(n int) bool { return !slices.Contains(p.Nodes, n) })
+}
+
+// OthersAtBoot is what reserves pages at boot beside vmhuge, as far as it is a number, on any
+// node and by size.
+func OthersAtBoot(h host.Host) (map[pages.Size]int64, error) {
+	kernel, err := ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	coming, err := NextBoot(h)
+	if err != nil {
+		return nil, err
+	}
+	asked := kernel.takes(withoutOurs(kernel.Cmdline))
+	others := map[pages.Size]int64{}
+	for _, size := range kernel.sizes {
+		others[size] = asked.Of(size)
+	}
+	for _, c := range coming {
+		others[c.Size] = max(others[c.Size], c.Pages)
+	}
+	others[kernel.defaultSize()], err = hugepages(h, "vm.nr_hugepages")
+	return others, err
 }
 
 // With returns the table with the pages that guests take, and those that pools shall have
@@ -226,7 +282,7 @@ func (b Table) Lacks(h host.Host, state pool.State) (needs []pool.Need, there []
 // node.
 func (b Table) lacks(state pool.State, defaultSize pages.Size, others int64) (needs []pool.Need, there []pool.Grant) {
 	used := map[[2]int64]int64{} // by node and size
-	sums := b.Sums()
+	sums := b.Sums(map[pages.Size]int64{defaultSize: others})
 	if b.Overcommit {
 		sums = slices.DeleteFunc(sums, func(p Row) bool { return p.Nodes == nil && p.Size == defaultSize })
 	}

@@ -123,7 +123,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range table.Sums() {
+	for _, row := range table.Sums(nil) {
 		all = append(all, boot.Reservation{Where: "/etc/vmhuge/boot.json (vmhuge prepare --persist)", Size: row.Size, Pages: row.Pages})
 	}
 	var facts []Fact

@@ -10,8 +10,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// beforeStep names what reserves pages at boot already: what --persist writes comes
-// on top of it, which is one set of pages too many if both are for the same guests.
+// beforeStep names what reserves pages at boot already: what --persist writes for guests and
+// programs comes on top of it, which is one set of pages too many if both are for the same;
+// of the pages that a pool is to have at least it adds what is missing.
 var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if !p.Persist {
 		return nil, nil
@@ -22,11 +23,15 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 	}
 	var ours int64
 	sizes := map[pages.Size]bool{}
-	for _, row := range p.onTable(old).Sums() {
+	others, err := boot.OthersAtBoot(h)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range p.onTable(old).Sums(others) {
 		ours += row.Pages * int64(row.Size)
 		sizes[row.Size] = true
 	}
-	if ours == 0 {
+	if ours == 0 && len(p.Pages) == 0 {
 		return nil, nil
 	}
 	all, err := boot.Reservations(h)
@@ -44,6 +49,10 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 		case r.Later && sizes[r.Size] && !added:
 			f.Severity, f.Need = hostprep.Warning, "one place that sets the pool at boot"
 			f.Have = fmt.Sprintf("%s sets the pool when the %s of vmhuge prepare --persist are there, and replaces them: %s", r.Where, pages.Amount(ours), amount)
+		case r.Pages > 0 && p.For == "" && len(p.guests()) == 0 && len(p.Pages) > 0 && p.Pages[0].Size == r.Size:
+			f.Have = fmt.Sprintf("%s reserves %s at boot already, which count among the %d that the pool is to have: vmhuge prepare --persist adds %s", r.Where, pages.Count(r.Pages, r.Size),
+				p.Pages[0].Pages, amountOrNone(ours))
+			f.Need, f.Do = "", ""
 		case r.Pages >= 0:
 			f.Have = fmt.Sprintf("%s reserves %s at boot already, and with the %s of vmhuge prepare --persist that makes %s", r.Where, pages.Count(r.Pages, r.Size),
 				pages.Amount(ours), pages.Amount(ours+r.Pages*int64(r.Size)))
@@ -54,6 +63,13 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 	}
 	return findings, err
 }}
+
+func amountOrNone(bytes int64) string {
+	if bytes == 0 {
+		return "none"
+	}
+	return pages.Amount(bytes)
+}
 
 // reservedByOthers is how many bytes the host reserves at boot without vmhuge, as far
 // as that is a number, and where it says so.

@@ -60,7 +60,13 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 				"vmhuge prepare --persist without --overcommit, or vmhuge undo first")
 		}
 	}
-	for _, row := range table.Sums() {
+	var others map[pages.Size]int64
+	if p.Persist {
+		if others, err = boot.OthersAtBoot(h); err != nil {
+			return nil, err
+		}
+	}
+	for _, row := range table.Sums(others) {
 		if !slices.Contains(state.Sizes(), row.Size) {
 			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "use a size that it has: "+pages.OrNone(sizes))
 		}
@@ -81,11 +87,11 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		all += area.GiB * pages.GiB
 	}
 	needed := "for pages"
-	if others, from, err := reservedByOthers(h); err != nil {
+	if theirs, from, err := reservedByOthers(h); err != nil {
 		return nil, err
-	} else if p.Persist && all > 0 && others > 0 {
-		all += others
-		needed += fmt.Sprintf(", with the %s that %s reserves at boot", pages.FormatBytes(others), from)
+	} else if p.Persist && all > 0 && theirs > 0 {
+		all += theirs
+		needed += fmt.Sprintf(", with the %s that %s reserves at boot", pages.FormatBytes(theirs), from)
 	}
 	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
 	if can := mem.Total - reserve; all > can {

@@ -184,7 +184,22 @@ printf '{\n "version": 1,\n "pages": [\n  {\n   "uuid": "6695eb01-f6a4-8304-79aa
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
 left: /etc/sysctl.d/99-zz.conf:1 sets the pool when the 32 MiB of vmhuge prepare --persist are there, and replaces them: 0 pages of 2 MiB; one place that sets the pool at boot; take that out of /etc/sysctl.d/99-zz.conf:1, then run vmhuge prepare --persist again
 `},
-		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}}, want: `
+		"pages that others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 2048\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 2048}}}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 2048\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count among the 2048 that the pool is to have: vmhuge prepare --persist adds none; ; 
+`},
+		"some of the pages": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 2048\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 2148}}}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 2148\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 2148\n' > /etc/sysctl.d/99-vmhuge.conf
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count among the 2148 that the pool is to have: vmhuge prepare --persist adds 200 MiB; ; 
+`},
+		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}, For: "ovs"}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"transparent huge pages": {host: "two-nodes", edits: systemdHost + thpOff, p: Options{Persist: true, Guests: []hostprep.Guest{thp1}}, want: `
