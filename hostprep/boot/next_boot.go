@@ -1,13 +1,11 @@
 package boot
 
 import (
-	"os"
 	"slices"
 	"strings"
 
 	"vmhuge/hostprep/cmdline"
 	"vmhuge/hostprep/host"
-	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -85,7 +83,7 @@ func nextLines(h host.Host) ([]source, error) {
 	}
 	var sources []source
 	file := func(l cmdline.Line) string { return l.File }
-	made, config, err := grubConfig(h)
+	made, err := cmdline.ReadGrubMenu(h)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +99,8 @@ func nextLines(h host.Host) ([]source, error) {
 		s := source{lines: lines, from: func(l cmdline.Line) string { return loader.whoAsks(l.File) }}
 		if loader.name == grub.name && made != nil {
 			s.first = "update-grub"
-			if strings.Contains(config, "grub2") {
-				s.first = "grub2-mkconfig -o " + config
+			if strings.Contains(made[0].File, "grub2") {
+				s.first = "grub2-mkconfig -o " + made[0].File
 			}
 		}
 		sources = append(sources, s)
@@ -113,30 +111,6 @@ func nextLines(h host.Host) ([]source, error) {
 	}
 	return sources, err
 }
-
-// grubConfig reads the command line of the first entry that starts Linux in the menu that
-// grub-mkconfig has made; none: there is no such menu.
-func grubConfig(h host.Host) ([]cmdline.Line, string, error) {
-	for _, file := range []string{"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"} {
-		text, err := h.ReadIfThere(file)
-		if err != nil {
-			return nil, "", err
-		}
-		if line := grubLinux.Get().FindStringSubmatch(text); line != nil {
-			set := map[string]string{}
-			for _, m := range grubSet.Get().FindAllStringSubmatch(text, -1) {
-				set[m[1]] = m[2]
-			}
-			return []cmdline.Line{{File: file, Text: os.Expand(line[1], func(name string) string { return set[name] })}}, file, nil
-		}
-	}
-	return nil, "", nil
-}
-
-var (
-	grubLinux = lazyregexp.New(`(?m)^[ \t]*linux(?:16|efi)?[ \t]+\S+[ \t]+(.*)$`)
-	grubSet   = lazyregexp.New(`(?m)^[ \t]*set[ \t]+(\w+)="([^"\n]*)"`)
-)
 
 // tunedCmdline is what tuned's active profile adds to the kernel's command line; tuned has GRUB
 // do so when the profile becomes active.

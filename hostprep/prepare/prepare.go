@@ -17,8 +17,10 @@ type Options struct {
 	Guests  []hostprep.Guest // that shall start
 	Running []hostprep.Guest // that run, and shall have their pages after a reboot
 	Persist bool             // also after a reboot
-	Pages   []pool.Need      // that the pools shall have at least, whoever takes them
-	For     string           // the program for which Pages are reserved: no guest may take them; "": none
+	// Pages are those that the pools shall have at least, whoever takes them: with Persist
+	// after a reboot too, whoever reserves them.
+	Pages []pool.Need
+	For   string // the program for which Pages are reserved: no guest may take them; "": none
 	// OnDemand are the areas from which the kernel shall be able to allocate pages of 1 GiB
 	// at any time, from the next boot on; nil: as they are.
 	OnDemand []Area
