@@ -150,6 +150,11 @@ func definition() []Row {
 		Cause: "memory devices need room: <maxMemory slots='…'> that is larger than <memory>, with a free slot",
 		Do:    "virsh edit DOMAIN: add or raise <maxMemory slots='16' unit='GiB'>…</maxMemory>; it takes effect at the next cold start",
 	}, {
+		ID: "phys-bits", Says: []string{"Address space limit 0x… < 0x… phys-bits too low"},
+		Versions: "QEMU since 7.1",
+		Cause:    "the guest's memory with the room for memory devices (<maxMemory>), and the PCI devices' behind it, is beyond the addresses that its processor has",
+		Do:       "virsh edit DOMAIN: lower <maxMemory>, or give the guest the host's width: <maxphysaddr mode='passthrough'/> in <cpu>; huge pages are not involved",
+	}, {
 		ID: "hotplug-needs-cell", Says: []string{
 			"At least one numa node has to be configured when enabling memory hotplug", "target NUMA node needs to be specified for memory device",
 		},
@@ -210,6 +215,7 @@ func definition() []Row {
 	}, {
 		ID: "hpt-pages", Says: []string{
 			"kiB guest pages with … kiB host pages with this KVM implementation", "Hypervisor can't map guest RAM: Memory backend has bad page size",
+			"KVM can't supply …kiB CI pages, which guest expects",
 			"This CPU requires a smaller page size than the system is using", "can't map guest RAM", "Huge page support disabled (n/a for main memory)",
 		},
 		Versions: "ppc64 (pseries)",

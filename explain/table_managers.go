@@ -28,6 +28,10 @@ func managers() []Row {
 		Cause: "the kernel has no pages of the size that the guest's hugepages option names in Proxmox VE; 1024 needs a processor with pdpe1gb, and in a guest the CPU type host",
 		Do:    "qm set VMID --hugepages 2; ls /sys/kernel/mm/hugepages shows the sizes that there are",
 	}, {
+		ID: "proxmox-numa", Says: []string{"numa needs to be enabled to use hugepages"},
+		Cause: "in Proxmox VE a guest's option hugepages needs its option numa, by which its memory is laid on the host's nodes",
+		Do:    "qm set VMID --numa 1",
+	}, {
 		ID: "proxmox-multiple", Says: []string{"is not a multiple of the requested hugepages size", "hugepages, but requested size …is not a multiple of"},
 		Cause: "the guest's memory is no whole number of the pages that its hugepages option names in Proxmox VE, in MiB",
 		Do:    "qm set VMID --memory with a multiple of 2, or of 1024 for pages of 1 GiB",
@@ -54,6 +58,11 @@ func managers() []Row {
 		ID: "java-short", Says: []string{"Failed to reserve and commit memory using large pages", "UseLargePages disabled, no large pages configured", "Failed to reserve large pages memory", "Failed to reserve shared memory…large pages"},
 		Cause: "a Java program asks for huge pages from the pool that guests use too, and too few are free; it runs on without them, or ends",
 		Check: "pool", Do: "vmhuge prepare --persist --pages N --size 2M, with what the program and the guests take together, and start it before them; or -XX:+UseTransparentHugePages, which needs no pool",
+		Kind: advice.NoMemory,
+	}, {
+		ID: "cloud-hypervisor-short", Says: []string{"VmBoot(KernelLoad(…ReadKernelImage", "Error booting VM: …KernelLoad(…ReadKernelImage"},
+		Cause: "if cloud-hypervisor runs with hugepages=on: it maps the guest's memory without asking for the pages first, and there was none to load the kernel into",
+		Check: "pool", Do: "vmhuge prepare --pages N --size 2M, with the guest's memory in pages, and --memory …,prefault=on, which finds out at the start",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "postgresql-short", Says: []string{
