@@ -39,7 +39,7 @@ func startDaemons() (*daemons, error) {
 }
 
 func (d *daemons) startLibvirtd() (err error) {
-	if d.libvirtd, err = startDaemon("libvirtd"); err != nil {
+	if d.libvirtd, err = startDaemon("libvirtd", listening...); err != nil {
 		return err
 	}
 	// The first answer can take long: libvirtd asks QEMU what it can do.
@@ -72,13 +72,13 @@ func (d *daemons) stop() error {
 
 // startDaemon starts it in a session of its own, out of reach of Ctrl-C, and
 // with a log in the scratch directory.
-func startDaemon(name string) (*exec.Cmd, error) {
+func startDaemon(name string, args ...string) (*exec.Cmd, error) {
 	log, err := os.OpenFile(daemonLog(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(name)
+	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -192,6 +192,11 @@ func initProcess(dir string) (int, error) {
 
 func runTests(m *testing.M, dir string) (code int, err error) {
 	scratch = dir
+	if pairNumber() > 0 {
+		if err := listen(); err != nil {
+			return 1, err
+		}
+	}
 	daemons, err := startDaemons()
 	if err != nil {
 		return 1, err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type machine struct {
 	nodes, nodeMiB int
 	kernel         string        // what else its kernel is told
 	limit          time.Duration // how long the test in there may take; 0: half an hour
+	pair           bool          // there are two, on one network, and both run the test
 }
 
 // within returns the machine for a test that may take so long.
@@ -39,6 +41,7 @@ func (m machine) within(limit time.Duration) machine {
 const (
 	machineVar = "VMHUGE_INTEGRATION_MACHINE" // the test that it is for
 	packageVar = "VMHUGE_INTEGRATION_PACKAGE" // the directory in which go test runs it
+	pairVar    = "pair"                       // which of two it is
 )
 
 // microVMPrefix begins the names of the tests that run in a micro-VM, so that they
@@ -115,22 +118,12 @@ func (m machine) run(t *testing.T) {
 // once returns false if the machine had to be killed.
 func (m machine) once(t *testing.T) (ended bool) {
 	t.Helper()
-	// Not this scratch directory: bind mounts show its parts a second time, and
-	// 9p wants every directory to have one path.
-	dir, err := os.MkdirTemp(scratch, "machine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
 	// libvirt asks QEMU here what it can do, and keeps that in /var/cache/libvirt, which
 	// fillPrivateDirs copies: in there it would take half a minute.
 	if _, err := libvirtd.conn.GetDomainCapabilities("", "", "", "qemu", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(fillPrivateDirs(dir), pack(dir), copyTree(filepath.Join(scratch, "bin"), filepath.Join(dir, "bin"))); err != nil {
-		t.Fatal(err)
-	}
-	limit, console := m.limit, filepath.Join(dir, "console")
+	limit := m.limit
 	if limit == 0 {
 		limit = 30 * time.Minute
 	}
@@ -140,18 +133,54 @@ func (m machine) once(t *testing.T) (ended bool) {
 	// The test in there tells where it hangs, if its machine still can.
 	ctx, cancel := context.WithTimeout(t.Context(), limit+30*time.Second)
 	defer cancel()
-	args, err := m.args(t.Name(), dir, console, limit)
-	if err != nil {
+	if !m.pair {
+		ended, err := m.boot(ctx, t, 0, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ended
+	}
+	var all sync.WaitGroup
+	ends, errs := [2]bool{}, [2]error{}
+	for i := range errs {
+		all.Go(func() {
+			if ends[i], errs[i] = m.boot(ctx, t, i+1, limit); errs[i] != nil {
+				cancel() // the other one waits for it in vain
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
+	}
+	return ends[0] && ends[1]
+}
+
+// boot runs the machine, or that number of a pair, to its end; false: it had to be killed.
+func (m machine) boot(ctx context.Context, t *testing.T, number int, limit time.Duration) (ended bool, err error) {
+	// Not this scratch directory: bind mounts show its parts a second time, and
+	// 9p wants every directory to have one path.
+	dir, err := os.MkdirTemp(scratch, "machine-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	if err := errors.Join(fillPrivateDirs(dir), pack(dir), copyTree(filepath.Join(scratch, "bin"), filepath.Join(dir, "bin"))); err != nil {
+		return false, err
+	}
+	console := filepath.Join(dir, "console")
+	args, err := m.args(t.Name(), dir, console, number, limit)
+	if err != nil {
+		return false, err
 	}
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return false, err
 	}
 	cmd.Stderr = cmd.Stdout
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return false, err
 	}
 	inside, passed := false, false
 	lines := bufio.NewScanner(out)
@@ -164,7 +193,11 @@ func (m machine) once(t *testing.T) (ended bool) {
 			}
 			continue
 		}
-		t.Log(line)
+		if number == 2 {
+			t.Log("machine 2: " + line)
+		} else {
+			t.Log(line)
+		}
 		inside = inside || line == insideLine(dir)
 		passed = passed || strings.HasPrefix(line, "--- PASS: "+t.Name()+" (")
 		ended = ended || line == exitLine(dir, 0)
@@ -173,12 +206,12 @@ func (m machine) once(t *testing.T) (ended bool) {
 	kernel, _ := os.ReadFile(console)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		t.Logf("it does not answer; its kernel said:\n%s", kernel)
-		return false
+		return false, nil
 	}
 	if err != nil || !inside || !passed || !ended {
-		t.Fatalf("in the micro-VM: the test ran %v, passed %v, exit code 0 %v; QEMU: %v\nits kernel said:\n%s", inside, passed, ended, err, kernel)
+		return false, fmt.Errorf("in the micro-VM: the test ran %v, passed %v, exit code 0 %v; QEMU: %w\nits kernel said:\n%s", inside, passed, ended, err, kernel)
 	}
-	return true
+	return true, nil
 }
 
 // packed is the archive in which the micro-VM finds its private directories. As more
@@ -203,7 +236,7 @@ func tar(dir string, args ...string) error {
 	return nil
 }
 
-func (m machine) args(test, dir, console string, limit time.Duration) ([]string, error) {
+func (m machine) args(test, dir, console string, number int, limit time.Duration) ([]string, error) {
 	boot, err := microVMDir()
 	if err != nil {
 		return nil, err
@@ -223,6 +256,9 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
 	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED", "ON_DEMAND_ROUNDS"} {
 		cmdline = append(cmdline, name+"="+os.Getenv(name))
+	}
+	if number > 0 {
+		cmdline = append(cmdline, fmt.Sprintf("%s=%d", pairVar, number))
 	}
 	pattern := "^" + test + "$"
 	for alternative := range strings.SplitSeq(flag.Lookup("test.run").Value.String(), "|") {
@@ -244,6 +280,11 @@ func (m machine) args(test, dir, console string, limit time.Duration) ([]string,
 		"-kernel", filepath.Join(boot, "vmlinuz"), "-initrd", filepath.Join(boot, "initrd.gz"), "-append", strings.Join(cmdline, " "),
 		"-serial", "file:" + console, "-serial", "stdio",
 		"-virtfs", "local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap",
+	}
+	if number > 0 {
+		socket := func(number int) string { return filepath.Join(scratch, fmt.Sprintf("machine%d.net", number)) }
+		args = append(args, "-netdev", fmt.Sprintf("dgram,id=net,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s", socket(number), socket(3-number)),
+			"-device", fmt.Sprintf("virtio-net-pci,netdev=net,romfile=,mac=52:54:00:00:00:0%d", number))
 	}
 	for n := range m.nodes {
 		args = append(args, "-object", fmt.Sprintf("memory-backend-ram,id=node%d,size=%dM", n, m.nodeMiB),

@@ -159,8 +159,13 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 	for _, r := range reserved {
 		facts = append(facts, fine(name, r.Words()))
 	}
+	pending, err := h.Pending("")
+	if err != nil {
+		return facts, err
+	}
 	for _, g := range state.Globals {
-		if slices.ContainsFunc(reserved, func(r ledger.Reservation) bool { return r.Size == g.Size }) {
+		if slices.ContainsFunc(reserved, func(r ledger.Reservation) bool { return r.Size == g.Size }) ||
+			slices.ContainsFunc(pending, func(p pool.Pending) bool { return p.Size == g.Size }) {
 			continue
 		}
 		idle := g.Total > g.Surplus && g.Free == g.Total && g.Reserved == 0

@@ -18,7 +18,12 @@ func TestPoolNotes(t *testing.T) {
 	nobody := process("600", "qemu-system-x86", "2048")
 	hidepid := "-- proc/self/mountinfo --\n20 1 0:20 / /proc rw,nosuid - proc proc rw,hidepid=invisible\n30 1 0:30 / /dev/hugepages rw - hugetlbfs hugetlbfs rw,pagesize=2M\n-- proc/self/status --\nCapEff:\t"
 	idle := "-- pools --\nall 2048 64 64 0 0 0\n0 2048 64 64 0\n"
+	// As after the hook, and once a guest that moves in has given up what it had at first.
+	starting := "-- proc/sys/kernel/random/boot_id --\n1111\n-- run/vmhuge/claims/6695eb01-f6a4-8304-79aa-97f2502e193f.starting --\n" +
+		`{"version":1,"boot_id":"1111","uuid":"6695eb01-f6a4-8304-79aa-97f2502e193f","name":"web1","owner":{"pid":1,"start":2},"takes":[{"page_size_kib":2048,"pages":64}],"grants":[]}` +
+		"\n-- proc/1/stat --\n1 (systemd) S 0 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 2 1 1\n"
 	for name, test := range map[string]struct{ edit, want string }{
+		"a guest that starts":          {process("600", "qemu-system-x86", "0") + idle + starting, ""},
 		"guests alone":                 {"", ""},
 		"a switch as well":             {process("601", "ovs-vswitchd", "2048") + process("600", "qemu-system-x86", "1734656"), "ok in use: qemu-system-x86 (process 600) 1.7 GiB, ovs-vswitchd (process 601) 2 MiB"},
 		"pages of nobody":              {nobody, "note in use: 1.7 GiB of huge pages are in use, and no process has them mapped"},

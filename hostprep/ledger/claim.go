@@ -97,7 +97,7 @@ func (c *Claim) place(root hostfs.Root, running *process.Guests) {
 	case c.Resize != nil && c.PID == 0: // it ran, and has ended
 	case c.Resize != nil:
 		c.Phase = Starting
-	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0):
+	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0 && !running.MovesIn(c.guest())):
 		c.Phase = InUse
 	case c.PID != 0, was == Starting && c.Owner.Alive(root) && !expired:
 		c.Phase = Starting

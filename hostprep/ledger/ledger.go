@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"sync"
 
 	"vmhuge/hostprep/lock"
 	"vmhuge/hostprep/pool"
@@ -163,16 +162,10 @@ func ReadPending(root hostfs.Root, except ...string) ([]pool.Pending, error) {
 // by its UUID.
 func ReadPendings(root hostfs.Root) (map[string][]pool.Pending, error) {
 	claims, err := ReadClaims(root)
-	all := heldBack(root, claims)
-	if all == nil {
-		all = map[string][]pool.Pending{}
-	}
-	for _, c := range claims {
-		if c.Phase == Reserved {
-			continue
-		}
-		if pending := pendingOf(root, []Claim{c}, ""); len(pending) > 0 {
-			all[c.UUID] = pending
+	all := map[string][]pool.Pending{}
+	for i, pending := range pendings(root, claims) {
+		if len(pending) > 0 {
+			all[claims[i].UUID] = pending
 		}
 	}
 	return all, err
@@ -182,30 +175,13 @@ func ReadPendings(root hostfs.Root) (map[string][]pool.Pending, error) {
 // claim.
 func (l *Ledger) Pending(except string) []pool.Pending { return pendingOf(l.root, l.claims, except) }
 
-func pendingOf(root hostfs.Root, claims []Claim, except ...string) []pool.Pending {
-	var pending []pool.Pending
-	// A QEMU may have begun since the ledger was opened.
-	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
-	held := heldBack(root, claims)
-	for _, c := range claims {
-		if slices.Contains(except, c.UUID) {
-			continue
+func pendingOf(root hostfs.Root, claims []Claim, except ...string) (all []pool.Pending) {
+	for i, pending := range pendings(root, claims) {
+		if !slices.Contains(except, claims[i].UUID) {
+			all = append(all, pending...)
 		}
-		switch c.Phase {
-		case Reserved:
-			pending = append(pending, held[c.UUID]...)
-		case Kept:
-			pending = append(pending, c.pendingKept()...)
-		}
-		if c.Phase != Starting {
-			continue
-		}
-		if c.PID == 0 {
-			c.PID, _ = now().Find(c.guest()) // if that is not known the claim counts in full
-		}
-		pending = append(pending, c.pending(root)...)
 	}
-	return pending
+	return all
 }
 
 // Begin writes down that a guest is about to take pages, and who answers for

@@ -1,22 +1,90 @@
 package ledger
 
 import (
+	"sync"
+
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
 )
 
+// pendings is what each of the claims will yet take, or holds back.
+func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
+	// A QEMU may have begun since the ledger was opened.
+	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
+	promises := sync.OnceValue(func() pool.State { state, _ := pool.Read(root); return state })
+	rests := make([]rest, len(claims))
+	for i, c := range claims {
+		if c.Phase != Starting {
+			continue
+		}
+		if c.PID == 0 {
+			c.PID, _ = now().Find(c.guest()) // if that is not known the claim counts in full
+		}
+		if c.PID != 0 {
+			promises() // before it takes some of them
+		}
+		rests[i] = c.rest(root)
+	}
+	limitPromised(rests, promises)
+	held := heldBack(root, claims)
+	all := make([][]pool.Pending, len(claims))
+	for i, c := range claims {
+		switch c.Phase {
+		case Reserved:
+			all[i] = held[c.UUID]
+		case Kept:
+			all[i] = c.pendingKept()
+		case Starting:
+			all[i] = c.split(rests[i])
+		}
+	}
+	return all
+}
+
+// rest is how many pages of each size a starting guest will still take, and how many of these
+// the kernel has not promised to it.
+type rest struct{ unmapped, unfaulted map[pages.Size]int64 }
+
+// limitPromised holds what starting guests were promised to what the kernel has promised to
+// anybody. It promises to QEMU what QEMU maps, but not once more what QEMU gives up again: a
+// guest that moves in, and may be post-copied, first gives up all that it has.
+func limitPromised(rests []rest, promises func() pool.State) {
+	promised := map[pages.Size]int64{}
+	for _, r := range rests {
+		for size := range r.unfaulted {
+			promised[size] += r.unfaulted[size] - r.unmapped[size]
+		}
+	}
+	for size, n := range promised {
+		if n == 0 {
+			continue
+		}
+		g, known := promises().Global(size)
+		excess := max(0, n-g.Reserved)
+		for _, r := range rests {
+			if more := min(excess, r.unfaulted[size]-r.unmapped[size]); known && more > 0 {
+				r.unmapped[size] += more
+				excess -= more
+			}
+		}
+	}
+}
+
 // pending is what a starting guest will still take; nothing once it has all its pages.
-func (c Claim) pending(root hostfs.Root) []pool.Pending {
+func (c Claim) pending(root hostfs.Root) []pool.Pending { return c.split(c.rest(root)) }
+
+func (c Claim) rest(root hostfs.Root) rest {
 	var mapped, faulted map[pages.Size]int64
 	if c.PID != 0 {
 		mapped, faulted, _ = hugetlbOf(root, c.PID)
 	}
-	unmapped, unfaulted := map[pages.Size]int64{}, map[pages.Size]int64{}
+	r := rest{map[pages.Size]int64{}, map[pages.Size]int64{}}
 	for _, take := range c.Takes {
-		unmapped[take.Size] += take.Pages
-		unfaulted[take.Size] += take.Pages
+		r.unmapped[take.Size] += take.Pages
+		r.unfaulted[take.Size] += take.Pages
 	}
 	for _, had := range c.Has {
 		if mapped != nil { // without QEMU's account the claim counts in full
@@ -24,16 +92,21 @@ func (c Claim) pending(root hostfs.Root) []pool.Pending {
 			faulted[had.Size] -= had.Pages
 		}
 	}
-	for size := range unfaulted {
-		unmapped[size] = max(0, unmapped[size]-mapped[size])
-		unfaulted[size] = max(0, unfaulted[size]-faulted[size])
+	for size := range r.unfaulted {
+		r.unmapped[size] = max(0, r.unmapped[size]-mapped[size])
+		r.unfaulted[size] = max(0, r.unfaulted[size]-faulted[size])
 	}
+	return r
+}
+
+// split shares the rest among the claim's takes.
+func (c Claim) split(r rest) []pool.Pending {
 	var pending []pool.Pending
 	for _, take := range c.Takes {
 		// Which of its takes the guest has done is not known: each may still be to
 		// come, but in sum no more than the rest.
-		p := pool.Pending{Take: take, Unmapped: min(take.Pages, unmapped[take.Size]), Unfaulted: min(take.Pages, unfaulted[take.Size])}
-		unmapped[take.Size] -= p.Unmapped
+		p := pool.Pending{Take: take, Unmapped: min(take.Pages, r.unmapped[take.Size]), Unfaulted: min(take.Pages, r.unfaulted[take.Size])}
+		r.unmapped[take.Size] -= p.Unmapped
 		if p.Unfaulted > 0 {
 			pending = append(pending, p)
 		}

@@ -91,6 +91,12 @@ func (g *Guests) Find(c Guest) (pid int, held bool) {
 	return 0, held || len(g.scanned.held) > 0
 }
 
+// MovesIn says whether a guest is moving to this host, as libvirt notes for root alone. Until it
+// runs here, its QEMU may give up pages and take them once more.
+func (g *Guests) MovesIn(c Guest) bool {
+	return !strings.ContainsAny(c.Name, "/\x00") && g.known.movesIn(c.Name)
+}
+
 // RunsAs says whether a process is a guest's QEMU, and held that it may be.
 func (g *Guests) RunsAs(uuid string, pid int) (runs, held bool) {
 	if g.known.of(pid) != trusted {

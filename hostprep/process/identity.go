@@ -112,6 +112,17 @@ func (i *identity) libvirtUUID(pid int) string {
 	return uuid
 }
 
+// movesIn says whether libvirt's own notes have a guest of that name move to this host:
+//
+//	<domstatus state='paused' reason='migration' pid='4242'> … <job type='none' async='migration in' …> … <domain type='kvm' id='1'>
+func (i *identity) movesIn(name string) bool {
+	path := []string{"run", "libvirt", "qemu", name + ".xml"}
+	text, err := i.root.Read(path...)
+	uid, ok := ownerOf(i.root.Path(path...))
+	status, _, _ := strings.Cut(text, "<domain ")
+	return err == nil && ok && uid == i.admin && strings.Contains(status, " async='migration in'")
+}
+
 // IsUUID accepts what libvirt writes, 8-4-4-4-12 lower case hexadecimal
 // digits: it becomes the name of a file.
 func IsUUID(s string) bool {
