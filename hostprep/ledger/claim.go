@@ -129,15 +129,20 @@ func parseClaim(text []byte) (claimText, error) {
 	if !known {
 		c, err = parseUnknown(text)
 	}
+	newer := errors.Is(err, errNewer)
 	for _, g := range slices.Concat(c.Grants, c.Armed) {
-		if err == nil && (g.Pages < 0 || g.Size <= 0 || g.Node < 0) {
+		switch {
+		case g.Pages >= 0 && g.Size > 0 && g.Node >= 0:
+		case newer: // it means something else
+			c.Grants, c.Armed = nil, nil
+		case err == nil:
 			err = fmt.Errorf("%d pages of %d bytes on node %d", g.Pages, g.Size, g.Node)
 		}
 	}
-	if err != nil {
+	if err != nil && !newer {
 		return claimText{}, err
 	}
-	return c, nil
+	return c, err
 }
 
 // parseKnown reads a claim's file in one go; false: it is not as this version writes it.
@@ -152,10 +157,14 @@ func parseKnown(text []byte) (c claimText, ok bool) {
 func parseUnknown(text []byte) (c claimText, err error) {
 	// Check the version first: another version may have another shape.
 	err = json.Unmarshal(text, &struct{ Version *int }{&c.Version})
-	if err == nil && c.Version != claimVersion {
+	switch {
+	case err != nil:
+	case c.Version > claimVersion:
+		_ = json.Unmarshal(text, &c) // as far as it has our shape
+		err = errNewer
+	case c.Version < claimVersion:
 		err = fmt.Errorf("version %d", c.Version)
-	}
-	if err == nil {
+	default:
 		err = json.Unmarshal(text, &c)
 	}
 	if err == nil {
@@ -201,6 +210,8 @@ func (c Claim) fileName() string {
 	return c.UUID + "." + string(c.Phase)
 }
 
+var errNoClaim = errors.New("it has not the name of a claim")
+
 // parseFileName reads what a claim's file name says.
 func parseFileName(name string) (Claim, error) {
 	uuid, state, _ := strings.Cut(name, ".")
@@ -208,8 +219,14 @@ func parseFileName(name string) (Claim, error) {
 	if pid, err := strconv.Atoi(state); err == nil && pid > 0 {
 		c.Phase, c.PID = InUse, pid
 	}
-	if !process.IsUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || !slices.Contains([]Phase{Starting, InUse, Prepared, Reserved, Kept, Owed}, c.Phase) || c.fileName() != name {
-		return Claim{}, errors.New("it has not the name of a claim")
+	if !process.IsUUID(uuid) || (c.Phase == Prepared) != (uuid == PreparedUUID) && c.Phase != Owed || c.fileName() != name {
+		return Claim{}, errNoClaim
 	}
-	return c, nil
+	switch {
+	case slices.Contains([]Phase{Starting, InUse, Prepared, Reserved, Kept, Owed}, c.Phase):
+		return c, nil
+	case mayBePhase(c.Phase):
+		return c, errNewer
+	}
+	return Claim{}, errNoClaim
 }

@@ -40,6 +40,12 @@ func (l *Ledger) list() error {
 		if err == nil && !e.Type().IsRegular() { // a fifo would be waited for
 			err = errors.New("it is no file")
 		}
+		if errors.Is(err, errNewer) {
+			if c, err = l.read(c); err == nil || errors.Is(err, errNewer) {
+				l.leaveAlone(c)
+				continue
+			}
+		}
 		if i, twice := named[c.UUID]; err == nil && twice {
 			err = fmt.Errorf("there is %s too", l.claims[i].fileName())
 		}
@@ -62,6 +68,10 @@ func (l *Ledger) read(c Claim) (Claim, error) {
 		return c, err
 	}
 	parsed, err := parseClaim(text)
+	if errors.Is(err, errNewer) {
+		parsed.UUID, parsed.Phase, parsed.PID = c.UUID, c.Phase, c.PID
+		return parsed.Claim, err
+	}
 	if err == nil && parsed.UUID != c.UUID {
 		err = fmt.Errorf("it names the guest %.40q", parsed.UUID)
 	}
@@ -86,6 +96,9 @@ func (l *Ledger) save(i int, c Claim) error {
 }
 
 func (l *Ledger) write(c Claim) error {
+	if err := l.heldByNewer(c.UUID); err != nil {
+		return err
+	}
 	if err := l.expect(c.Grants); err != nil {
 		return err
 	}

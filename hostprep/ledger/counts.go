@@ -65,7 +65,7 @@ func (l *Ledger) readCounts() {
 		l.counts.pools, l.counts.changing, l.counts.crashed = known.Pools, known.Changing, known.Changing
 	}
 	if !l.counts.crashed {
-		if len(l.SetAside) > 0 { // a claim that has another's name
+		if len(l.SetAside) > len(l.newer) { // a claim that has another's name
 			l.disown()
 		}
 		return
@@ -90,7 +90,7 @@ func (c *counts) note(uuid string, grants []pool.Grant) {
 
 // saveCounts notes what the pools are expected to have, for the next Open.
 func (l *Ledger) saveCounts() error {
-	if len(l.claims) == 0 {
+	if len(l.claims)+len(l.newer) == 0 {
 		return removeIfThere(l.root.Path(countsFile...))
 	}
 	l.markWritten()
@@ -198,6 +198,7 @@ func (l *Ledger) disown() {
 // addedTo is how many pages all claims have added to a pool; where a writer died, how
 // many more they may have, and how many more the pool shows.
 func (l *Ledger) addedTo(p pool.Pool) (added, most, unfinished int64) {
+	added = l.newerHas(p)
 	for _, named := range l.claims {
 		c, err := l.read(named)
 		if err != nil {

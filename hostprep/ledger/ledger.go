@@ -36,6 +36,7 @@ type Ledger struct {
 	// claims are all that is held. Of guests that run only the UUID and the PID
 	// are known until somebody asks.
 	claims []Claim
+	newer  []Claim // those that are left alone; see leaveAlone
 	// Settled is what was given back for guests that were gone.
 	Settled []Settlement
 	// Gone are those of them whose claims have ended, also where there was nothing to give back.
@@ -132,36 +133,45 @@ func Settle(ctx context.Context, root hostfs.Root) (settled []Settlement, setAsi
 // phase that the next Open will find it in. Files that can't be used, or are
 // from before a reboot, hold nothing.
 func ReadClaims(root hostfs.Root) ([]Claim, error) {
+	claims, _, err := readClaims(root)
+	return claims, err
+}
+
+func readClaims(root hostfs.Root) (claims, newer []Claim, err error) {
 	boot, err := root.BootID()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l := &Ledger{root: root, boot: boot, guests: process.NewGuests(root)}
 	if err := l.list(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var claims []Claim
-	for _, c := range l.claims {
-		if c, err = l.read(c); err != nil {
+	for _, c := range slices.Clone(l.claims) {
+		c, err := l.read(c)
+		if errors.Is(err, errNewer) {
+			l.leaveAlone(c)
+		}
+		if err != nil {
 			continue // also when it has gone or changed its name since
 		}
 		c.place(root, l.guests)
 		claims = append(claims, c)
 	}
-	return claims, nil
+	return claims, l.newer, nil
 }
 
 // ReadPending reads, without the lock, what guests that are starting will yet
 // take and what is reserved, but for some claims.
 func ReadPending(root hostfs.Root, except ...string) ([]pool.Pending, error) {
-	claims, err := ReadClaims(root)
-	return pendingOf(root, claims, except...), err
+	claims, newer, err := readClaims(root)
+	return pendingOf(root, counted(claims, newer), except...), err
 }
 
 // ReadPendings is ReadPending for all guests at once: what each will yet take,
 // by its UUID.
 func ReadPendings(root hostfs.Root) (map[string][]pool.Pending, error) {
-	claims, err := ReadClaims(root)
+	claims, newer, err := readClaims(root)
+	claims = counted(claims, newer)
 	all := map[string][]pool.Pending{}
 	for i, pending := range pendings(root, claims) {
 		if len(pending) > 0 {
@@ -173,7 +183,9 @@ func ReadPendings(root hostfs.Root) (map[string][]pool.Pending, error) {
 
 // Pending is what guests that are starting will yet take and what is reserved, but for one
 // claim.
-func (l *Ledger) Pending(except string) []pool.Pending { return pendingOf(l.root, l.claims, except) }
+func (l *Ledger) Pending(except string) []pool.Pending {
+	return pendingOf(l.root, counted(l.claims, l.newer), except)
+}
 
 func pendingOf(root hostfs.Root, claims []Claim, except ...string) (all []pool.Pending) {
 	for i, pending := range pendings(root, claims) {

@@ -104,6 +104,9 @@ func (l *Ledger) load(i int) (Claim, error) {
 	switch {
 	case errors.Is(err, errOtherBoot): // its pages went with the reboot
 		return c, cmp.Or(l.remove(i), errUnusable)
+	case errors.Is(err, errNewer):
+		l.leaveAlone(c)
+		return c, err
 	case errors.Is(err, errUnusable):
 		return c, cmp.Or(l.setAside(i, err), errUnusable)
 	case err != nil:

@@ -13,10 +13,12 @@ import (
 func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 	i := l.index(uuid)
 	if i < 0 {
-		return 0, 0, nil
+		return 0, 0, l.heldByNewer(uuid)
 	}
 	c, err := l.load(i)
 	switch {
+	case errors.Is(err, errNewer):
+		return 0, 0, l.heldByNewer(uuid)
 	case errors.Is(err, errUnusable):
 		return 0, 0, nil
 	case err != nil:
@@ -110,6 +112,7 @@ func (l *Ledger) left(armed []pool.Grant) (bytes int64) {
 
 // held says what other claims have added to a pool.
 func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
+	held = l.newerHas(pool.Pool{Node: node, Size: size})
 	for _, c := range l.claims {
 		if c.UUID == except {
 			continue

@@ -142,7 +142,8 @@ func (l *Ledger) rewritten(r Rewrite, p pool.Pool) error {
 		}
 		r.Lost += lost
 	}
-	if c := l.counts.of(r.Node, r.Size); c != nil {
+	// What a newer vmhuge has added only it can take out of its claims: it is to find the pool so.
+	if c := l.counts.of(r.Node, r.Size); c != nil && len(l.newer) == 0 {
 		c.Persistent, c.Others = p.Persistent(), p.Persistent()-stays
 		l.counts.changed, l.counts.stale = true, true
 	}
