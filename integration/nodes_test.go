@@ -306,7 +306,8 @@ func numberForTheHost(t *testing.T) {
 }
 
 // movedToNode1 has the kernel move a guest's pages from node 0, where 5 were there before it, to
-// node 1, which has room for 7. That looks like a number for the host: all of them stay.
+// node 1, which has room for 7: 25 of the 27 that vmhuge had added. Each node is left with what
+// was there before.
 func movedToNode1(t *testing.T) {
 	hostAsBefore(t)
 	installHook(t)
@@ -321,7 +322,5 @@ func movedToNode1(t *testing.T) {
 	}
 	wantNodes(t, "moved", nodePool{Total: 7, Free: 7}, nodePool{Total: 32})
 	destroy(t, zero)
-	wantNodes(t, "at the end", nodePool{Total: 7, Free: 7}, nodePool{Total: 32, Free: 32})
-	writeNode(t, 0, 5)
-	writeNode(t, 1, 7)
+	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
 }

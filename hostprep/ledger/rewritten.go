@@ -64,6 +64,9 @@ func (l *Ledger) findRewrites() error {
 			return err
 		}
 	}
+	if err := l.followMoves(state); err != nil {
+		return err
+	}
 	var set []Rewrite
 	bySysctl := map[pages.Size]string{} // which sets all nodes
 	forHost := map[pages.Size]bool{}    // a number for all nodes

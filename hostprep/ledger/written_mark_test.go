@@ -34,6 +34,24 @@ func TestNumberForTheHost(t *testing.T) {
 			open(t, root).Close()
 			forHost(t, root, 1, 15, 15)
 		}, [2]int64{30, 15}},
+		"the kernel moves vmhuge's": {func(t *testing.T, root hostfs.Root) {
+			forHost(t, root, 0, 10, 0)
+			forHost(t, root, 1, 50, 30)
+		}, [2]int64{10, 30}},
+		"the kernel moves some of vmhuge's": {func(t *testing.T, root hostfs.Root) {
+			forHost(t, root, 0, 25, 0)
+			forHost(t, root, 1, 35, 30)
+		}, [2]int64{10, 30}},
+		"the kernel moves all": {func(t *testing.T, root hostfs.Root) {
+			forHost(t, root, 0, 0, 0)
+			forHost(t, root, 1, 60, 30)
+		}, [2]int64{0, 60}},
+		"the kernel moves vmhuge's, and sysctl asks for that": {func(t *testing.T, root hostfs.Root) {
+			forHost(t, root, 0, 10, 0)
+			forHost(t, root, 1, 50, 30)
+			write(t, root.Path("etc", "sysctl.d", "20-db.conf"), "vm.nr_hugepages = 60\n")
+			write(t, root.Path("proc", "meminfo"), "Hugepagesize:       2048 kB\n")
+		}, [2]int64{10, 50}},
 		"opened, and written later": {func(t *testing.T, root hostfs.Root) {
 			setNode(t, root, 1, 30, 30)
 			open(t, root).Close()
@@ -47,7 +65,10 @@ func TestNumberForTheHost(t *testing.T) {
 			test.write(t, root)
 			open(t, root).Close()
 			must(t, os.RemoveAll(root.Path("proc", "700")))
-			forHost(t, root, 0, 30, 30)
+			for node := range 2 { // all are free now
+				n := nr(t, root, node, 2048)
+				forHost(t, root, node, n, n)
+			}
 			open(t, root).Close()
 			if n, m := nr(t, root, 0, 2048), nr(t, root, 1, 2048); n != test.want[0] || m != test.want[1] {
 				t.Errorf("%d and %d pages are left, not %d", n, m, test.want)
