@@ -68,10 +68,10 @@ package: deps-test
 package-cockpit: deps-test cockpit
     @packaging/build-cockpit dist
 
-# format, vet, and the tests that need neither root nor libvirtd: a minute, before each commit
+# format, vet, and the tests that need neither root, libvirtd nor other programs: a minute, before each commit
 unit: deps-build format
     go vet -trimpath ./...
-    .ci/in-memory go test -trimpath -vet=off -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
+    .ci/in-memory go test -trimpath -vet=off -short -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
 
 # Of the tests that take minutes, a commit runs a share: this number says which.
 commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`

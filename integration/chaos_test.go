@@ -91,6 +91,9 @@ func wreak(t *testing.T, rounds int, microVM bool) {
 		if t.Failed() {
 			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", c.round, seed, strings.Join(c.log, "\n"))
 		}
+		if (c.round+1)%50 == 0 {
+			t.Logf("%d rounds of %d, with %d starts and %d kills", c.round+1, rounds, c.starts, c.kills)
+		}
 	}
 	t.Logf("%d starts, %d of them refused or cut short; %d kills, %d writes; stops of each kind: %v", c.starts, c.failed, c.kills, c.writes, c.stops)
 	if c.starts == c.failed || c.kills == 0 || c.writes == 0 || rounds >= 100 && slices.Contains(c.stops[:], 0) {

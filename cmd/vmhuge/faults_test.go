@@ -49,6 +49,9 @@ func (f fault) String() string { return fmt.Sprintf("%s %d %s, %s", f.call, f.nu
 // tried; 0: all.
 func TestFailingCalls(t *testing.T) {
 	hosttest.NeedRoot(t)
+	if testing.Short() {
+		t.Skip("just test runs it")
+	}
 	if _, err := exec.LookPath("strace"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("needs strace; run: sudo ./just deps-test")

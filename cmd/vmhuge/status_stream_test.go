@@ -62,6 +62,7 @@ func streamed(t *testing.T) (root string, lines <-chan statusAnswer, end func() 
 // A line comes first, then one for each change, which names the fields that changed; what
 // never stays the same brings none. An interrupt is no failure.
 func TestStreamOnChange(t *testing.T) {
+	t.Parallel() // it waits for lines
 	root, lines, end := streamed(t)
 	next := func(what string, changed ...string) (answer statusAnswer) {
 		t.Helper()
