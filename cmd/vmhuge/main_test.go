@@ -88,6 +88,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Vars = append(env.Vars, "VMHUGE_TEST_ROOT="+root, "VMHUGE_TEST_BAD_ANSWERS="+badAnswers, "XDG_STATE_HOME="+state,
 				"COPIES="+copies, // where enable keeps the former XML
+				"GOGC=off",       // a run ends before it has much to collect
 				// No script meets a libvirtd; those that need domains take libvirt's
 				// test driver, which runs in the process.
 				"LIBVIRT_DEFAULT_URI=qemu+unix:///system?socket=/nonexistent",
