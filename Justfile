@@ -116,6 +116,16 @@ bench: deps deps-bench build
 chaos ROUNDS='200': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos|TestCrowd' ./integration
 
+# the same with the vmhuge and the hook of another commit in turn, as while a host is upgraded (as root)
+chaos-versions COMMIT ROUNDS='100': deps
+    #!/usr/bin/env bash
+    set -euo pipefail
+    other=$(mktemp -d)
+    trap 'rm -rf "$other"' EXIT
+    git archive {{ COMMIT }} | tar -x -C "$other"
+    (cd "$other" && go build -buildvcs=false -o . ./cmd/vmhuge && CGO_ENABLED=0 go build -buildvcs=false -o . ./cmd/vmhuge-hook)
+    CHAOS_OTHER=$other CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestChaos$' ./integration
+
 # the same on two nodes, in a micro-VM, with steps of the clock; a round takes 10 s; SUITE: of the kernel, such as trixie-backports (as root)
 chaos-nodes ROUNDS='100' SUITE='': deps
     MICROVM_KERNEL={{ SUITE }} CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration

@@ -82,7 +82,7 @@ func (c *chaos) write(how, node, n int) {
 	after := c.persistentOn()
 	if how == 4 {
 		unlock()
-		seen := c.run(filepath.Join(scratch, "bin", "vmhuge"), "status") == nil
+		seen := c.run(c.program("vmhuge"), "status") == nil
 		c.model.writeHost(before, after, unopened, alone, seen)
 		c.note("write 4: %v, then %v, unopened %v, alone %v, seen %v", before, after, unopened, alone, seen)
 		return
@@ -137,7 +137,7 @@ func (c *chaos) quiet() (unlock func()) {
 			break
 		}
 		_ = unix.Flock(int(lock.Fd()), unix.LOCK_UN)
-		_ = c.run(filepath.Join(scratch, "bin", "vmhuge"), "status")
+		_ = c.run(c.program("vmhuge"), "status")
 	}
 	return func() { lock.Close() }
 }
@@ -219,12 +219,13 @@ func (c *chaos) refuse(operation string, until time.Duration) {
 
 // callHook has libvirt call the hook by itself, or from a script.
 func (c *chaos) callHook(script bool) {
-	if script == c.script {
+	if script == c.script && c.other == "" {
 		return
 	}
 	c.script = script
 	const inner = "/etc/libvirt/hook-of-script/90-vmhuge"
-	text, err := os.ReadFile(filepath.Join(scratch, "bin", "vmhuge-hook"))
+	program := c.program("vmhuge-hook")
+	text, err := os.ReadFile(program)
 	if err == nil && script {
 		err = os.MkdirAll(filepath.Dir(inner), 0o755)
 	}
@@ -238,7 +239,7 @@ func (c *chaos) callHook(script bool) {
 	if err != nil {
 		c.t.Error(err)
 	}
-	c.note("the hook is called from a script: %v", script)
+	c.note("the hook is %s, called from a script: %v", program, script)
 }
 
 // replaceProgram replaces one that may run.

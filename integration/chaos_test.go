@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,8 @@ import (
 // guests and hold their memory maps. Whatever happens, no guest that runs is lost, and
 // once all guests are gone the pools are as the last writer has set them.
 //
-// CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run.
+// CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run. CHAOS_OTHER is a folder with
+// the programs of another version, which are run in turn with these.
 func TestChaos(t *testing.T) {
 	wreak(t, number(t, "CHAOS_ROUNDS", 12), false)
 }
@@ -52,7 +54,7 @@ func wreak(t *testing.T, rounds int, microVM bool) {
 		setPages(t, node, size2M, 0)
 	}
 	installHook(t)
-	c := &chaos{t: t, random: rand.New(rand.NewPCG(uint64(seed), 0)), microVM: microVM}
+	c := &chaos{t: t, random: rand.New(rand.NewPCG(uint64(seed), 0)), microVM: microVM, other: os.Getenv("CHAOS_OTHER")}
 	c.before = c.persistentOn()
 	c.model = newChaosModel(c.before)
 	t.Cleanup(func() {
@@ -109,7 +111,9 @@ type chaos struct {
 	guests []string
 	before map[int]int // pages that stay, at the beginning, by node
 	model  chaosModel
-	script bool // that calls the hook
+	script bool   // that calls the hook
+	other  string // CHAOS_OTHER
+	turn   atomic.Int64
 	// microVM says that the clock may be set, and that its kernel has no FUSE, with which
 	// memory maps are locked.
 	microVM bool
@@ -194,18 +198,26 @@ func (c *chaos) disturb() {
 	}
 }
 
+// program is the path of a program of this version or, in turn, of the other.
+func (c *chaos) program(name string) string {
+	if c.other != "" && c.turn.Add(1)%2 == 0 {
+		return filepath.Join(c.other, name)
+	}
+	return filepath.Join(scratch, "bin", name)
+}
+
 func (c *chaos) moment() time.Duration { return time.Duration(c.random.IntN(700)) * time.Millisecond }
 
 func (c *chaos) start(name string, how int) {
 	var err error
 	switch how {
 	case 0: // vmhuge start
-		err = c.run(filepath.Join(scratch, "bin", "vmhuge"), "start", "--paused", name)
+		err = c.run(c.program("vmhuge"), "start", "--paused", name)
 	case 1: // libvirt, as virt-manager does
 		err = c.run("virsh", "-q", "start", "--paused", name)
 	case 2: // a vmhuge that is killed in between
 		err = c.run("timeout", "-s", "KILL", fmt.Sprintf("0.%03d", 20+c.moment().Milliseconds()),
-			filepath.Join(scratch, "bin", "vmhuge"), "start", "--paused", name)
+			c.program("vmhuge"), "start", "--paused", name)
 		c.mu.Lock()
 		c.disturbed = c.disturbed || err != nil
 		c.mu.Unlock()
@@ -236,7 +248,7 @@ func (c *chaos) stop(name string, how int) {
 	var err error
 	switch how {
 	case 0:
-		err = c.run(filepath.Join(scratch, "bin", "vmhuge"), "stop", "--force", "--timeout", "0s", name)
+		err = c.run(c.program("vmhuge"), "stop", "--force", "--timeout", "0s", name)
 	case 1:
 		err = c.run("virsh", "-q", "destroy", name)
 	case 2:
