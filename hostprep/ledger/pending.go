@@ -16,6 +16,7 @@ func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
 	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
 	promises := sync.OnceValue(func() pool.State { state, _ := pool.Read(root); return state })
 	rests := make([]rest, len(claims))
+	moving := false
 	for i, c := range claims {
 		if c.Phase != Starting {
 			continue
@@ -23,12 +24,16 @@ func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
 		if c.PID == 0 {
 			c.PID, _ = now().Find(c.guest()) // if that is not known the claim counts in full
 		}
-		if c.PID != 0 {
+		moves := c.PID != 0 && now().MovesIn(c.guest())
+		if moves {
 			promises() // before it takes some of them
 		}
 		rests[i] = c.rest(root)
+		rests[i].moves, moving = moves, moving || moves
 	}
-	limitPromised(rests, promises)
+	if moving {
+		limitPromised(rests, promises())
+	}
 	held := heldBack(root, claims)
 	all := make([][]pool.Pending, len(claims))
 	for i, c := range claims {
@@ -46,12 +51,15 @@ func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
 
 // rest is how many pages of each size a starting guest will still take, and how many of these
 // the kernel has not promised to it.
-type rest struct{ unmapped, unfaulted map[pages.Size]int64 }
+type rest struct {
+	unmapped, unfaulted map[pages.Size]int64
+	moves               bool // in, from another host
+}
 
-// limitPromised holds what starting guests were promised to what the kernel has promised to
+// limitPromised holds what guests that move in were promised to what the kernel has promised to
 // anybody. It promises to QEMU what QEMU maps, but not once more what QEMU gives up again: a
-// guest that moves in, and may be post-copied, first gives up all that it has.
-func limitPromised(rests []rest, promises func() pool.State) {
+// guest that may be post-copied first gives up all that it has.
+func limitPromised(rests []rest, state pool.State) {
 	promised := map[pages.Size]int64{}
 	for _, r := range rests {
 		for size := range r.unfaulted {
@@ -59,13 +67,10 @@ func limitPromised(rests []rest, promises func() pool.State) {
 		}
 	}
 	for size, n := range promised {
-		if n == 0 {
-			continue
-		}
-		g, known := promises().Global(size)
+		g, known := state.Global(size)
 		excess := max(0, n-g.Reserved)
 		for _, r := range rests {
-			if more := min(excess, r.unfaulted[size]-r.unmapped[size]); known && more > 0 {
+			if more := min(excess, r.unfaulted[size]-r.unmapped[size]); known && r.moves && more > 0 {
 				r.unmapped[size] += more
 				excess -= more
 			}
@@ -81,7 +86,7 @@ func (c Claim) rest(root hostfs.Root) rest {
 	if c.PID != 0 {
 		mapped, faulted, _ = hugetlbOf(root, c.PID)
 	}
-	r := rest{map[pages.Size]int64{}, map[pages.Size]int64{}}
+	r := rest{unmapped: map[pages.Size]int64{}, unfaulted: map[pages.Size]int64{}}
 	for _, take := range c.Takes {
 		r.unmapped[take.Size] += take.Pages
 		r.unfaulted[take.Size] += take.Pages
