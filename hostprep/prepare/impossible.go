@@ -66,7 +66,14 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 			return nil, err
 		}
 	}
-	for _, row := range table.Sums(others) {
+	sums := table.Sums(others)
+	var pooled int64 // of other sizes, which can't become these pages
+	for _, g := range state.Globals {
+		if !slices.ContainsFunc(sums, func(row boot.Row) bool { return row.Size == g.Size }) {
+			pooled += g.Total * int64(g.Size)
+		}
+	}
+	for _, row := range sums {
 		if !slices.Contains(state.Sizes(), row.Size) {
 			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "use a size that it has: "+pages.OrNone(sizes))
 		}
@@ -92,6 +99,9 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	} else if p.Persist && all > 0 && theirs > 0 {
 		all += theirs
 		needed += fmt.Sprintf(", with the %s that %s reserves at boot", pages.FormatBytes(theirs), from)
+	} else if all > 0 && pooled > 0 {
+		all += pooled
+		needed += fmt.Sprintf(", with the %s that pools of other sizes have", pages.FormatBytes(pooled))
 	}
 	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
 	if can := mem.Total - reserve; all > can {

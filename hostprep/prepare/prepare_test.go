@@ -220,6 +220,9 @@ ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.servi
 		"too much": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 7500}}}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
+		"too much beside a pool of another size": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 1024 1024 0\n1 2048 1024 1024 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 10}}}, want: `
+left: 16000 MiB of RAM, of which the host keeps 2 GiB; 14 GiB for pages, with the 4 GiB that pools of other sizes have; ask for fewer pages, or let the host keep less (--host-reserve)
+`},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
 left: there is no node 7; 1 page of 2 MiB on node 7; use an existing node
 `},
