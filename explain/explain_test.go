@@ -122,6 +122,22 @@ func TestCure(t *testing.T) {
 	}
 }
 
+// The cure is of what the words are about: these parts are in it, and those are not.
+func TestCureOfWords(t *testing.T) {
+	for _, test := range []struct{ text, has, lacks string }{
+		// QEMU looks at the host's plain pages (kvm_check_mmu), not at those behind the memory.
+		{"error: internal error: process exited while connecting to monitor: qemu-system-ppc64: KVM can't supply 64kiB CI pages, which guest expects", "<maxpagesize unit='KiB'>4</maxpagesize>", "16 MiB"},
+	} {
+		cures := ""
+		for _, m := range Explain(test.text) {
+			cures += m.Cure(Names{}) + "\n"
+		}
+		if !strings.Contains(cures, test.has) || test.lacks != "" && strings.Contains(cures, test.lacks) {
+			t.Errorf("%s: %q, which is to have %q and not %q", test.text, cures, test.has, test.lacks)
+		}
+	}
+}
+
 // No cure is the size that the guest has already.
 func TestCureOfSmallGuest(t *testing.T) {
 	for size, want := range map[string]string{

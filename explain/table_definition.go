@@ -215,12 +215,16 @@ func definition() []Row {
 	}, {
 		ID: "hpt-pages", Says: []string{
 			"kiB guest pages with … kiB host pages with this KVM implementation", "Hypervisor can't map guest RAM: Memory backend has bad page size",
-			"KVM can't supply …kiB CI pages, which guest expects",
 			"This CPU requires a smaller page size than the system is using", "can't map guest RAM", "Huge page support disabled (n/a for main memory)",
 		},
 		Versions: "ppc64 (pseries)",
 		Cause:    "the guest's hash page table wants larger pages than the host's memory has, or than part of it",
 		Do:       "virsh edit DOMAIN: <features><hpt><maxpagesize unit='KiB'>64</maxpagesize></hpt></features>, or back all of the guest's memory with pages of 16 MiB (POWER8)",
+	}, {
+		ID: "hpt-io-pages", Says: []string{"KVM can't supply …kiB CI pages, which guest expects"},
+		Versions: "ppc64 (pseries, machine types since 3.0)",
+		Cause:    "the guest's hash page table has pages of 64 KiB for its devices, and the host's kernel has plain pages of 4 KiB; the pages behind the guest's memory are not involved",
+		Do:       "virsh edit DOMAIN: <features><hpt><maxpagesize unit='KiB'>4</maxpagesize></hpt></features> (plain QEMU: -machine pseries,cap-hpt-max-page-size=4096), with which a guest needs the radix MMU (POWER9) or pages of 4 KiB; or a machine type before pseries-3.0; or a kernel of the host with pages of 64 KiB",
 	}, {
 		ID: "kvm-hpage", Check: "kvm-pages", Says: []string{
 			"Memory backing with … pages was specified, but KVM does not support this memory backing", "Huge page backing is not supported",
