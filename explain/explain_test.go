@@ -127,6 +127,10 @@ func TestCureOfWords(t *testing.T) {
 	for _, test := range []struct{ text, has, lacks string }{
 		// QEMU looks at the host's plain pages (kvm_check_mmu), not at those behind the memory.
 		{"error: internal error: process exited while connecting to monitor: qemu-system-ppc64: KVM can't supply 64kiB CI pages, which guest expects", "<maxpagesize unit='KiB'>4</maxpagesize>", "16 MiB"},
+		{"error: Failed to attach device from stick.xml\nerror: internal error: unable to execute QEMU command 'object-add': backend 'memdimm1' memory size must be multiple of 2 MiB", "in the file that is attached", "enable --round"},
+		{"qemu-kvm: backend 'memnvdimm0' memory size must be multiple of 1 GiB", "<size>", "enable --round"},
+		{"qemu-kvm: backend 'memua-extra' memory size must be multiple of 1 GiB", "<size>", "enable --round"},
+		{"qemu-kvm: backend 'ram-node0' memory size must be multiple of 1 GiB", "vmhuge enable --round DOMAIN", "attached"},
 	} {
 		cures := ""
 		for _, m := range Explain(test.text) {

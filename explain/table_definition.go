@@ -5,6 +5,11 @@ import "slices"
 // definition is what is wrong with the domain's XML, for this host.
 func definition() []Row {
 	const queryNumad = "Failed to query numad for the advisory nodeset"
+	// What libvirt names the memory of a memory device: mem and the device's alias.
+	var ofDevice []string
+	for _, alias := range []string{"dimm", "nvdimm", "virtiomem", "virtiopmem", "ua-"} {
+		ofDevice = append(ofDevice, "backend 'mem"+alias+"…' memory size must be multiple of")
+	}
 	failingNumad := []string{"Child process (…numad", "cannot execute binary …numad: Permission denied", "msgget failed"}
 	return []Row{{
 		ID:    "hugepages-node",
@@ -80,14 +85,14 @@ func definition() []Row {
 		Check: "domain", Do: "virsh edit DOMAIN: raise <block> to the page size, or to what the message names",
 	}, {
 		ID: "device-unaligned",
-		Says: []string{
+		Says: slices.Concat(ofDevice, []string{
 			"backend memory size must be multiple of", "'memdev' property memdev size has to be multiples of",
 			"'requested-size' property has to be multiples of", "'requested-size' has to be multiples of",
 			"'block-size' property has to be a power of two", "memory device address must be aligned to blocksize",
 			"block size must be a power of two", "requested size must be an integer multiple of block size",
-		},
-		Cause: "the size of a memory device (DIMM or virtio-mem) is not a multiple of the page, or of its <block>",
-		Do:    "virsh edit DOMAIN: make the device's <size>, <requested> and <block> multiples of the page; or attach it with such a size",
+		}),
+		Cause: "the size of a memory device (DIMM, NVDIMM or virtio-mem) is not a multiple of the page, or of its <block>",
+		Do:    "make the device's <size>, <requested> and <block> multiples of the page: in the file that is attached, or in the domain by virsh edit DOMAIN",
 	}, {
 		ID: "unaligned",
 		Says: []string{
@@ -97,7 +102,7 @@ func definition() []Row {
 			"unable to map backing store for guest RAM: Invalid argument", "unable to map backing store for hugepages: Invalid argument",
 			"cannot bind memory to host NUMA nodes: Invalid argument", "Guest memory size is not a 2MB multiple",
 		},
-		Unless: []string{"virtio-mem-pci", "virtio-mem-ccw", "add memory device"},
+		Unless: slices.Concat(ofDevice, []string{"virtio-mem-pci", "virtio-mem-ccw", "add memory device"}),
 		On:     huge, OfUnaligned: true,
 		Versions: "every QEMU for memfd, memory devices and memory bound to nodes; since 9.1 for any memory; SPDK: Guest memory size",
 		Cause:    "the memory is not a multiple of the page",
