@@ -225,8 +225,8 @@ func (m migration) interrupted(t *testing.T) {
 }
 
 // postcopied moves a guest that runs there before all of its memory has come. QEMU begins with
-// giving up what it has allocated, so that until then its pages look free. They are the guest's
-// all the same, whoever starts another one and runs vmhuge meanwhile.
+// giving up what it has allocated, so that until then its pages look free. A guest that starts
+// meanwhile, and a vmhuge that runs meanwhile, leave them to it.
 func (m migration) postcopied(t *testing.T) {
 	dom := define(t, guest{backing: pages2M, more: loaded})
 	name, other := nameOf(t, dom), nameOf(t, dom)+"-other"

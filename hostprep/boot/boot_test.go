@@ -67,7 +67,7 @@ func TestBootLeavesOthers(t *testing.T) {
 	}
 }
 
-// Pages that a pool shall have at least, for anybody, are not added to those of guests, of
+// The pages that a pool is to have at least are not added to those of guests, of
 // programs and of others; and these are never fewer for it.
 func TestAtLeast(t *testing.T) {
 	const web1, ovs = `{"uuid":"1","name":"web1","page_size_kib":2048,"pages":100}`, `{"name":"ovs","reserved":true,"nodes":[1],"page_size_kib":2048,"pages":50}`

@@ -48,11 +48,7 @@ func mountUnit(h host.Host, point string) (texts []string, err error) {
 	if texts == nil {
 		return nil, nil
 	}
-	var dirs []string
-	for _, dir := range host.UnitLoadPath {
-		dirs = append(dirs, path.Join(dir, name+".d"))
-	}
-	files, err := h.DropIns(dirs)
+	files, err := h.UnitDropIns(name)
 	if err != nil {
 		return nil, err
 	}

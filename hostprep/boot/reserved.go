@@ -177,11 +177,7 @@ func serviceFiles(h host.Host) ([]string, error) {
 		if file != "" && !slices.Contains(files, file) {
 			files = append(files, file)
 		}
-		var dirs []string
-		for _, folder := range host.UnitLoadPath {
-			dirs = append(dirs, path.Join(folder, name+".d"))
-		}
-		dropIns, err := h.DropIns(dirs)
+		dropIns, err := h.UnitDropIns(name)
 		if err != nil {
 			return nil, err
 		}

@@ -93,6 +93,15 @@ func (h Host) UnitFile(name string) (string, error) {
 	return "", nil
 }
 
+// UnitDropIns are the files that add to a unit's own, in the order in which systemd reads them.
+func (h Host) UnitDropIns(name string) ([]string, error) {
+	var dirs []string
+	for _, folder := range UnitLoadPath {
+		dirs = append(dirs, path.Join(folder, name+".d"))
+	}
+	return h.DropIns(dirs)
+}
+
 // isMask says that a unit's file keeps it from being started: a link to /dev/null, or empty.
 func (h Host) isMask(file string) bool {
 	if h.toNull(file) {

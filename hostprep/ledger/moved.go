@@ -43,14 +43,16 @@ func (l *Ledger) moved(state pool.State, size pages.Size) map[int]int64 {
 			return nil
 		}
 		more[node] = p.Persistent() - c.Persistent
-		added, _, _ := l.addedTo(p)
-		if added+more[node] < 0 {
-			return nil
-		}
 		sum, differs = sum+more[node], differs || more[node] != 0
 	}
 	if sum != 0 || !differs {
 		return nil
+	}
+	for node := range more { // only now: it reads every claim
+		p, _ := state.Pool(node, size)
+		if added, _, _ := l.addedTo(p); added+more[node] < 0 {
+			return nil
+		}
 	}
 	return more
 }

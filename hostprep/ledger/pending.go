@@ -14,9 +14,8 @@ import (
 func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
 	// A QEMU may have begun since the ledger was opened.
 	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
-	promises := sync.OnceValue(func() pool.State { state, _ := pool.Read(root); return state })
 	rests := make([]rest, len(claims))
-	moving := false
+	var promised pool.State // where a guest moves in
 	for i, c := range claims {
 		if c.Phase != Starting {
 			continue
@@ -25,15 +24,13 @@ func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
 			c.PID, _ = now().Find(c.guest()) // if that is not known the claim counts in full
 		}
 		moves := c.PID != 0 && now().MovesIn(c.guest())
-		if moves {
-			promises() // before it takes some of them
+		if moves && promised.Globals == nil {
+			promised, _ = pool.Read(root) // before it takes some of them
 		}
 		rests[i] = c.rest(root)
-		rests[i].moves, moving = moves, moving || moves
+		rests[i].moves = moves
 	}
-	if moving {
-		limitPromised(rests, promises())
-	}
+	limitPromised(rests, promised)
 	held := heldBack(root, claims)
 	all := make([][]pool.Pending, len(claims))
 	for i, c := range claims {
