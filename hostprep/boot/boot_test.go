@@ -184,7 +184,7 @@ vm.nr_hugepages = 4
 	for text, want := range map[string]int64{"": 2, "vm.nr_hugepages = 5\n": 5, "vm.nr_hugepages_mempolicy=6\n": 6, "vm.nr_hugepages_mempolicy=6\nvm/nr_hugepages=7\n": 7,
 		"vm.nr_hugepages = 8G\n": 2, "vm.nr_hugepages 8\n": 2, "vm.nr_overcommit_hugepages = 8\n": 2} {
 		hosttest.WriteFile(t, h.Root.Path("etc/sysctl.conf"), text)
-		if n, err := hugepages(host.Host{Root: h.Root}, "vm.nr_hugepages"); n != want || err != nil {
+		if n, err := hugepages(host.Host{Root: h.Root}, "vm.nr_hugepages", true); n != want || err != nil {
 			t.Errorf("%q: %d, %v", text, n, err)
 		}
 		if n, _ := sysctl.HugePages(h.Root); text != "" && want != 2 && n != want {

@@ -24,6 +24,27 @@ type Coming struct {
 // profile, vmhuge's own options aside. What it will have no more is not among it: a boot may
 // have its command line from elsewhere.
 func NextBoot(h host.Host) ([]Coming, error) {
+	return host.Once(h, cacheKey("next boot"), func() ([]Coming, error) { return nextBoot(h) })
+}
+
+type cacheKey string
+
+// reservedNext is how many pages of each size the kernel's command line reserves, apart from
+// vmhuge: this boot's, or the next one's where it asks for more.
+func (k Kernel) reservedNext(h host.Host) (map[pages.Size]int64, error) {
+	reserved := map[pages.Size]int64{}
+	now := k.takes(withoutOurs(k.Cmdline))
+	for _, size := range k.sizes {
+		reserved[size] = now.Of(size)
+	}
+	coming, err := NextBoot(h)
+	for _, c := range coming {
+		reserved[c.Size] = c.Pages
+	}
+	return reserved, err
+}
+
+func nextBoot(h host.Host) ([]Coming, error) {
 	k, err := ReadKernel(h)
 	if err != nil {
 		return nil, err

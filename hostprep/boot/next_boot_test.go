@@ -79,3 +79,14 @@ func TestSysctlBesideTheNextBoot(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// A boot lacks none of the pages that the next one's command line reserves.
+func TestLacksBesideTheNextBoot(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", grubDefaultsOf("hugepages=5120")+grubCfg("hugepages=5120"))}
+	state, err := h.Pools()
+	hosttest.Must(t, err)
+	needs, _, err := Table{}.Lacks(h, state)
+	if err != nil || needs != nil {
+		t.Errorf("%v, %v", needs, err)
+	}
+}

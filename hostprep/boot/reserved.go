@@ -33,6 +33,10 @@ type Reservation struct {
 // kernel's command line, sysctl's files, and what units, tmpfiles and rc.local write
 // to a pool.
 func Reservations(h host.Host) ([]Reservation, error) {
+	return host.Once(h, cacheKey("reservations"), func() ([]Reservation, error) { return readReservations(h) })
+}
+
+func readReservations(h host.Host) ([]Reservation, error) {
 	kernel, err := ReadKernel(h)
 	if err != nil {
 		return nil, err

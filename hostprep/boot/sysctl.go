@@ -43,9 +43,9 @@ func (s Setting) sets(name string) bool {
 }
 
 // hugepages is the number of pages that a setting gets at boot, vmhuge's own file aside. What
-// is no number the kernel refuses. What the kernel's command line reserves, now or at the next
-// boot, is there when sysctl's files set the pool.
-func hugepages(h host.Host, name string) (int64, error) {
+// is no number the kernel refuses. What the kernel's command line reserves is there when
+// sysctl's files set the pool; next says that the next boot's counts where it asks for more.
+func hugepages(h host.Host, name string, next bool) (int64, error) {
 	settings, err := SysctlLines(h)
 	for _, s := range slices.Backward(settings) {
 		if n, wrong := sysctl.Number(s.Value); s.sets(name) && wrong == nil {
@@ -60,13 +60,11 @@ func hugepages(h host.Host, name string) (int64, error) {
 		return 0, err
 	}
 	n, setting := kernel.Reserves()
-	coming, err := NextBoot(h)
-	for _, c := range coming {
-		if c.Size == kernel.defaultSize() && setting == "" {
-			n = max(n, c.Pages)
-		}
+	if !next || setting != "" {
+		return n, nil
 	}
-	return n, err
+	reserved, err := kernel.reservedNext(h)
+	return reserved[kernel.defaultSize()], err
 }
 
 // Kept is the first line of each file that vmhuge writes for boot. It stays the same in
@@ -89,6 +87,6 @@ func sysctlPages(h host.Host, n int64, overcommit bool) (string, error) {
 	if overcommit {
 		name = "vm.nr_overcommit_hugepages"
 	}
-	others, err := hugepages(h, name)
+	others, err := hugepages(h, name, true)
 	return fmt.Sprintf("%s = %d", name, others+n), err
 }

@@ -173,26 +173,18 @@ func (p Row) contains(q Row) bool {
 	return p.Nodes == nil || q.Nodes != nil && !slices.ContainsFunc(q.Nodes, func(n int) bool { return !slices.Contains(p.Nodes, n) })
 }
 
-// OthersAtBoot is what reserves pages at boot beside vmhuge, as far as it is a number, on any
-// node and by size.
+// OthersAtBoot is what reserves pages at the next boot beside vmhuge, as far as it is a number,
+// on any node and by size.
 func OthersAtBoot(h host.Host) (map[pages.Size]int64, error) {
 	kernel, err := ReadKernel(h)
 	if err != nil {
 		return nil, err
 	}
-	coming, err := NextBoot(h)
+	others, err := kernel.reservedNext(h)
 	if err != nil {
 		return nil, err
 	}
-	asked := kernel.takes(withoutOurs(kernel.Cmdline))
-	others := map[pages.Size]int64{}
-	for _, size := range kernel.sizes {
-		others[size] = asked.Of(size)
-	}
-	for _, c := range coming {
-		others[c.Size] = max(others[c.Size], c.Pages)
-	}
-	others[kernel.defaultSize()], err = hugepages(h, "vm.nr_hugepages")
+	others[kernel.defaultSize()], err = hugepages(h, "vm.nr_hugepages", true)
 	return others, err
 }
 
@@ -270,7 +262,7 @@ func (b Table) Lacks(h host.Host, state pool.State) (needs []pool.Need, there []
 	if err != nil {
 		return nil, nil, err
 	}
-	others, err := hugepages(h, "vm.nr_hugepages")
+	others, err := hugepages(h, "vm.nr_hugepages", false)
 	if err != nil {
 		return nil, nil, err
 	}

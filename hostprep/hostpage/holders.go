@@ -124,7 +124,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		return nil, err
 	}
 	for _, row := range table.Sums(nil) {
-		all = append(all, boot.Reservation{Where: "/etc/vmhuge/boot.json (vmhuge prepare --persist)", Size: row.Size, Pages: row.Pages})
+		all = append(slices.Clip(all), boot.Reservation{Where: "/etc/vmhuge/boot.json (vmhuge prepare --persist)", Size: row.Size, Pages: row.Pages})
 	}
 	var facts []Fact
 	by := map[pages.Size][]string{}
