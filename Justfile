@@ -68,7 +68,7 @@ package: deps-test
 package-cockpit: deps-test cockpit
     @packaging/build-cockpit dist
 
-# format, vet, and the tests that need neither root, libvirtd nor other programs: a minute, before each commit
+# format, vet, and the tests that need neither root, libvirtd nor other programs: a good minute on two cores, before each commit
 unit: deps-build format
     go vet -trimpath ./...
     .ci/in-memory go test -trimpath -vet=off -short -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
