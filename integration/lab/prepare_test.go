@@ -14,11 +14,12 @@ import (
 )
 
 // everything lists what prepare may touch: all of /etc but what libvirt writes of
-// its guests, GRUB's menu, mounts, accounts, settings and pools.
+// its guests, GRUB's menu, mounts, accounts, settings and pools. systemd mounts a
+// unit's credentials when it starts the unit, and serial-getty may be late.
 const everything = `
 find /etc /usr/local /boot/grub/grub.cfg '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -type f -exec sha256sum {} + -o -printf '%p %y %m %u %g %l\n' | sort
 find /var/lib/vmhuge 2>&1
-findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/user|proc/sys/fs/binfmt)' | sed 's/\(size=[0-9]*k,\)\{0,1\}nr_inodes=[0-9]*/size/; s/fd=[0-9]*,pgrp=[0-9]*,//; s/pipe_ino=[0-9]*//' | sort
+findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/(user|credentials)|proc/sys/fs/binfmt)' | sed 's/\(size=[0-9]*k,\)\{0,1\}nr_inodes=[0-9]*/size/; s/fd=[0-9]*,pgrp=[0-9]*,//; s/pipe_ino=[0-9]*//' | sort
 stat -c '%n %a %U:%G' /dev/hugepages*
 getent passwd; getent group
 sysctl -a 2>/dev/null | grep -E '^(vm|kernel\.shm)' | grep -Ev '^vm\.(stat|nr_hugepages_mempolicy|user_reserve_kbytes)'
