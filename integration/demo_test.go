@@ -3,7 +3,9 @@ package integration
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -30,4 +32,23 @@ func TestDemo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGuestOfTwo lets two make the demo's guest at once, as the tests' lanes do on a
+// machine that never had it: each finds it whole, and nothing of the other's work.
+func TestGuestOfTwo(t *testing.T) {
+	dir := t.TempDir()
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if out, err := exec.Command("../examples/guest", dir).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			files, _ := filepath.Glob(dir + "/*")
+			if len(files) != 3 { // with the recipe that they are made by
+				t.Errorf("there are %q", files)
+			}
+		})
+	}
+	both.Wait()
 }
