@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -95,6 +96,7 @@ func TestMicroVMTwoNodes(t *testing.T) {
 		{"owed", owedOnNodes},
 		{"number-for-the-host", numberForTheHost},
 		{"plan", func(t *testing.T) { planOnNodes(t, planSets) }},
+		{"offline", memoryOffline},
 		{"too-small", nodeTooSmall},
 		{"keeps-memory", nodeKeepsMemory},
 	}) {
@@ -323,4 +325,63 @@ func movedToNode1(t *testing.T) {
 	wantNodes(t, "moved", nodePool{Total: 7, Free: 7}, nodePool{Total: 32})
 	destroy(t, zero)
 	wantNodes(t, "at the end", nodePool{Total: 5, Free: 5}, nodePool{Total: 7, Free: 7})
+}
+
+// memoryOffline takes memory offline below a guest that has more of its node than stays: the
+// kernel moves pages to the other node. Those that vmhuge had added go when the guest ends,
+// and each node is left with what it had before; a pool of somebody else's stays as the kernel
+// left it.
+func memoryOffline(t *testing.T) {
+	for _, before := range []int{5, 600} { // pages of the pool, of which the guest wants 384
+		t.Run(fmt.Sprint(before), func(t *testing.T) {
+			hostAsBefore(t)
+			setPages(t, 1, size2M, before)
+			large := on(1)
+			large.memory = "<memory unit='MiB'>768</memory>"
+			domain := nameOf(t, define(t, large))
+			done(t, "start", "--paused", domain)
+			takeOffline(t, 1)
+			moved := readTestPools(t)[size2M].Nodes
+			if moved[0].Total == 0 {
+				t.Fatalf("the kernel has moved nothing: %+v", moved)
+			}
+			stopNow(t, domain)
+			want := []nodePool{{}, {Total: 5, Free: 5}}
+			if before == 600 {
+				want = []nodePool{{Total: moved[0].Total, Free: moved[0].Total}, {Total: moved[1].Total, Free: moved[1].Total}}
+			}
+			wantNodes(t, "at the end", want...)
+			if err := writePages(0, size2M, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// takeOffline takes every block of a node's memory offline that the kernel gives up,
+// until half of them are, and online again when the test ends.
+func takeOffline(t *testing.T, node int) {
+	t.Helper()
+	blocks, err := filepath.Glob(fmt.Sprintf("/sys/devices/system/node/node%d/memory*", node))
+	if err != nil || len(blocks) == 0 {
+		t.Fatalf("blocks of memory: %v, %v", blocks, err)
+	}
+	taken := 0
+	for _, block := range blocks {
+		if taken == len(blocks)/2 {
+			return
+		}
+		state := block + "/state"
+		if err := os.WriteFile(state, []byte("offline"), 0); err != nil {
+			t.Log(err) // what the kernel itself uses
+			continue
+		}
+		taken++
+		t.Cleanup(func() {
+			if err := os.WriteFile(state, []byte("online"), 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Fatalf("%d of %d blocks of memory can be taken offline", taken, len(blocks))
 }
