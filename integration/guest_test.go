@@ -72,7 +72,7 @@ func (g guest) xml() string {
 		if g.works {
 			work = " vmhuge.work"
 		}
-		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1%s</cmdline>", bootDir, bootDir, work)
+		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1 no_timer_check%s</cmdline>", bootDir, bootDir, work)
 		console = fmt.Sprintf("<serial type='file'><source path='%s'/></serial>", g.console())
 	}
 	return fmt.Sprintf(`<domain type='%s'>

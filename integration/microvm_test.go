@@ -250,8 +250,9 @@ func (m machine) args(test, dir, console string, number int, limit time.Duration
 		return nil, err
 	}
 	// nokaslr: a kernel at a random address may break up the only free GiB of a node.
+	// no_timer_check: on a busy host an emulated timer may be late, and the kernel panics.
 	// rep_good: without it, the kernel clears pages by plain stores, which emulation does faster.
-	cmdline := []string{"console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable clearcpuid=rep_good", m.kernel,
+	cmdline := []string{"console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr tsc=reliable clearcpuid=rep_good", m.kernel,
 		"program=" + program,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
 	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED", "ON_DEMAND_ROUNDS"} {

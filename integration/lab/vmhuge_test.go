@@ -86,7 +86,7 @@ func (l *lab) defineBooting(name string) {
 	}
 	l.defineGuest(name, `<kernel>/var/lib/libvirt/boot/vmlinuz</kernel>
     <initrd>/var/lib/libvirt/boot/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet mitigations=off</cmdline>`)
+    <cmdline>console=ttyS0 quiet no_timer_check mitigations=off</cmdline>`)
 }
 
 func (l *lab) defineGuest(name, boot string) {
