@@ -41,11 +41,13 @@ func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
 		b.page, _ = strconv.ParseUint(found[1], 16, 64) // 15 digits fit
 	}
 	switch {
+	case deviceIn.Get().MatchString(line):
+		b.place = Device
 	case kind == "epc":
 		b.place = Enclave
 	case kind == "ram", kind == "shm", kind == "memfd" && !hugetlbIn.Get().MatchString(line), strings.Contains(r.low[begin:end], "cannot set up guest memory"):
 		b.place = Anonymous
-	case r.proxmox && (b.place == Untold || b.place == HugeFile || b.place == MountRoot):
+	case r.platform == proxmox && (b.place == Untold || b.place == HugeFile || b.place == MountRoot):
 		b.place = Proxmox
 	}
 	return b
@@ -68,13 +70,13 @@ func (b backend) isAligned() bool {
 var (
 	objectIn  = lazyregexp.New(`(?:-object\s+'?|"?qom-type"?[=:]"?)memory-backend-([a-z]+)`)
 	memPathIn = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+?):?(?:[,\s"]|$)`)
+	// deviceIn is the id that libvirt gives the memory of a <shmem>.
+	deviceIn  = lazyregexp.New(`\bid"?[=:]"?shmmem-`)
 	hugetlbIn = lazyregexp.New(`\bhugetlb"?[=:]"?(?:on|yes|true|y)\b`)
 	sizeIn    = lazyregexp.New(`[,"{]size"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
 	// pageSizeSaid is the page size in QEMU's "must be equal to or larger than page size 0x200000".
 	pageSizeSaid = lazyregexp.New(`than page size 0x([0-9a-f]{1,15})\b`)
 	pageSizeOf   = lazyregexp.New(`\bhugetlbsize"?[=:]"?([0-9]{1,15})([KMGTkmgt]?)`)
-	// proxmoxIn are the words of Proxmox VE, which starts QEMU itself.
-	proxmoxIn = lazyregexp.New(`TASK ERROR: |/PVE/|hugepage allocation failed`)
 )
 
 // bytesIn returns a size as QEMU takes it, in bytes; 0: none is there.

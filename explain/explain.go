@@ -23,6 +23,7 @@ type Row struct {
 	Says      []string
 	Unless    []string // with these words in the same message it is another row's
 	UnlessAny []string // with these words anywhere in the text it is another row's
+	With      []string // only where one of these words is anywhere in the text
 	On        []Place  // where PATH, or QEMU's mem-path, must be; none: anywhere
 	// OfUnaligned: not of memory that the text shows to be a whole number of pages
 	OfUnaligned bool
@@ -42,9 +43,10 @@ type Match struct {
 	Text string
 	Path string // what stands for PATH; "": nothing
 	// Domain is the one that the words are about, where the text names several; "": not known.
-	Domain string
-	own    bool // Own counts
-	small  bool // Small counts
+	Domain   string
+	own      bool      // Own counts
+	small    bool      // Small counts
+	platform *platform // whose guest it is; nil: libvirt's, or not known
 }
 
 // Names are what words of Do stand for; "": not known.
@@ -76,7 +78,7 @@ func (m Match) Cure(n Names) string {
 	case m.small && m.Small != "":
 		do = m.Small
 	}
-	return strings.NewReplacer(words...).Replace(do)
+	return strings.NewReplacer(words...).Replace(m.platform.cure(m.Row, do))
 }
 
 // Explain finds what a text says, the root cause first. A text that no row knows
@@ -103,7 +105,7 @@ func Error(code int, message string, hugetlbfs ...string) []Match {
 		}
 		for _, c := range row.Codes {
 			if c == code {
-				matches = append(matches, Match{Row: row.Row, Text: "Code=" + strconv.Itoa(code)})
+				matches = append(matches, Match{Row: row.Row, Text: "Code=" + strconv.Itoa(code), platform: said.platform})
 			}
 		}
 	}

@@ -342,17 +342,20 @@ func TestRows(t *testing.T) {
 }
 
 // example is what a program says in a row's words.
-func example(row Row, says string) string {
+func example(row Row, says string) (text string) {
 	on := map[Place]string{GuestFolder: "/dev/hugepages/libvirt/qemu/1-web1", MountRoot: "/dev/hugepages", HugeFile: "/dev/hugepages/u", SharedMem: "/dev/shm/x", Looking: "/dev/kvmfr0", Proxmox: "/run/hugepages/kvm/2048kB"}
 	path := on[GuestFolder]
 	if len(row.On) > 0 {
 		path = on[row.On[0]]
 	}
-	if kind := map[Place]string{Anonymous: "ram", Enclave: "epc"}; len(row.On) > 0 && kind[row.On[0]] != "" {
-		return "qemu-kvm: -object memory-backend-" + kind[row.On[0]] + ",id=ram-node0: " + strings.NewReplacer("…", "x y", lineEnd, "").Replace(says)
+	if len(row.With) > 0 {
+		defer func() { text = row.With[0] + "\n" + text }()
+	}
+	if kind := map[Place]string{Anonymous: "ram", Enclave: "epc", Device: "file,id=shmmem-shmem0"}; len(row.On) > 0 && kind[row.On[0]] != "" {
+		return "qemu-kvm: -object memory-backend-" + kind[row.On[0]] + ",mem-path=/dev/shm/x: " + strings.NewReplacer("…", "x y", lineEnd, "", "PATH", "/dev/shm/x").Replace(says)
 	}
 	says = strings.TrimSuffix(says, lineEnd)
-	text := strings.ReplaceAll(strings.ReplaceAll(says, "…", "x y"), "PATH", path)
+	text = strings.ReplaceAll(strings.ReplaceAll(says, "…", "x y"), "PATH", path)
 	if text == says {
 		text = "mem-path=" + path + ": " + text
 	}
@@ -395,7 +398,7 @@ func FuzzExplain(f *testing.F) {
 			more[m.ID] = true
 		}
 		for _, m := range matches {
-			left := saysAny(compile(m.UnlessAny), both) || len(m.On) > 0 && both.proxmox && !newReading(before).proxmox
+			left := saysAny(compile(m.UnlessAny), both) || len(m.On) > 0 && both.platform == proxmox && newReading(before).platform != proxmox
 			if !more[m.ID] && !left && !strings.HasPrefix(m.Text, "Code=") {
 				t.Errorf("%s is in %q, but not with %q behind", m.ID, before, after)
 			}

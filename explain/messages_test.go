@@ -63,7 +63,11 @@ func TestMessages(t *testing.T) {
 // judged is the rows that know a message, or the reason why none does.
 func judged(reasons []reason, file, text string) string {
 	rows := map[string]bool{}
-	for _, m := range Explain(examples(text)) {
+	said := examples(text)
+	if !strings.HasPrefix(file, "src/") { // QEMU's: its name stands before what it says
+		said = "qemu-system-x86_64: " + strings.ReplaceAll(said, "\n", "\nqemu-system-x86_64: ")
+	}
+	for _, m := range Explain(said) {
 		rows[m.ID] = true
 	}
 	if len(rows) > 0 {

@@ -10,7 +10,7 @@ import (
 // known is a row with its words as patterns.
 type known struct {
 	Row
-	says, unless, unlessAny []words
+	says, unless, unlessAny, with []words
 }
 
 // words are a sentence of the table as a pattern of small letters.
@@ -23,7 +23,7 @@ type words struct {
 var compiled = sync.OnceValue(func() []known {
 	var all []known
 	for _, row := range Rows() {
-		all = append(all, known{row, compile(row.Says), compile(row.Unless), compile(row.UnlessAny)})
+		all = append(all, known{row, compile(row.Says), compile(row.Unless), compile(row.UnlessAny), compile(row.With)})
 	}
 	return all
 })
@@ -101,7 +101,7 @@ func cutExpression(tokens []string) *regexp.Regexp {
 // find looks for the row's words in a text, where the row is about their path: once, or
 // once for each of several domains.
 func (k known) find(r reading, hugetlbfs []string) (all []Match) {
-	if saysAny(k.unlessAny, r) {
+	if saysAny(k.unlessAny, r) || len(k.with) > 0 && !saysAny(k.with, r) {
 		return nil
 	}
 	for _, w := range k.says {
@@ -109,12 +109,12 @@ func (k known) find(r reading, hugetlbfs []string) (all []Match) {
 			if len(k.unless) > 0 && saysAny(k.unless, r.message(at[0], at[1])) {
 				continue
 			}
-			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:at[1]]), " ")}
+			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:at[1]]), " "), platform: r.platform}
 			if len(at) > 2 && at[2] >= 0 {
 				m.Path = strings.TrimRight(r.text[at[2]:at[3]], ".") // the end of a sentence
 			}
 			memory := r.backendOf(at[0], at[1], hugetlbfs)
-			if m.Path != "" {
+			if m.Path != "" && memory.place != Device {
 				memory.place = PlaceOf(m.Path, hugetlbfs...)
 			} else if len(k.On) > 0 {
 				m.Path = memory.path

@@ -24,6 +24,7 @@ const (
 	Anonymous         // no file at all, and no huge page: memory-backend-ram, or a memfd without hugetlb
 	Enclave           // the processor's own memory for SGX
 	Proxmox           // the hugetlbfs of Proxmox VE, which starts QEMU without libvirt
+	Device            // the memory of an ivshmem device (<shmem>), which is not the guest's RAM
 )
 
 // huge are the places of huge pages.
@@ -64,6 +65,8 @@ func PlaceOf(path string, hugetlbfs ...string) Place {
 		}
 	}
 	switch {
+	case deviceFile.Get().MatchString(trimmed):
+		return Device
 	case within(trimmed, "/dev/shm"), within(trimmed, "/run/shm"):
 		return SharedMem
 	case strings.HasPrefix(trimmed, "/dev/kvmfr"):
@@ -94,6 +97,9 @@ var usualMount = lazyregexp.New(`^(?:/dev|/mnt|/run|/var/lib|/libhugetlbfs|)/hug
 
 // ofProxmox is where Proxmox VE mounts a hugetlbfs for each size of pages.
 var ofProxmox = lazyregexp.New(`^/run/hugepages/kvm/[0-9]+kB(?:/|$)`)
+
+// deviceFile are the files that Looking Glass and Scream share with a guest, by their handbooks.
+var deviceFile = lazyregexp.New(`^/dev/shm/(?:looking-glass|scream)[^/]*$`)
 
 var guestFolder = lazyregexp.New(`/libvirt/qemu(?:-[^/]*)?(?:/[0-9]+-[^/]+)?(?:/|$)`)
 

@@ -12,12 +12,11 @@ import (
 
 // reading is a text as the patterns take it.
 type reading struct {
-	text string // in English, without what pasting has done to it
-	low  string // the same in small letters, byte for byte
-	cut  bool   // a line of it may end before its words do
-	// proxmox: Proxmox VE says it, where no libvirt is
-	proxmox bool
-	domains []mention // of several domains; none where the text names one at most
+	text     string // in English, without what pasting has done to it
+	low      string // the same in small letters, byte for byte
+	cut      bool   // a line of it may end before its words do
+	platform *platform
+	domains  []mention // of several domains; none where the text names one at most
 }
 
 func newReading(text string) reading {
@@ -25,7 +24,7 @@ func newReading(text string) reading {
 	r.low = lower(r.text)
 	r.cut = cutMark.Get().MatchString(r.text)
 	r.domains = mentions(r.text)
-	r.proxmox = proxmoxIn.Get().MatchString(r.text)
+	r.platform = platformOf(r.text)
 	return r
 }
 

@@ -7,7 +7,7 @@ import (
 // Rows is the table, root causes before what follows from them. Where rows have
 // the same words, what is seen most often comes first.
 func Rows() []Row {
-	return slices.Concat(connection(), hooks(), access(), definition(), devices(), mounts(), files(), kernel(), memory(), managers())
+	return slices.Concat(connection(), hooks(), access(), definition(), devices(), mounts(), files(), kernel(), memory(), managers(), programs())
 }
 
 // connection is what keeps a start from getting as far as the guest's memory.

@@ -10,7 +10,7 @@ func definition() []Row {
 	for _, alias := range []string{"dimm", "nvdimm", "virtiomem", "virtiopmem", "ua-"} {
 		ofDevice = append(ofDevice, "backend 'mem"+alias+"…' memory size must be multiple of")
 	}
-	failingNumad := []string{"Child process (…numad", "cannot execute binary …numad: Permission denied", "msgget failed"}
+	failingNumad := []string{"Child process (…numad", "cannot execute binary …numad: Permission denied", "numad…: msgget failed"}
 	return []Row{{
 		ID:    "hugepages-node",
 		Says:  []string{"hugepages: node … not found"},
@@ -116,12 +116,11 @@ func definition() []Row {
 		Cause: "<memnode> binds to a node that <numatune><memory> does not allow",
 		Check: "pool", Do: "virsh edit DOMAIN: make <memory> and <memnode> agree",
 	}, {
-		ID: "page-size-missing", Says: []string{
-			"Unable to find any usable hugetlbfs mount for … KiB", "failed to create memfd with flags …: No such device",
-			"Hugepage size must be a power of 2", "failed to create memfd: No such device",
-			"page size … is not available", "hugepages-…kB/nr_hugepages: No such file or directory", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
+		ID: "page-size-missing", Says: slices.Concat(memfd("No such device"), []string{
+			"Unable to find any usable hugetlbfs mount for … KiB", "Hugepage size must be a power of 2",
+			"page size … is not available on node", "hugepages-…kB/nr_hugepages: No such file or directory", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
 			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
-		},
+		}),
 		Cause: "the kernel has no pages of that size",
 		Check: "page-size", Do: "vmhuge check lists the sizes that there are, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
 	}, {

@@ -1,6 +1,26 @@
 package explain
 
-import "vmhuge/internal/advice"
+import (
+	"slices"
+
+	"vmhuge/internal/advice"
+)
+
+// saysQEMU has words that other programs have as well with QEMU's name before them.
+func saysQEMU(words ...string) (all []string) {
+	for _, said := range words {
+		for _, name := range []string{"qemu-system-…: ", "qemu-kvm: ", "kvm: "} {
+			all = append(all, name+said, name+"…: "+said)
+		}
+	}
+	return all
+}
+
+// memfd is what QEMU says of a memfd that it does not get.
+func memfd(reason string) []string {
+	const old = "failed to create memfd: "
+	return append(saysQEMU(old+reason), "failed to create memfd with flags …: "+reason, "memory-backend-memfd…: "+old+reason)
+}
 
 // devices is what passed-through, vhost-user and other devices want of the guest's
 // memory.
@@ -11,6 +31,7 @@ func devices() []Row {
 		"vhost_set_mem_table failed: Input/output error", "vhost_set_mem_table failed: Invalid argument", "vhost_set_mem_table failed: Broken pipe",
 		"vhost_set_mem_table failed: Connection reset by peer", "vhost_set_mem_table failed: Protocol error",
 	}
+	const opening = "can't open backing store PATH for guest RAM: "
 	const bars = "peer-to-peer transactions on BARs are not supported"
 	return []Row{{
 		ID: "vfio-bar", Says: []string{bars, "IOMMU_IOAS_MAP failed: …, PCI BAR?"},
@@ -53,14 +74,6 @@ func devices() []Row {
 		Cause:    "this QEMU aligns memory on huge pages for the kernel's vhost, as only vhost-user needs it, and the guest's network stays dead",
 		Do:       "a QEMU since 5.0; until then <driver name='qemu'/> in the <interface>, which leaves vhost out",
 	}, {
-		ID: "dpdk-short", Says: []string{
-			"EAL: No available … hugepages reported", "EAL: No available hugepages reported", "EAL: No free … hugepages reported", "EAL: No free hugepages reported", "EAL: Cannot get hugepage information",
-			"EAL: FATAL: Cannot get hugepage information", "EAL: FATAL: Cannot init memory", "EAL: Not enough memory available", "EAL: Cannot init memory",
-		},
-		Cause: "a program with DPDK, such as Open vSwitch, found no free huge pages of that size for itself; it takes them from the same pool as the guests. Of a size that it does not use, the message is harmless",
-		Check: "pool", Do: "vmhuge prepare --persist --pages N, with what that program and the guests take together, and start it before the guests",
-		Kind: advice.NoMemory,
-	}, {
 		ID: "memory-slots", Says: []string{
 			"vhost backend has no free memory slots left", "vhost backend has not enough free memory slots left",
 			"vhost backend memory slots limit", "VHOST_SET_MEM_TABLE failed", "vhost_set_mem_table failed", "vhost-user backend supports … memory slots",
@@ -78,9 +91,9 @@ func devices() []Row {
 		Cause: "KVM itself takes only so many pieces of memory for a guest: 509 on x86 before Linux 5.12, 32764 since; each memory device is one, and so is each BAR of a passed-through device",
 		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; or a newer kernel",
 	}, {
-		ID: "mlock-limit", Says: []string{"qemu-system-…: …mlock…: Cannot allocate memory", "qemu-kvm: …mlock…: Cannot allocate memory", "kvm: …mlock…: Cannot allocate memory", "monitor: mlock…: Cannot allocate memory",
-			"qemu-system-…: …mlock…: Operation not permitted", "qemu-kvm: …mlock…: Operation not permitted", "kvm: …mlock…: Operation not permitted", "locking memory failed",
-			"cannot set up guest memory '…': Resource temporarily unavailable", "unable to map backing store for guest RAM: Resource temporarily unavailable"},
+		ID: "mlock-limit", Says: append(saysQEMU("mlock: Cannot allocate memory", "mlockall: Cannot allocate memory", "mlock: Operation not permitted", "mlockall: Operation not permitted", "locking memory failed"),
+			"monitor: mlock…: Cannot allocate memory",
+			"cannot set up guest memory '…': Resource temporarily unavailable", "unable to map backing store for guest RAM: Resource temporarily unavailable"),
 		Cause: "QEMU may not lock as much memory as <locked/> (or -overcommit mem-lock=on) asks; huge pages are never swapped out, with or without it",
 		Check: "locked", Do: "virsh edit DOMAIN: take <locked/> out of <memoryBacking>; where it must stay, raise <memtune><hard_limit>",
 	}, {
@@ -91,6 +104,17 @@ func devices() []Row {
 		ID: "discard-disabled", Says: []string{"Discarding RAM is disabled", "cannot set up private guest memory: discard currently blocked", "Cannot set discarding of RAM broken"},
 		Cause: "a passed-through device pins the guest's memory, and virtio-mem or confidential memory wants to give it back",
 		Do:    "virsh edit DOMAIN: DIMMs in place of virtio-mem, or no <hostdev> of this kind",
+	}, {
+		ID: "shmem-denied", Says: []string{opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied", opening + "Read-only file system"},
+		On:    []Place{Device},
+		Cause: "the memory of a <shmem> device (ivshmem: Looking Glass, Scream), which is not the guest's RAM, is a file that QEMU's user may not open: a user's program made it first, or AppArmor or SELinux denies it",
+		Do:    "ls -lZ PATH: its group should be kvm, with rw: a line f PATH 0660 root kvm - in /etc/tmpfiles.d makes it so at boot; with the guest off, rm PATH has it made anew; journalctl -k | grep -i denied, what a security module says",
+	}, {
+		ID: "shmem-short", Says: append([]string{opening + "No space left on device", badAddress}, noMemory...),
+		On:    []Place{Device},
+		Cause: "the memory of a <shmem> device (ivshmem), which is not the guest's RAM, does not fit into the tmpfs that it is a file of",
+		Do:    "df -h /dev/shm; mount -o remount,size=… /dev/shm, or a smaller <size> in <shmem>: virsh edit DOMAIN",
+		Kind:  advice.NoMemory,
 	}, {
 		ID: "bind-denied", Says: []string{"cannot bind memory to host NUMA nodes: Operation not permitted"},
 		Cause: "the kernel refuses mbind: QEMU runs in a container whose seccomp filter forbids it without CAP_SYS_NICE",
@@ -104,11 +128,11 @@ func devices() []Row {
 		Cause: "the kernel refuses the nodes for the guest's cgroup: a cgroup below or above it is limited to other nodes (cgroup v1), or the nodes have no memory",
 		Do:    "virsh numatune --config --nodeset … DOMAIN, which holds from the next start; huge pages that are in use do not move anyway",
 	}, {
-		ID: "memfd-denied", Says: []string{"failed to create memfd…: Operation not permitted", "failed to create memfd…: Permission denied"},
+		ID: "memfd-denied", Says: slices.Concat(memfd("Operation not permitted"), memfd("Permission denied")),
 		Cause: "memfd_create is refused: by a seccomp filter around QEMU, as in a container, or by vm.memfd_noexec=2",
 		Do:    "sysctl vm.memfd_noexec must be 0 or 1; or vmhuge enable --source file DOMAIN",
 	}, {
-		ID: "memfd-kernel", Says: []string{"failed to create memfd: Invalid argument", "failed to create memfd…: Function not implemented", "failed to create memfd with flags …: Invalid argument"},
+		ID: "memfd-kernel", Says: slices.Concat(memfd("Invalid argument"), memfd("Function not implemented")),
 		Cause: "this kernel has no memfd on huge pages (before 4.14), or none that can be sealed (before 4.16)",
 		Do:    "vmhuge enable --source file DOMAIN",
 	}, {

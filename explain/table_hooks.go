@@ -6,6 +6,13 @@ import (
 	"vmhuge/internal/advice"
 )
 
+// ofHooks are the words of a text about libvirt's hooks, and ofSession about a user's daemon,
+// which runs the system's hooks as well.
+var (
+	ofHooks   = []string{"Hook script execution failed", "/libvirt/hooks/", "vmhuge-hook"}
+	ofSession = []string{"qemu:///session", "/run/user/", "/.config/libvirt/", "HOME=/home/"}
+)
+
 // hooks is what libvirt says of the programs in /etc/libvirt/hooks, and they themselves.
 func hooks() []Row {
 	// Bash names the line after the word line, dash and others the number alone.
@@ -54,6 +61,18 @@ func hooks() []Row {
 		Check: "hook",
 		Do:    "vmhuge start DOMAIN, which compacts memory and frees caches on the way; vmhuge hook install does that at each start, and the scripts that allocate and free them can go",
 		Kind:  advice.NoMemory,
+	}, {
+		ID: "pool-denied-session", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted")), With: ofSession,
+		Cause: "a session daemon of libvirt (qemu:///session) runs the system's hooks as the user, and only root may set the size of a pool",
+		Do:    "sudo vmhuge prepare --pages N --size SIZE before the start; or have the guest in qemu:///system. The hook should end with 0 where id -u is not 0",
+	}, {
+		ID: "pool-read-only-hook", Says: poolRefused("Read-only file system"), With: ofHooks,
+		Cause: "a hook may not set the size of a pool, as libvirt's daemon sees /proc/sys and /sys read-only: it is in a container, or its unit has ProtectKernelTunables=yes",
+		Do:    "systemd-detect-virt --container tells of a container: the host sets the pool there (vmhuge prepare --pages N --size SIZE on the host), and the hook can go. Else systemctl edit DAEMON, with ProtectKernelTunables=no in [Service]",
+	}, {
+		ID: "pool-denied-hook", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted")), With: ofHooks, UnlessAny: ofSession,
+		Cause: "a hook may not set the size of a pool, though the daemon of qemu:///system runs it as root: the daemon is in a container without the host's root, SELinux or AppArmor denies it, or it was a session daemon (qemu:///session), which runs hooks as its user",
+		Do:    "systemd-detect-virt --container tells of a container, whose pools the host sets; journalctl -k | grep -i denied, what a security module says: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; virsh uri, which daemon it was",
 	}, {
 		ID:    "hook-refused",
 		Says:  []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},

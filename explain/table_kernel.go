@@ -14,6 +14,19 @@ func ofGuests(before, after string) []string {
 	return []string{before + "qemu-system-…" + after, before + "qemu-kvm" + after, before + "kvm" + after, before + "CPU …/KVM" + after}
 }
 
+// poolRefused is what the shell, tee, sysctl, systemd and others say where a pool's size can't
+// be written.
+func poolRefused(reason string) (all []string) {
+	for _, file := range []string{"nr_hugepages", "nr_hugepages_mempolicy", "nr_overcommit_hugepages"} {
+		if reason != "Invalid argument" || file != "nr_overcommit_hugepages" {
+			all = append(all, file+"': "+reason)
+		}
+	}
+	return append(all,
+		"nr_hugepages …write error: "+reason, "setting key …vm.nr_huge…: "+reason, "Couldn't write '…' to 'vm/nr_huge…: "+reason,
+	)
+}
+
 // kernel is what the kernel and the tools for its settings say.
 func kernel() []Row {
 	mountDenied := []string{
@@ -61,15 +74,36 @@ func kernel() []Row {
 		Cause: "this kernel has no hugetlbfs (CONFIG_HUGETLBFS), or the container may not mount it",
 		Do:    "grep HUGETLBFS /boot/config-$(uname -r), and a kernel of the distribution; in a container mount it on the host and pass it in. vmhuge enable --thp DOMAIN needs none",
 	}, {
-		ID: "pool-write", Says: []string{
-			"nr_hugepages: Permission denied", "nr_hugepages: Read-only file system", "nr_hugepages …write error: Invalid argument",
-			"permission denied on key …vm.nr_huge", "setting key …vm.nr_huge…: Read-only file system", "setting key …vm.nr_huge…: Invalid argument", "setting key …vm.nr_huge…: Permission denied",
-			"Couldn't write '…' to 'vm/nr_huge…: Invalid argument", "Couldn't write '…' to 'vm/nr_huge…: Read-only file system",
-			"Couldn't write '…' to 'vm/nr_huge…: Permission denied", "Couldn't write '…' to 'vm/nr_huge…: Operation not permitted", "Unable to write to: …nr_hugepages: Invalid argument",
-			"nr_hugepages …write error: Permission denied", "nr_hugepages …write error: Device or resource busy",
+		ID: "pool-read-only", Says: poolRefused("Read-only file system"), UnlessAny: ofHooks,
+		Cause: "/proc/sys and /sys are mounted read-only there, as in a container: the pools are the host's, and a container does not set them",
+		Do:    "on the host: vmhuge prepare --pages N --size SIZE; the container gets the pages from its manager (resources.limits hugepages-2Mi in Kubernetes, limits.hugepages.2MB in Incus). For a unit of systemd ProtectKernelTunables=yes does it too",
+	}, {
+		ID: "pool-container", Says: []string{
+			"sysctl …vm.nr_…huge… is not in a separate kernel namespace", "sysctl …vm.nr_…huge… is not allowed", "forbidden sysctl: …vm.nr_…huge",
 		},
-		Cause: "the size of the pool can't be written: only root may, in no container with a read-only /proc/sys, with one number in it, and pages of 1 GiB only if the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC)",
-		Do:    "run as root (echo N | sudo tee FILE, for sudo echo N > FILE is the user's own redirection); or vmhuge prepare --pages N --size SIZE; pages of 1 GiB from boot on with --persist",
+		Cause: "the sizes of the pools are the host's, and no container has its own: Docker, Podman and Kubernetes refuse to set them for one",
+		Do:    "take the sysctl out of the container's definition, and on the host: vmhuge prepare --persist --pages N --size SIZE",
+	}, {
+		ID: "pool-denied", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted"), []string{"permission denied on key …vm.nr_"}), UnlessAny: ofHooks,
+		Cause: "only root may set the size of a pool: sudo does not hold for a redirection (sudo echo N > FILE), and root in a container without the host's root may not either",
+		Do:    "as root: vmhuge prepare --pages N --size SIZE, or echo N | sudo tee FILE; for a container on the host",
+	}, {
+		ID: "pool-denied-module", Says: []string{
+			`avc: denied {…name="nr_hugepages"`, `avc: denied {…name="nr_overcommit_hugepages"`, `apparmor="DENIED" …/nr_hugepages"`, `apparmor="DENIED" …/nr_overcommit_hugepages"`,
+			"SELinux is preventing … on the … nr_hugepages",
+		}, Unless: []string{"avc: denied {…permissive=1"},
+		Cause: "SELinux or AppArmor denies a program, which the record names, to set the size of a pool",
+		Do:    "SELinux, for a hook: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else ausearch -m avc --raw | audit2allow shows the rule. AppArmor: a rule for the file with w in /etc/apparmor.d/local, in the file named as the profile",
+	}, {
+		ID: "pool-invalid", Says: append(poolRefused("Invalid argument"), "Unable to write to: …nr_hugepages: Invalid argument"),
+		Cause: "the kernel does not take it as the size of a pool: it is to be one number, and pages of 1 GiB only where the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC, a processor with pdpe1gb)",
+		Do:    "vmhuge prepare --pages N --size SIZE; pages of 1 GiB from boot on with --persist",
+	}, {
+		ID: "pool-overcommit", Says: []string{
+			"nr_overcommit_hugepages': Invalid argument", "nr_overcommit_hugepages …write error: Invalid argument", "setting key …vm.nr_overcommit…: Invalid argument", "Couldn't write '…' to 'vm/nr_overcommit…: Invalid argument",
+		},
+		Cause: "pages of 1 GiB (and other gigantic ones) have no overcommit before Linux 6.19: the kernel does not allocate them on demand",
+		Do:    "vmhuge prepare --pages N --size 1G, with the number that is needed; or vmhuge start DOMAIN, which allocates them for the guest's time",
 	}, {
 		ID: "mount-min-size", Says: []string{"mount: PATH: mount… system call failed: Cannot allocate memory", "mount: PATH: fsconfig… failed: Cannot allocate memory"},
 		On:    huge,
@@ -78,7 +112,7 @@ func kernel() []Row {
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "boot-short", Says: []string{
-			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocation … of page size … failed", "hugetlb_cma: reservation failed",
+			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocation … of page size … failed",
 			"hugetlb: allocating … failed. Only allocated", "HugeTLB: hugepages=…: failed",
 		},
 		Cause: "the kernel had fewer pages in one piece at boot than its command line or sysctl asked for",
@@ -89,10 +123,35 @@ func kernel() []Row {
 			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
 			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
-			"hugetlb_cma: cma area should be at least", "HugeTLB: hugetlb_cma is enabled, skip boot time allocation",
 		},
 		Cause: "the kernel's command line asks for huge pages in words, an order or a combination that the kernel does not take",
 		Do:    "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
+	}, {
+		ID: "cma-skips-boot", Says: []string{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation"},
+		Cause: "with hugetlb_cma= on its command line the kernel does not allocate the gigantic pages (1 GiB on x86) of hugepages= at boot: they come out of hugetlb_cma at run time. Smaller pages are allocated as ever",
+		Do:    "take hugepagesz=1G hugepages=N off the command line, as hugetlb_cma= of N GiB is enough: vmhuge start, or vmhuge prepare --pages N --size 1G, takes them from it; since Linux 6.15 hugetlb_cma_only=on has the kernel allocate them from it at boot",
+	}, {
+		ID: "cma-small", Says: []string{"hugetlb_cma: cma area should be at least", "hugetlb_cma: cma area of node … should be at least"},
+		Cause: "hugetlb_cma= is smaller than one gigantic page, in all or on the node that the message names, and nothing is reserved there",
+		Do:    "ask for more, a multiple of the size that the message names: hugetlb_cma=4G, or hugetlb_cma=0:2G,1:2G by nodes",
+	}, {
+		ID: "cma-failed", Says: []string{"hugetlb_cma: reservation failed"},
+		Cause: "the kernel found no free range of the size of hugetlb_cma= in one piece on that node, and has none of it there",
+		Do:    "ask for less on that node, or on another one: hugetlb_cma=0:4G,1:8G by nodes, in multiples of 1 GiB",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "cma-node", Says: []string{"hugetlb_cma: invalid node"},
+		Cause: "hugetlb_cma= names a node that has no memory, or that is not there",
+		Do:    "numactl -H shows each node's memory: correct hugetlb_cma=NODE:SIZE,NODE:SIZE",
+	}, {
+		ID: "cma-missing", Says: []string{"hugetlb_cma: the option isn't supported by current arch"},
+		Cause: "this kernel or processor has no gigantic pages, and hugetlb_cma= is for these alone; on x86 they need pdpe1gb, which in a guest is a matter of its CPU model",
+		Do:    "take hugetlb_cma= off the command line; pages of 2 MiB need none",
+	}, {
+		ID: "cma-reserved", Says: []string{"hugetlb_cma: reserved … MiB on node", "hugetlb_cma: reserve … MiB, up to … MiB per node"},
+		UnlessAny: []string{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation", "hugetlb_cma: reservation failed", "hugetlb_cma: cma area"},
+		Cause:     "not an error: the kernel keeps memory in one piece for gigantic pages (1 GiB on x86), and lends it to what can be moved until they are asked for",
+		Do:        "nothing: vmhuge start, or vmhuge prepare --pages N --size 1G, takes the pages from it",
 	}, {
 		ID: "sysctl-key", Says: []string{"cannot stat /proc/sys/vm/…huge…: No such file or directory", "sysctl: unknown oid 'vm.…huge", "Couldn't write '…' to 'vm/…huge…: No such file or directory"},
 		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",

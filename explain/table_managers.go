@@ -28,6 +28,10 @@ func managers() []Row {
 		Cause: "the kernel has no pages of the size that the guest's hugepages option names in Proxmox VE; 1024 needs a processor with pdpe1gb, and in a guest the CPU type host",
 		Do:    "qm set VMID --hugepages 2; ls /sys/kernel/mm/hugepages shows the sizes that there are",
 	}, {
+		ID: "proxmox-sockets", Says: []string{"host NUMA node… doesn't exist"},
+		Cause: "with the option hugepages Proxmox VE lays each socket of a guest on the host's NUMA node of the same number, and the host has fewer nodes than the guest has sockets, or hostnodes= in a numa option names one that is not there",
+		Do:    "qm set VMID --sockets 1 --cores with all its cores; or lay each node of the guest by hand: qm set VMID --numa0 cpus=0-3,hostnodes=0,memory=8192,policy=bind",
+	}, {
 		ID: "proxmox-numa", Says: []string{"numa needs to be enabled to use hugepages"},
 		Cause: "in Proxmox VE a guest's option hugepages needs its option numa, by which its memory is laid on the host's nodes",
 		Do:    "qm set VMID --numa 1",
@@ -55,42 +59,23 @@ func managers() []Row {
 		Check: "pool", Do: "kubectl get node -o custom-columns=N:.metadata.name,H:.status.allocatable shows what each has; on the node vmhuge prepare --persist --pages N --size SIZE, then systemctl restart kubelet",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "java-short", Says: []string{"Failed to reserve and commit memory using large pages", "UseLargePages disabled, no large pages configured", "Failed to reserve large pages memory", "Failed to reserve shared memory…large pages"},
-		Cause: "a Java program asks for huge pages from the pool that guests use too, and too few are free; it runs on without them, or ends",
-		Check: "pool", Do: "vmhuge prepare --persist --pages N --size 2M, with what the program and the guests take together, and start it before them; or -XX:+UseTransparentHugePages, which needs no pool",
+		ID: "firecracker-short", Says: []string{"Cannot create mmap region: Out of memory (os error 12)", "Cannot create mmap region: Cannot allocate memory (os error 12)"},
+		Cause: "if it is Firecracker, with \"huge_pages\": \"2M\" in its machine-config: too few huge pages are free for the microVM; without, mem_size_mib is more than the host commits",
+		Check: "pool", Do: "vmhuge prepare --pages N --size 2M, with mem_size_mib in pages, --persist too; with --for NAME guests leave them alone",
 		Kind: advice.NoMemory,
 	}, {
-		ID: "cloud-hypervisor-short", Says: []string{"VmBoot(KernelLoad(…ReadKernelImage", "Error booting VM: …KernelLoad(…ReadKernelImage"},
-		Cause: "if cloud-hypervisor runs with hugepages=on: it maps the guest's memory without asking for the pages first, and there was none to load the kernel into",
+		ID: "firecracker-memory", Says: []string{"The memory size (MiB) is either 0, or not a multiple of the configured page size", "Firecracker's huge pages support is incompatible with"},
+		Cause: "Firecracker's huge_pages: 2M needs a mem_size_mib that is even, and goes with no balloon (and in some versions no initrd)",
+		Do:    "correct the machine-config, or leave huge_pages out of it",
+	}, {
+		ID: "crosvm-short", Says: []string{"crosvm has exited with error: …(os error 12)", "crosvm has exited with error: …guest memory…: …emory"},
+		Cause: "crosvm does not get memory for its guest. It takes ordinary memory, with --hugepages as transparent huge pages: no pool is involved, but what the pools hold is missing",
+		Do:    "free -m, and vmhuge status for what the pools hold; a smaller --mem",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "cloud-hypervisor-short", Says: []string{"Bus error …cloud-hypervisor", "MemoryManager(GuestMemoryRegion(Mmap(Os {…code: 12", "VmBoot(KernelLoad(…ReadKernelImage", "Error booting VM: …KernelLoad(…ReadKernelImage"},
+		Cause: "if cloud-hypervisor runs with hugepages=on: too few huge pages are free. Some versions map the guest's memory without asking for the pages first, and have none to load the kernel into",
 		Check: "pool", Do: "vmhuge prepare --pages N --size 2M, with the guest's memory in pages, and --memory …,prefault=on, which finds out at the start",
 		Kind: advice.NoMemory,
-	}, {
-		ID: "postgresql-short", Says: []string{
-			"could not map anonymous shared memory: Cannot allocate memory", "could not map anonymous shared memory: Out of memory", "mmap(…) with MAP_HUGETLB failed",
-			"request for a shared memory segment exceeded available memory, swap space, or huge pages", "could not map anonymous shared memory¶",
-		},
-		Cause: "a PostgreSQL server does not get its shared memory (shared_buffers and more): with huge_pages = on it takes it from the pool that guests use too, and too few pages are free; with try or off from ordinary memory, of which the pool leaves too little",
-		Check: "pool", Do: "postgres -D DATADIR -C shared_memory_size_in_huge_pages says how many (since 15, while it is stopped); vmhuge prepare --pages N --size 2M --for postgres, with --persist too, keeps them from guests; or lower shared_buffers in postgresql.conf",
-		Kind: advice.NoMemory,
-	}, {
-		ID: "mysql-short", Says: []string{"HugeTLB: Warning: Failed to allocate … bytes. errno 12", "from HugeTLB memory. errno 12", "[InnoDB] Failed to allocate … bytes. errno 12"},
-		Cause: "a MySQL or MariaDB server with large_pages (large-pages) takes its buffer pool from the pool that guests use too, and too few pages are free; it runs on without them",
-		Check: "pool", Do: "vmhuge prepare --pages N --size 2M --for mysqld, with --persist too, keeps them from guests: N is innodb_buffer_pool_size in pages and some more; restart it then. memlock (LimitMEMLOCK=infinity in its unit) must allow as much",
-		Kind: advice.NoMemory,
-	}, {
-		ID: "mysql-denied", Says: []string{
-			"HugeTLB: Warning: Failed to allocate … bytes. errno 1¶", "from HugeTLB memory. errno 1¶", "[InnoDB] Failed to allocate … bytes. errno 1¶",
-			"HugeTLB: Warning: Failed to allocate … bytes. errno 22", "from HugeTLB memory. errno 22", "[InnoDB] Failed to allocate … bytes. errno 22",
-		},
-		Cause: "a MySQL or MariaDB server with large_pages may not take huge pages: errno 1, its group is not vm.hugetlb_shm_group and it has no CAP_IPC_LOCK; errno 22, kernel.shmmax or kernel.shmall is smaller than its buffer pool",
-		Do:    "vmhuge prepare --persist --shm-group mysql, and LimitMEMLOCK=infinity in its unit; sysctl kernel.shmmax kernel.shmall",
-	}, {
-		ID: "selinux-program", Says: []string{
-			"avc: denied {…dev=\"hugetlbfs\"…scontext=…:openvswitch_t:", "avc: denied {…scontext=…:openvswitch_t:…tcontext=…:hugetlbfs_t:",
-			"avc: denied {…dev=\"hugetlbfs\"…scontext=…:container_t:", "avc: denied {…scontext=…:container_t:…tcontext=…:hugetlbfs_t:",
-		},
-		Unless: []string{"avc: denied {…permissive=1", "avc: denied {…comm=\"qemu"},
-		Cause:  "SELinux denies huge pages to a program beside the guests, such as Open vSwitch with DPDK or one in a container",
-		Do:     "INSTALL openvswitch-selinux-extra-policy (RHEL) where it is Open vSwitch, or update selinux-policy; else ausearch -m avc --raw -o :hugetlbfs_t: | audit2allow -M vmhuge-local shows the rule to allow, and semodule -i vmhuge-local.pp adds it",
 	}}
 }

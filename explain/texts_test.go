@@ -8,14 +8,15 @@ import (
 
 // TestTexts reads testdata/*.txt: what people paste, and the rows that a person who
 // knows would name, with the domain. texts.txt has each message and each way in which
-// pasting damages it, reports.txt whole reports, foreign.txt libvirt in other languages.
+// pasting damages it, reports.txt whole reports, foreign.txt libvirt in other languages, others.txt hooks, containers,
+// platforms that start guests, and programs that are none.
 //
 //	== pool-short node-short | web1
 //	error: Failed to start domain 'web1'
 //	…
 func TestTexts(t *testing.T) {
 	var all string
-	for _, name := range []string{"texts.txt", "reports.txt", "foreign.txt"} {
+	for _, name := range []string{"texts.txt", "reports.txt", "foreign.txt", "others.txt"} {
 		file, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)

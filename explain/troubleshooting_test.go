@@ -54,10 +54,15 @@ func TestTroubleshooting(t *testing.T) {
 				if where = "no huge pages and in no file"; len(row.On) > 1 {
 					where = "anything but Proxmox VE's hugetlbfs"
 				}
+			case Device:
+				where = "a <shmem> device, which is not the guest's RAM"
 			case Proxmox:
 				where = "the hugetlbfs of Proxmox VE"
 			}
 			fmt.Fprintf(&page, "\nOnly of memory on %s.\n", where)
+		}
+		if len(row.With) > 0 {
+			fmt.Fprintf(&page, "\nOnly in a text with one of: %s.\n", strings.Join(row.With, ", "))
 		}
 		fmt.Fprintf(&page, "\n- Cause: %s\n- Do: %s\n", row.Cause, row.Do)
 		if row.Small != "" {
@@ -69,6 +74,10 @@ func TestTroubleshooting(t *testing.T) {
 		if row.Check != "" {
 			fmt.Fprintf(&page, "- Seen by: `vmhuge check`, as `%s`\n", row.Check)
 		}
+	}
+	page.WriteString("\n# Guests that libvirt does not start by itself\n\nWhere the text shows that the guest is one of these, a cure that names DOMAIN gives way to:\n")
+	for _, p := range platforms {
+		fmt.Fprintf(&page, "\n## %s\n\n- Too few pages: %s\n- The guest: %s\n", p.name, p.pages, p.guest)
 	}
 	const path = "../docs/troubleshooting.md"
 	if *update {

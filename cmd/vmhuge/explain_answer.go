@@ -67,6 +67,7 @@ func cure(w explain.Weighed[hostprep.Finding], names explain.Names) string {
 // showCauses shows the causes of a domain; named: with its name, as there are several.
 func (p *program) showCauses(e examined, named bool) {
 	names := launcher.Names(p.host(), e.domain)
+	last := ""
 	for i, w := range e.causes {
 		if explain.Excluded(e.causes, i) {
 			continue // the check has told which it is
@@ -91,6 +92,11 @@ func (p *program) showCauses(e examined, named bool) {
 		}
 		if w.Refuted {
 			p.insist("    now: not so on this host")
+		}
+		if do == last {
+			do = "the same"
+		} else {
+			last = do
 		}
 		p.insist("    do: %s", do)
 	}
