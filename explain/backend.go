@@ -23,19 +23,61 @@ type backend struct {
 func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
 	first, _ := linesOf(r.text, begin, end)
 	line := r.text[first:end]
-	b := backend{place: Untold}
-	kind := ""
-	if all := objectIn.Get().FindAllStringSubmatchIndex(line, -1); all != nil {
-		last := all[len(all)-1]
-		kind, line = line[last[2]:last[3]], line[last[0]:]
+	if all := objectIn.Get().FindAllStringIndex(line, -1); all != nil {
+		line = line[all[len(all)-1][0]:]
 	} else {
 		_, last := linesOf(r.text, begin, end)
 		line = r.text[first:last]
 	}
+	b := r.backendIn(line, begin, end, hugetlbfs)
+	if b.place == Untold && b.path == "" {
+		// QEMU's command line, before what QEMU says, where all memory on it is of one sort.
+		if told, ok := r.commanded(first, begin, end, hugetlbfs); ok {
+			told.size, told.page = b.size, b.page
+			return told
+		}
+	}
+	return b
+}
+
+// commanded is the memory that QEMU's command line has, in the text before a line.
+func (r reading) commanded(before, begin, end int, hugetlbfs []string) (backend, bool) {
+	typed := r.text[:before]
+	starts := objectIn.Get().FindAllStringIndex(typed, -1)
+	if starts == nil {
+		starts = memPathIn.Get().FindAllStringIndex(typed, -1)
+	}
+	var found []backend
+	for _, at := range starts {
+		_, last := linesOf(typed, at[0], at[1])
+		b := r.backendIn(typed[at[0]:last], begin, end, hugetlbfs)
+		if len(found) > 0 && b.place != found[0].place {
+			return backend{}, false
+		}
+		found = append(found, b)
+	}
+	if len(found) == 0 {
+		return backend{}, false
+	}
+	if len(found) > 1 {
+		found[0].path = "" // which of them is not told
+	}
+	return found[0], true
+}
+
+// backendIn reads a part of the text that begins with -object or -mem-path, or a whole line.
+func (r reading) backendIn(line string, begin, end int, hugetlbfs []string) backend {
+	b := backend{place: Untold}
+	kind := ""
+	if at := objectIn.Get().FindStringSubmatch(line); at != nil {
+		kind = at[1]
+	}
 	b.size, b.page = bytesIn(sizeIn, line), bytesIn(pageSizeOf, line)
 	if found := memPathIn.Get().FindStringSubmatch(line); found != nil {
 		b.path = found[1]
-		b.place = PlaceOf(b.path, hugetlbfs...)
+		if b.place = PlaceOf(b.path, hugetlbfs...); b.path[0] != '/' {
+			b.place = MemoryFile // below the folder that QEMU was started in
+		}
 	}
 	if found := pageSizeSaid.Get().FindStringSubmatch(line); found != nil {
 		b.page, _ = strconv.ParseUint(found[1], 16, 64) // 15 digits fit
@@ -69,7 +111,7 @@ func (b backend) isAligned() bool {
 
 var (
 	objectIn  = lazyregexp.New(`(?:-object\s+'?|"?qom-type"?[=:]"?)memory-backend-([a-z]+)`)
-	memPathIn = lazyregexp.New(`\bmem-path"?[=: ]"?(/[^,\s"]+?):?(?:[,\s"]|$)`)
+	memPathIn = lazyregexp.New(`\bmem-path"?[=: ]"?([/.\w][^,\s"]*?):?(?:[,\s"]|$)`)
 	// deviceIn is the id that libvirt gives the memory of a <shmem>.
 	deviceIn  = lazyregexp.New(`\bid"?[=:]"?shmmem-`)
 	hugetlbIn = lazyregexp.New(`\bhugetlb"?[=:]"?(?:on|yes|true|y)\b`)

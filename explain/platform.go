@@ -18,7 +18,7 @@ type platform struct {
 
 var proxmox = &platform{
 	name:  "Proxmox VE",
-	marks: lazyregexp.New(`TASK ERROR: |/PVE/|hugepage allocation failed|\bqm (?:start|set|config|showcmd)\b|\bpve[-\d]|(?i:\bproxmox\b)`),
+	marks: lazyregexp.New(`TASK ERROR: |/PVE/|start failed: (?:QEMU exited|hugepage|command '/usr/bin/kvm)|hugepage allocation failed at [^\n]*\.pm|\bqm (?:start|set|config|showcmd)\b|\bpve[-\d]|(?i:\bproxmox\b)`),
 	pages: "Proxmox VE starts its guests itself, and allocates their pages: see what each node has free with vmhuge status; qm set VMID --memory for less, or --hugepages 2 for pages of 2 MiB",
 	guest: "Proxmox VE starts its guests itself, without libvirt: qm config VMID shows the options in /etc/pve/qemu-server/VMID.conf (hugepages: 2 or 1024, memory:, numa:), and qm set VMID changes them",
 }
@@ -28,7 +28,7 @@ var platforms = []*platform{proxmox, {
 	name:  "KubeVirt",
 	marks: lazyregexp.New(`(?i)\bkubevirt\b|virt-launcher|virt-handler|VirtualMachineInstance`),
 	pages: "KubeVirt starts the guest in a pod, and vmhuge can't: on the node vmhuge prepare --persist --pages N --size SIZE, then systemctl restart kubelet, which reads the pools at its start. The VirtualMachine's domain.memory.hugepages.pageSize (2Mi, 1Gi) must be that size; virt-launcher gets the pages as resources.limits hugepages-2Mi (hugepages-1Gi), and no more than these",
-	guest: "KubeVirt makes the domain anew at each start, so that virsh edit does not last: change the VirtualMachine, spec.template.spec.domain (memory.guest, memory.hugepages.pageSize, devices); what is mounted in virt-launcher is the node's and the kubelet's",
+	guest: "KubeVirt makes the domain anew at each start, so that virsh edit does not last: change the VirtualMachine, spec.template.spec.domain (memory.guest, memory.hugepages.pageSize, resources, devices); what is mounted in virt-launcher is the node's and the kubelet's",
 }, {
 	name:  "Kata Containers",
 	marks: lazyregexp.New(`(?i)\bkata\b|containerd-shim-kata|kata-(?:runtime|containers|agent|shim|qemu)|/run/vc/|virtcontainers|-name sandbox-[0-9a-f]{12}`),
@@ -38,7 +38,7 @@ var platforms = []*platform{proxmox, {
 	name:  "Incus or LXD",
 	marks: lazyregexp.New(`\bincus(?:d|-agent)?\b|\blxd\b|\blxc (?:start|launch|restart|info|config)\b|limits\.memory\.hugepages`),
 	pages: "Incus (LXD) starts the guest itself, and vmhuge can't: vmhuge prepare --persist --pages N --size 2M, with limits.memory in pages, and start it again; or incus config set INSTANCE limits.memory.hugepages=false (lxc config set for LXD)",
-	guest: "Incus (LXD) starts the guest itself, without libvirt: incus config show INSTANCE has limits.memory and limits.memory.hugepages, and raw.qemu and raw.apparmor for the rest (lxc config for LXD)",
+	guest: "Incus (LXD) starts the guest itself, without libvirt: incus config show INSTANCE has limits.memory and limits.memory.hugepages, raw.qemu, raw.qemu.conf (such as maxmem in [memory]) and raw.apparmor for the rest (lxc config for LXD)",
 }, {
 	name:  "OpenStack",
 	marks: lazyregexp.New(`\bnova[.-](?:virt|compute|conductor|scheduler|exception|api)|\binstance-0[0-9a-f]{7}\b|(?i:\bopenstack\b)|\boslo[._]`),

@@ -76,6 +76,7 @@ func Clean(text string) string {
 	text = html.UnescapeString(html.UnescapeString(text)) // some escape twice
 	text = escapes.Get().ReplaceAllStringFunc(text, unescape)
 	text = marks.Replace(text)
+	text = softBreaks.Get().ReplaceAllString(text, "$1$2")
 	text = quoted.Get().ReplaceAllString(text, "")
 	text = whole(text)
 	return auditHex.Get().ReplaceAllStringFunc(text, unhex)
@@ -121,8 +122,10 @@ var (
 	colours   = lazyregexp.New("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|\\^\\[\\[[0-9;]*m")
 	// A backslash before it may be doubled, by JSON within JSON.
 	escapes = lazyregexp.New(`\\+(?:["'nrt]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})`)
-	quoted  = lazyregexp.New(`(?m)^[ \t]*(?:[>│┃|][ \t]?)+`)
-	marks   = strings.NewReplacer("\r\n", "\n", "\r", "\n",
+	// softBreaks are those of quoted-printable mails: a = at the end, within a word.
+	softBreaks = lazyregexp.New(`([a-z])=\n([a-z])`)
+	quoted     = lazyregexp.New(`(?m)^[ \t]*(?:[>│┃|][ \t]?)+`)
+	marks      = strings.NewReplacer("\r\n", "\n", "\r", "\n",
 		"‘", "'", "’", "'", "‚", "'", "‛", "'", "′", "'", "´", "'", "`", "'", "‹", "'", "›", "'",
 		"“", `"`, "”", `"`, "„", `"`, "‟", `"`, "«", `"`, "»", `"`, "「", "'", "」", "'",
 		"\u00a0", " ", "\u202f", " ", "\u3000", " ", "\u200b", "", "\ufeff", "", "\u00ad", "",

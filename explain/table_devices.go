@@ -76,12 +76,11 @@ func devices() []Row {
 	}, {
 		ID: "memory-slots", Says: []string{
 			"vhost backend has no free memory slots left", "vhost backend has not enough free memory slots left",
-			"vhost backend memory slots limit", "VHOST_SET_MEM_TABLE failed", "vhost_set_mem_table failed", "vhost-user backend supports … memory slots",
+			"vhost backend memory slots limit", "vhost_set_mem_table failed: Argument list too long", "vhost_set_mem_table failed¶", "vhost-user backend supports … memory slots",
 			"Failed preparing vhost-user memory table msg",
 		},
-		Unless: refused,
-		Cause:  "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",
-		Do:     "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
+		Cause: "a vhost device takes only so many pieces of memory (8 in older backends, 64 in vhost's kernel module), and memory devices are a piece each",
+		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
 	}, {
 		ID: "vhost-user-refused", Says: refused,
 		Cause: "the program behind a vhost-user device refused the guest's memory, or died over it: it can't map private memory or a size that is no multiple of the huge page, or takes fewer pieces of memory",
@@ -115,6 +114,10 @@ func devices() []Row {
 		Cause: "the memory of a <shmem> device (ivshmem), which is not the guest's RAM, does not fit into the tmpfs that it is a file of",
 		Do:    "df -h /dev/shm; mount -o remount,size=… /dev/shm, or a smaller <size> in <shmem>: virsh edit DOMAIN",
 		Kind:  advice.NoMemory,
+	}, {
+		ID: "shmem-client", Says: []string{"ivshmemOpenDev …Failed to open: PATH"}, On: []Place{Device, Looking},
+		Cause: "Looking Glass's client, run by a user, can't open the memory that it shares with the guest: the guest does not run, or QEMU made the file for its own user alone",
+		Do:    "ls -l PATH while the guest runs: a line f PATH 0660 $USER kvm - in /etc/tmpfiles.d makes it for both at boot (for /dev/kvmfr0 a udev rule with that owner and group); QEMU's user must be in the group kvm",
 	}, {
 		ID: "bind-denied", Says: []string{"cannot bind memory to host NUMA nodes: Operation not permitted"},
 		Cause: "the kernel refuses mbind: QEMU runs in a container whose seccomp filter forbids it without CAP_SYS_NICE",

@@ -34,6 +34,7 @@ func kernel() []Row {
 		"mount: PATH: mount… system call failed: Operation not permitted", "mount: PATH: fsopen… failed: Operation not permitted", "mount: PATH: fsconfig… failed: Operation not permitted",
 		`Operation not permitted - Failed to mount "hugetlbfs"`,
 	}
+	ofCgroup := append(ofGuests("Memory cgroup out of memory: Killed process … (", ")"), ofGuests("Memory cgroup out of memory: Kill process … (", ")")...)
 	killed := slices.Concat(
 		ofGuests("Out of memory: Killed process … (", ")"), ofGuests("Out of memory: Kill process … (", ")"), ofGuests("oom-kill:…task=", ","), ofGuests("oom_reaper: reaped process … (", ")"),
 		[]string{
@@ -119,7 +120,12 @@ func kernel() []Row {
 		Do:    "ask for less, or leave the rest to vmhuge start, which compacts memory: vmhuge prepare --persist --pages N --size SIZE",
 		Kind:  advice.NoMemory,
 	}, {
+		ID: "hugetlb-disabled", Says: []string{"HugeTLB support is disabled!", "hugetlbfs: disabling because there are no supported hugepage sizes"},
+		Cause: "this kernel has no huge pages at all on this machine: a guest of Xen (PV) or of another hypervisor that shows none, an MMU without them (ppc64 with its hash table), or a kernel without CONFIG_HUGETLBFS",
+		Do:    "ls /sys/kernel/mm/hugepages shows the sizes, if there are any; in a guest give it the host's CPU model; vmhuge enable --thp DOMAIN needs no pool, where cat /sys/kernel/mm/transparent_hugepage/enabled is there",
+	}, {
 		ID: "kernel-line", Says: []string{
+			"preceded by an unsupported hugepagesz",
 			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
 			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
@@ -157,12 +163,16 @@ func kernel() []Row {
 		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",
 		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a right one",
 	}, {
-		ID: "oom-killed", Says: killed,
+		ID: "oom-cgroup", Says: ofCgroup,
+		Cause: "the kernel killed a guest because its cgroup reached its limit: <hard_limit> in <memtune>, MemoryMax of a unit or slice above it, or resources.limits.memory of a pod. It counts QEMU's own memory, and huge pages only where cgroup2 is mounted with memory_hugetlb_accounting; what the host has free does not matter",
+		Do:    "the line oom-kill: names the cgroup (oom_memcg=); raise its limit by 1 GiB or more, or take <hard_limit> out: virsh edit DOMAIN",
+	}, {
+		ID: "oom-killed", Says: killed, UnlessAny: ofCgroup,
 		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large makes the rest short",
 		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or raise <memtune><hard_limit>",
 		Kind:  advice.NoMemory,
 	}, {
-		ID: "oom-invoked", Says: ofGuests("", " invoked oom-killer"), UnlessAny: killed,
+		ID: "oom-invoked", Says: ofGuests("", " invoked oom-killer"), UnlessAny: slices.Concat(killed, ofCgroup),
 		Cause: "ordinary memory, of the host or of a cgroup, ran out when a guest's QEMU asked for more. The kernel then killed a process, which the line Killed process names: it need not be the guest. Huge pages do not count as free memory: a pool that is too large makes the rest short",
 		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or start fewer programs beside the guests",
 		Kind:  advice.NoMemory,

@@ -59,6 +59,14 @@ func managers() []Row {
 		Check: "pool", Do: "kubectl get node -o custom-columns=N:.metadata.name,H:.status.allocatable shows what each has; on the node vmhuge prepare --persist --pages N --size SIZE, then systemctl restart kubelet",
 		Kind: advice.NoMemory,
 	}, {
+		ID: "kubernetes-request", Says: []string{"HugePages require cpu or memory", "must be equal to hugepages-… limit"},
+		Cause: "Kubernetes takes a pod with huge pages only if it names cpu or memory as well, and if its requests for huge pages equal its limits",
+		Do:    "resources: limits: {hugepages-2Mi: 1Gi, memory: 256Mi} in the container, and no other requests for hugepages-2Mi",
+	}, {
+		ID: "container-hugetlb", Says: []string{"the requested cgroup controller 'hugetlb' is not available"},
+		Cause: "Podman or crun is to limit a container's huge pages, and the cgroup has no controller hugetlb: the kernel lacks CONFIG_CGROUP_HUGETLB, or systemd does not delegate it to this user's cgroup",
+		Do:    "cat /sys/fs/cgroup/cgroup.controllers; for a user's containers systemctl edit user@.service: Delegate=cpu cpuset io memory pids hugetlb in [Service]; or leave the limit out",
+	}, {
 		ID: "firecracker-short", Says: []string{"Cannot create mmap region: Out of memory (os error 12)", "Cannot create mmap region: Cannot allocate memory (os error 12)"},
 		Cause: "if it is Firecracker, with \"huge_pages\": \"2M\" in its machine-config: too few huge pages are free for the microVM; without, mem_size_mib is more than the host commits",
 		Check: "pool", Do: "vmhuge prepare --pages N --size 2M, with mem_size_mib in pages, --persist too; with --for NAME guests leave them alone",
@@ -72,6 +80,10 @@ func managers() []Row {
 		Cause: "crosvm does not get memory for its guest. It takes ordinary memory, with --hugepages as transparent huge pages: no pool is involved, but what the pools hold is missing",
 		Do:    "free -m, and vmhuge status for what the pools hold; a smaller --mem",
 		Kind:  advice.NoMemory,
+	}, {
+		ID: "cloud-hypervisor-shared", Says: []string{"VhostUserMemoryRegion(NoMemoryRegion)"},
+		Cause: "a vhost-user device (virtiofs too) of cloud-hypervisor reads the guest's memory from another process, and the memory is not shared",
+		Do:    "--memory size=…,shared=on; hugepages=on shares it too",
 	}, {
 		ID: "cloud-hypervisor-short", Says: []string{"Bus error …cloud-hypervisor", "MemoryManager(GuestMemoryRegion(Mmap(Os {…code: 12", "VmBoot(KernelLoad(…ReadKernelImage", "Error booting VM: …KernelLoad(…ReadKernelImage"},
 		Cause: "if cloud-hypervisor runs with hugepages=on: too few huge pages are free. Some versions map the guest's memory without asking for the pages first, and have none to load the kernel into",

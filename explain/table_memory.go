@@ -66,6 +66,11 @@ func memory() []Row {
 		Check: "cgroup", Do: "echo max > the hugetlb.2MB.max that vmhuge check DOMAIN names",
 		Own: "echo max > the hugetlb.2MB.max of the cgroup that QEMU is started in, and of those above it (/proc/self/cgroup)",
 	}, {
+		ID: "mem-path-fallback", Says: []string{"falling back to regular RAM allocation"},
+		Versions: "QEMU before 5.0, with -mem-path and without -mem-prealloc",
+		Cause:    "QEMU got no huge pages, and the guest runs on ordinary ones",
+		Do:       "end it, and have the pages first; -mem-prealloc, or a newer QEMU, ends with an error in place of that", Own: allocates,
+	}, {
 		ID: "allocpages-short", Says: []string{"Unable to allocate … pages. Allocated only"},
 		Cause: "the kernel found no more free memory in one piece, and virsh allocpages keeps what it got",
 		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps where that is not enough",

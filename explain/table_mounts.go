@@ -121,9 +121,10 @@ func mounts() []Row {
 		Cause:    "no hugetlbfs is mounted where QEMU was told to have its memory: the guest runs on ordinary pages",
 		Check:    "mount", Do: "vmhuge start DOMAIN mounts it",
 	}, {
-		ID: "path-is-folder", Says: []string{"can't open backing store PATH for guest RAM: Is a directory"},
-		Cause: "QEMU is to open a folder as if it were a file: with readonly=on, mem-path must be a file",
-		Do:    "name a file below it as mem-path, or take readonly=on away; plain QEMU: vmhuge exec -- qemu-system-x86_64 …, which needs no path",
+		ID: "path-is-folder", Says: []string{"can't open backing store PATH for guest RAM: Is a directory", "unable to map backing store for guest RAM: No such device"},
+		Versions: "No such device: QEMU before 8.2",
+		Cause:    "QEMU is to open a folder as if it were a file: with readonly=on, mem-path must be a file; No such device also says that the file, or its file system, can't be mapped",
+		Do:       "name a file below it as mem-path, or take readonly=on away; plain QEMU: vmhuge exec -- qemu-system-x86_64 …, which needs no path",
 	}}
 }
 
@@ -166,7 +167,7 @@ func files() []Row {
 	}, {
 		ID: "file-map", Says: []string{"unable to map backing store for guest RAM: Cannot allocate memory", "preallocating memory failed: Bad address", "Insufficient free host memory pages available to allocate guest RAM"},
 		On:    plain,
-		Cause: "the guest's memory is a file that is on no huge pages, and there is not enough memory or address space for it: the tmpfs's size, ulimit -v, or vm.overcommit_memory=2",
-		Do:    "df -h PATH; ulimit -v; sysctl vm.overcommit_memory; or vmhuge enable DOMAIN, for huge pages",
+		Cause: "the guest's memory is a file that is on no huge pages, and there is not enough memory or address space for it: the tmpfs's size, ulimit -v, or vm.overcommit_memory=2; or (Bad address) the file is shorter than the memory",
+		Do:    "df -h PATH, ls -l PATH; ulimit -v; sysctl vm.overcommit_memory; or vmhuge enable DOMAIN, for huge pages",
 	}}
 }

@@ -30,6 +30,11 @@ func programs() []Row {
 		Cause: "a program with DPDK can't make its files on the hugetlbfs: it was started by a user, and the mount is root's to write, or files of a run as root are left there",
 		Do:    "vmhuge prepare --user NAME makes a folder there for that user: --huge-dir names it to the program; or --in-memory, which needs none; ls -l /dev/hugepages/rtemap_* shows files that are left, to be removed while nothing uses them",
 	}, {
+		ID: "spdk-short", Says: []string{"requested … hugepages but only … could be allocated"},
+		Cause: "SPDK's setup.sh asked the kernel for huge pages, and it found too little free memory in one piece; what it got stays in the pool",
+		Check: "pool", Do: "vmhuge prepare --persist --pages N --size 2M --for spdk compacts memory on the way and has them from boot on; NRHUGE=N setup.sh then finds them, and HUGE_EVEN_ALLOC=yes spreads them over the nodes",
+		Kind: advice.NoMemory,
+	}, {
 		ID: "vpp-short", Says: []string{
 			"falling back to non-hugepage backed buffer pool", "pmalloc_map_pages: failed to mmap … pages", "dpdk_config: not enough free huge pages",
 		},
@@ -50,12 +55,12 @@ func programs() []Row {
 		Cause: "libhugetlbfs found no hugetlbfs with pages of this size that the program's user may write, or the kernel has no such pages; the program runs on without them",
 		Do:    "findmnt -t hugetlbfs -o TARGET,OPTIONS shows the mounts; vmhuge prepare --user NAME makes a folder for that user, HUGETLB_PATH names it",
 	}, {
-		ID: "oracle-limit", Says: []string{"ORA-27102: out of memory …Error: 28", "ORA-27102: out of memory …Error: 22"},
+		ID: "oracle-limit", Says: []string{"ORA-27102: out of memory Linux…Error: 28", "ORA-27102: out of memory Linux…Error: 22"},
 		Cause: "the kernel's limits on shared memory are too small for an Oracle database's SGA: error 28, kernel.shmall (in pages of 4 KiB); error 22, kernel.shmmax (in bytes). Huge pages are not missing, and count in both",
 		Do:    "sysctl kernel.shmall kernel.shmmax, and raise them in /etc/sysctl.d above the SGAs of all databases",
 	}, {
 		ID: "oracle-short", Says: []string{"ORA-27102: out of memory", "Failed to allocate SGA in Huge", "ORA-27125: unable to create shared memory segment …Error: 12"},
-		UnlessAny: []string{"ORA-27102: out of memory …Error: 28", "ORA-27102: out of memory …Error: 22"},
+		UnlessAny: []string{"ORA-27102: out of memory Linux…Error: 28", "ORA-27102: out of memory Linux…Error: 22", "SVR4 Error", "IBM AIX", "HPUX", "OSD-"},
 		Cause:     "an Oracle database does not get memory for its SGA: with use_large_pages=ONLY it takes all of it from the pool that guests use too, and too few pages are free, or its memlock is smaller; else ordinary memory is short, of which the pool takes its part",
 		Check:     "pool", Do: "the alert log says how many pages it wants; vmhuge prepare --persist --pages N --size 2M --for oracle keeps them from guests; ulimit -l as the database's user must be as large (memlock in /etc/security/limits.d)",
 		Kind: advice.NoMemory,
