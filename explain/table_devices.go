@@ -104,10 +104,10 @@ func devices() []Row {
 		Cause: "a passed-through device pins the guest's memory, and virtio-mem or confidential memory wants to give it back",
 		Do:    "virsh edit DOMAIN: DIMMs in place of virtio-mem, or no <hostdev> of this kind",
 	}, {
-		ID: "shmem-denied", Says: []string{opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied", opening + "Read-only file system"},
-		On:    []Place{Device},
+		ID: "shmem-denied", Says: []string{`avc: denied {…comm="qemu…path="PATH" dev=`, `apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`, "SELinux is preventing …qemu… from … on the … PATH", opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied", opening + "Read-only file system"},
+		On: []Place{Device}, Unless: []string{"avc: denied {…permissive=1"},
 		Cause: "the memory of a <shmem> device (ivshmem: Looking Glass, Scream), which is not the guest's RAM, is a file that QEMU's user may not open: a user's program made it first, or AppArmor or SELinux denies it",
-		Do:    "ls -lZ PATH: its group should be kvm, with rw: a line f PATH 0660 root kvm - in /etc/tmpfiles.d makes it so at boot; with the guest off, rm PATH has it made anew; journalctl -k | grep -i denied, what a security module says",
+		Do:    "ls -lZ PATH: its group should be kvm, with rw: a line f PATH 0660 root kvm - in /etc/tmpfiles.d makes it so at boot; with the guest off, rm PATH has it made anew; SELinux: semanage fcontext -a -t svirt_tmpfs_t PATH && restorecon PATH; AppArmor: a line PATH rw, in /etc/apparmor.d/local/abstractions/libvirt-qemu",
 	}, {
 		ID: "shmem-short", Says: append([]string{opening + "No space left on device", badAddress}, noMemory...),
 		On:    []Place{Device},

@@ -74,6 +74,12 @@ func hooks() []Row {
 		Cause: "a hook may not set the size of a pool, though the daemon of qemu:///system runs it as root: the daemon is in a container without the host's root, SELinux or AppArmor denies it, or it was a session daemon (qemu:///session), which runs hooks as its user",
 		Do:    "systemd-detect-virt --container tells of a container, whose pools the host sets; journalctl -k | grep -i denied, what a security module says: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; virsh uri, which daemon it was",
 	}, {
+		ID: "hook-record", Says: []string{
+			"changing the page pools: …/run/vmhuge…: permission denied", "changing the page pools: …/run/vmhuge…: operation not permitted", "changing the page pools: …/run/vmhuge…: read-only file system",
+		}, With: ofHooks,
+		Cause: "vmhuge's hook may not write its account of the pages, in /run/vmhuge, and changes no pool without it: libvirt's daemon is in a container, its unit is confined (ProtectSystem=), or SELinux or AppArmor denies it",
+		Do:    "vmhuge hook status asks SELinux; systemctl show -p ProtectSystem,ReadWritePaths,InaccessiblePaths DAEMON, and ReadWritePaths=/run/vmhuge by systemctl edit DAEMON; journalctl -k | grep -i denied",
+	}, {
 		ID:    "hook-refused",
 		Says:  []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
 		Codes: []int{70},

@@ -84,7 +84,7 @@ func memory() []Row {
 			"cannot set up guest memory '…': Cannot allocate memory", noMemory[0],
 		}, On: []Place{Anonymous},
 		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits or ulimit -v allows, or a pool of huge pages holds the rest",
-		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower <memory>, or vmhuge enable DOMAIN, which takes it from the pool",
+		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower the guest's memory (<memory>, -m), or vmhuge enable DOMAIN, which takes it from the pool",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "ram-node-short", Says: []string{badAddress, noMemoryOld}, On: []Place{Anonymous},

@@ -43,7 +43,7 @@ const busyWait = 200 * time.Millisecond
 // whole of that time for itself.
 func Take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 	if err := os.MkdirAll(root.Path(hostfs.RunDir...), 0o755); err != nil {
-		return nil, cannot(err)
+		return nil, cannot(err, os.Geteuid())
 	}
 	// The pools are the host's. Two ledgers of them would each take what the other adds for the
 	// count that an administrator has set.
@@ -52,14 +52,17 @@ func Take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 			"run it as nsenter --target 1 --mount vmhuge …, or bind-mount the host's "+root.Path(hostfs.RunDir...)+" here")))
 	}
 	file, err := take(ctx, root)
-	return file, cannot(err)
+	return file, cannot(err, os.Geteuid())
 }
 
-func cannot(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return advice.Wrap(err, "changing the page pools", "run vmhuge as root")
+func cannot(err error, euid int) error {
+	switch {
+	case !errors.Is(err, fs.ErrPermission):
+		return err
+	case euid == 0: // as libvirt's hook is
+		return advice.Wrap(err, "changing the page pools", "root may not do it here: it is a container, or SELinux or AppArmor denies it; journalctl -k | grep -i denied")
 	}
-	return err
+	return advice.Wrap(err, "changing the page pools", "run vmhuge as root")
 }
 
 // IfFree calls do while no other run of vmhuge changes the pools. It does not wait: false
