@@ -301,6 +301,9 @@ func TestLastStart(t *testing.T) {
 	}
 }
 
+// partOfName finds the words of Names where they are a part of another word.
+var partOfName = regexp.MustCompile(`[\w$](PATH|USER|UNIT|DAEMON|INSTALL|DOMAIN)\b|\b(PATH|USER|UNIT|DAEMON|INSTALL|DOMAIN)\w`)
+
 // The rows are whole, and the checks and the table name each other.
 func TestRows(t *testing.T) {
 	checks := map[string]bool{"domain": true, "xml": true} // the launcher's
@@ -318,6 +321,11 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s: there is no check %s", row.ID, row.Check)
 		}
 		seen[row.ID] = true
+		for _, do := range []string{row.Do, row.Small, row.Own} {
+			if within := partOfName.FindString(strings.ReplaceAll(do, `"$USER"`, "")); within != "" {
+				t.Errorf("%s: %s would be taken for a name", row.ID, within)
+			}
+		}
 		for _, says := range row.Says {
 			if got := Explain(example(row, says)); !slices.ContainsFunc(got, func(m Match) bool { return m.ID == row.ID }) {
 				t.Errorf("%s does not know its own words: %s", row.ID, says)

@@ -9,9 +9,7 @@ import (
 // saysQEMU has words that other programs have as well with QEMU's name before them.
 func saysQEMU(words ...string) (all []string) {
 	for _, said := range words {
-		for _, name := range []string{"qemu-system-…: ", "qemu-kvm: ", "kvm: "} {
-			all = append(all, name+said, name+"…: "+said)
-		}
+		all = append(all, "qemu-system-…: …"+said, "qemu-kvm: …"+said, "kvm: …"+said)
 	}
 	return all
 }
@@ -117,7 +115,7 @@ func devices() []Row {
 	}, {
 		ID: "shmem-client", Says: []string{"ivshmemOpenDev …Failed to open: PATH"}, On: []Place{Device, Looking},
 		Cause: "Looking Glass's client, run by a user, can't open the memory that it shares with the guest: the guest does not run, or QEMU made the file for its own user alone",
-		Do:    "ls -l PATH while the guest runs: a line f PATH 0660 $USER kvm - in /etc/tmpfiles.d makes it for both at boot (for /dev/kvmfr0 a udev rule with that owner and group); QEMU's user must be in the group kvm",
+		Do:    "ls -l PATH while the guest runs: a line f PATH 0660 NAME kvm - in /etc/tmpfiles.d, with the name of that user, makes it for both at boot (for /dev/kvmfr0 a udev rule with that owner and group); QEMU's user must be in the group kvm",
 	}, {
 		ID: "bind-denied", Says: []string{"cannot bind memory to host NUMA nodes: Operation not permitted"},
 		Cause: "the kernel refuses mbind: QEMU runs in a container whose seccomp filter forbids it without CAP_SYS_NICE",

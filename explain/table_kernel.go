@@ -16,15 +16,8 @@ func ofGuests(before, after string) []string {
 
 // poolRefused is what the shell, tee, sysctl, systemd and others say where a pool's size can't
 // be written.
-func poolRefused(reason string) (all []string) {
-	for _, file := range []string{"nr_hugepages", "nr_hugepages_mempolicy", "nr_overcommit_hugepages"} {
-		if reason != "Invalid argument" || file != "nr_overcommit_hugepages" {
-			all = append(all, file+"': "+reason)
-		}
-	}
-	return append(all,
-		"nr_hugepages …write error: "+reason, "setting key …vm.nr_huge…: "+reason, "Couldn't write '…' to 'vm/nr_huge…: "+reason,
-	)
+func poolRefused(reason string) []string {
+	return []string{"nr_hugepages': " + reason, "nr_hugepages …write error: " + reason, "setting key …vm.nr_huge…: " + reason, "Couldn't write '…' to 'vm/nr_huge…: " + reason}
 }
 
 // kernel is what the kernel and the tools for its settings say.

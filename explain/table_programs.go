@@ -53,7 +53,7 @@ func programs() []Row {
 	}, {
 		ID: "libhugetlbfs-mount", Says: []string{"libhugetlbfs…: WARNING: Hugepage size … unavailable", "libhugetlbfs…: WARNING: Unable to find default kernel hugepage size"},
 		Cause: "libhugetlbfs found no hugetlbfs with pages of this size that the program's user may write, or the kernel has no such pages; the program runs on without them",
-		Do:    "findmnt -t hugetlbfs -o TARGET,OPTIONS shows the mounts; vmhuge prepare --user NAME makes a folder for that user, HUGETLB_PATH names it",
+		Do:    "findmnt -t hugetlbfs -o TARGET,OPTIONS shows the mounts; vmhuge prepare --user NAME makes a folder for that user, which libhugetlbfs is told in its environment (man 7 libhugetlbfs)",
 	}, {
 		ID: "oracle-limit", Says: []string{"ORA-27102: out of memory Linux…Error: 28", "ORA-27102: out of memory Linux…Error: 22"},
 		Cause: "the kernel's limits on shared memory are too small for an Oracle database's SGA: error 28, kernel.shmall (in pages of 4 KiB); error 22, kernel.shmmax (in bytes). Huge pages are not missing, and count in both",

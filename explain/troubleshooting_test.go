@@ -75,7 +75,7 @@ func TestTroubleshooting(t *testing.T) {
 			fmt.Fprintf(&page, "- Seen by: `vmhuge check`, as `%s`\n", row.Check)
 		}
 	}
-	page.WriteString("\n# Guests that libvirt does not start by itself\n\nWhere the text shows that the guest is one of these, a cure that names DOMAIN gives way to:\n")
+	page.WriteString("\n# Platforms that start guests themselves\n\nWhere the text shows that the guest is one of these, a cure that names DOMAIN gives way to:\n")
 	for _, p := range platforms {
 		fmt.Fprintf(&page, "\n## %s\n\n- Too few pages: %s\n- The guest: %s\n", p.name, p.pages, p.guest)
 	}
