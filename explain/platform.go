@@ -18,7 +18,7 @@ type platform struct {
 
 var proxmox = &platform{
 	name:  "Proxmox VE",
-	marks: lazyregexp.New(`TASK ERROR: |/PVE/|start failed: (?:QEMU exited|hugepage|command '/usr/bin/kvm)|hugepage allocation failed at [^\n]*\.pm|\bqm (?:start|set|config|showcmd)\b|\bpve[-\d]|(?i:\bproxmox\b)`),
+	marks: lazyregexp.New(`TASK ERROR: |/PVE/|start failed: (?:QEMU exited|hugepage|command '/usr/bin/kvm)|hugepage allocation failed at [^\n]*\.pm|\bqm (?:start|set|config|showcmd)\b|-pve\b|\bpve(?:daemon|statd|-bridge)|Proxmox VE`),
 	pages: "Proxmox VE starts its guests itself, and allocates their pages: see what each node has free with vmhuge status; qm set VMID --memory for less, or --hugepages 2 for pages of 2 MiB",
 	guest: "Proxmox VE starts its guests itself, without libvirt: qm config VMID shows the options in /etc/pve/qemu-server/VMID.conf (hugepages: 2 or 1024, memory:, numa:), and qm set VMID changes them",
 }
@@ -31,17 +31,17 @@ var platforms = []*platform{proxmox, {
 	guest: "KubeVirt makes the domain anew at each start, so that virsh edit does not last: change the VirtualMachine, spec.template.spec.domain (memory.guest, memory.hugepages.pageSize, resources, devices); what is mounted in virt-launcher is the node's and the kubelet's",
 }, {
 	name:  "Kata Containers",
-	marks: lazyregexp.New(`(?i)\bkata\b|containerd-shim-kata|kata-(?:runtime|containers|agent|shim|qemu)|/run/vc/|virtcontainers|-name sandbox-[0-9a-f]{12}`),
+	marks: lazyregexp.New(`\bkata\[|\.kata\b|\bkata-(?:runtime|containers|agent|shim|qemu)|containerd-shim-kata|Kata Containers|/run/vc/|virtcontainers|-name sandbox-[0-9a-f]{12}`),
 	pages: "Kata starts the guest itself, and vmhuge can't: with enable_hugepages = true in its configuration.toml each sandbox takes default_memory, and what is hot-plugged, from the host's pool: vmhuge prepare --persist --pages N --size 2M. In Kubernetes the pod needs as much as resources.limits hugepages-2Mi, which limits its cgroup (with sandbox_cgroup_only = true QEMU too); or enable_hugepages = false",
 	guest: "Kata starts the guest itself, without libvirt: its configuration.toml has default_memory, enable_hugepages, enable_virtio_mem and shared_fs; the memory of a container is hot-plugged, so that resources.limits.memory should be a multiple of the page",
 }, {
 	name:  "Incus or LXD",
-	marks: lazyregexp.New(`\bincus(?:d|-agent)?\b|\blxd\b|\blxc (?:start|launch|restart|info|config)\b|limits\.memory\.hugepages`),
+	marks: lazyregexp.New(`\bincusd?(?:\[|:? (?:start|launch|restart|info|config)\b)|/(?:opt|lib|log|run)/incus/|\blxd\[|/(?:snap|lib|log|run)/lxd/|/snap\.lxd|\blxc (?:start|launch|restart|info|config)\b|limits\.memory\.hugepages`),
 	pages: "Incus (LXD) starts the guest itself, and vmhuge can't: vmhuge prepare --persist --pages N --size 2M, with limits.memory in pages, and start it again; or incus config set INSTANCE limits.memory.hugepages=false (lxc config set for LXD)",
 	guest: "Incus (LXD) starts the guest itself, without libvirt: incus config show INSTANCE has limits.memory and limits.memory.hugepages, raw.qemu, raw.qemu.conf (such as maxmem in [memory]) and raw.apparmor for the rest (lxc config for LXD)",
 }, {
 	name:  "OpenStack",
-	marks: lazyregexp.New(`\bnova[.-](?:virt|compute|conductor|scheduler|exception|api)|\binstance-0[0-9a-f]{7}\b|(?i:\bopenstack\b)|\boslo[._]`),
+	marks: lazyregexp.New(`\bnova[.-](?:virt|compute|conductor|scheduler|exception|api)|\binstance-0[0-9a-f]{7}\b|OpenStack (?:Nova|Foundation)|\bopenstack server\b|\boslo[._]`),
 	pages: "OpenStack starts the guest, and counts the pages itself: on the compute host vmhuge prepare --persist --pages N --size SIZE, then restart nova-compute, which reads the pools at its start. What other programs there take from the pool Nova learns from reserved_huge_pages in nova.conf; the flavor's hw:mem_page_size names the size, in KiB",
 	guest: "Nova makes the domain anew at each start, so that virsh edit does not last: change the flavor or the image (hw:mem_page_size, hw:numa_nodes; openstack flavor set --property), or nova.conf on the compute host",
 }, {
@@ -63,6 +63,19 @@ func platformOf(text string) *platform {
 
 // ofPages are the rows of too few huge pages.
 var ofPages = []string{"hotplug-short", "pool-short", "node-short", "min-size", "cgroup-reserved", "cgroup-used", "page-lost"}
+
+// Platform is the name of the platform whose guest the text is about; "": of none that is known.
+func (m Match) Platform() string {
+	if m.platform == nil {
+		return ""
+	}
+	return m.platform.name
+}
+
+// OfDomain says that a cure is a command for a domain of libvirt's.
+func OfDomain(do string) bool {
+	return strings.Contains(do, "vmhuge start") || strings.Contains(do, "vmhuge enable") || strings.Contains(do, "virsh edit")
+}
 
 // cure is the row's, if it holds for the platform's guests as well, or else the platform's.
 func (p *platform) cure(row Row, do string) string {

@@ -37,7 +37,9 @@ func TestPlatforms(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"error: Failed to start domain 'db'\nerror: unable to map backing store for guest RAM: Cannot allocate memory", "$ qemu-system-x86_64 -m 4G\nqemu-system-x86_64: unable to map backing store for guest RAM: Cannot allocate memory"} {
+	const short = "\nerror: unable to map backing store for guest RAM: Cannot allocate memory"
+	for _, text := range []string{"error: Failed to start domain 'db'" + short, "uid=1000(u) gid=1000(u) groups=1000(u),27(sudo),108(kvm),110(lxd),998(incus-admin)" + short,
+		"see https://docs.openstack.org/nova and https://forum.proxmox.com/threads/1" + short, "error: Failed to start domain 'kata'" + short, "$ qemu-system-x86_64 -m 4G\nqemu-system-x86_64: unable to map backing store for guest RAM: Cannot allocate memory"} {
 		if m := Explain(text)[0]; m.platform != nil {
 			t.Errorf("%s is of %s", text, m.platform.name)
 		}

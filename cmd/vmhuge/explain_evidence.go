@@ -56,6 +56,13 @@ func (p *program) examine(matches []explain.Match, text, domain string) examined
 	e.causes = explain.Weigh(matches, e.report.Findings, func(f hostprep.Finding) (string, bool) {
 		return string(f.Cause), f.Severity != hostprep.Note
 	}, e.refutes)
+	for _, w := range e.causes {
+		for i := range w.Evidence {
+			if w.Platform() != "" && explain.OfDomain(w.Evidence[i].Do) {
+				w.Evidence[i].Do = "" // the platform starts the domain, and makes it anew
+			}
+		}
+	}
 	return e
 }
 
