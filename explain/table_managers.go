@@ -64,8 +64,8 @@ func managers() []Row {
 		Do:    "resources: limits: {hugepages-2Mi: 1Gi, memory: 256Mi} in the container, and no other requests for hugepages-2Mi",
 	}, {
 		ID: "container-hugetlb", Says: []string{"the requested cgroup controller 'hugetlb' is not available"},
-		Cause: "Podman or crun is to limit a container's huge pages, and the cgroup has no controller hugetlb: the kernel lacks CONFIG_CGROUP_HUGETLB, or systemd does not delegate it to this user's cgroup",
-		Do:    "cat /sys/fs/cgroup/cgroup.controllers; for a user's containers systemctl edit user@.service: Delegate=cpu cpuset io memory pids hugetlb in [Service]; or leave the limit out",
+		Cause: "Podman or crun is to limit a container's huge pages, and its cgroup has no controller hugetlb: the kernel lacks CONFIG_CGROUP_HUGETLB, or systemd manages the cgroup, which passes that controller on to none",
+		Do:    "leave the limit out; cat /sys/fs/cgroup/cgroup.controllers shows whether the kernel has it, and as root podman --cgroup-manager cgroupfs sets it without systemd",
 	}, {
 		ID: "firecracker-short", Says: []string{"Cannot create mmap region: Out of memory (os error 12)", "Cannot create mmap region: Cannot allocate memory (os error 12)"},
 		Cause: "if it is Firecracker, with \"huge_pages\": \"2M\" in its machine-config: too few huge pages are free for the microVM; without, mem_size_mib is more than the host commits",

@@ -9,7 +9,7 @@ func programs() []Row {
 	return []Row{{
 		ID: "dpdk-mount", Says: []string{"hugepages of size … reserved, but no mounted hugetlbfs found"},
 		Cause: "there are free huge pages of this size, and no hugetlbfs with it that a program with DPDK could have its files on. Of a size that it does not use, the message is harmless",
-		Do:    "mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=SIZE hugetlbfs /dev/hugepages (in a container it is passed in); or --in-memory, which needs none",
+		Do:    "mkdir /mnt/huge && mount -t hugetlbfs -o pagesize=SIZE hugetlbfs /mnt/huge, and --huge-dir /mnt/huge (into a container it is passed); or --in-memory, which needs none",
 	}, {
 		ID: "dpdk-short", Says: []string{
 			"EAL: No available … hugepages reported", "EAL: No available hugepages reported", "EAL: No free … hugepages reported", "EAL: No free hugepages reported", "EAL: Cannot get hugepage information",
