@@ -43,8 +43,11 @@ func (r reading) backendOf(begin, end int, hugetlbfs []string) backend {
 // commanded is the memory that QEMU's command line has, in the text before a line.
 func (r reading) commanded(before, begin, end int, hugetlbfs []string) (backend, bool) {
 	typed := r.text[:before]
-	starts := objectIn.Get().FindAllStringIndex(typed, -1)
-	if starts == nil {
+	var starts [][]int
+	switch {
+	case strings.Contains(typed, "memory-backend-"):
+		starts = objectIn.Get().FindAllStringIndex(typed, -1)
+	case strings.Contains(typed, "mem-path"):
 		starts = memPathIn.Get().FindAllStringIndex(typed, -1)
 	}
 	var found []backend

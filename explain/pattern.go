@@ -15,7 +15,7 @@ type known struct {
 
 // words are a sentence of the table as a pattern of small letters.
 type words struct {
-	rare    string // the longest word: where it is missing, the pattern need not be tried
+	fixed   []string // what must be there word for word, or the pattern need not be tried; the longest first
 	pattern *regexp.Regexp
 	cut     func() *regexp.Regexp // the same where a line is cut off; nil: too little is left
 }
@@ -34,10 +34,11 @@ func compile(says []string) []words {
 		tokens := tokensOf(s)
 		w := words{pattern: regexp.MustCompile(strings.Join(tokens, ""))}
 		for _, word := range strings.FieldsFunc(strings.ReplaceAll(s, "PATH", "…"), func(r rune) bool { return strings.ContainsRune(" …'", r) }) {
-			if word = strings.TrimSuffix(word, lineEnd); len(word) > len(w.rare) {
-				w.rare = lower(word)
+			if word = lower(strings.TrimSuffix(word, lineEnd)); word != "" {
+				w.fixed = append(w.fixed, word)
 			}
 		}
+		slices.SortStableFunc(w.fixed, func(a, b string) int { return len(b) - len(a) })
 		w.cut = sync.OnceValue(func() *regexp.Regexp { return cutExpression(tokens) })
 		all = append(all, w)
 	}
@@ -143,7 +144,7 @@ func saysAny(sentences []words, r reading) bool {
 // all returns where the words are: begin, end, and those of the path, if there is
 // one.
 func (w words) all(r reading) [][]int {
-	if strings.Contains(r.low, w.rare) {
+	if !slices.ContainsFunc(w.fixed, func(word string) bool { return !strings.Contains(r.low, word) }) {
 		if found := w.pattern.FindAllStringSubmatchIndex(r.low, -1); found != nil {
 			return found
 		}
