@@ -19,6 +19,7 @@ var forbidden = map[string][]string{
 	"vmhuge/launcher":          {"vmhuge/cmd", "github.com/urfave/cli"},
 	"vmhuge/hostprep/prepare":  {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com"}, // imports most rooms below hostprep
 	"vmhuge/hostprep/advise":   {"vmhuge/cmd", "vmhuge/launcher", "vmhuge/xml", "libvirt.org", "github.com", "vmhuge/hostprep/journal"},
+	"vmhuge/hostprep/slips":    {"vmhuge/hostprep/journal", "vmhuge/hostprep/hostpage", "vmhuge/hostprep/check", "vmhuge/hostprep/prepare"},
 	"vmhuge/hostprep/check":    {"vmhuge/hostprep/prepare", "vmhuge/hostprep/hold", "vmhuge/hostprep/plan"},
 	"vmhuge/hostprep/hostpage": {"vmhuge/hostprep/prepare", "vmhuge/hostprep/hold", "vmhuge/hostprep/plan"},
 	"vmhuge/hostprep/audit":    {"vmhuge/hostprep/prepare", "vmhuge/hostprep/hold", "vmhuge/hostprep/plan"},

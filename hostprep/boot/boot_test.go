@@ -143,7 +143,7 @@ func TestUnitName(t *testing.T) {
 		"/dev/hugepages": "dev-hugepages.mount", "/dev/hugepages1G/": "dev-hugepages1G.mount",
 		"/mnt/huge pages": `mnt-huge\x20pages.mount`, "/srv/a-b": `srv-a\x2db.mount`, "/.x": `\x2ex.mount`,
 	} {
-		if got := unitName(point); got != want {
+		if got := UnitName(point); got != want {
 			t.Errorf("%s: %s", point, got)
 		}
 	}

@@ -105,7 +105,7 @@ func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool, o
 	for _, word := range KernelWords(line) {
 		name, value, _ := strings.Cut(word, "=")
 		value = strings.Trim(value, `"`)
-		size := memparse(value)
+		size := pages.Memparse(value)
 		switch strings.ReplaceAll(name, "-", "_") {
 		case "default_hugepagesz":
 			if valid = r.Default == 0 && has(size); !valid {
@@ -167,24 +167,7 @@ func KernelWords(line string) []string {
 	return words
 }
 
-var leadingSize = lazyregexp.New(`^(0[xX][0-9a-fA-F]+|[0-9]+)`)
-
 var leadingNumber = lazyregexp.New(`^[0-9]+`)
-
-// memparse reads a size as the kernel's function of this name: 2M, 0x200000,
-// 1g; what follows is ignored. 0: it is no size.
-func memparse(text string) pages.Size {
-	digits := leadingSize.Get().FindString(text)
-	n, err := strconv.ParseInt(digits, 0, 64)
-	shift := 0
-	if rest := text[len(digits):]; rest != "" {
-		shift = 10 * (strings.IndexByte("KMGTPE", rest[0]&^0x20) + 1)
-	}
-	if err != nil || n<<shift>>shift != n {
-		return 0
-	}
-	return pages.Size(n << shift)
-}
 
 // parseHugepages reads the value of hugepages=: the number of pages on any node, -1, or
 // on each node that is named. Of a value with a node that is not online, or with a part that is
@@ -218,14 +201,14 @@ func parseAreas(value string) map[int]int64 {
 	for _, part := range strings.Split(value, ",") {
 		node, size, named := strings.Cut(part, ":")
 		if !named {
-			areas[-1] = int64(memparse(part))
+			areas[-1] = int64(pages.Memparse(part))
 			break
 		}
 		id, err := strconv.ParseUint(node, 10, 31)
 		if err != nil {
 			break
 		}
-		areas[int(id)] = int64(memparse(size))
+		areas[int(id)] = int64(pages.Memparse(size))
 	}
 	return areas
 }

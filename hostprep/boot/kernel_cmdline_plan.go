@@ -17,13 +17,13 @@ import (
 
 // Kernel is what decides how the kernel reads its command line.
 type Kernel struct {
-	sizes    []pages.Size // that it can have, smallest first
+	Sizes    []pages.Size // that it can have, smallest first
 	Standard pages.Size   // its default where the command line sets none
-	nodes    []int        // that are online
-	release  string       // of the one that runs; "": not known
+	Nodes    []int        // that are online
+	Release  string       // of the one that runs; "": not known
 	Cmdline  string       // of the one that runs
 	cpu      host.CPU
-	cma      bool // that it is built with areas for contiguous memory
+	CMA      bool // that it is built with areas for contiguous memory
 }
 
 func ReadKernel(h host.Host) (k Kernel, err error) {
@@ -31,34 +31,34 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 	if err != nil {
 		return k, err
 	}
-	k.sizes = state.Sizes()
+	k.Sizes = state.Sizes()
 	if k.cpu, err = h.CPU(); err != nil {
 		return k, err
 	}
 	// Kernels that can't allocate pages of 1 GiB once they run list that size only if
 	// their command line asked for it.
-	if k.cpu.PDPE1GB && !slices.Contains(k.sizes, pages.Size1GiB) {
-		k.sizes = append(k.sizes, pages.Size1GiB)
+	if k.cpu.PDPE1GB && !slices.Contains(k.Sizes, pages.Size1GiB) {
+		k.Sizes = append(k.Sizes, pages.Size1GiB)
 	}
 	nodes, err := h.Nodes()
 	if err != nil {
 		return k, err
 	}
 	for _, n := range nodes {
-		k.nodes = append(k.nodes, n.ID)
+		k.Nodes = append(k.Nodes, n.ID)
 	}
 	mem, err := h.Meminfo()
 	if err != nil {
 		return k, err
 	}
-	if k.release, err = h.ReadIfThere("/proc/sys/kernel/osrelease"); err != nil {
+	if k.Release, err = h.ReadIfThere("/proc/sys/kernel/osrelease"); err != nil {
 		return k, err
 	}
 	if k.Cmdline, err = h.ReadIfThere("/proc/cmdline"); err != nil {
 		return k, err
 	}
 	k.Cmdline = strings.TrimSpace(k.Cmdline)
-	k.Standard, k.cma = mem.HugePageSize, mem.CMA != nil
+	k.Standard, k.CMA = mem.HugePageSize, mem.CMA != nil
 	if k.takes(k.Cmdline).Default != 0 { // meminfo has the default that was set
 		k.Standard, err = h.THPSize()
 	}
@@ -73,7 +73,7 @@ func (k Kernel) Asked() Request { return k.takes(k.Cmdline) }
 // made when hugepages= has been.
 func (k Kernel) Reserves() (n int64, setting string) {
 	line := withoutOurs(k.Cmdline)
-	n = k.takes(line).Of(k.defaultSize())
+	n = k.takes(line).Of(k.DefaultSize())
 	for _, word := range KernelWords(line) {
 		name, value, _ := strings.Cut(word, "=")
 		switch strings.ReplaceAll(name, "/", ".") {
@@ -86,11 +86,14 @@ func (k Kernel) Reserves() (n int64, setting string) {
 	return n, setting
 }
 
-// online says whether the host has a node.
-func (k Kernel) online(node int) bool { return len(k.nodes) == 0 || slices.Contains(k.nodes, node) }
+// DefaultSize is the size that vm.nr_hugepages counts.
+func (k Kernel) DefaultSize() pages.Size { return cmp.Or(k.takes(k.Cmdline).Default, k.Standard) }
+
+// Online says whether the host has a node.
+func (k Kernel) Online(node int) bool { return len(k.Nodes) == 0 || slices.Contains(k.Nodes, node) }
 
 func (k Kernel) takes(line string) Request {
-	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.sizes, size) }, k.online)
+	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.Sizes, size) }, k.Online)
 }
 
 // cmdlinePlan returns the changes after which the options that vmhuge keeps on the
@@ -111,7 +114,7 @@ func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
 		return nil, err
 	}
 	if boot.byHand != nil {
-		return planByHand(h, k, boot, want.words(k.nodes))
+		return planByHand(h, k, boot, want.words(k.Nodes))
 	}
 	before, err := boot.with("")
 	if err != nil {
@@ -121,7 +124,7 @@ func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
 	if !slices.ContainsFunc(before.lines(before.files), func(l cmdline.Line) bool { return !sameDefault(l) }) {
 		want.defaultSize = 0 // the command line sets it without vmhuge's options
 	}
-	ours := want.words(k.nodes)
+	ours := want.words(k.Nodes)
 	after, err := boot.with(ours)
 	if err != nil {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: err.Error(), Need: pages.OrNothing(ours),
@@ -170,24 +173,24 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 	}
 	for _, w := range all {
 		named = named || w.Node >= 0
-		if w.Size != 0 && !slices.Contains(k.sizes, w.Size) {
+		if w.Size != 0 && !slices.Contains(k.Sizes, w.Size) {
 			have := "the kernel has no huge pages"
 			do := "boot a kernel with CONFIG_HUGETLBFS"
-			if len(k.sizes) > 0 {
-				have, do = "the kernel has pages of "+pages.JoinSizes(k.sizes), "use one of these sizes"
+			if len(k.Sizes) > 0 {
+				have, do = "the kernel has pages of "+pages.JoinSizes(k.Sizes), "use one of these sizes"
 			}
 			if k.cpu.Known && w.Size == pages.Size1GiB {
 				have += ", and the processor does not support 1 GiB"
 			}
 			refuse(have, "pages of "+w.Size.String(), do)
 		}
-		if w.Node >= 0 && !slices.Contains(k.nodes, w.Node) {
-			refuse("the host has node "+pages.FormatNodes(k.nodes), fmt.Sprintf("node %d", w.Node), "name an existing node, or none")
+		if w.Node >= 0 && !slices.Contains(k.Nodes, w.Node) {
+			refuse("the host has node "+pages.FormatNodes(k.Nodes), fmt.Sprintf("node %d", w.Node), "name an existing node, or none")
 		}
 	}
 	var major, minor int
-	if len(want.areas) > 0 && !k.cma {
-		refuse("Linux "+cmp.Or(strings.TrimSpace(k.release), "as it runs")+" is built without CMA: /proc/meminfo has no CmaTotal",
+	if len(want.areas) > 0 && !k.CMA {
+		refuse("Linux "+cmp.Or(strings.TrimSpace(k.Release), "as it runs")+" is built without CMA: /proc/meminfo has no CmaTotal",
 			"CONFIG_CMA for pages of 1 GiB on demand, as Debian has for amd64 since 7.2 and for arm64 since 6.12", "reserve the pages at boot: vmhuge prepare --persist --pages N --size 1G; or boot a kernel with CMA")
 	}
 	for _, w := range want.pages {
@@ -196,8 +199,8 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 				"one of the two", "leave out --persist for the pages, or --on-demand")
 		}
 	}
-	if _, err := fmt.Sscanf(k.release, "%d.%d", &major, &minor); named && err == nil && (major < 5 || major == 5 && minor < 16) {
-		refuse("Linux "+strings.TrimSpace(k.release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
+	if _, err := fmt.Sscanf(k.Release, "%d.%d", &major, &minor); named && err == nil && (major < 5 || major == 5 && minor < 16) {
+		refuse("Linux "+strings.TrimSpace(k.Release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
 	}
 	return findings
 }
@@ -241,7 +244,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 	// sum asks for the options of one size to be put in one place, as the kernel uses only
 	// the first of them.
 	sum := func(file string, there Request, size pages.Size, do string) {
-		total := options{pages: append(bootPagesOf(there, size), bootPagesOf(wanted, size)...)}.words(k.nodes)
+		total := options{pages: append(bootPagesOf(there, size), bootPagesOf(wanted, size)...)}.words(k.Nodes)
 		conflict(file, fmt.Sprintf(" asks for %s", pages.Count(there.Of(size), size)),
 			fmt.Sprintf("%s in one place, %d of them there and %d of vmhuge's: the kernel uses only the first hugepages= of a size",
 				total, there.Of(size), wanted.Of(size)),
@@ -250,7 +253,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 	// beside says that the kernel would skip pages of a size because of an area, or an area
 	// for another one.
 	beside := func(file, old string, was Request) {
-		for _, size := range k.sizes {
+		for _, size := range k.Sizes {
 			if len(wanted.Areas) > 0 && size >= pages.Size1GiB && was.Of(size) > 0 {
 				conflict(file, " asks for "+pages.Count(was.Of(size), size)+" at boot", ours+" without pages of that size: beside an area for pages on demand the kernel skips them at boot",
 					"take them out there: the area gives them when a guest needs them")
@@ -270,7 +273,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 		was, is := k.takes(old.Text), k.takes(news[i].Text)
 		file := before.whoAsks(old.File)
 		beside(file, old.Text, was)
-		for _, size := range k.sizes {
+		for _, size := range k.Sizes {
 			foreign[size] = foreign[size] || was.Of(size) > 0
 			switch want, of := bootPagesOf(wanted, size), bootPagesOf(is, size); {
 			case cmdline.Ours(news[i].Text) != ours: // below
@@ -292,7 +295,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 		}
 	}
 	booted := k.takes(cmdline.With(k.Cmdline, ""))
-	for _, size := range k.sizes {
+	for _, size := range k.Sizes {
 		if wanted.Of(size) > 0 && booted.Of(size) > 0 && !foreign[size] {
 			sum("/proc/cmdline", booted, size, "reboot if you have removed them already, or remove them where this boot got them from, which is no file that vmhuge reads")
 		}

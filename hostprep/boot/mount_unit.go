@@ -11,12 +11,12 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// unitDir is the folder of vmhuge's units.
-const unitDir = "/etc/systemd/system"
+// UnitDir is the folder of vmhuge's units.
+const UnitDir = "/etc/systemd/system"
 
-// unitName is the name of the unit that mounts a point, as systemd-escape
+// UnitName is the name of the unit that mounts a point, as systemd-escape
 // --path --suffix=mount writes it: dev-hugepages1G.mount.
-func unitName(point string) string {
+func UnitName(point string) string {
 	var b strings.Builder
 	for i, c := range []byte(strings.Trim(path.Clean(point), "/")) {
 		switch {
@@ -34,7 +34,7 @@ func unitName(point string) string {
 // mountUnit returns the texts of the unit of a mount point, and of its drop-ins except
 // vmhuge's, in systemd's order; none: there is no unit.
 func mountUnit(h host.Host, point string) (texts []string, err error) {
-	name := unitName(point)
+	name := UnitName(point)
 	for _, dir := range host.UnitLoadPath {
 		text, err := h.ReadIfThere(path.Join(dir, name))
 		if err != nil {
@@ -66,7 +66,7 @@ func mountUnit(h host.Host, point string) (texts []string, err error) {
 }
 
 // dropIn is our file beside the unit of a mount that is not ours.
-func dropIn(point string) string { return path.Join(unitDir, unitName(point)+".d", "vmhuge.conf") }
+func dropIn(point string) string { return path.Join(UnitDir, UnitName(point)+".d", "vmhuge.conf") }
 
 // unitOptions returns the last Options= of a unit and its drop-ins, which overrides those
 // before it.
@@ -131,7 +131,7 @@ func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]chan
 		}
 		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group))
 	}
-	ours := path.Join(unitDir, unitName(m.Point))
+	ours := path.Join(UnitDir, UnitName(m.Point))
 	texts, err := mountUnit(h, m.Point)
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]chan
 		if err != nil {
 			return nil, err
 		}
-		link, err := change.LinkPlan(h, path.Join(unitDir, "sysinit.target.wants", unitName(m.Point)), "../"+unitName(m.Point))
+		link, err := change.LinkPlan(h, path.Join(UnitDir, "sysinit.target.wants", UnitName(m.Point)), "../"+UnitName(m.Point))
 		return append(file, link...), err
 	case group == "":
 		return nil, nil

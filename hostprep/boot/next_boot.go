@@ -34,7 +34,7 @@ type cacheKey string
 func (k Kernel) reservedNext(h host.Host) (map[pages.Size]int64, error) {
 	reserved := map[pages.Size]int64{}
 	now := k.takes(withoutOurs(k.Cmdline))
-	for _, size := range k.sizes {
+	for _, size := range k.Sizes {
 		reserved[size] = now.Of(size)
 	}
 	coming, err := NextBoot(h)
@@ -55,7 +55,7 @@ func nextBoot(h host.Host) ([]Coming, error) {
 	}
 	var all []Coming
 	now := k.takes(withoutOurs(k.Cmdline))
-	for _, size := range k.sizes {
+	for _, size := range k.Sizes {
 		asks := func(s source) bool { return k.asksAll(s.lines, size) > now.Of(size) }
 		i := slices.IndexFunc(sources, asks)
 		if i < 0 {

@@ -51,7 +51,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, size := range kernel.sizes {
+	for _, size := range kernel.Sizes {
 		r := Reservation{Where: "the kernel's command line", Size: size, Pages: asked.Of(size)}
 		if i := slices.IndexFunc(coming, func(c Coming) bool { return c.Size == size }); i >= 0 {
 			r.Where, r.Pages, r.Coming = coming[i].From, coming[i].Pages, true
@@ -62,7 +62,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 			all = append(all, r)
 		}
 	}
-	standard := kernel.defaultSize()
+	standard := kernel.DefaultSize()
 	// set is a setting of the pool of the default size, on top of nothing.
 	set := func(r Reservation) {
 		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == standard })
@@ -79,7 +79,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 	}
 	for _, s := range slices.Backward(settings) {
 		n, err := sysctl.Number(s.Value)
-		if err != nil || !s.sets("vm.nr_hugepages") {
+		if err != nil || !s.Sets("vm.nr_hugepages") {
 			continue
 		}
 		set(Reservation{Where: s.Where, Text: s.Name + " = " + s.Value, Size: standard, Pages: n, Later: s.Later})

@@ -13,32 +13,11 @@ import (
 // 99-sysctl.conf.
 const SysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
 
-// sysctlDirs are the folders with settings for boot. Of two files of one name the one in
-// the first folder counts (sysctl.d(5)).
-var sysctlDirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
-
-// parseSetting reads a line of a file; ok: it is a setting.
-//
-//	# comment
-//	vm.nr_hugepages = 512
-//	-vm/nr_overcommit_hugepages=16
-//
-// With a - sysctl ignores a failure; / may be written for the dots.
-func parseSetting(line string) (name, value string, ok bool) {
-	name, value, ok = strings.Cut(strings.TrimSpace(line), "=")
-	if !ok || isComment(name) {
-		return "", "", false
-	}
-	return strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(name), "-"), "/", "."), strings.TrimSpace(value), true
-}
-
-func isComment(line string) bool { return strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") }
-
-// sets says whether a line sets a setting. vm.nr_hugepages_mempolicy sets the same pool as
+// Sets says whether a line sets a setting. vm.nr_hugepages_mempolicy sets the same pool as
 // vm.nr_hugepages, on the nodes that the memory policy of the writer allows: for sysctl on all.
 //
 // Source: hugetlb_mempolicy_sysctl_handler() in the kernel's mm/hugetlb.c.
-func (s Setting) sets(name string) bool {
+func (s Setting) Sets(name string) bool {
 	return s.Name == name || name == "vm.nr_hugepages" && s.Name == "vm.nr_hugepages_mempolicy"
 }
 
@@ -48,7 +27,7 @@ func (s Setting) sets(name string) bool {
 func hugepages(h host.Host, name string, next bool) (int64, error) {
 	settings, err := SysctlLines(h)
 	for _, s := range slices.Backward(settings) {
-		if n, wrong := sysctl.Number(s.Value); s.sets(name) && wrong == nil {
+		if n, wrong := sysctl.Number(s.Value); s.Sets(name) && wrong == nil {
 			return n, err
 		}
 	}
@@ -64,7 +43,7 @@ func hugepages(h host.Host, name string, next bool) (int64, error) {
 		return n, nil
 	}
 	reserved, err := kernel.reservedNext(h)
-	return reserved[kernel.defaultSize()], err
+	return reserved[kernel.DefaultSize()], err
 }
 
 // Kept is the first line of each file that vmhuge writes for boot. It stays the same in

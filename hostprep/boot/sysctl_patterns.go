@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/sysctl"
 )
 
 // isPattern says whether a name stands for several settings: vm.nr_huge*.
@@ -13,7 +14,7 @@ func isPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
 // leftOut are the names that patterns leave out: those on a line of their own, behind a -.
 func leftOut(h host.Host, files []string) (names []string, err error) {
-	err = eachLine(h, files, func(_, line string) {
+	err = EachLine(h, files, func(_, line string) {
 		if name, ok := strings.CutPrefix(line, "-"); ok && !strings.Contains(name, "=") {
 			names = append(names, strings.ReplaceAll(strings.TrimSpace(name), "/", "."))
 		}
@@ -31,7 +32,7 @@ func matched(settings []Setting, leftOut []string) (all []Setting) {
 			all = append(all, s)
 			continue
 		}
-		for _, name := range hugeSettings {
+		for _, name := range sysctl.HugePageSettings {
 			ok, _ := path.Match(strings.ReplaceAll(s.Name, ".", "/"), strings.ReplaceAll(name, ".", "/"))
 			named := slices.ContainsFunc(settings, func(s Setting) bool { return s.Name == name })
 			if ok && !named && !slices.Contains(leftOut, name) {

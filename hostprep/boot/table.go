@@ -184,7 +184,7 @@ func OthersAtBoot(h host.Host) (map[pages.Size]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	others[kernel.defaultSize()], err = hugepages(h, "vm.nr_hugepages", true)
+	others[kernel.DefaultSize()], err = hugepages(h, "vm.nr_hugepages", true)
 	return others, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/sysctl"
 )
 
 // tunedDirs have tuned's profiles, a folder each; of two of one name the first counts.
@@ -41,7 +42,7 @@ func tunedSettings(h host.Host) (settings []Setting, overrides bool, err error) 
 	}
 	main, err := h.ReadIfThere("/etc/tuned/tuned-main.conf")
 	for line := range strings.Lines(main) {
-		if name, value, ok := parseSetting(line); ok && name == "reapply_sysctl" {
+		if name, value, ok := sysctl.Parse(line); ok && name == "reapply_sysctl" {
 			overrides = !isTrue(value)
 		}
 	}
@@ -73,7 +74,7 @@ func tunedProfile(h host.Host, profile string, seen map[string]bool) (settings [
 			section = strings.Trim(strings.TrimSpace(line), "[]")
 			continue
 		}
-		name, value, ok := parseSetting(line)
+		name, value, ok := sysctl.Parse(line)
 		switch {
 		case ok && section == "main" && name == "include":
 			for _, base := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' }) {

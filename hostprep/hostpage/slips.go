@@ -5,23 +5,23 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/slips"
 )
 
 // slipsCheck shows settings of huge pages that have no effect because of a mistake in
 // them: on the kernel's command line, in fstab, in mount units and in sysctl's files.
 var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fact, error) {
-	kernel, err := boot.ReadKernel(h)
+	onCmdline, err := slips.OnCmdline(h)
 	if err != nil {
 		return nil, err
 	}
 	var facts []Fact
-	for _, s := range kernel.Slips() {
+	for _, s := range onCmdline {
 		facts = append(facts, slipped("command line", s, "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"))
 	}
-	slips, err := boot.FileSlips(h)
-	for _, s := range slips {
+	inFiles, err := slips.InFiles(h)
+	for _, s := range inFiles {
 		file, _, _ := strings.Cut(s.Where, ":")
 		name, after := "fstab", "systemctl daemon-reload; mount -a"
 		switch {
@@ -41,7 +41,7 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 
 // slipped is the line about one such mistake; do says where to correct it, and what to
 // run afterwards.
-func slipped(name string, s boot.Slip, do string) Fact {
+func slipped(name string, s slips.Slip, do string) Fact {
 	have, need := s.Word+" "+s.Why, s.Right
 	if s.Where != "" {
 		have = s.Where + ": " + have

@@ -12,19 +12,19 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// dirs are where sysctl --system and systemd-sysctl read settings: in the order
+// Dirs are where sysctl --system and systemd-sysctl read settings: in the order
 // of the files' names, and of two of one name the first folder's (sysctl.d(5)).
-var dirs = []string{"etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"}
+var Dirs = []string{"/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"}
 
 // HugePages is the number that sysctl's files set vm.nr_hugepages to, and the file that
 // has it, which is the last of them to be read; "" if none sets it.
 func HugePages(root hostfs.Root) (n int64, file string) {
 	files := map[string]string{} // by name
-	for _, dir := range slices.Backward(dirs) {
+	for _, dir := range slices.Backward(Dirs) {
 		entries, _ := os.ReadDir(root.Path(dir))
 		for _, e := range entries {
 			if strings.HasSuffix(e.Name(), ".conf") {
-				files[e.Name()] = path.Join("/", dir, e.Name())
+				files[e.Name()] = path.Join(dir, e.Name())
 			}
 		}
 	}
@@ -43,10 +43,8 @@ func HugePages(root hostfs.Root) (n int64, file string) {
 	for _, at := range paths {
 		text, _ := root.Read(at)
 		for line := range strings.Lines(text) {
-			name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "-"), "=")
-			switch strings.ReplaceAll(strings.TrimSpace(name), "/", ".") {
-			case "vm.nr_hugepages", "vm.nr_hugepages_mempolicy": // one pool
-			default:
+			name, value, _ := Parse(line)
+			if name != "vm.nr_hugepages" && name != "vm.nr_hugepages_mempolicy" { // one pool
 				continue
 			}
 			if count, err := Number(value); err == nil {

@@ -1,4 +1,4 @@
-package boot
+package slips
 
 import (
 	"fmt"
@@ -11,8 +11,9 @@ import (
 )
 
 var (
-	amountOf  = lazyregexp.New(`^[0-9]+[KMGTkmgt]([iI]?[bB])?$`)
-	separated = lazyregexp.New(`^[0-9]{1,3}([.,'_][0-9]{3})+$`)
+	leadingNumber = lazyregexp.New(`^[0-9]+`)
+	amountOf      = lazyregexp.New(`^[0-9]+[KMGTkmgt]([iI]?[bB])?$`)
+	separated     = lazyregexp.New(`^[0-9]{1,3}([.,'_][0-9]{3})+$`)
 )
 
 // meantCount returns how many pages of a size are meant by what stands where a count
@@ -26,7 +27,7 @@ func meantCount(text string, size pages.Size) (n int64, amount pages.Size, ok bo
 	if !amountOf.Get().MatchString(text) || size <= 0 {
 		return 0, 0, false
 	}
-	amount = memparse(text)
+	amount = pages.Memparse(text)
 	if amount < size || amount%size != 0 || amount > 64*1024*pages.Size1GiB {
 		return 0, 0, false
 	}
@@ -44,7 +45,7 @@ func rightCount(text string, size pages.Size) string {
 // wrongCount is about the value of hugepages= that has more than digits where a count
 // belongs: the kernel reads the digits, and nothing that follows (hugepages_setup() in
 // mm/hugetlb.c). size is that of the pages it counts; 0: not known.
-func (k Kernel) wrongCount(word, value string, size pages.Size) Slip {
+func (k kernel) wrongCount(word, value string, size pages.Size) Slip {
 	var (
 		rights      []string
 		read, total int64 // pages: of the first wrong count, and of all that are meant
@@ -108,7 +109,7 @@ func (k Kernel) wrongCount(word, value string, size pages.Size) Slip {
 		return slip
 	}
 	slip.Right += fmt.Sprintf(" for %s in pages of %s", amount, size)
-	if gib := pages.Size1GiB; size != gib && len(parts) == 1 && !node && amount%gib == 0 && slices.Contains(k.sizes, gib) {
+	if gib := pages.Size1GiB; size != gib && len(parts) == 1 && !node && amount%gib == 0 && slices.Contains(k.Sizes, gib) {
 		slip.Right += fmt.Sprintf(", or hugepagesz=1G hugepages=%d", amount/gib)
 	}
 	return slip

@@ -1,4 +1,4 @@
-package boot
+package slips
 
 import (
 	"strings"
@@ -69,7 +69,7 @@ func TestFileSlips(t *testing.T) {
 /etc/sysctl.conf:3: vm.transparent_hugepage = never is no setting of the kernel, so that nothing happens → transparent_hugepage=never on the kernel's command line`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			slips, err := FileSlips(host.Host{Root: hosttest.Unpack(t, "one-node", test.files)})
+			slips, err := InFiles(host.Host{Root: hosttest.Unpack(t, "one-node", test.files)})
 			var got []string
 			for _, s := range slips {
 				got = append(got, s.Where+": "+s.Word+" "+s.Why+" → "+s.Right)

@@ -1,4 +1,4 @@
-package boot
+package slips
 
 import (
 	"cmp"
@@ -6,19 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
-
-// Slip is a word in a file or on the kernel's command line that asks for huge
-// pages and does not do what it looks like.
-type Slip struct {
-	Where string // the file and line: /etc/fstab:4; "": the kernel's command line
-	Word  string // as it stands there
-	Why   string // what the kernel makes of it: a clause that follows the word
-	Right string // the right spelling; "": to leave it out
-	Works bool   // it does what it looks like all the same
-}
 
 // hugeOptions are the kernel's options that have "huge" in their names, with _ for
 // - as the kernel compares them (Documentation/admin-guide/kernel-parameters.txt).
@@ -37,16 +29,27 @@ var meantOptions = map[string]string{
 	"transparent_hugepages": "transparent_hugepage", "transparent_huge_page": "transparent_hugepage", "transparent_huge_pages": "transparent_hugepage", "transparenthugepage": "transparent_hugepage",
 }
 
-// Slips finds the words on the kernel's command line that ask for huge pages in vain:
+// kernel is the one that reads the command line.
+type kernel struct{ boot.Kernel }
+
+// OnCmdline finds the words on the kernel's command line that ask for huge pages in vain:
 // misspelled, in the wrong order, said twice, or handed to init.
-func (k Kernel) Slips() []Slip {
-	words := KernelWords(k.Cmdline)
+func OnCmdline(h host.Host) ([]Slip, error) {
+	k, err := boot.ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	return kernel{k}.slips(), nil
+}
+
+func (k kernel) slips() []Slip {
+	words := boot.KernelWords(k.Cmdline)
 	// A count before any size is for the default size, wherever on the line that is set.
 	unnamed := k.Standard
 	for _, word := range words {
 		name, sep, value := splitOption(word)
 		if _, wrong := k.wrongValue(word, name, value, 0); name == "default_hugepagesz" && sep == "=" && !wrong {
-			unnamed = memparse(value)
+			unnamed = pages.Memparse(value)
 			break
 		}
 	}
@@ -64,7 +67,7 @@ func (k Kernel) Slips() []Slip {
 			slips = append(slips, slip)
 		}
 		if sep == "=" && (name == "hugepagesz" || name == "default_hugepagesz") {
-			if counted = memparse(value); wrong {
+			if counted = pages.Memparse(value); wrong {
 				counted = 0 // the kernel ignores the count that follows
 			}
 		}
@@ -113,12 +116,12 @@ func splitOption(word string) (name, sep, value string) {
 }
 
 // misspelled is about one word. counted is the size that a count in its place is for.
-func (k Kernel) misspelled(word string, counted pages.Size) (Slip, bool) {
+func (k kernel) misspelled(word string, counted pages.Size) (Slip, bool) {
 	name, sep, value := splitOption(word)
 	lower := strings.ToLower(name)
 	meant := cmp.Or(meantOptions[lower], meantOptions[strings.ReplaceAll(lower, "hugh", "huge")], oneLetterOff(lower))
 	if key, ok := strings.CutPrefix(strings.ReplaceAll(lower, "/", "."), "sysctl."); ok {
-		if slip, wrong := wrongSetting(key, value, k.defaultSize()); wrong && slip.Right != "" {
+		if slip, wrong := wrongSetting(key, value, k.DefaultSize()); wrong && slip.Right != "" {
 			return Slip{Word: word, Why: slip.Why, Right: "sysctl." + strings.ReplaceAll(slip.Right, " = ", "=")}, true
 		}
 	}
@@ -131,15 +134,12 @@ func (k Kernel) misspelled(word string, counted pages.Size) (Slip, bool) {
 	if meant != "" {
 		right := meant + "=" + inPages(meant, value, counted)
 		if lower == "vm.nr_hugepages" {
-			right += ", or sysctl.vm.nr_hugepages=" + rightCount(value, k.defaultSize())
+			right += ", or sysctl.vm.nr_hugepages=" + rightCount(value, k.DefaultSize())
 		}
 		return Slip{Word: word, Why: "is no option of the kernel, which ignores it", Right: right}, true
 	}
 	return k.wrongValue(word, name, value, counted)
 }
-
-// defaultSize is the size that vm.nr_hugepages counts.
-func (k Kernel) defaultSize() pages.Size { return cmp.Or(k.takes(k.Cmdline).Default, k.Standard) }
 
 // inPages is the value of an option as the kernel reads it: of hugepages= a count.
 func inPages(option, value string, counted pages.Size) string {
@@ -177,7 +177,7 @@ func outOfOrder(words []string, i int, unnamed pages.Size) (Slip, bool) {
 				right = "hugepages=" + first + "," + value
 			}
 			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: right}, true
-		case before == "" && after == "hugepagesz" && then == "" && memparse(size) != unnamed:
+		case before == "" && after == "hugepagesz" && then == "" && pages.Memparse(size) != unnamed:
 			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, unnamed),
 				Right: "hugepagesz=" + size + " " + words[i]}, true
 		}
@@ -188,14 +188,14 @@ func outOfOrder(words []string, i int, unnamed pages.Size) (Slip, bool) {
 	case "hugepagesz":
 		for k := range i {
 			option, _, earlier := splitOption(words[k])
-			if next, _ := find(k+1, 1, "hugepages", "hugepagesz"); option == "hugepagesz" && memparse(earlier) == memparse(value) && next == "hugepages" {
+			if next, _ := find(k+1, 1, "hugepages", "hugepagesz"); option == "hugepagesz" && pages.Memparse(earlier) == pages.Memparse(value) && next == "hugepages" {
 				return Slip{Word: words[i], Why: "names a size a second time, and the kernel takes the first count alone", Right: ""}, true
 			}
 		}
 	case "hugetlb_cma":
 		if k := slices.IndexFunc(words, func(w string) bool {
 			o, _, v := splitOption(w)
-			return o == "hugepagesz" && memparse(v) >= pages.Size1GiB
+			return o == "hugepagesz" && pages.Memparse(v) >= pages.Size1GiB
 		}); k >= 0 {
 			if next, count := find(k+1, 1, "hugepages", "hugepagesz"); next == "hugepages" {
 				return Slip{Word: words[i], Why: fmt.Sprintf("stands beside %s hugepages=%s: with it the kernel skips the pages of that size at boot", words[k], count),

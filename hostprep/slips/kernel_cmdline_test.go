@@ -1,9 +1,10 @@
-package boot
+package slips
 
 import (
 	"strings"
 	"testing"
 
+	"vmhuge/hostprep/boot"
 	"vmhuge/internal/pages"
 )
 
@@ -107,7 +108,7 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugetlb_cma=8G hugepagesz=1G hugepages=4":                                      "hugetlb_cma=8G stands beside hugepagesz=1G hugepages=4: with it the kernel skips the pages of that size at boot → one of the two: leave hugetlb_cma= out to have the pages from boot on",
 	} {
 		got := ""
-		for _, s := range (Kernel{Cmdline: line, Standard: pages.Size2MiB, sizes: []pages.Size{pages.Size2MiB, pages.Size1GiB}, nodes: []int{0, 1}}).Slips() {
+		for _, s := range (kernel{boot.Kernel{Cmdline: line, Standard: pages.Size2MiB, Sizes: []pages.Size{pages.Size2MiB, pages.Size1GiB}, Nodes: []int{0, 1}}}).slips() {
 			if got += s.Word + " " + s.Why + " → " + s.Right; s.Where != "" {
 				t.Errorf("%q: %+v", line, s)
 			}
@@ -143,7 +144,7 @@ func TestCountsWithUnits(t *testing.T) {
 		"ro hugepages=8G":                                  {arm64, 512 * m, "8 pages of 512 MiB", "hugepages=16 for 8 GiB in pages of 512 MiB", false, false},
 		"hugepagesz=2M hugepages=8G ":                      {arm64, 512 * m, "8 pages of 2 MiB", "hugepages=4096 for 8 GiB in pages of 2 MiB", false, false},
 	} {
-		slips := Kernel{Cmdline: line, Standard: test.standard, sizes: test.sizes}.Slips()
+		slips := kernel{boot.Kernel{Cmdline: line, Standard: test.standard, Sizes: test.sizes}}.slips()
 		if test.twin && len(slips) == 2 {
 			slips = slips[1:]
 		}

@@ -1,4 +1,4 @@
-package boot
+package slips
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ var meantModes = map[string]string{"on": "always", "1": "always", "enabled": "al
 
 // wrongValue is about the value of an option that the kernel has. counted is the size that
 // a count in this place is for; 0: not known.
-func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, bool) {
+func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, bool) {
 	slip := func(why, right string) (Slip, bool) { return Slip{Word: word, Why: why, Right: right}, true }
 	switch name {
 	case "hugepages":
@@ -35,7 +35,7 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			if err != nil {
 				return slip(fmt.Sprintf("names the node %q, so that the kernel reserves nothing for it", node), "hugepages=NODE:N, both numbers")
 			}
-			if strings.Contains(value, ":") && !k.online(int(id)) {
+			if strings.Contains(value, ":") && !k.Online(int(id)) {
 				return k.missingNode(word, parts, int(id)), true
 			}
 			if digits := leadingNumber.Get().FindString(count); digits == "" {
@@ -51,13 +51,13 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			return slip("has two options in one word, of which the kernel reads the size alone", name+"="+size+" "+rest)
 		}
 		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
-		right := name + "=" + sizeMeant(value, k.sizes)
-		switch size := memparse(value); {
+		right := name + "=" + sizeMeant(value, k.Sizes)
+		switch size := pages.Memparse(value); {
 		case !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && k.Standard != onS390x:
 			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", right)
-		case len(k.sizes) > 0 && !slices.Contains(k.sizes, size) && name == "hugepagesz":
+		case len(k.Sizes) > 0 && !slices.Contains(k.Sizes, size) && name == "hugepagesz":
 			return slip("names a size that this kernel does not have, so that it ignores that and the count behind it", right)
-		case len(k.sizes) > 0 && !slices.Contains(k.sizes, size):
+		case len(k.Sizes) > 0 && !slices.Contains(k.Sizes, size):
 			return slip("names a size that this kernel does not have, so that its default stays "+k.Standard.String(), right)
 		}
 	case "hugetlb_cma":
@@ -66,7 +66,7 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			if !ok {
 				amount = part
 			}
-			if size := memparse(amount); amount != "0" && size < pages.Size2MiB {
+			if size := pages.Memparse(amount); amount != "0" && size < pages.Size2MiB {
 				return slip("is too little for one huge page: a number without K, M or G counts bytes", "hugetlb_cma=4G, a size")
 			}
 		}
@@ -87,17 +87,17 @@ func (k Kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 
 // missingNode is about a count on a node that the host does not have: the kernel refuses the
 // whole option (HugeTLB: Invalid hugepages parameter).
-func (k Kernel) missingNode(word string, parts []string, missing int) Slip {
+func (k kernel) missingNode(word string, parts []string, missing int) Slip {
 	var there []string
 	for _, part := range parts {
 		node, _, _ := strings.Cut(part, ":")
-		if id, err := strconv.Atoi(node); err == nil && k.online(id) {
+		if id, err := strconv.Atoi(node); err == nil && k.Online(id) {
 			there = append(there, part)
 		}
 	}
 	right := "hugepages=" + strings.Join(there, ",")
 	if len(there) == 0 {
-		right = "hugepages=N, or NODE:N for node " + pages.FormatNodes(k.nodes)
+		right = "hugepages=N, or NODE:N for node " + pages.FormatNodes(k.Nodes)
 	}
 	return Slip{Word: word, Why: fmt.Sprintf("names node %d, which this host does not have, so that the kernel refuses the whole option and reserves none of its pages", missing), Right: right}
 }

@@ -1,4 +1,4 @@
-package boot
+package slips
 
 import (
 	"errors"
@@ -10,24 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
-	"vmhuge/internal/sysctl"
 )
-
-// FileSlips finds the lines of fstab, of mount units and of sysctl's files that ask
-// for huge pages in vain.
-func FileSlips(h host.Host) ([]Slip, error) {
-	var all []Slip
-	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, dropInSlips, sysctlSlips, unreadSettings} {
-		slips, err := look(h)
-		if err != nil {
-			return all, err
-		}
-		all = append(all, slips...)
-	}
-	return all, nil
-}
 
 // fstabSlips are about the lines for a hugetlbfs: hugetlbfs /mnt hugetlbfs pagesize=1G 0 0
 func fstabSlips(h host.Host) ([]Slip, error) {
@@ -36,14 +22,14 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := h.ReadIfThere(fstabFile)
+	text, err := h.ReadIfThere("/etc/fstab")
 	var slips []Slip
 	for i, line := range strings.Split(text, "\n") {
 		f := strings.Fields(line)
 		if len(f) < 3 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		where := fmt.Sprintf("%s:%d", fstabFile, i+1)
+		where := fmt.Sprintf("/etc/fstab:%d", i+1)
 		if meant := map[string]bool{"hugetlb": true, "hugepages": true, "hugepagefs": true, "hugepagesfs": true, "hugetblfs": true, "hugetlbf": true, "hugetlbsfs": true, "hugetlb_fs": true}; meant[strings.ToLower(f[2])] {
 			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is no file system, so that the mount fails", Right: "hugetlbfs"})
 		}
@@ -64,7 +50,7 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 // mountUnitSlips are about the units of systemd in /etc that mount a hugetlbfs.
 func mountUnitSlips(h host.Host) ([]Slip, error) {
 	sizes := kernelSizes(h)
-	names, err := h.NamesIn(unitDir)
+	names, err := h.NamesIn(boot.UnitDir)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +59,7 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 		if !strings.HasSuffix(name, ".mount") {
 			continue
 		}
-		file := path.Join(unitDir, name)
+		file := path.Join(boot.UnitDir, name)
 		text, err := h.ReadIfThere(file)
 		if err != nil {
 			return slips, err
@@ -92,7 +78,7 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 					slips = append(slips, Slip{Where: where, Word: "Type=" + value, Why: "is no file system, so that the mount fails", Right: "Type=hugetlbfs"})
 				}
 			case "Where":
-				if right := unitName(path.Clean(value)); right != name {
+				if right := boot.UnitName(path.Clean(value)); right != name {
 					slips = append(slips, Slip{Where: where, Word: "Where=" + value, Why: "does not fit the unit's name, so that systemd refuses the unit", Right: "the name " + right})
 				}
 			}
@@ -104,7 +90,7 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 // dropInSlips are about the drop-ins in /etc of units that mount a hugetlbfs, wherever
 // those are: /etc/systemd/system/dev-hugepages.mount.d/mode.conf.
 func dropInSlips(h host.Host) ([]Slip, error) {
-	entries, err := os.ReadDir(h.Root.Path(unitDir))
+	entries, err := os.ReadDir(h.Root.Path(boot.UnitDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -122,16 +108,16 @@ func dropInSlips(h host.Host) ([]Slip, error) {
 			}
 			unit += text
 		}
-		files, err := h.NamesIn(path.Join(unitDir, e.Name()))
+		files, err := h.NamesIn(path.Join(boot.UnitDir, e.Name()))
 		if err != nil {
 			return slips, err
 		}
 		for _, file := range files {
-			file = path.Join(unitDir, e.Name(), file)
+			file = path.Join(boot.UnitDir, e.Name(), file)
 			if !strings.HasSuffix(file, ".conf") || !strings.Contains(unit, "hugetlbfs") && !strings.HasPrefix(name, "dev-hugepages") {
 				continue
 			}
-			err := eachLine(h, []string{file}, func(where, line string) {
+			err := boot.EachLine(h, []string{file}, func(where, line string) {
 				if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "Options" {
 					slips = append(slips, optionSlips(where, strings.TrimSpace(value), kernelSizes(h))...)
 				}
@@ -178,7 +164,7 @@ func optionSlips(where, options string, sizes []pages.Size) []Slip {
 		}
 		slip := Slip{Where: where, Word: option}
 		bad := func(why, right string) { slip.Why, slip.Right = why, right }
-		size := memparse(value)
+		size := pages.Memparse(value)
 		switch {
 		case name != meant && meant == "pagesize" && slices.Contains(pages.HugeSizes("", false), size):
 			bad("is no option of hugetlbfs, so that the mount fails", "pagesize="+pages.SizeWord(size))
@@ -202,92 +188,4 @@ func optionSlips(where, options string, sizes []pages.Size) []Slip {
 		}
 	}
 	return slips
-}
-
-// hugeSettings are the kernel's settings below /proc/sys that are about huge pages.
-var hugeSettings = []string{"vm.nr_hugepages", "vm.nr_hugepages_mempolicy", "vm.nr_overcommit_hugepages", "vm.hugetlb_shm_group", "vm.hugetlb_optimize_vmemmap", "vm.movable_gigantic_pages"}
-
-// meantSettings are what people write for one of these, and for what is no setting.
-var meantSettings = map[string]string{
-	"vm.nr_hugepage": "vm.nr_hugepages", "vm.hugepages": "vm.nr_hugepages", "vm.hugepage": "vm.nr_hugepages", "vm.nr_huge_pages": "vm.nr_hugepages", "vm.nrhugepages": "vm.nr_hugepages",
-	"nr_hugepages": "vm.nr_hugepages", "vm.nr_hugpages": "vm.nr_hugepages", "kernel.nr_hugepages": "vm.nr_hugepages", "vm.hugepages_nr": "vm.nr_hugepages", "vm.hugetlb_pages": "vm.nr_hugepages", "vm.hugetlb_pool": "vm.nr_hugepages",
-	"vm.overcommit_hugepages": "vm.nr_overcommit_hugepages", "vm.nr_overcommit_hugepage": "vm.nr_overcommit_hugepages", "vm.nr_hugepages_overcommit": "vm.nr_overcommit_hugepages",
-	"vm.hugetlb_shm_gid": "vm.hugetlb_shm_group", "vm.hugetlb_group": "vm.hugetlb_shm_group",
-	"vm.hugepages_treat_as_movable": "", "vm.transparent_hugepage": "", "vm.transparent_hugepages": "", "kernel.transparent_hugepage": "", "vm.hugepagesz": "", "vm.hugepagesize": "",
-}
-
-// pageSettings are those of them that count pages of the default size.
-var pageSettings = []string{"vm.nr_hugepages", "vm.nr_hugepages_mempolicy", "vm.nr_overcommit_hugepages"}
-
-// wrongSetting is about a setting that no kernel has, and about a value that is no number.
-// size is the default size of huge pages; 0: not known.
-func wrongSetting(name, value string, size pages.Size) (Slip, bool) {
-	slip := Slip{Word: name + " = " + value}
-	lower := strings.ToLower(name)
-	right, known := meantSettings[lower]
-	if !known && lower != name && slices.Contains(hugeSettings, lower) {
-		right, known = lower, true
-	}
-	_, err := sysctl.Number(value)
-	switch {
-	case known && right == "":
-		slip.Why = "is no setting of the kernel, so that nothing happens"
-		if strings.Contains(lower, "transparent") {
-			slip.Right = "transparent_hugepage=" + value + " on the kernel's command line"
-		}
-		return slip, true
-	case known:
-		slip.Why = "is no setting of the kernel, so that nothing happens"
-	case err != nil && slices.Contains(hugeSettings, name):
-		right, slip.Why = name, "is no number, so that the kernel refuses it"
-	default:
-		return Slip{}, false
-	}
-	slip.Right = right + " = " + value
-	if err == nil {
-		return slip, true
-	}
-	slip.Right = right + " = N"
-	if n, amount, ok := meantCount(value, size); ok && slices.Contains(pageSettings, right) {
-		if slip.Right = fmt.Sprintf("%s = %d", right, n); amount > 0 {
-			slip.Right += fmt.Sprintf(" for %s in pages of %s", amount, size)
-		}
-	}
-	return slip, true
-}
-
-// sysctlSlips are about wrong settings, and those that a later file sets to something
-// else.
-func sysctlSlips(h host.Host) ([]Slip, error) {
-	lines, err := SysctlLines(h)
-	if err != nil || lines == nil {
-		return nil, err
-	}
-	mem, err := h.Meminfo()
-	if err != nil {
-		return nil, err
-	}
-	var slips []Slip
-	for i, line := range lines {
-		slip, wrong := wrongSetting(line.Name, line.Value, mem.HugePageSize)
-		switch {
-		case wrong:
-		case !slices.Contains(hugeSettings, line.Name):
-			continue
-		case len(strings.Fields(line.Value)) > 1:
-			slip.Why, slip.Right = "is more than one number, of which the kernel takes the first", line.Name+" = "+strings.Fields(line.Value)[0]
-		default:
-			for _, later := range slices.Backward(lines[i+1:]) {
-				if (later.sets(line.Name) || line.sets(later.Name)) && later.Value != line.Value {
-					slip.Why = fmt.Sprintf("is overridden by %s, which is read later and says %s", later.Where, later.Value)
-					slip.Right = "one of the two lines"
-					break
-				}
-			}
-		}
-		if slip.Where, slip.Word = line.Where, line.Name+" = "+line.Value; slip.Why != "" {
-			slips = append(slips, slip)
-		}
-	}
-	return slips, nil
 }
