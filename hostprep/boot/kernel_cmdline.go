@@ -38,6 +38,8 @@ type Request struct {
 	Default pages.Size     // default_hugepagesz=; 0: the architecture's own
 	Pages   map[Pool]int64 // only counts above 0
 	Areas   map[int]int64  // bytes of hugetlb_cma= by node, -1: spread over all; only above 0
+	// FromArea says that gigantic pages are to come from the areas alone (hugetlb_cma_only=).
+	FromArea bool
 }
 
 // Pool is the pool of one page size on one node; -1: on any.
@@ -141,6 +143,9 @@ func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool, o
 
 		case "hugetlb_cma":
 			maps.Copy(r.Areas, parseAreas(value))
+
+		case "hugetlb_cma_only":
+			r.FromArea = slices.Contains([]string{"y", "Y", "t", "T", "1", "on", "On", "ON"}, value)
 		}
 	}
 	maps.DeleteFunc(r.Areas, func(_ int, bytes int64) bool { return bytes == 0 })

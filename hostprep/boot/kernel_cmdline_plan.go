@@ -24,6 +24,7 @@ type Kernel struct {
 	Cmdline  string       // of the one that runs
 	cpu      host.CPU
 	CMA      bool // that it is built with areas for contiguous memory
+	noArea   bool // that it could not set apart the area for which its command line asks
 }
 
 func ReadKernel(h host.Host) (k Kernel, err error) {
@@ -59,21 +60,22 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 	}
 	k.Cmdline = strings.TrimSpace(k.Cmdline)
 	k.Standard, k.CMA = mem.HugePageSize, mem.CMA != nil
-	if k.takes(k.Cmdline).Default != 0 { // meminfo has the default that was set
+	k.noArea = k.CMA && mem.CMA.TotalKiB == 0 && k.Asks(k.Cmdline).Area() > 0
+	if k.Takes(k.Cmdline).Default != 0 { // meminfo has the default that was set
 		k.Standard, err = h.THPSize()
 	}
 	return k, err
 }
 
 // Asked is what the kernel understands of the command line that it was booted with.
-func (k Kernel) Asked() Request { return k.takes(k.Cmdline) }
+func (k Kernel) Asked() Request { return k.Takes(k.Cmdline) }
 
 // Reserves is how many pages of its default size the kernel reserves at boot by its command
 // line, apart from vmhuge, and the word of a setting that says it: sysctl.vm.nr_hugepages= is
 // made when hugepages= has been.
 func (k Kernel) Reserves() (n int64, setting string) {
 	line := withoutOurs(k.Cmdline)
-	n = k.takes(line).Of(k.DefaultSize())
+	n = k.Takes(line).Of(k.DefaultSize())
 	for _, word := range KernelWords(line) {
 		name, value, _ := strings.Cut(word, "=")
 		switch strings.ReplaceAll(name, "/", ".") {
@@ -87,13 +89,18 @@ func (k Kernel) Reserves() (n int64, setting string) {
 }
 
 // DefaultSize is the size that vm.nr_hugepages counts.
-func (k Kernel) DefaultSize() pages.Size { return cmp.Or(k.takes(k.Cmdline).Default, k.Standard) }
+func (k Kernel) DefaultSize() pages.Size { return cmp.Or(k.Takes(k.Cmdline).Default, k.Standard) }
 
 // Online says whether the host has a node.
 func (k Kernel) Online(node int) bool { return len(k.Nodes) == 0 || slices.Contains(k.Nodes, node) }
 
-func (k Kernel) takes(line string) Request {
-	return ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.Sizes, size) }, k.Online)
+// Takes is what the kernel has from boot on by a command line.
+func (k Kernel) Takes(line string) Request {
+	r := k.Asks(line)
+	if k.Skips(r) {
+		maps.DeleteFunc(r.Pages, func(p Pool, _ int64) bool { return p.Size >= k.Gigantic() })
+	}
+	return r
 }
 
 // cmdlinePlan returns the changes after which the options that vmhuge keeps on the
@@ -120,7 +127,7 @@ func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	sameDefault := func(l cmdline.Line) bool { return k.takes(l.Text).Default == want.defaultSize }
+	sameDefault := func(l cmdline.Line) bool { return k.Takes(l.Text).Default == want.defaultSize }
 	if !slices.ContainsFunc(before.lines(before.files), func(l cmdline.Line) bool { return !sameDefault(l) }) {
 		want.defaultSize = 0 // the command line sets it without vmhuge's options
 	}
@@ -194,7 +201,7 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 			"CONFIG_CMA for pages of 1 GiB on demand, as Debian has for amd64 since 7.2 and for arm64 since 6.12", "reserve the pages at boot: vmhuge prepare --persist --pages N --size 1G; or boot a kernel with CMA")
 	}
 	for _, w := range want.pages {
-		if len(want.areas) > 0 && w.Size >= pages.Size1GiB {
+		if len(want.areas) > 0 && k.isGigantic(w.Size) {
 			refuse("beside an area for pages on demand the kernel skips pages of 1 GiB at boot, and without systemd nothing of vmhuge runs then",
 				"one of the two", "leave out --persist for the pages, or --on-demand")
 		}
@@ -213,15 +220,18 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 		return nil, err
 	}
 	lines = append(lines, cmdline.Lines(next)...)
-	wanted := k.takes(ours)
+	wanted := k.Asks(ours)
 	for _, l := range lines {
-		there := k.takes(l.Text)
+		there := k.Takes(l.Text)
 		missing := func(p Pool) bool {
 			return there.Pages[p] < wanted.Pages[p] && (p.Node >= 0 || there.Of(p.Size) < wanted.Pages[p])
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(wanted.Pages)), missing) && (len(wanted.Areas) == 0 || maps.Equal(there.Areas, wanted.Areas)) && (wanted.Default == 0 || there.Default == wanted.Default) {
 			return nil, nil
 		}
+	}
+	if have, need, do := k.beside(lines[0].Text, ours); have != "" {
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel's command line" + have, Need: need, Do: do}}, nil
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand(ours),
 		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and vmhuge can't change it here"}
@@ -231,7 +241,7 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 // conflicts says where the kernel would not follow both ours and the other options on the
 // command line.
 func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding {
-	wanted := k.takes(ours)
+	wanted := k.Asks(ours)
 	var findings []hostprep.Finding
 	conflict := func(file, have, need, do string) {
 		i := slices.IndexFunc(findings, func(f hostprep.Finding) bool { return f.Need == need })
@@ -250,29 +260,14 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 				total, there.Of(size), wanted.Of(size)),
 			fmt.Sprintf("%s, and ask for all of them: vmhuge prepare --persist --pages %d --size %s", do, there.Of(size)+wanted.Of(size), pages.SizeWord(size)))
 	}
-	// beside says that the kernel would skip pages of a size because of an area, or an area
-	// for another one.
-	beside := func(file, old string, was Request) {
-		for _, size := range k.Sizes {
-			if len(wanted.Areas) > 0 && size >= pages.Size1GiB && was.Of(size) > 0 {
-				conflict(file, " asks for "+pages.Count(was.Of(size), size)+" at boot", ours+" without pages of that size: beside an area for pages on demand the kernel skips them at boot",
-					"take them out there: the area gives them when a guest needs them")
-			}
-			if n := wanted.Of(size); len(was.Areas) > 0 && size >= pages.Size1GiB && n > 0 {
-				conflict(file, " has "+hugeWords(old), ours+" without it: beside an area for pages on demand the kernel skips pages of 1 GiB at boot",
-					"take it out there; or let guests take the pages from it, without --persist")
-			}
-		}
-		if len(wanted.Areas) > 0 && len(was.Areas) > 0 {
-			conflict(file, " has "+hugeWords(old), "hugetlb_cma= in one place", "take it out there, and ask for the sum with --on-demand")
-		}
-	}
 	news := after.lines(after.files)
 	foreign := map[pages.Size]bool{}
 	for i, old := range before.lines(before.files) {
-		was, is := k.takes(old.Text), k.takes(news[i].Text)
+		was, is := k.Asks(old.Text), k.Asks(news[i].Text)
 		file := before.whoAsks(old.File)
-		beside(file, old.Text, was)
+		if have, need, do := k.beside(old.Text, ours); have != "" {
+			conflict(file, have, need, do)
+		}
 		for _, size := range k.Sizes {
 			foreign[size] = foreign[size] || was.Of(size) > 0
 			switch want, of := bootPagesOf(wanted, size), bootPagesOf(is, size); {
@@ -294,7 +289,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 				"change it there")
 		}
 	}
-	booted := k.takes(cmdline.With(k.Cmdline, ""))
+	booted := k.Takes(cmdline.With(k.Cmdline, ""))
 	for _, size := range k.Sizes {
 		if wanted.Of(size) > 0 && booted.Of(size) > 0 && !foreign[size] {
 			sum("/proc/cmdline", booted, size, "reboot if you have removed them already, or remove them where this boot got them from, which is no file that vmhuge reads")

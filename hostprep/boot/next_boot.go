@@ -33,7 +33,7 @@ type cacheKey string
 // vmhuge: this boot's, or the next one's where it asks for more.
 func (k Kernel) reservedNext(h host.Host) (map[pages.Size]int64, error) {
 	reserved := map[pages.Size]int64{}
-	now := k.takes(withoutOurs(k.Cmdline))
+	now := k.Takes(withoutOurs(k.Cmdline))
 	for _, size := range k.Sizes {
 		reserved[size] = now.Of(size)
 	}
@@ -54,7 +54,7 @@ func nextBoot(h host.Host) ([]Coming, error) {
 		return nil, err
 	}
 	var all []Coming
-	now := k.takes(withoutOurs(k.Cmdline))
+	now := k.Takes(withoutOurs(k.Cmdline))
 	for _, size := range k.Sizes {
 		asks := func(s source) bool { return k.asksAll(s.lines, size) > now.Of(size) }
 		i := slices.IndexFunc(sources, asks)
@@ -80,7 +80,7 @@ type source struct {
 
 // where is the file that asks for pages of a size.
 func (s source) where(size pages.Size, k Kernel) string {
-	i := slices.IndexFunc(s.lines, func(l cmdline.Line) bool { return k.takes(withoutOurs(l.Text)).Of(size) > 0 })
+	i := slices.IndexFunc(s.lines, func(l cmdline.Line) bool { return k.Takes(withoutOurs(l.Text)).Of(size) > 0 })
 	return s.from(s.lines[max(i, 0)])
 }
 
@@ -88,7 +88,7 @@ func (s source) where(size pages.Size, k Kernel) string {
 func (k Kernel) asksAll(lines []cmdline.Line, size pages.Size) int64 {
 	var counts []int64
 	for _, l := range lines {
-		counts = append(counts, k.takes(withoutOurs(l.Text)).Of(size))
+		counts = append(counts, k.Takes(withoutOurs(l.Text)).Of(size))
 	}
 	if counts == nil {
 		return 0

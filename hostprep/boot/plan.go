@@ -71,6 +71,11 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 			return nil, nil, err
 		}
 	}
+	kernel, err := ReadKernel(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	area := len(b.OnDemand) > 0 || kernel.Skips(kernel.Asks(withoutOurs(kernel.Cmdline)))
 	for _, row := range b.Sums(others) {
 		if row.Size == mem.HugePageSize && row.Nodes == nil && b.DefaultSize == 0 {
 			line, err := sysctlPages(h, row.Pages, b.Overcommit)
@@ -86,7 +91,7 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 		}
 		// Beside an area the kernel skips gigantic pages at boot: the service has the area
 		// give them.
-		if gigantic && len(b.OnDemand) == 0 || !h.BootedWithSystemd() || row.Size == b.DefaultSize {
+		if gigantic && !area || !h.BootedWithSystemd() || row.Size == b.DefaultSize {
 			cmdline = append(cmdline, row.onCmdline())
 		}
 	}

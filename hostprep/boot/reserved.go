@@ -25,6 +25,8 @@ type Reservation struct {
 	Pages int64 // -1: what it comes to can't be read off
 	// Later says that it sets the pool when sysctl has made vmhuge's setting, whatever that was.
 	Later bool
+	// File says that a file has it set when the kernel's command line has been read.
+	File bool
 	// Coming says that it is not so in this boot: the kernel's next command line asks for them.
 	Coming bool
 }
@@ -42,7 +44,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 		return nil, err
 	}
 	var all []Reservation
-	asked := kernel.takes(withoutOurs(kernel.Cmdline))
+	asked := kernel.Takes(withoutOurs(kernel.Cmdline))
 	coming, err := NextBoot(h)
 	if err != nil {
 		return nil, err
@@ -55,7 +57,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 		r := Reservation{Where: "the kernel's command line", Size: size, Pages: asked.Of(size)}
 		if i := slices.IndexFunc(coming, func(c Coming) bool { return c.Size == size }); i >= 0 {
 			r.Where, r.Pages, r.Coming = coming[i].From, coming[i].Pages, true
-		} else if r.Pages > 0 && kernel.takes(profile.Text).Of(size) == r.Pages {
+		} else if r.Pages > 0 && kernel.Takes(profile.Text).Of(size) == r.Pages {
 			r.Where = profile.File
 		}
 		if r.Text = fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), r.Pages); r.Pages > 0 {
@@ -82,7 +84,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 		if err != nil || !s.Sets("vm.nr_hugepages") {
 			continue
 		}
-		set(Reservation{Where: s.Where, Text: s.Name + " = " + s.Value, Size: standard, Pages: n, Later: s.Later})
+		set(Reservation{Where: s.Where, Text: s.Name + " = " + s.Value, Size: standard, Pages: n, Later: s.Later, File: true})
 		break
 	}
 	scripts, err := bootScripts(h, standard)
@@ -147,7 +149,7 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 			if m == nil || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
 				continue
 			}
-			r := Reservation{Where: fmt.Sprintf("%s:%d", file, i+1), Text: line, Size: standard, Pages: -1, Later: true}
+			r := Reservation{Where: fmt.Sprintf("%s:%d", file, i+1), Text: line, Size: standard, Pages: -1, Later: true, File: true}
 			if n, err := strconv.ParseInt(cmp.Or(m[1], m[2], m[3]), 10, 62); err == nil {
 				r.Pages = n
 			}

@@ -1,0 +1,80 @@
+package boot
+
+import (
+	"fmt"
+	"slices"
+
+	"vmhuge/internal/pages"
+)
+
+// Gigantic is the size of the pages that areas are made of (hugetlb_cma=): the smallest that
+// is beyond the blocks that the kernel keeps free; 0: it has none.
+//
+// Source: arch_hugetlb_cma_order() of the kernel's architectures.
+func (k Kernel) Gigantic() pages.Size {
+	i := slices.IndexFunc(k.Sizes, func(size pages.Size) bool { return size >= pages.Size1GiB })
+	if i < 0 {
+		return 0
+	}
+	return k.Sizes[i]
+}
+
+func (k Kernel) isGigantic(size pages.Size) bool { return k.Gigantic() > 0 && size >= k.Gigantic() }
+
+// Asks is what a command line asks for, with the areas as the kernel makes them: none
+// that is smaller than a page, on a node or in all, and of others whole pages. (Kernels of
+// 2026 refuse what is no multiple.)
+//
+// Source: hugetlb_cma_reserve() in the kernel's mm/hugetlb_cma.c.
+func (k Kernel) Asks(line string) Request {
+	r := ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.Sizes, size) }, k.Online)
+	size := k.Gigantic()
+	for node, bytes := range r.Areas {
+		if size == 0 || bytes < int64(size) {
+			delete(r.Areas, node)
+			continue
+		}
+		r.Areas[node] = size.Ceil(bytes) * int64(size)
+	}
+	return r
+}
+
+// Skips says whether the kernel passes over gigantic pages at boot because of an area. Since
+// 6.15 hugetlb_cma_only= has it take them from the area.
+//
+// Source: hugetlb_hstate_alloc_pages() in the kernel's mm/hugetlb.c.
+func (k Kernel) Skips(r Request) bool {
+	return k.CMA && !k.noArea && r.Area() > 0 && !(r.FromArea && k.Since(6, 15))
+}
+
+// HasArea says that the kernel has set apart the area for which its command line asks.
+func (k Kernel) HasArea() bool { return k.CMA && !k.noArea && k.Asks(k.Cmdline).Area() > 0 }
+
+// Since says whether the kernel that runs is of a version or later.
+func (k Kernel) Since(major, minor int) bool {
+	var is, sub int
+	_, err := fmt.Sscanf(k.Release, "%d.%d", &is, &sub)
+	return err == nil && (is > major || is == major && sub >= minor)
+}
+
+// beside says what of ours the kernel would skip for an area, or of what is there for ours;
+// have is "" where it takes both.
+func (k Kernel) beside(old, ours string) (have, need, do string) {
+	was, wanted := k.Asks(old), k.Asks(ours)
+	both := k.Asks(old + " " + ours)
+	for _, size := range k.Sizes {
+		switch {
+		case !k.isGigantic(size) || !k.Skips(both):
+		case len(wanted.Areas) > 0 && was.Of(size) > 0:
+			return " asks for " + pages.Count(was.Of(size), size) + " at boot", ours + " without pages of that size: beside an area for pages on demand the kernel skips them at boot",
+				"take them out there: the area gives them when a guest needs them"
+		case len(was.Areas) > 0 && wanted.Of(size) > 0:
+			return " has " + hugeWords(old), ours + " without it: beside an area for pages on demand the kernel skips pages of " + size.String() + " at boot",
+				"take it out there; or let guests take the pages from it, without --persist"
+		}
+	}
+	if len(wanted.Areas) > 0 && len(was.Areas) > 0 {
+		return " has " + hugeWords(old), "hugetlb_cma= in one place", "take it out there, and ask for the sum with --on-demand"
+	}
+	return "", "", ""
+}
