@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -25,6 +26,10 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 		return nil, err
 	}
 	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +51,7 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 		f := hostprep.Finding{Severity: hostprep.Warning,
 			Have: fmt.Sprintf("the kernel command line asks for %s%s, but %d are allocated", pages.Count(want, p.Size), where, there),
 			Need: fmt.Sprintf("all of them: %d more%s", want-there, where),
-			Do:   "dmesg | grep -i hugetlb shows why; ask for fewer there, or run vmhuge prepare to allocate them now"}
+			Do:   "dmesg | grep -i hugetlb shows why; " + AskFor(state, mem, want, p.Size, p.Node)}
 		for _, n := range nodes {
 			if on, _ := state.Pool(n.ID, p.Size); p.Node >= 0 && on.Total > asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}] {
 				f.Have += fmt.Sprintf("; node %d has %d more than requested", n.ID, on.Total-asked.Pages[boot.Pool{Size: p.Size, Node: n.ID}])
@@ -56,10 +61,6 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 			}
 		}
 		findings = append(findings, f)
-	}
-	mem, err := h.Meminfo()
-	if err != nil {
-		return findings, err
 	}
 	if want := asked.Area(); want > 0 && (mem.CMA == nil || mem.CMA.TotalKiB*pages.KiB < want) {
 		but, do := "has none (CmaTotal)", "dmesg | grep -i cma shows why; ask for less: a node must have as much contiguous memory free when it boots"
@@ -73,4 +74,18 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 			Have: fmt.Sprintf("the kernel command line asks for an area of %s for pages on demand, but the kernel %s", pages.FormatBytes(want), but)})
 	}
 	return findings, nil
+}
+
+// AskFor is what to do about a setting that asks for more pages of a size than there are, on
+// a node or any, -1.
+func AskFor(state pool.State, mem host.Meminfo, n int64, size pages.Size, node int) string {
+	kept := pool.Reserve(mem.Total)
+	if most := pool.Most(state, mem.Total, kept, size); n > most {
+		return fmt.Sprintf("ask for at most %d there: more do not fit, as the host has %s and keeps %s of it", most, pages.Amount(mem.Total), pages.Amount(kept))
+	}
+	do := fmt.Sprintf("ask for fewer there, or allocate them now: vmhuge prepare --pages %d --size %s", n, pages.SizeWord(size))
+	if node >= 0 {
+		do += fmt.Sprintf(" --node %d", node)
+	}
+	return do
 }

@@ -58,3 +58,20 @@ all 1048576 4 4 0 0 0
 		})
 	}
 }
+
+// Pages that no boot of this host could have are not to be allocated now either.
+func TestAskFor(t *testing.T) {
+	for cmdline, want := range map[string]string{
+		"hugepages=4000":                     "ask for fewer there, or allocate them now: vmhuge prepare --pages 4000 --size 2M",
+		"hugepages=0:4000":                   "ask for fewer there, or allocate them now: vmhuge prepare --pages 4000 --size 2M --node 0",
+		"hugepages=9000":                     "ask for at most 6976 there: more do not fit, as the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepagesz=1G hugepages=9":          "ask for fewer there, or allocate them now: vmhuge prepare --pages 9 --size 1G",
+		"hugepagesz=1G hugepages=10":         "ask for at most 9 there: more do not fit, as the host has 15.6 GiB and keeps 2 GiB of it",
+		"default_hugepagesz=1G hugepages=64": "ask for at most 9 there: more do not fit, as the host has 15.6 GiB and keeps 2 GiB of it",
+	} {
+		findings, err := KernelCmdline(host.Host{Root: hosttest.Unpack(t, "one-node", "-- proc/cmdline --\n"+cmdline+"\n")})
+		if err != nil || len(findings) != 1 || !strings.HasSuffix(findings[0].Do, want) {
+			t.Errorf("%s: %v, %+v", cmdline, err, findings)
+		}
+	}
+}

@@ -127,6 +127,17 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		all = append(slices.Clip(all), boot.Reservation{Where: "/etc/vmhuge/boot.json (vmhuge prepare --persist)", Size: row.Size, Pages: row.Pages})
 	}
 	var facts []Fact
+	atBoot := map[pages.Size]int64{}
+	for _, r := range all {
+		if r.Later { // it replaces what was there
+			atBoot[r.Size] = 0
+		}
+		atBoot[r.Size] += max(0, r.Pages)
+	}
+	var sum int64 // bytes
+	for size, n := range atBoot {
+		sum += n * int64(size)
+	}
 	by := map[pages.Size][]string{}
 	for _, r := range all {
 		if r.Pages == 0 { // it takes pages away
@@ -141,10 +152,17 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 			continue // cmdlineCheck or nextBootCheck says it
 		}
 		has, _ := state.Global(r.Size)
+		limit := mem.Total - pool.Reserve(mem.Total)
 		switch bytes := r.Pages * int64(r.Size); {
-		case bytes > mem.Total-pool.Reserve(mem.Total):
+		case bytes > limit:
 			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s at boot, which is %s, and the host has %s of memory", r.Where, amount, pages.Amount(bytes), pages.Amount(mem.Total)),
 				"less, so that the next boot has memory for all else", "lower it in "+r.Where))
+		case sum > limit && r.Pages > 0:
+			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s at boot; with all that is reserved at boot that is %s, and the host has %s of memory", r.Where, amount, pages.Amount(sum), pages.Amount(mem.Total)),
+				"less, so that the next boot has memory for all else", "lower it in "+r.Where))
+		case r.Pages > has.Total && r.Pages > pool.Most(state, mem.Total, pool.Reserve(mem.Total), r.Size) && has.Size != 0:
+			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s asks for %s at boot, and the pool has %d", r.Where, amount, has.Total),
+				"as many, if guests are to have them", "they do not fit beside the pools of other sizes that there are now: a reboot, or smaller pools of these"))
 		case r.Pages > has.Total && has.Size != 0:
 			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s asks for %s at boot, and the pool has %d", r.Where, amount, has.Total),
 				"as many, if guests are to have them", fmt.Sprintf("vmhuge prepare --pages %d --size %s allocates them now; where the boot found no memory for them, ask for fewer", r.Pages, pages.SizeWord(r.Size))))

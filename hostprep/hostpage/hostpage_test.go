@@ -187,7 +187,7 @@ warning next boot: /boot/grub/grub.cfg asks for 15 pages of 1 GiB, and this boot
 		{name: "boot: the menu is not made", edit: "-- usr/sbin/grub-mkconfig --\n. default/grub.d\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"hugepagesz=1G hugepages=6\"\n-- boot/grub/grub.cfg --\nlinux /vmlinuz ro\n", want: `
 warning next boot: /etc/default/grub asks for 6 pages of 1 GiB, and this boot's command line for 0; the next boot will not have it yet`},
 		{name: "boot: a size that is not there", edit: cmdline("hugepagesz=16G hugepages=1"), want: `
-warning command line: hugepagesz=16G names a size that this kernel does not have, so that it ignores that and the count behind it`},
+warning command line: hugepagesz=16G hugepages=1 names a size that this kernel does not have, so that it reserves none of these pages`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `
 warning command line: default_hugepagesz=1G, but the default is 2 MiB`},
 		{name: "boot: THP is something else now", edit: cmdline("transparent_hugepage=always") + thpFiles, want: `

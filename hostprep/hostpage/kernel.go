@@ -51,17 +51,17 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 			facts = append(facts, fine(name, fmt.Sprintf("asks for %s, all allocated", pages.Count(n, size))))
 		}
 	}
-	if n, setting := k.Reserves(); setting != "" {
-		if all, _ := state.Global(g.size); all.Total < n {
-			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s, but %d are allocated", setting, pages.Count(n, g.size), all.Total),
-				"all of them", "ask for fewer there, or run vmhuge prepare --pages N to allocate them now"))
-		} else {
-			facts = append(facts, fine(name, fmt.Sprintf("%s asks for %s, all allocated", setting, pages.Count(n, g.size))))
-		}
-	}
 	mem, err := h.Meminfo()
 	if err != nil {
 		return facts, err
+	}
+	if n, setting := k.Reserves(); setting != "" {
+		if all, _ := state.Global(g.size); all.Total < n {
+			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s, but %d are allocated", setting, pages.Count(n, g.size), all.Total),
+				"all of them", check.AskFor(state, mem, n, g.size, -1)))
+		} else {
+			facts = append(facts, fine(name, fmt.Sprintf("%s asks for %s, all allocated", setting, pages.Count(n, g.size))))
+		}
 	}
 	if area := asked.Area(); area > 0 && mem.CMA != nil && mem.CMA.TotalKiB*pages.KiB >= area {
 		facts = append(facts, fine(name, fmt.Sprintf("has an area of %s for pages of 1 GiB on demand; %s of CMA is free, and the rest holds such pages or other memory that the kernel can move",

@@ -13,6 +13,18 @@ func Reserve(memTotal int64) int64 {
 	return reserve
 }
 
+// Most is how many pages of a size a host can have in all beside the pools of other sizes, when it
+// keeps reserve bytes.
+func Most(state State, memTotal, reserve int64, size pages.Size) int64 {
+	left := memTotal - reserve
+	for _, g := range state.Globals {
+		if g.Size != size {
+			left -= g.Total * int64(g.Size)
+		}
+	}
+	return max(0, left/int64(size))
+}
+
 // Headroom is how many bytes the pools may still grow. Ordinary memory never shrinks below
 // the reserve, and a quarter of the reserve stays available to other programs: the guests'
 // QEMU processes need ordinary memory too.

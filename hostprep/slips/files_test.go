@@ -59,6 +59,10 @@ func TestFileSlips(t *testing.T) {
 		"sysctl with separators, and of what is no page": {"-- etc/sysctl.conf --\nvm.nr_hugepages=1,000\nvm.hugetlb_shm_group = 2G\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 1,000 is no number, so that the kernel refuses it → vm.nr_hugepages = 1000
 /etc/sysctl.conf:2: vm.hugetlb_shm_group = 2G is no number, so that the kernel refuses it → vm.hugetlb_shm_group = N`},
+		"sysctl of more than the host has room for": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 16G\nvm.nr_overcommit_hugepages = 16G\n-- etc/sysctl.d/hp --\nvm.nr_hugepages = 9000\n-- proc/cmdline --\nhugepagesz=1G hugepages=4\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 16G is no number, so that the kernel refuses it → vm.nr_hugepages = 4928, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 4 GiB is reserved besides
+/etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 16G is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = 8192 for 16 GiB in pages of 2 MiB
+/etc/sysctl.d/hp:1: vm.nr_hugepages = 9000 stands in a file whose name does not end in .conf, so that sysctl does not read it → the name hp.conf, with vm.nr_hugepages = 4928, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 4 GiB is reserved besides`},
 		"sysctl in neither": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0xg\nvm.nr_overcommit_hugepages = 08\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 0xg is no number, so that the kernel refuses it → vm.nr_hugepages = N
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 08 is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N`},

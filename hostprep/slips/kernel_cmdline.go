@@ -30,7 +30,10 @@ var meantOptions = map[string]string{
 }
 
 // kernel is the one that reads the command line.
-type kernel struct{ boot.Kernel }
+type kernel struct {
+	boot.Kernel
+	room room
+}
 
 // OnCmdline finds the words on the kernel's command line that ask for huge pages in vain:
 // misspelled, in the wrong order, said twice, or handed to init.
@@ -39,7 +42,11 @@ func OnCmdline(h host.Host) ([]Slip, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kernel{k}.slips(), nil
+	room, err := readRoom(h)
+	if err != nil {
+		return nil, err
+	}
+	return kernel{k, room}.slips(), nil
 }
 
 func (k kernel) slips() []Slip {
@@ -53,18 +60,24 @@ func (k kernel) slips() []Slip {
 			break
 		}
 	}
-	var slips []Slip
-	counted := unnamed // the size that a count is for here
+	var found []correction
+	counted := unnamed  // the size that a count is for here
+	sizeBefore := false // a wrong word that was meant to be that size
 	for i, word := range words {
 		name, sep, value := splitOption(word)
 		slip, wrong := k.misspelled(word, counted)
+		c := correction{slip, i, i}
 		if wrong {
 			if !slices.Contains(hugeOptions, name) || sep != "=" {
-				slip.Why += countBehind(words, i, slip.Right, counted)
+				c.Why += countBehind(words, i, slip.Right, counted)
 			}
-			slips = append(slips, slip)
-		} else if slip, ok := outOfOrder(words, i, unnamed); ok {
-			slips = append(slips, slip)
+			c = k.withCountBehind(c, words)
+			found = append(found, c)
+			sizeBefore = countBehind(words, i, slip.Right, 1) != ""
+		} else if sizeBefore && name == "hugepages" {
+			sizeBefore = false // what becomes of this count is said there
+		} else if slip, ok := k.outOfOrder(words, i, unnamed); ok {
+			found = append(found, correction{slip, i, i})
 		}
 		if sep == "=" && (name == "hugepagesz" || name == "default_hugepagesz") {
 			if counted = pages.Memparse(value); wrong {
@@ -75,10 +88,17 @@ func (k kernel) slips() []Slip {
 	_, forInit, _ := strings.Cut(" "+k.Cmdline+" ", " -- ")
 	for _, word := range strings.Fields(forInit) {
 		if option, _, _ := splitOption(word); slices.Contains(hugeOptions, option) || meantOptions[option] != "" {
-			slips = append(slips, Slip{Word: word, Why: "stands after --, so that the kernel hands it to init", Right: word + " before the --"})
+			at := len(words) // as if it were the last
+			words = append(words, "")
+			found = append(found, correction{Slip{Word: word, Why: "stands after --, so that the kernel hands it to init", Right: word + " before the --"}, at, at})
 		}
 	}
-	return slips
+	k.fit(words, found)
+	var all []Slip
+	for _, c := range found {
+		all = append(all, c.Slip)
+	}
+	return all
 }
 
 // countBehind is what the i-th word, which is not the size that it was meant to be, does to the
@@ -98,8 +118,11 @@ func countBehind(words []string, i int, meant string, counted pages.Size) string
 		return "", ""
 	}
 	name, value := next(i+1, 1)
-	if before, _ := next(i-1, -1); name != "hugepages" || before == "hugepages" || counted == 0 {
+	switch before, _ := next(i-1, -1); {
+	case name != "hugepages" || counted == 0:
 		return ""
+	case before == "hugepages":
+		return fmt.Sprintf(", as it does hugepages=%s behind it, a second count for pages of %s then", value, counted)
 	}
 	return fmt.Sprintf(", and takes hugepages=%s behind it for pages of %s", value, counted)
 }
@@ -151,7 +174,7 @@ func inPages(option, value string, counted pages.Size) string {
 
 // outOfOrder is about the i-th word beside the others. unnamed is the size that a count
 // before any size is for.
-func outOfOrder(words []string, i int, unnamed pages.Size) (Slip, bool) {
+func (k kernel) outOfOrder(words []string, i int, unnamed pages.Size) (Slip, bool) {
 	name, sep, value := splitOption(words[i])
 	if sep != "=" {
 		return Slip{}, false
@@ -193,14 +216,17 @@ func outOfOrder(words []string, i int, unnamed pages.Size) (Slip, bool) {
 			}
 		}
 	case "hugetlb_cma":
-		if k := slices.IndexFunc(words, func(w string) bool {
-			o, _, v := splitOption(w)
-			return o == "hugepagesz" && pages.Memparse(v) >= pages.Size1GiB
-		}); k >= 0 {
-			if next, count := find(k+1, 1, "hugepages", "hugepagesz"); next == "hugepages" {
-				return Slip{Word: words[i], Why: fmt.Sprintf("stands beside %s hugepages=%s: with it the kernel skips the pages of that size at boot", words[k], count),
-					Right: "one of the two: leave hugetlb_cma= out to have the pages from boot on"}, true
-			}
+		asked := k.Asks(k.Cmdline)
+		if n := asked.Of(k.Gigantic()); n > 0 && k.Skips(asked) {
+			return Slip{Word: words[i], Why: fmt.Sprintf("stands beside hugepages= for %s: with it the kernel skips the pages of that size at boot", pages.Count(n, k.Gigantic())),
+				Right: "one of the two: leave hugetlb_cma= out to have the pages from boot on"}, true
+		}
+	case "hugetlb_cma_only":
+		switch asked := k.Asks(k.Cmdline); {
+		case asked.FromArea && !k.Since(6, 15):
+			return Slip{Word: words[i], Why: "is an option of Linux 6.15 and later, so that this kernel ignores it"}, true
+		case asked.FromArea && asked.Area() == 0:
+			return Slip{Word: words[i], Why: "does nothing without an area", Right: words[i] + " beside hugetlb_cma=, or neither"}, true
 		}
 	}
 	return Slip{}, false

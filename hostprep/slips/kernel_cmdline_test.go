@@ -54,8 +54,8 @@ func TestCmdlineSlips(t *testing.T) {
 		"transparent_hugepage=advise":  "transparent_hugepage=advise is none of always, madvise and never, so that the kernel ignores it → transparent_hugepage=madvise",
 		"transparent_hugepage=Never":   "transparent_hugepage=Never is none of always, madvise and never, so that the kernel ignores it → transparent_hugepage=never",
 		"transparent_hugepage=disable": "transparent_hugepage=disable is none of always, madvise and never, so that the kernel ignores it → transparent_hugepage=never",
-		"hugetlb_cma=2":                "hugetlb_cma=2 is too little for one huge page: a number without K, M or G counts bytes → hugetlb_cma=4G, a size",
-		"hugetlb_cma=0:2,1:2G":         "hugetlb_cma=0:2,1:2G is too little for one huge page: a number without K, M or G counts bytes → hugetlb_cma=4G, a size",
+		"hugetlb_cma=2":                "hugetlb_cma=2 is less than a page of 1 GiB, so that the kernel sets nothing apart: a number without K, M or G counts bytes → hugetlb_cma=2G",
+		"hugetlb_cma=0:2,1:2G":         "hugetlb_cma=0:2,1:2G is less than a page of 1 GiB on node 0, so that the kernel sets nothing apart there: a number without K, M or G counts bytes → hugetlb_cma=0:2G,1:2G",
 		"sysctl.vm.nr_hugepage=8":      "sysctl.vm.nr_hugepage=8 is no setting of the kernel, so that nothing happens → sysctl.vm.nr_hugepages=8",
 		"sysctl.vm.hugetlb_group=36":   "sysctl.vm.hugetlb_group=36 is no setting of the kernel, so that nothing happens → sysctl.vm.hugetlb_shm_group=36",
 		"hugepages=0:4 hugepages=1:4":  "hugepages=1:4 is a second count for one page size, of which the kernel takes the first → hugepages=0:4,1:4",
@@ -70,8 +70,8 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugepages:8":                                           "hugepages:8 has a : where the kernel wants =, so that the kernel ignores it → hugepages=8",
 		"hugepagesz:1G hugepages=8":                             "hugepagesz:1G has a : where the kernel wants =, so that the kernel ignores it, and takes hugepages=8 behind it for pages of 2 MiB → hugepagesz=1G",
 		"hugepagez=1G hugepages=12":                             "hugepagez=1G is no option of the kernel, which ignores it, and takes hugepages=12 behind it for pages of 2 MiB → hugepagesz=1G",
-		"hugepages=64 hugepagez=1G hugepages=12":                "hugepagez=1G is no option of the kernel, which ignores it → hugepagesz=1Ghugepages=12 is a second count for one page size, of which the kernel takes the first → ",
-		"hugepagesz=1G hugepages=2 hugepagessz=2M hugepages=12": "hugepagessz=2M is no option of the kernel, which ignores it → hugepagesz=2Mhugepages=12 is a second count for one page size, of which the kernel takes the first → ",
+		"hugepages=64 hugepagez=1G hugepages=12":                "hugepagez=1G is no option of the kernel, which ignores it, as it does hugepages=12 behind it, a second count for pages of 2 MiB then → hugepagesz=1G",
+		"hugepagesz=1G hugepages=2 hugepagessz=2M hugepages=12": "hugepagessz=2M is no option of the kernel, which ignores it, as it does hugepages=12 behind it, a second count for pages of 1 GiB then → hugepagesz=2M",
 		"default_hugepagez=1G quiet hugepages=4":                "default_hugepagez=1G is no option of the kernel, which ignores it, and takes hugepages=4 behind it for pages of 2 MiB → default_hugepagesz=1G",
 		"hugepagez=1G hugepagesz=2M hugepages=4":                "hugepagez=1G is no option of the kernel, which ignores it → hugepagesz=1G",
 		"hugepages=0:512,1:512,2:512":                           "hugepages=0:512,1:512,2:512 names node 2, which this host does not have, so that the kernel refuses the whole option and reserves none of its pages → hugepages=0:512,1:512",
@@ -96,7 +96,7 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugepages=all":                                         "hugepages=all has no count, so that the kernel reserves nothing for it → hugepages=N, a number of pages",
 		"hugepagesz=2048 hugepages=4":                           "hugepagesz=2048 names a size that this kernel can't have: a number without K, M or G counts bytes → hugepagesz=2M",
 		"default_hugepagesz=1048576":                            "default_hugepagesz=1048576 names a size that this kernel can't have: a number without K, M or G counts bytes → default_hugepagesz=1G",
-		"hugepagesz=32M hugepages=4":                            "hugepagesz=32M names a size that this kernel does not have, so that it ignores that and the count behind it → hugepagesz=2M or 1G",
+		"hugepagesz=32M hugepages=4":                            "hugepagesz=32M hugepages=4 names a size that this kernel does not have, so that it reserves none of these pages → hugepagesz=2M hugepages=64 for 128 MiB in pages of 2 MiB",
 		"hugepagesz=16G":                                        "hugepagesz=16G names a size that this kernel does not have, so that it ignores that and the count behind it → hugepagesz=2M or 1G",
 		"hugepagesz=64K hugepages=4":                            "hugepagesz=64K names a size that this kernel does not have, so that it ignores that and the count behind it → hugepagesz=2M or 1G",
 		"default_hugepagesz=512M":                               "default_hugepagesz=512M names a size that this kernel does not have, so that its default stays 2 MiB → default_hugepagesz=2M or 1G",
@@ -105,10 +105,10 @@ func TestCmdlineSlips(t *testing.T) {
 		"hugepages=64 quiet hugepages=128": "hugepages=128 is a second count for one page size, of which the kernel takes the first → ",
 		"hugepagesz=1G hugepages=2 hugepagesz=2M hugepages=8 hugepagesz=1G hugepages=4": "hugepagesz=1G names a size a second time, and the kernel takes the first count alone → ",
 		"default_hugepagesz=2M default_hugepagesz=1G":                                   "default_hugepagesz=1G comes after default_hugepagesz=2M, and the kernel takes the first → ",
-		"hugetlb_cma=8G hugepagesz=1G hugepages=4":                                      "hugetlb_cma=8G stands beside hugepagesz=1G hugepages=4: with it the kernel skips the pages of that size at boot → one of the two: leave hugetlb_cma= out to have the pages from boot on",
+		"hugetlb_cma=8G hugepagesz=1G hugepages=4":                                      "hugetlb_cma=8G stands beside hugepages= for 4 pages of 1 GiB: with it the kernel skips the pages of that size at boot → one of the two: leave hugetlb_cma= out to have the pages from boot on",
 	} {
 		got := ""
-		for _, s := range (kernel{boot.Kernel{Cmdline: line, Standard: pages.Size2MiB, Sizes: []pages.Size{pages.Size2MiB, pages.Size1GiB}, Nodes: []int{0, 1}}}).slips() {
+		for _, s := range (kernel{Kernel: boot.Kernel{CMA: true, Cmdline: line, Standard: pages.Size2MiB, Sizes: []pages.Size{pages.Size2MiB, pages.Size1GiB}, Nodes: []int{0, 1}}}).slips() {
 			if got += s.Word + " " + s.Why + " → " + s.Right; s.Where != "" {
 				t.Errorf("%q: %+v", line, s)
 			}
@@ -144,12 +144,110 @@ func TestCountsWithUnits(t *testing.T) {
 		"ro hugepages=8G":                                  {arm64, 512 * m, "8 pages of 512 MiB", "hugepages=16 for 8 GiB in pages of 512 MiB", false, false},
 		"hugepagesz=2M hugepages=8G ":                      {arm64, 512 * m, "8 pages of 2 MiB", "hugepages=4096 for 8 GiB in pages of 2 MiB", false, false},
 	} {
-		slips := kernel{boot.Kernel{Cmdline: line, Standard: test.standard, Sizes: test.sizes}}.slips()
+		slips := kernel{Kernel: boot.Kernel{Cmdline: line, Standard: test.standard, Sizes: test.sizes}}.slips()
 		if test.twin && len(slips) == 2 {
 			slips = slips[1:]
 		}
 		if len(slips) != 1 || !strings.HasSuffix(slips[0].Why, ": the kernel reads "+test.reads) || slips[0].Right != test.right || slips[0].Works != test.works {
 			t.Errorf("%s: %+v", line, slips)
+		}
+	}
+}
+
+// What is corrected leaves the host its share, as vmhuge prepare --persist does; else the most
+// that fits is said.
+func TestCountsThatFit(t *testing.T) {
+	sizes := []pages.Size{pages.Size2MiB, pages.Size1GiB}
+	for line, want := range map[string]string{
+		"hugepages=13 hugepagesz=1G":                              "hugepagesz=1G hugepages=13",
+		"hugepages=16 hugepagesz=1G":                              "hugepagesz=1G hugepages=13, as 16 pages of 1 GiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepages=16 hugepagesz=1G nr_hugepages=4":               "hugepagesz=1G hugepages=13, as 16 pages of 1 GiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it | hugepages=4",
+		"hugepages=8G":                                            "hugepages=4096 for 8 GiB in pages of 2 MiB, or hugepagesz=1G hugepages=8",
+		"hugepages=16G":                                           "hugepages=6976, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepages=8G hugepagesz=1G hugepages=8":                  "hugepages=2880, as 4096 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 8 GiB is reserved besides",
+		"hugepagesz:1G hugepages=64":                              "hugepagesz=1G with hugepages=13 behind it, as 64 pages of 1 GiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepages=0:8G,1:8G":                                     "hugepages=, 6976 pages in all at most, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepages:9000":                                          "hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"vm.nr_hugepages=9000":                                    "hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"sysctl.vm.nr_hugepage=9000":                              "sysctl.vm.nr_hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"ro -- hugepages=9000":                                    "hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepagesz=2M hugepages=6900 hugepage=1":                 "hugepages=1",
+		"hugepages=1 hugepagesz=1G hugetlb_cma=13G":               "hugepagesz=1G hugepages=1",
+		"hugepages=16 hugepagesz=1G default_hugepagesz=1M":        "hugepagesz=1G hugepages=13, as 16 pages of 1 GiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it | default_hugepagesz=1G",
+		"hugepagesz=2M hugepages=6970 hugepagesz:1G quiet":        "hugepagesz=1G",
+		"hugepages=0x2000":                                        "hugepages=6976, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepagesz=2M hugepages=6976 hugepagessz=1G hugepages=1": "none of these pages, as 1 page of 1 GiB does not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 13.6 GiB is reserved besides",
+	} {
+		k := kernel{boot.Kernel{Cmdline: line, Standard: pages.Size2MiB, Sizes: sizes, Nodes: []int{0, 1}}, room{total: 16000 * pages.MiB, kept: 2 * pages.GiB}}
+		var got []string
+		for _, s := range k.slips() {
+			got = append(got, s.Right)
+		}
+		if text := strings.Join(got, " | "); text != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", line, text, want)
+		}
+	}
+}
+
+// A count for pages that the processor does not have is said in those that it has.
+func TestCountsOfOtherSizes(t *testing.T) {
+	for line, want := range map[string]string{
+		"hugepagesz=1G hugepages=4":                       "hugepagesz=1G hugepages=4 → hugepagesz=2M hugepages=2048 for 4 GiB in pages of 2 MiB",
+		"default_hugepagesz=1G hugepages=4":               "default_hugepagesz=1G hugepages=4 → default_hugepagesz=2M hugepages=2048 for 4 GiB in pages of 2 MiB",
+		"default_hugepagesz=1G hugepagesz=1G hugepages=4": "default_hugepagesz=1G → default_hugepagesz=2M | hugepagesz=1G hugepages=4 → hugepagesz=2M hugepages=2048 for 4 GiB in pages of 2 MiB",
+		"hugepagesz=1G quiet hugepages=8":                 "hugepagesz=1G … hugepages=8 → hugepagesz=2M hugepages=3024, as 4096 pages of 2 MiB do not fit: the host has 7.9 GiB and keeps 2 GiB of it",
+		"hugepagesz=1G hugepages=0:2,1:2":                 "hugepagesz=1G → hugepagesz=2M",
+		"hugepagesz=1G hugepages=0":                       "hugepagesz=1G → hugepagesz=2M",
+		"hugetlb_cma=4G":                                  "hugetlb_cma=4G → hugepages=N, for pages of 2 MiB",
+	} {
+		k := kernel{boot.Kernel{CMA: true, Cmdline: line, Standard: pages.Size2MiB, Sizes: []pages.Size{pages.Size2MiB}}, room{total: 8096 * pages.MiB, kept: 2 * pages.GiB}}
+		var got []string
+		for _, s := range k.slips() {
+			got = append(got, s.Word+" → "+s.Right)
+		}
+		if text := strings.Join(got, " | "); text != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", line, text, want)
+		}
+	}
+}
+
+// An area is whole gigantic pages, on each node that is named or in all, and pages of that
+// size at boot are skipped beside one.
+func TestAreas(t *testing.T) {
+	const m, g = pages.Size(pages.MiB), pages.Size1GiB
+	amd64, arm64, s390x := []pages.Size{2 * m, g}, []pages.Size{2 * m, 512 * m, 16 * g}, []pages.Size{m, 2 * g}
+	for _, test := range []struct {
+		line, release string
+		sizes         []pages.Size
+		noCMA         bool
+		want          string
+	}{
+		{"hugetlb_cma=1G", "6.12.0", amd64, false, ""},
+		{"hugetlb_cma=512M", "6.12.0", amd64, false, "is less than a page of 1 GiB, so that the kernel sets nothing apart → hugetlb_cma=1G"},
+		{"hugetlb_cma=4096", "6.12.0", amd64, false, "is less than a page of 1 GiB, so that the kernel sets nothing apart: a number without K, M or G counts bytes → hugetlb_cma=4T"},
+		{"hugetlb_cma=512M", "6.12.0", arm64, false, "is less than a page of 16 GiB, so that the kernel sets nothing apart → hugetlb_cma=16G"},
+		{"hugetlb_cma=1G", "6.12.0", s390x, false, "is less than a page of 2 GiB, so that the kernel sets nothing apart → hugetlb_cma=2G"},
+		{"hugetlb_cma=1536M", "6.12.0", amd64, false, "is no multiple of 1 GiB, which some kernels round up and others refuse → hugetlb_cma=2G"},
+		{"hugetlb_cma=0:512M,1:2G", "6.12.0", amd64, false, "is less than a page of 1 GiB on node 0, so that the kernel sets nothing apart there → hugetlb_cma=0:1G,1:2G"},
+		{"hugetlb_cma=0:2G,7:2G", "6.12.0", amd64, false, "names node 7, which this host does not have → hugetlb_cma=0:2G"},
+		{"hugetlb_cma=20%", "7.9.0", amd64, false, ""},
+		{"hugetlb_cma=512M", "6.12.0", amd64, true, ""},
+		{"hugetlb_cma=8G hugepagesz=1G hugepages=4", "6.12.0", amd64, true, ""},
+		{"hugetlb_cma=512M hugepagesz=1G hugepages=4", "6.12.0", amd64, false, "is less than a page of 1 GiB, so that the kernel sets nothing apart → hugetlb_cma=1G"},
+		{"hugetlb_cma=8G default_hugepagesz=1G hugepages=4", "6.12.0", amd64, false, "stands beside hugepages= for 4 pages of 1 GiB: with it the kernel skips the pages of that size at boot → one of the two: leave hugetlb_cma= out to have the pages from boot on"},
+		{"hugetlb_cma=8G hugepages=4", "6.12.0", amd64, false, ""},
+		{"hugetlb_cma=8G hugetlb_cma_only=on hugepagesz=1G hugepages=4", "6.15.2", amd64, false, ""},
+		{"hugetlb_cma=8G hugetlb_cma_only=on", "6.12.0", amd64, false, "is an option of Linux 6.15 and later, so that this kernel ignores it → "},
+		{"hugetlb_cma_only=on hugepagesz=1G hugepages=4", "7.0.0", amd64, false, "does nothing without an area → hugetlb_cma_only=on beside hugetlb_cma=, or neither"},
+		{"hugetlb_cma_only=off", "7.0.0", amd64, false, ""},
+	} {
+		k := kernel{Kernel: boot.Kernel{CMA: !test.noCMA, Release: test.release, Cmdline: test.line, Standard: test.sizes[0], Sizes: test.sizes, Nodes: []int{0, 1}}}
+		got := ""
+		for _, s := range k.slips() {
+			got += s.Why + " → " + s.Right
+		}
+		if got != test.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", test.line, got, test.want)
 		}
 	}
 }

@@ -61,15 +61,7 @@ func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			return slip("names a size that this kernel does not have, so that its default stays "+k.Standard.String(), right)
 		}
 	case "hugetlb_cma":
-		for _, part := range strings.Split(value, ",") {
-			_, amount, ok := strings.Cut(part, ":")
-			if !ok {
-				amount = part
-			}
-			if size := pages.Memparse(amount); amount != "0" && size < pages.Size2MiB {
-				return slip("is too little for one huge page: a number without K, M or G counts bytes", "hugetlb_cma=4G, a size")
-			}
-		}
+		return k.wrongArea(word, value)
 	case "transparent_hugepage":
 		if !slices.Contains(thpModes, value) {
 			lower := strings.ToLower(value)

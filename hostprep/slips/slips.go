@@ -25,5 +25,5 @@ func InFiles(h host.Host) ([]Slip, error) {
 		}
 		all = append(all, slips...)
 	}
-	return all, nil
+	return all, fitSettings(h, all)
 }
