@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"vmhuge/hostprep"
@@ -59,7 +60,9 @@ type view struct {
 	swap     host.Swap
 	zones    []host.Zone
 	uptime   time.Duration
-	onDemand int64 // pages of 1 GiB that the kernel's areas for them can give now
+	pending  []pool.Pending // that other guests and programs are yet to take
+	area     bool           // that the kernel's command line asks for an area of such pages
+	onDemand int64          // pages of 1 GiB that the kernel's areas for them can give now
 }
 
 // Weigh says which pages suit a guest. What the host can't tell is an error.
@@ -111,6 +114,14 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 			return v, err
 		}
 	}
+	if v.pending, err = h.Pending(c.UUID); err != nil {
+		return v, err
+	}
+	cmdline, err := h.ReadIfThere("/proc/cmdline")
+	if err != nil {
+		return v, err
+	}
+	v.area = v.mem.CMA != nil && v.mem.CMA.TotalKiB > 0 && strings.Contains(cmdline, "hugetlb_cma=")
 	onDemand, err := h.OnDemand()
 	if err != nil {
 		return v, err
@@ -126,10 +137,7 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 func (v view) ram() int64 { return v.Traits.MemoryKiB * pages.KiB }
 
 // free is how many pages of a size a new guest gets without growth.
-func (v view) free(size pages.Size) int64 {
-	g, _ := v.state.Global(size)
-	return max(0, g.Free-g.Reserved)
-}
+func (v view) free(size pages.Size) int64 { return max(0, v.state.Spare(size, v.pending)) }
 
 func (v view) has(size pages.Size) bool {
 	_, ok := v.state.Global(size)

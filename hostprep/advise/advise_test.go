@@ -41,6 +41,7 @@ func describedHosts(t *testing.T) []described {
 		hosttest.Must(t, err)
 		root := t.TempDir()
 		d := described{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), about: strings.TrimSpace(string(archive.Comment)), host: host.Host{Root: hostfs.Root(root)}}
+		hosttest.WriteFile(t, filepath.Join(root, "proc/sys/kernel/random/boot_id"), "11111111-2222-3333-4444-555555555555\n")
 		autostart := false
 		for _, f := range archive.Files {
 			switch f.Name {
@@ -161,6 +162,13 @@ func TestRules(t *testing.T) {
 		"unshared":  {func(c *hostprep.Candidate) { c.Traits.SharedBy = 1 }, []string{"shared memory", "shared access"}, nil},
 		"shared":    {func(c *hostprep.Candidate) { c.Traits.SharedBy, c.Traits.Shared = 1, true }, []string{"shared memory"}, []string{"shared access"}},
 		"pinned":    {func(c *hostprep.Candidate) { c.Traits.VFIO = 1 }, []string{"VFIO"}, []string{"swap", "migration"}},
+		"SEV":       {func(c *hostprep.Candidate) { c.Traits.Security = "sev" }, []string{"locked"}, []string{"swap", "migration", "KSM", "balloon"}},
+		"SEV-SNP":   {func(c *hostprep.Candidate) { c.Traits.Security = "sev-snp" }, []string{"private memory"}, []string{"swap", "migration", "balloon"}},
+		"TDX":       {func(c *hostprep.Candidate) { c.Traits.Security = "tdx" }, []string{"private memory"}, []string{"swap", "migration"}},
+		"protected": {func(c *hostprep.Candidate) { c.Traits.Security = "s390-pv" }, []string{"protected guest"}, []string{"migration"}},
+		"returns nothing to the host": {func(c *hostprep.Candidate) {
+			c.Traits.VFIO, c.Traits.Reporting, c.Traits.Balloon, c.Traits.CurrentKiB = 1, true, true, 1024
+		}, []string{"VFIO"}, []string{"balloon", "free page reporting"}},
 	} {
 		guest := laptop.guest
 		test.change(&guest)
@@ -277,6 +285,31 @@ func TestAdviceOfAnySize(t *testing.T) {
 			if kib*pages.KiB > 1<<50 && (a.Choice == Choose2MiB || a.Choice == Choose1GiB) {
 				t.Errorf("%s: %d KiB: %s", d.name, kib, a.Choice)
 			}
+		}
+	}
+}
+
+// Pages that are promised to others are none that a guest gets, and beside an area the kernel
+// skips pages of 1 GiB at boot.
+func TestAdviceOfPromisedPages(t *testing.T) {
+	const area = "-- proc/meminfo --\nMemTotal: 65536000 kB\nMemFree: 60000000 kB\nMemAvailable: 60000000 kB\nHugepagesize: 2048 kB\nCmaTotal: 1048576 kB\nCmaFree: 0 kB\n"
+	for name, test := range map[string]struct{ files, says, not string }{
+		"free":     {"", "1200 pages of 2 MiB are free in the pool already", ""},
+		"promised": {"-- pools --\nall 2048 2048 1200 1200 0 0\nall 1048576 0 0 0 0 0\n0 2048 2048 1200 0\n0 1048576 0 0 0\n", "", "are free in the pool already"},
+		"an area":  {area + "-- proc/cmdline --\nhugetlb_cma=1G\n", "can give 0: sure only with a larger one, from the next boot on", "hugepagesz=1G"},
+		"no area":  {area + "-- proc/cmdline --\nquiet\n", "sure only at boot, hugepagesz=1G hugepages=2, or from an area", ""},
+	} {
+		root := hosttest.Unpack(t, "one-node", test.files+"-- proc/buddyinfo --\nNode 0, zone Normal 1 1 1 1 1 1 1 1 1 1 1\n-- proc/uptime --\n1000 1000\n"+
+			"-- sys/kernel/mm/transparent_hugepage/enabled --\nalways [madvise] never\n-- proc/zoneinfo --\nNode 0, zone Normal\n  pages free 1\n")
+		guest := hostprep.Candidate{Name: "a", Traits: pages.Traits{MemoryKiB: 2 << 20, WholeGiB: true}}
+		a, err := Weigh(host.Host{Root: root}, guest)
+		hosttest.Must(t, err)
+		var says strings.Builder
+		for _, r := range a.Reasons {
+			says.WriteString(r.Says + "\n")
+		}
+		if !strings.Contains(says.String(), test.says) || test.not != "" && strings.Contains(says.String(), test.not) {
+			t.Errorf("%s:\n%s", name, says.String())
 		}
 	}
 }

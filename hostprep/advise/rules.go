@@ -68,7 +68,11 @@ var rules = []rule{
 		return when(v.Traits.VFIO > 0, "%s is pinned by %d VFIO %s anyway: reserved pages cost nothing more", pages.Amount(v.ram()), v.Traits.VFIO, pages.Plural(v.Traits.VFIO, "device"))
 	}},
 	{"locked", [4]int{0, 2, 2, 0}, nil, func(v view) string {
-		return when(v.Traits.Locked, "%s is <locked/> in memory anyway: reserved pages cost nothing more", pages.Amount(v.ram()))
+		by := "is <locked/> in memory"
+		if v.Traits.Security == "sev" { // sev_pin_memory() in the kernel's arch/x86/kvm/svm/sev.c
+			by = "is pinned by KVM for SEV"
+		}
+		return when(v.Traits.Locked || v.Traits.Security == "sev", "%s %s anyway: reserved pages cost nothing more", pages.Amount(v.ram()), by)
 	}},
 	{"shared memory", [4]int{-4, 3, 3, 0}, nil, func(v view) string {
 		return when(v.Traits.SharedBy > 0, "%d virtiofs, vhost-user or vhost-vdpa %s map %s; QEMU 7.2 aligns shared memory to 4 KiB, so that none of it gets transparent huge pages", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"), pages.Amount(v.ram()))
@@ -79,7 +83,7 @@ var rules = []rule{
 
 	// What reserved pages take from the host.
 	{"share of the host", [4]int{0, -2, -2, 0}, nil, func(v view) string {
-		return when(!v.Traits.Pinned() && v.ram()*2 > v.mem.Total, "%s of the host's %s, %d %%, is unavailable to everything else while it runs", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
+		return when(!v.pinned() && v.ram()*2 > v.mem.Total, "%s of the host's %s, %d %%, is unavailable to everything else while it runs", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
 	}},
 	{"share of the host", [4]int{}, nil, func(v view) string {
 		return when(v.ram()*2 <= v.mem.Total, "%s of the host's %s, %d %%", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
@@ -93,26 +97,26 @@ var rules = []rule{
 	}},
 	{"balloon", [4]int{0, -3, -3, 0}, nil, func(v view) string {
 		given := v.ram() - v.Traits.CurrentKiB*pages.KiB
-		return when(v.Traits.Balloon && given > 0, "its balloon returns %s to the host; with reserved pages it could not", pages.Amount(given))
+		return when(v.Traits.Balloon && given > 0 && !v.keepsAll(), "its balloon returns %s to the host; with reserved pages it could not", pages.Amount(given))
 	}},
 	{"free page reporting", [4]int{0, -2, -2, 0}, nil, func(v view) string {
-		return when(v.Traits.Reporting, "it returns free memory, out of %s, to the host; with reserved pages it could not", pages.Amount(v.ram()))
+		return when(v.Traits.Reporting && !v.keepsAll(), "it returns free memory, out of %s, to the host; with reserved pages it could not", pages.Amount(v.ram()))
 	}},
 	{"memory limit", [4]int{0, -2, -2, 0}, nil, func(v view) string {
 		limit := v.Traits.LimitKiB * pages.KiB
 		return when(limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and does not count reserved pages", pages.Amount(limit), pages.Amount(v.ram()))
 	}},
 	{"swapping", [4]int{0, -2, -2, 0}, nil, func(v view) string {
-		return when(!v.Traits.Pinned() && v.swap.Used*100 > v.mem.Total, "the host has swapped out %s, and reserved pages are never swapped", pages.Amount(v.swap.Used))
+		return when(!v.pinned() && v.swap.Used*100 > v.mem.Total, "the host has swapped out %s, and reserved pages are never swapped", pages.Amount(v.swap.Used))
 	}},
 	{"swap", [4]int{}, nil, func(v view) string {
-		return when(!v.Traits.Pinned() && v.swap.Total > 0 && v.swap.Used*100 <= v.mem.Total, "reserved pages cannot use the %s of swap; %s is used", pages.Amount(v.swap.Total), pages.Amount(v.swap.Used))
+		return when(!v.pinned() && v.swap.Total > 0 && v.swap.Used*100 <= v.mem.Total, "reserved pages cannot use the %s of swap; %s is used", pages.Amount(v.swap.Total), pages.Amount(v.swap.Used))
 	}},
 	{"KSM", [4]int{-2, -3, -3, 2}, nil, func(v view) string {
-		return when(!v.Traits.Pinned() && v.merged()*20 >= v.mem.Total, "merging saves %s now (pages_sharing %d), %d %% of the host; it works on small pages", pages.Amount(v.merged()), v.ksm.Sharing, percent(v.merged(), v.mem.Total))
+		return when(!v.pinned() && v.merged()*20 >= v.mem.Total, "merging saves %s now (pages_sharing %d), %d %% of the host; it works on small pages", pages.Amount(v.merged()), v.ksm.Sharing, percent(v.merged(), v.mem.Total))
 	}},
 	{"KSM", [4]int{}, nil, func(v view) string {
-		return when(v.ksm.Run && v.merged()*20 < v.mem.Total, "merging saves %s now (pages_sharing %d), but never merges reserved pages", pages.Amount(v.merged()), v.ksm.Sharing)
+		return when(v.ksm.Run && !v.pinned() && v.merged()*20 < v.mem.Total, "merging saves %s now (pages_sharing %d), but never merges reserved pages", pages.Amount(v.merged()), v.ksm.Sharing)
 	}},
 
 	// What the host has.
@@ -173,7 +177,11 @@ var rules = []rule{
 		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
 		text := when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
 			"%d pages of 1 GiB are free, and it needs %d: sure only at boot, hugepagesz=1G hugepages=%d", free, n, n)
-		if text != "" && v.mem.CMA != nil {
+		switch {
+		case text != "" && v.area: // beside it the kernel skips hugepages= of 1 GiB
+			text, _, _ = strings.Cut(text, ": sure")
+			text += fmt.Sprintf(", and the kernel's area for them, hugetlb_cma=, can give %d: sure only with a larger one, from the next boot on", v.onDemand)
+		case text != "" && v.mem.CMA != nil:
 			text += fmt.Sprintf(", or from an area that the kernel keeps for them, vmhuge prepare --persist --on-demand %dG", n)
 		}
 		return text
@@ -195,9 +203,23 @@ var rules = []rule{
 		return when(v.Traits.Autostart, "it starts with the host, when memory is not fragmented yet; its %d pages of 2 MiB must be allocated before libvirt starts", pages.Size2MiB.Ceil(v.ram()))
 	}},
 	{"migration", [4]int{}, nil, func(v view) string {
-		return when(v.Traits.VFIO == 0, "a host that it migrates to also needs %s", v.counts(" free pages"))
+		// QEMU migrates no guest with <launchSecurity>, of whatever type.
+		return when(v.Traits.VFIO == 0 && v.Traits.Security == "", "a host that it migrates to also needs %s", v.counts(" free pages"))
 	}},
 }
+
+// private says that the guest's memory is encrypted, or withheld from the host, so that it stays
+// where it is.
+func (v view) private() bool {
+	return slices.Contains([]string{"sev", "sev-snp", "tdx"}, v.Traits.Security)
+}
+
+// pinned says that the RAM can't leave the host's memory on any pages.
+func (v view) pinned() bool { return v.Traits.Pinned() || v.private() }
+
+// keepsAll says that the balloon returns nothing: QEMU discards none of the pages that are
+// pinned for a device or for SEV (ram_block_discard_disable()).
+func (v view) keepsAll() bool { return v.Traits.VFIO > 0 || v.private() }
 
 // foreign says that the guest's KVM takes no reserved pages of a size; "": it does.
 func (v view) foreign(size pages.Size) string {
