@@ -9,7 +9,7 @@ import (
 	"vmhuge/internal/sysctl"
 )
 
-// SysctlFile is vmhuge's file. It is read after /etc/sysctl.conf, which Debian reads as
+// SysctlFile is vmhuge's file. It is read after the usual link to /etc/sysctl.conf,
 // 99-sysctl.conf.
 const SysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
 

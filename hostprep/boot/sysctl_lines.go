@@ -18,16 +18,32 @@ type Setting struct {
 	Later bool // it is made when vmhuge's own file has been read
 }
 
+// SysctlConf is read at boot by procps, which other systems than systemd's run then, and after
+// all drop-ins. systemd itself reads it only where a drop-in is a link to it, as in Debian
+// before 13, Ubuntu, Fedora, RHEL and SUSE.
+const SysctlConf = "/etc/sysctl.conf"
+
+// SysctlFiles lists the files of sysctl that this host reads at boot, in that order. withConf says
+// that SysctlConf is among them, by whatever name.
+func SysctlFiles(h host.Host) (order []string, withConf bool, err error) {
+	order, err = h.DropIns(sysctl.Dirs)
+	if err != nil {
+		return nil, false, err
+	}
+	if h.BootedWithSystemd() {
+		return order, slices.ContainsFunc(order, func(file string) bool { return sysctl.IsConf(h.Root, file) }), nil
+	}
+	order = slices.DeleteFunc(order, func(file string) bool { return sysctl.IsConf(h.Root, file) })
+	return append(order, SysctlConf), true, nil
+}
+
 // SysctlLines lists the settings about huge pages of all files but our own, and of tuned's
 // active profile, in the order in which they are made at boot: of two for one name the last
 // counts.
 func SysctlLines(h host.Host) ([]Setting, error) {
-	order, err := h.DropIns(sysctl.Dirs)
+	order, withConf, err := SysctlFiles(h)
 	if err != nil {
 		return nil, err
-	}
-	if !slices.ContainsFunc(order, func(file string) bool { return path.Base(file) == "99-sysctl.conf" }) { // procps reads it last
-		order = append(order, "/etc/sysctl.conf")
 	}
 	tuned, overrides, err := tuned(h)
 	if err != nil {
@@ -36,7 +52,7 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 	var settings []Setting
 	read := func(files []string, last bool) error {
 		for _, file := range files {
-			later := last && (file == "/etc/sysctl.conf" || path.Base(file) > path.Base(SysctlFile))
+			later := last && (file == SysctlConf || path.Base(file) > path.Base(SysctlFile))
 			err := EachLine(h, []string{file}, func(where, line string) {
 				if name, value, ok := sysctl.Parse(line); ok && (namesHugePages(name) || isPattern(name)) {
 					settings = append(settings, Setting{where, name, value, later})
@@ -52,6 +68,9 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 		err = read(order, true)
 	} else { // tuned makes the administrator's again, those in /usr not
 		own := slices.DeleteFunc(slices.Clone(order), inUsr)
+		if !withConf {
+			own = append(own, SysctlConf)
+		}
 		packaged := slices.DeleteFunc(slices.Clone(order), func(file string) bool { return !inUsr(file) })
 		if err = read(packaged, false); err == nil {
 			settings = append(settings, tuned...)

@@ -26,11 +26,15 @@ const ourSysctlFile = "/etc/sysctl.d/99-vmhuge.conf"
 // size on all nodes together, if the pools have just that; else "".
 func sysctlHasSet(root hostfs.Root, state pool.State, size pages.Size) string {
 	ofDefault, err := sysctl.DefaultSize(root)
-	n, file := sysctl.HugePages(root)
-	if err != nil || ofDefault != size || state.Persistent(size) != n {
+	if err != nil || ofDefault != size {
 		return ""
 	}
-	return file
+	for _, count := range sysctl.HugePages(root) {
+		if state.Persistent(size) == count.Pages {
+			return count.File
+		}
+	}
+	return ""
 }
 
 // movedTries is how often a change is tried beside a program that sets the pools.

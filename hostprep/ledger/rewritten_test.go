@@ -32,6 +32,8 @@ func TestRewritten(t *testing.T) {
 		"sysctl takes some":           {edit: sysctl10, write: 110, want: 110, says: "sysctl, as /etc/sysctl.d/20-db.conf asks, has set the pages of 2 MiB on node 0 from 120 to 110: 20 that"},
 		"sysctl adds":                 {edit: strings.ReplaceAll(sysctl10, "110", "130"), write: 130, want: 130, says: "from 120 to 130: 20 that"},
 		"sysctl's file is overridden": {edit: sysctl10 + "-- etc/sysctl.conf --\nvm/nr_hugepages=7\n", write: 110, want: 110, says: "a program other than vmhuge"},
+		"systemd does not read that":  {edit: sysctl10 + "-- etc/sysctl.conf --\nvm/nr_hugepages=7\n-- run/systemd/system/x --\nx\n", write: 110, want: 110, says: "sysctl, as /etc/sysctl.d/20-db.conf asks"},
+		"sysctl --system does":        {edit: sysctl10 + "-- etc/sysctl.conf --\nvm/nr_hugepages=7\n-- run/systemd/system/x --\nx\n", write: 7, want: 7, says: "sysctl, as /etc/sysctl.conf asks"},
 		"sysctl's is of another size": {edit: strings.Replace(sysctl10, "2048 kB", "1048576 kB", 1), write: 110, want: 110, says: "a program other than vmhuge"},
 		"sysctl, in hexadecimal":      {edit: strings.Replace(sysctl10, "110", "0x6e", 1), write: 110, want: 110, says: "sysctl, as /etc/sysctl.d/20-db.conf asks, has set the pages of 2 MiB on node 0 from 120 to 110: 20 that"},
 		"vmhuge prepare's own number": {edit: strings.Replace(sysctl10, "20-db", "99-vmhuge", 1), write: 110, want: 110, says: "/etc/sysctl.d/99-vmhuge.conf"},

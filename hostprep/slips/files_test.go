@@ -63,6 +63,9 @@ func TestFileSlips(t *testing.T) {
 /etc/sysctl.conf:1: vm.nr_hugepages = 16G is no number, so that the kernel refuses it → vm.nr_hugepages = 4928, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 4 GiB is reserved besides
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 16G is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = 8192 for 16 GiB in pages of 2 MiB
 /etc/sysctl.d/hp:1: vm.nr_hugepages = 9000 stands in a file whose name does not end in .conf, so that sysctl does not read it → the name hp.conf, with vm.nr_hugepages = 4928, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 4 GiB is reserved besides`},
+		"sysctl.conf, which systemd does not read": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 64\nvm.swappiness=1\nvm.nr_hugepages=9000\n-- modes --\nrun/systemd/system/ 0755 0:0\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 64 stands in a file that systemd does not read at boot; sysctl --system does → the same line in /etc/sysctl.d/90-hugepages.conf
+/etc/sysctl.conf:3: vm.nr_hugepages=9000 stands in a file that systemd does not read at boot; sysctl --system does → the same line in /etc/sysctl.d/90-hugepages.conf, with vm.nr_hugepages = 6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it`},
 		"sysctl in neither": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0xg\nvm.nr_overcommit_hugepages = 08\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 0xg is no number, so that the kernel refuses it → vm.nr_hugepages = N
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 08 is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N`},

@@ -102,11 +102,11 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 // managers leave (.bak, .dpkg-old) are not meant to be read.
 func unreadSettings(h host.Host) ([]Slip, error) {
 	var slips []Slip
-	files, err := h.DropIns(sysctl.Dirs)
+	files, withConf, err := boot.SysctlFiles(h)
 	if err != nil {
 		return nil, err
 	}
-	err = boot.EachLine(h, append(files, "/etc/sysctl.conf"), func(where, line string) {
+	err = boot.EachLine(h, files, func(where, line string) {
 		// systemd takes a - alone for a name that patterns leave out (sysctl.d(5)).
 		if strings.Contains(line, "=") || sysctl.IsComment(line) || strings.HasPrefix(line, "-") {
 			return
@@ -119,6 +119,14 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 			slips = append(slips, Slip{Where: where, Word: line, Why: "has no =, so that sysctl ignores the line", Right: name + " = " + value})
 		}
 	})
+	if err == nil && !withConf {
+		err = boot.EachLine(h, []string{boot.SysctlConf}, func(where, line string) {
+			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
+				slips = append(slips, Slip{Where: where, Word: line, Why: "stands in a file that systemd does not read at boot; sysctl --system does",
+					Right: "the same line in /etc/sysctl.d/90-hugepages.conf"})
+			}
+		})
+	}
 	if err != nil {
 		return slips, err
 	}
