@@ -407,3 +407,38 @@ func TestTransparentMemoryFromFiles(t *testing.T) {
 		}
 	}
 }
+
+// Smaller pages are an advice only where the guest's architecture has some that it would fill.
+func TestNoSmallerPages(t *testing.T) {
+	for arch, test := range map[string]struct {
+		memory string
+		page   pages.Size
+		do     string
+	}{
+		"x86_64":  {"1048576", pages.Size2MiB, "raise it to 2 MiB"},
+		"s390x":   {"524288", pages.Size(pages.MiB), ""}, // libvirt rounds it up to 1 MiB
+		"aarch64": {"1048576", pages.Size2MiB, "take smaller pages"},
+		"i686":    {"536870912", pages.Size1GiB, "take smaller pages"},
+		"riscv64": {"1048576", pages.Size2MiB, "take smaller pages"},
+		"ppc64le": {"1048576", pages.Size1GiB, "take smaller pages"}, // of the 256 MiB that libvirt makes of it
+	} {
+		doc := "<domain type='kvm'><name>a</name><memory unit='b'>" + test.memory + "</memory><os><type arch='" + arch + "'>hvm</type></os></domain>"
+		_, err := Rewrite([]byte(doc), Backing{PageSize: test.page})
+		if test.do == "" && err != nil || test.do != "" && (err == nil || !strings.Contains(err.Error(), "; "+test.do)) {
+			t.Errorf("%s: %v", arch, err)
+		}
+	}
+}
+
+// Which pages a POWER has its MMU decides, not the plain page.
+func TestGuessOnPOWER(t *testing.T) {
+	doc := []byte("<domain type='kvm'><name>a</name><memory unit='GiB'>1</memory><os><type arch='ppc64le'>hvm</type></os></domain>")
+	want := Want{Backing: Backing{Usual: true}}
+	out, err := want.Rewrite(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := want.Notes(doc, out); len(notes) != 1 || !strings.Contains(notes[0], "those with the hash MMU, as on POWER8, 16 MiB") {
+		t.Errorf("%q", notes)
+	}
+}

@@ -257,7 +257,11 @@ func (b backend) refused(dom *domain, strict bool) error {
 		do += ", as enable --round does"
 	}
 	if size < int64(b.page) {
-		return b.refusal(dom, smallerThanPage, "take smaller pages (--size), or "+do, "its %s are less than one page of %s", pages.FormatBytes(size), b.page)
+		smaller := func(s pages.Size) bool { return s < b.page && int64(s) <= size }
+		if slices.ContainsFunc(pages.HugeSizes(dom.hostArch(), dom.kvm()), smaller) {
+			do = "take smaller pages (--size), or " + do
+		}
+		return b.refusal(dom, smallerThanPage, do, "its %s are less than one page of %s", pages.FormatBytes(size), b.page)
 	}
 	if strict || b.bound() || source(dom) == "memfd" || b.kind == pages.DIMM || b.kind == pages.VirtioMem {
 		return b.refusal(dom, unaligned, do, "its %s are not a multiple of its pages of %s: %d of them are %s", pages.FormatBytes(size), b.page, n, full)

@@ -57,8 +57,8 @@ func (want Want) guessed(before, after []byte) string {
 	if d.domain.hostArch() == "" || len(all) == 1 || takes(before) || !takes(after) {
 		return ""
 	}
-	return fmt.Sprintf("pages of %s are what most %s kernels use, and those with other plain pages %s: --size names the ones that the guest's host has",
-		all[0], d.domain.arch(), strings.ReplaceAll(pages.JoinSizes(all[1:]), ", ", " or "))
+	return fmt.Sprintf("pages of %s are what most %s kernels use, and those with %s %s: --size names the ones that the guest's host has",
+		all[0], d.domain.arch(), pages.Apart(d.domain.hostArch()), strings.ReplaceAll(pages.JoinSizes(all[1:]), ", ", " or "))
 }
 
 // thpCosts says what the user may not expect of a document that is put on

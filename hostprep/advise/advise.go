@@ -57,6 +57,7 @@ type view struct {
 	thp      host.THP
 	ksm      host.KSM
 	small    pages.Size // of the host's pages
+	thpPage  pages.Size // of transparent huge pages; 0: the kernel does not say
 	swap     host.Swap
 	zones    []host.Zone
 	uptime   time.Duration
@@ -114,12 +115,25 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 			return v, err
 		}
 	}
-	if v.pending, err = h.Pending(c.UUID); err != nil {
+	if claims, err := h.NamesIn("/run/vmhuge/claims"); err != nil {
 		return v, err
+	} else if len(claims) > 0 {
+		if v.pending, err = h.Pending(c.UUID); err != nil {
+			return v, err
+		}
 	}
 	cmdline, err := h.ReadIfThere("/proc/cmdline")
 	if err != nil {
 		return v, err
+	}
+	said, err := h.ReadIfThere("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
+	if err != nil {
+		return v, err
+	}
+	if said != "" {
+		if v.thpPage, err = h.THPSize(); err != nil {
+			return v, err
+		}
 	}
 	v.area = v.mem.CMA != nil && v.mem.CMA.TotalKiB > 0 && strings.Contains(cmdline, "hugetlb_cma=")
 	onDemand, err := h.OnDemand()
@@ -156,8 +170,9 @@ func (v view) nodes() []int {
 	return nodes
 }
 
-// thpSize is the size of a transparent huge page.
-func (v view) thpSize() pages.Size { return v.small * v.small / 8 }
+// thpSize is the size of a transparent huge page: what the kernel says, or one entry of the page
+// table's middle level, which has a page of entries.
+func (v view) thpSize() pages.Size { return cmp.Or(v.thpPage, v.small*v.small/8) }
 
 // blocks is how many transparent huge pages free memory has in one piece where
 // the guest may lie.

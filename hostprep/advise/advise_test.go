@@ -41,7 +41,6 @@ func describedHosts(t *testing.T) []described {
 		hosttest.Must(t, err)
 		root := t.TempDir()
 		d := described{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), about: strings.TrimSpace(string(archive.Comment)), host: host.Host{Root: hostfs.Root(root)}}
-		hosttest.WriteFile(t, filepath.Join(root, "proc/sys/kernel/random/boot_id"), "11111111-2222-3333-4444-555555555555\n")
 		autostart := false
 		for _, f := range archive.Files {
 			switch f.Name {

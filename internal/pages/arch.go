@@ -31,9 +31,11 @@ func kernels() []kernel {
 		{arm, 4 * k, []Size{64 * k, 2 * m, 32 * m, 1 * g}, 2 * m, nil},
 		{arm, 16 * k, []Size{2 * m, 32 * m, 1 * g}, 32 * m, nil},
 		{arm, 64 * k, []Size{2 * m, 512 * m, 16 * g}, 512 * m, nil},
-		{power, 64 * k, []Size{2 * m, 1 * g}, 2 * m, nil},        // radix MMU: POWER9 and newer
-		{power, 64 * k, []Size{16 * m, 16 * g}, 16 * m, nil},     // hash MMU: POWER8
-		{power, 4 * k, []Size{2 * m, 16 * m, 1 * g}, 2 * m, nil}, // either, with small pages
+		// Of POWER the MMU decides, with plain pages of 4 KiB as well.
+		{power, 64 * k, []Size{2 * m, 1 * g}, 2 * m, nil},    // radix: POWER9 and newer
+		{power, 64 * k, []Size{16 * m, 16 * g}, 16 * m, nil}, // hash: POWER8
+		{power, 4 * k, []Size{2 * m, 1 * g}, 2 * m, nil},
+		{power, 4 * k, []Size{16 * m, 16 * g}, 16 * m, nil},
 		{[]string{"s390x"}, 4 * k, []Size{1 * m, 2 * g}, 1 * m, []Size{1 * m}},
 		{[]string{"riscv64"}, 4 * k, []Size{64 * k, 2 * m, 1 * g}, 2 * m, nil},
 		{[]string{"sparc64"}, 8 * k, []Size{64 * k, 8 * m, 256 * m, 2 * g, 16 * g}, 8 * m, nil},
@@ -96,6 +98,17 @@ func Usual(arch string, have []Size) Size {
 		return slices.Min(have)
 	}
 	return best.usual
+}
+
+// Apart says in which way the kernels of an architecture differ that usually have other sizes.
+func Apart(arch string) string {
+	switch arch {
+	case "ppc64", "ppc64le", "ppc":
+		return "the hash MMU, as on POWER8,"
+	case "i686", "386":
+		return "no PAE"
+	}
+	return "other plain pages"
 }
 
 // Usuals returns each size that is usual on a kernel of the architecture, the commonest

@@ -18,7 +18,7 @@ func TestUsual(t *testing.T) {
 		{"aarch64", []Size{64 * k, 2 * m, 32 * m, g}, 2 * m},
 		{"aarch64", []Size{2 * m, 32 * m, g}, 32 * m},
 		{"aarch64", []Size{2 * m, 512 * m, 16 * g}, 512 * m},
-		{"ppc64le", []Size{2 * m, g}, 2 * m}, {"ppc64le", []Size{16 * m, 16 * g}, 16 * m},
+		{"ppc64le", []Size{2 * m, g}, 2 * m}, {"ppc64le", []Size{16 * m, 16 * g}, 16 * m}, {"ppc64le", []Size{16 * m}, 16 * m}, {"ppc64le", []Size{2 * m}, 2 * m},
 		{"s390x", []Size{m, 2 * g}, m}, {"s390x", []Size{m}, m},
 		{"loongarch64", []Size{512 * m}, 512 * m},
 		// A TCG guest lies on the host's pages, whatever its own architecture.
