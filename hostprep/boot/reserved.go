@@ -91,6 +91,27 @@ func readReservations(h host.Host) ([]Reservation, error) {
 	return append(all, scripts...), err
 }
 
+// OthersOnNodes is how many bytes the kernel's command line reserves on single nodes, apart
+// from vmhuge.
+func OthersOnNodes(h host.Host) (map[int]int64, error) {
+	kernel, err := ReadKernel(h)
+	if err != nil {
+		return nil, err
+	}
+	bytes := map[int]int64{}
+	asked := kernel.Takes(withoutOurs(kernel.Cmdline))
+	for p, n := range asked.Pages {
+		bytes[p.Node] += n * int64(p.Size)
+	}
+	for node, n := range asked.Areas {
+		if kernel.CMA {
+			bytes[node] += n
+		}
+	}
+	delete(bytes, -1) // of any node
+	return bytes, nil
+}
+
 // withoutOurs is a command line without what stands between vmhuge's marks.
 func withoutOurs(line string) string {
 	words := KernelWords(line)

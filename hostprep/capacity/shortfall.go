@@ -94,11 +94,13 @@ func CanGrow(nodes []host.Node, needs []pool.Need, a hostprep.Allowance) bool {
 	return true
 }
 
-// SureOnEachNode says whether the pages are there whichever node is chosen.
+// SureOnEachNode says whether the pages are there whichever node is chosen, whatever takes those that
+// are reserved.
 func SureOnEachNode(state pool.State, d pages.Demand) bool {
 	for _, total := range d.Totals() {
 		for _, node := range state.Nodes(total.PageSize) {
-			if p, _ := state.Pool(node, total.PageSize); p.Free < total.Pages {
+			global, _ := state.Global(total.PageSize)
+			if p, _ := state.Pool(node, total.PageSize); p.Free-global.Reserved < total.Pages {
 				return false
 			}
 		}

@@ -68,9 +68,24 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	}
 	sums := table.Sums(others)
 	var pooled int64 // of other sizes, which can't become these pages
+	isOther := func(size pages.Size) bool {
+		return !slices.ContainsFunc(sums, func(row boot.Row) bool { return row.Size == size })
+	}
 	for _, g := range state.Globals {
-		if !slices.ContainsFunc(sums, func(row boot.Row) bool { return row.Size == g.Size }) {
+		if isOther(g.Size) {
 			pooled += g.Total * int64(g.Size)
+		}
+	}
+	beside := map[int]int64{} // what else has a node's memory, or is to have it at boot
+	if p.Persist {
+		if beside, err = boot.OthersOnNodes(h); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, p := range state.Pools {
+			if isOther(p.Size) {
+				beside[p.Node] += p.Total * int64(p.Size)
+			}
 		}
 	}
 	for _, row := range sums {
@@ -109,10 +124,15 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 			pages.FormatBytes(all)+" "+needed, do)
 	}
 	for _, n := range nodes {
-		if can := n.Total - pool.NodeReserve(reserve, len(nodes)); len(nodes) > 1 && bound[n.ID] > can {
-			refuse(hostprep.NoMemory, fmt.Sprintf("%s on node %d, of which %s must stay ordinary memory", pages.FormatBytes(n.Total), n.ID, pages.FormatBytes(n.Total-can)),
-				fmt.Sprintf("%s for pages there", pages.FormatBytes(bound[n.ID])), do)
+		can := n.Total - pool.NodeReserve(reserve, len(nodes))
+		if len(nodes) < 2 || bound[n.ID] == 0 || bound[n.ID]+beside[n.ID] <= can {
+			continue
 		}
+		have := fmt.Sprintf("%s on node %d, of which %s must stay ordinary memory", pages.FormatBytes(n.Total), n.ID, pages.FormatBytes(n.Total-can))
+		if beside[n.ID] > 0 {
+			have += fmt.Sprintf(" and %s is for other pages", pages.FormatBytes(beside[n.ID]))
+		}
+		refuse(hostprep.NoMemory, have, fmt.Sprintf("%s for pages there", pages.FormatBytes(bound[n.ID])), do)
 	}
 	return findings, nil
 }

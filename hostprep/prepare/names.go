@@ -2,9 +2,11 @@ package prepare
 
 import (
 	"errors"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/shell"
 )
 
 // unknownNames finds the users and groups of a preparation that this host does not
@@ -14,6 +16,12 @@ func unknownNames(h host.Host, p Options) ([]hostprep.Finding, error) {
 	lacks := func(kind, name, flag, create string) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "there is no " + kind + " " + name,
 			Need: "a " + kind + " for " + flag, Do: create + " " + name + ", or name another"})
+	}
+	if isGuest, err := isGuest(h, p.For); err != nil {
+		return nil, err
+	} else if isGuest && p.For != "" && p.Pages[0].Pages > 0 {
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: p.For + " is a guest: no guest may take pages that --for reserves, that one neither",
+			Need: "a program that is no guest", Do: "vmhuge prepare " + shell.Quote(p.For) + " gets the pages that the guest lacks"})
 	}
 	if p.User != "" {
 		if _, err := h.User(p.User, ""); errors.Is(err, host.ErrNoUser) {
@@ -33,4 +41,13 @@ func unknownNames(h host.Host, p Options) ([]hostprep.Finding, error) {
 		}
 	}
 	return findings, nil
+}
+
+// isGuest says whether libvirt has a domain of that name, as its files show.
+func isGuest(h host.Host, name string) (bool, error) {
+	if name == "" || strings.Contains(name, "/") {
+		return false, nil
+	}
+	st, err := h.Lstat("/etc/libvirt/qemu/" + name + ".xml")
+	return st != nil, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -20,6 +21,13 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 	var findings []hostprep.Finding
 	note := func(have, need, do string) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Note, Have: have, Need: need, Do: do})
+	}
+	taken, err := p.takenNotes(h, state)
+	if err != nil {
+		return findings, err
+	}
+	for _, text := range taken {
+		note(text[0], text[1], text[2])
 	}
 	swap, err := h.Swap()
 	if err != nil {
@@ -83,4 +91,36 @@ func freeBytes(state pool.State) int64 {
 		free += max(0, g.Free-g.Reserved) * int64(g.Size)
 	}
 	return free
+}
+
+// takenNotes say which of the pages that a preparation finds are others': a pool whose free pages
+// are all promised, and those of other programs that count as the named one's.
+func (p Options) takenNotes(h host.Host, state pool.State) (notes [][3]string, err error) {
+	if p.For == "" {
+		for _, want := range p.Pages {
+			g, _ := state.Global(want.Size)
+			spare := max(0, g.Available())
+			if has := persistent(state, want); has >= want.Pages && g.Free > 0 && spare == 0 {
+				notes = append(notes, [3]string{fmt.Sprintf("the pool has %s, of which %d are free, and all of these promised", pages.Count(has, want.Size), g.Free),
+					"enough for what is to take them: --pages counts the whole pool", fmt.Sprintf("for %d free ones, ask for %d", want.Pages, g.Total+want.Pages)})
+			}
+		}
+		return notes, nil
+	}
+	change, err := p.reservation(h)
+	if err != nil || change == nil || change.Pages == 0 {
+		return nil, err
+	}
+	own, _, err := ledger.ReadReservedWith(h.Root, p.For, change.Take)
+	has := change.Pages
+	for _, held := range own {
+		if held.At(change.Take) {
+			has -= held.Unmapped
+		}
+	}
+	if has > 0 {
+		notes = append(notes, [3]string{fmt.Sprintf("programs other than guests have, or are promised, at least %s, and vmhuge counts these as those of %s", pages.Count(has, change.Size), p.For),
+			"a reservation for each program that takes pages", "if they are another program's, reserve for that one as well: vmhuge prepare --pages N --for PROGRAM"})
+	}
+	return notes, err
 }

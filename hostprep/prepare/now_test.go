@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
@@ -78,6 +80,24 @@ func TestPrepareAfterUndo(t *testing.T) {
 		openLedger(t, h).Close()
 		if n := persistentPages(t, h); n != had+test.want {
 			t.Errorf("%s: %d pages stay, not %d", name, n-had, test.want)
+		}
+	}
+}
+
+// A guest lacks its pages where all that are free are promised to other programs.
+func TestLacksWhereAllIsPromised(t *testing.T) {
+	for reserved, want := range map[string]int64{"0": 0, "1184": 0, "1190": 6, "1200": 16} {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- pools --\nall 2048 2048 1200 "+reserved+" 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n")}
+		state, err := h.Pools()
+		hosttest.Must(t, err)
+		lacks, err := Options{Guests: []hostprep.Guest{web1}}.lacks(h, state)
+		hosttest.Must(t, err)
+		var n int64
+		for _, l := range lacks {
+			n += l.Pages
+		}
+		if n != want {
+			t.Errorf("%s promised: lacks %d, not %d", reserved, n, want)
 		}
 	}
 }

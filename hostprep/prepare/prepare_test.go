@@ -223,6 +223,25 @@ left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask 
 		"too much beside a pool of another size": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 1024 1024 0\n1 2048 1024 1024 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 10}}}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 14 GiB for pages, with the 4 GiB that pools of other sizes have; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
+		"too much on a node beside a pool of another size": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\n1 2048 0 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 4}}}, want: `
+left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
+`},
+		"on the other node": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\n1 2048 0 0 0\nall 1048576 4 4 0 0 0\n0 1048576 0 0 0\n1 1048576 4 4 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{1}, Size: pages.Size1GiB, Pages: 4}}}, want: `
+mkdir -m 0755 /dev/hugepages1G
+mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G
+`},
+		"too much on a node beside what the command line reserves there": {host: "two-nodes", edits: systemdHost + "-- proc/cmdline --\nhugepages=0:2048\n", p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 4}}}, want: `
+left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
+`},
+		"all of the pool is promised": {host: "one-node", edits: systemdHost + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
+left: the pool has 2048 pages of 2 MiB, of which 1200 are free, and all of these promised; enough for what is to take them: --pages counts the whole pool; for 512 free ones, ask for 2560
+`},
+		"pages of others count as the program's": {host: "one-node", edits: systemdHost + booted + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{For: "ovs", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
+left: programs other than guests have, or are promised, at least 512 pages of 2 MiB, and vmhuge counts these as those of ovs; a reservation for each program that takes pages; if they are another program's, reserve for that one as well: vmhuge prepare --pages N --for PROGRAM
+`},
+		"a reservation for a guest": {host: "one-node", edits: systemdHost + booted + "-- etc/libvirt/qemu/db1.xml --\n<domain/>\n", p: Options{For: "db1", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
+left: db1 is a guest: no guest may take pages that --for reserves, that one neither; a program that is no guest; vmhuge prepare db1 gets the pages that the guest lacks
+`},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
 left: there is no node 7; 1 page of 2 MiB on node 7; use an existing node
 `},
