@@ -162,8 +162,8 @@ func TestRules(t *testing.T) {
 		"shared":    {func(c *hostprep.Candidate) { c.Traits.SharedBy, c.Traits.Shared = 1, true }, []string{"shared memory"}, []string{"shared access"}},
 		"pinned":    {func(c *hostprep.Candidate) { c.Traits.VFIO = 1 }, []string{"VFIO"}, []string{"swap", "migration"}},
 		"SEV":       {func(c *hostprep.Candidate) { c.Traits.Security = "sev" }, []string{"locked"}, []string{"swap", "migration", "KSM", "balloon"}},
-		"SEV-SNP":   {func(c *hostprep.Candidate) { c.Traits.Security = "sev-snp" }, []string{"private memory"}, []string{"swap", "migration", "balloon"}},
-		"TDX":       {func(c *hostprep.Candidate) { c.Traits.Security = "tdx" }, []string{"private memory"}, []string{"swap", "migration"}},
+		"SEV-SNP":   {func(c *hostprep.Candidate) { c.Traits.Security = "sev-snp" }, []string{"private memory"}, []string{"swap", "migration", "balloon", "page tables", "free memory in one piece"}},
+		"TDX":       {func(c *hostprep.Candidate) { c.Traits.Security = "tdx" }, []string{"private memory"}, []string{"swap", "migration", "page tables", "fragmentation"}},
 		"protected": {func(c *hostprep.Candidate) { c.Traits.Security = "s390-pv" }, []string{"protected guest"}, []string{"migration"}},
 		"returns nothing to the host": {func(c *hostprep.Candidate) {
 			c.Traits.VFIO, c.Traits.Reporting, c.Traits.Balloon, c.Traits.CurrentKiB = 1, true, true, 1024

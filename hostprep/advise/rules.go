@@ -42,7 +42,7 @@ var rules = []rule{
 	// What huge pages gain.
 	{"page tables", [4]int{1, 1, 1, 0}, nil, func(v view) string {
 		small := int64(v.small)
-		text := when(v.Demand.Type == "kvm", "%s is %d pages of %s with %s of page tables, %s",
+		text := when(v.Demand.Type == "kvm" && !v.guestMemfd(), "%s is %d pages of %s with %s of page tables, %s",
 			pages.Amount(v.ram()), v.ram()/small, pages.Size(small), pages.Amount(v.ram()/small*8), orOf(v.counts(" pages")))
 		if text != "" && v.cpu.Known { // four levels of the guest's table, each found by up to four of the host's
 			text += "; a TLB miss reads up to 24, 19 or 14 entries of the guest's and the host's tables"
@@ -126,11 +126,11 @@ var rules = []rule{
 	}},
 	{"free memory in one piece", [4]int{2, 0, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
-		return when(v.blocks() >= n, "%d blocks of %s are free after %s, and it needs %d", v.blocks(), v.thpSize(), days(v.uptime), n)
+		return when(v.blocks() >= n && !v.guestMemfd(), "%d blocks of %s are free after %s, and it needs %d", v.blocks(), v.thpSize(), days(v.uptime), n)
 	}},
 	{"fragmentation", [4]int{0, 1, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
-		return when(v.blocks() < n && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.ram()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
+		return when(v.blocks() < n && !v.guestMemfd() && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.ram()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
 	}},
 	{"THP is off", [4]int{-3, 0, 0, 0}, nil, func(v view) string {
 		return when(v.thp.Enabled == "never", "transparent_hugepage/enabled is %s: it would get 0 of %d; madvise is enough for QEMU", v.thp.Enabled, v.thpSize().Ceil(v.ram()))
@@ -144,7 +144,7 @@ var rules = []rule{
 		return when(v.Traits.Arch == "s390x", "KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest: it would get 0 of %d", v.thpSize().Ceil(v.ram()))
 	}},
 	{"private memory", [4]int{-1, -4, -4, 2}, nil, func(v view) string {
-		return when(v.Traits.Security == "sev-snp" || v.Traits.Security == "tdx", "with %s its private memory is a guest_memfd, which has no huge pages: %s of reserved ones would back only what it shares, and stay allocated beside the private memory", v.Traits.Security, pages.Amount(v.ram()))
+		return when(v.guestMemfd(), "with %s its private memory is a guest_memfd, which has no huge pages: %s of reserved ones would back only what it shares, and stay allocated beside the private memory", v.Traits.Security, pages.Amount(v.ram()))
 	}},
 	{"protected guest", [4]int{}, []Choice{Choose2MiB, Choose1GiB}, func(v view) string {
 		return when(v.Traits.Security == "s390-pv", "QEMU does not let a guest with s390-pv enter protected mode on reserved pages")
@@ -208,10 +208,15 @@ var rules = []rule{
 	}},
 }
 
+// guestMemfd says that the guest's private memory is on no pages that could be chosen.
+func (v view) guestMemfd() bool {
+	return v.Traits.Security == "sev-snp" || v.Traits.Security == "tdx"
+}
+
 // private says that the guest's memory is encrypted, or withheld from the host, so that it stays
 // where it is.
 func (v view) private() bool {
-	return slices.Contains([]string{"sev", "sev-snp", "tdx"}, v.Traits.Security)
+	return v.Traits.Security == "sev" || v.guestMemfd()
 }
 
 // pinned says that the RAM can't leave the host's memory on any pages.

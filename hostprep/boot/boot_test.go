@@ -263,6 +263,7 @@ func TestSysctlConf(t *testing.T) {
 		"a file of that name":         {conf + systemd + "-- etc/sysctl.d/99-sysctl.conf --\nvm.nr_hugepages = 64\n", "", "", "/etc/sysctl.d/99-sysctl.conf:1 64", false},
 		"a file of that name, OpenRC": {conf + "-- etc/sysctl.d/99-sysctl.conf --\nvm.nr_hugepages = 64\n", "", "", "/etc/sysctl.conf:1 512", true},
 		"masked":                      {conf + systemd, "etc/sysctl.d/99-sysctl.conf", "/dev/null", "", false},
+		"nothing is read":             {conf + systemd + "-- etc/sysctl.d/50-a.conf --\nvm.nr_hugepages = 8\n", "etc/systemd/system/systemd-sysctl.service", "/dev/null", "", false},
 		"before another":              {conf + systemd + "-- run/sysctl.d/99-z.conf --\nvm.nr_hugepages = 8\n", "etc/sysctl.d/99-sysctl.conf", "../sysctl.conf", "/run/sysctl.d/99-z.conf:1 8", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -21,12 +22,18 @@ func (k Kernel) Gigantic() pages.Size {
 
 func (k Kernel) isGigantic(size pages.Size) bool { return k.Gigantic() > 0 && size >= k.Gigantic() }
 
+// onNodes are counts by node, of which a kernel before 5.16 reads the first number.
+var onNodes = lazyregexp.New(`\b(hugepages=[0-9]+):[0-9:,]*`)
+
 // Asks is what a command line asks for, with the areas as the kernel makes them: none
 // that is smaller than a page, on a node or in all, and of others whole pages. (Kernels of
 // 2026 refuse what is no multiple.)
 //
 // Source: hugetlb_cma_reserve() in the kernel's mm/hugetlb_cma.c.
 func (k Kernel) Asks(line string) Request {
+	if k.Before(5, 16) { // it knows no nodes
+		line = onNodes.Get().ReplaceAllString(line, "$1")
+	}
 	r := ParseCmdline(line, k.Standard, func(size pages.Size) bool { return slices.Contains(k.Sizes, size) }, k.Online)
 	size := k.Gigantic()
 	for node, bytes := range r.Areas {
@@ -50,11 +57,21 @@ func (k Kernel) Skips(r Request) bool {
 // HasArea says that the kernel has set apart the area for which its command line asks.
 func (k Kernel) HasArea() bool { return k.CMA && !k.noArea && k.Asks(k.Cmdline).Area() > 0 }
 
-// Since says whether the kernel that runs is of a version or later.
+// Since says whether the kernel that runs is known to be of a version or later, and Before
+// whether it is known to be older.
 func (k Kernel) Since(major, minor int) bool {
-	var is, sub int
-	_, err := fmt.Sscanf(k.Release, "%d.%d", &is, &sub)
-	return err == nil && (is > major || is == major && sub >= minor)
+	is, sub, ok := k.version()
+	return ok && (is > major || is == major && sub >= minor)
+}
+
+func (k Kernel) Before(major, minor int) bool {
+	_, _, ok := k.version()
+	return ok && !k.Since(major, minor)
+}
+
+func (k Kernel) version() (major, minor int, ok bool) {
+	_, err := fmt.Sscanf(k.Release, "%d.%d", &major, &minor)
+	return major, minor, err == nil
 }
 
 // beside says what of ours the kernel would skip for an area, or of what is there for ours;

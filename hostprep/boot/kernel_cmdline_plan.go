@@ -195,7 +195,6 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 			refuse("the host has node "+pages.FormatNodes(k.Nodes), fmt.Sprintf("node %d", w.Node), "name an existing node, or none")
 		}
 	}
-	var major, minor int
 	if len(want.areas) > 0 && !k.CMA {
 		refuse("Linux "+cmp.Or(strings.TrimSpace(k.Release), "as it runs")+" is built without CMA: /proc/meminfo has no CmaTotal",
 			"CONFIG_CMA for pages of 1 GiB on demand, as Debian has for amd64 since 7.2 and for arm64 since 6.12", "reserve the pages at boot: vmhuge prepare --persist --pages N --size 1G; or boot a kernel with CMA")
@@ -206,7 +205,7 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 				"one of the two", "leave out --persist for the pages, or --on-demand")
 		}
 	}
-	if _, err := fmt.Sscanf(k.Release, "%d.%d", &major, &minor); named && err == nil && (major < 5 || major == 5 && minor < 16) {
+	if named && k.Before(5, 16) {
 		refuse("Linux "+strings.TrimSpace(k.Release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
 	}
 	return findings
@@ -232,6 +231,12 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 	}
 	if have, need, do := k.beside(lines[0].Text, ours); have != "" {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel's command line" + have, Need: need, Do: do}}, nil
+	}
+	if later, err := h.ReadIfThere(cmdline.KernelInstall); err != nil {
+		return nil, err
+	} else if there := k.Asks(later); boot.name == unifiedImage.name && slices.ContainsFunc(k.Sizes, func(size pages.Size) bool { return wanted.Of(size) > 0 && there.Of(size) > 0 }) {
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: unifiedImage.byHand("") + ", then run this again",
+			Have: cmdline.KernelInstall + " has " + hugeWords(later) + " already, which this boot's command line has not: the kernel's image was not made anew, or not booted, since"}}, nil
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand(ours),
 		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and vmhuge can't change it here"}

@@ -67,7 +67,11 @@ var unifiedImage = loader{
 		return nil, false, nil
 	},
 	byHand: func(options string) string {
-		return "add " + options + " to " + cmdline.KernelInstall + ", have the kernel's image made anew (kernel-install add-all, mkinitcpio -P or dracut --regenerate-all --force, as it was made before), and reboot"
+		const anew = "have the kernel's image made anew (kernel-install add-all, mkinitcpio -P or dracut --regenerate-all --force, as it was made before), and reboot"
+		if options == "" {
+			return anew
+		}
+		return "add " + options + " to " + cmdline.KernelInstall + ", " + anew
 	},
 }
 

@@ -23,6 +23,17 @@ type Setting struct {
 // before 13, Ubuntu, Fedora, RHEL and SUSE.
 const SysctlConf = "/etc/sysctl.conf"
 
+// sysctlService has systemd read sysctl's files at boot.
+const sysctlService = "systemd-sysctl.service"
+
+// SysctlMasked says that systemd reads none of sysctl's files at boot.
+func SysctlMasked(h host.Host) (bool, error) {
+	if !h.BootedWithSystemd() {
+		return false, nil
+	}
+	return h.Masked(sysctlService)
+}
+
 // SysctlFiles lists the files of sysctl that this host reads at boot, in that order. withConf says
 // that SysctlConf is among them, by whatever name.
 func SysctlFiles(h host.Host) (order []string, withConf bool, err error) {
@@ -44,6 +55,11 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 	order, withConf, err := SysctlFiles(h)
 	if err != nil {
 		return nil, err
+	}
+	if masked, err := SysctlMasked(h); err != nil {
+		return nil, err
+	} else if masked {
+		order, withConf = nil, true
 	}
 	tuned, overrides, err := tuned(h)
 	if err != nil {

@@ -80,6 +80,9 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 // a node or any, -1.
 func AskFor(state pool.State, mem host.Meminfo, n int64, size pages.Size, node int) string {
 	kept := pool.Reserve(mem.Total)
+	if mem.Total <= kept {
+		return fmt.Sprintf("take it out there: the host has %s, and vmhuge would leave it %s", pages.Amount(mem.Total), pages.Amount(kept))
+	}
 	if most := pool.Most(state, mem.Total, kept, size); n > most {
 		return fmt.Sprintf("ask for at most %d there: more do not fit, as the host has %s and keeps %s of it", most, pages.Amount(mem.Total), pages.Amount(kept))
 	}

@@ -102,6 +102,12 @@ func (h Host) UnitDropIns(name string) ([]string, error) {
 	return h.DropIns(dirs)
 }
 
+// Masked says whether systemd starts a unit for nobody.
+func (h Host) Masked(name string) (bool, error) {
+	file, err := h.UnitFile(name)
+	return file != "" && h.isMask(file), err
+}
+
 // isMask says that a unit's file keeps it from being started: a link to /dev/null, or empty.
 func (h Host) isMask(file string) bool {
 	if h.toNull(file) {

@@ -71,13 +71,17 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	if err != nil {
 		return facts, err
 	}
-	for _, word := range boot.KernelWords(k.Cmdline) {
+	thpSet := false
+	for _, word := range slices.Backward(boot.KernelWords(k.Cmdline)) {
 		set, ok := strings.CutPrefix(word, "transparent_hugepage=")
 		switch {
 		case ok && !slices.Contains([]string{"always", "madvise", "never"}, set): // among the slips
+		case ok && thpSet:
 		case ok && set != thp.Enabled:
+			thpSet = true // earlier ones are among the slips
 			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but it is %s now", word, pages.OrNothing(thp.Enabled)), "the same setting after the next boot", "correct it"))
 		case ok:
+			thpSet = true
 			facts = append(facts, fine(name, word))
 		}
 	}

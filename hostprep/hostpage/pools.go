@@ -22,7 +22,7 @@ var pageSizesCheck = hostCheck{"page sizes", func(h host.Host, g anyGuest) ([]Fa
 	}
 	sizes := state.Sizes()
 	if len(sizes) == 0 {
-		return []Fact{block(hostprep.BadHost, name, "none", "huge pages", "boot a kernel with CONFIG_HUGETLBFS, or without hugepages=off")}, nil
+		return []Fact{block(hostprep.BadHost, name, "none", "huge pages", "boot a kernel with CONFIG_HUGETLBFS")}, nil
 	}
 	have := pages.JoinSizes(sizes)
 	if len(sizes) > 1 {

@@ -2,11 +2,13 @@ package prepare
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -34,6 +36,10 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 	if ours == 0 && len(p.Pages) == 0 {
 		return nil, nil
 	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
 	all, err := boot.Reservations(h)
 	var findings []hostprep.Finding
 	for _, r := range all {
@@ -44,8 +50,15 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 			amount = pages.Count(r.Pages, r.Size)
 		}
 		// What sysctl takes away, vmhuge's unit adds again.
+		// Pages of another size than the pool's are not for the same guests.
+		if len(p.guests()) == 0 && p.For == "" && !slices.ContainsFunc(p.Pages, func(n pool.Need) bool { return n.Size == r.Size }) && !sizes[r.Size] {
+			continue
+		}
 		added := strings.Contains(r.Where, "sysctl") && h.BootedWithSystemd()
 		switch {
+		case r.Pages*int64(r.Size) > mem.Total-pool.Reserve(mem.Total):
+			f.Severity, f.Need, f.Do = hostprep.Warning, "less, so that the next boot has memory for all else", "lower it in "+r.Where
+			f.Have = fmt.Sprintf("%s asks for %s at boot, which is %s, and the host has %s", r.Where, amount, pages.Amount(r.Pages*int64(r.Size)), pages.Amount(mem.Total))
 		case r.Later && sizes[r.Size] && !added:
 			f.Severity, f.Need = hostprep.Warning, "one place that sets the pool at boot"
 			f.Have = fmt.Sprintf("%s sets the pool when the %s of vmhuge prepare --persist are there, and replaces them: %s", r.Where, pages.Amount(ours), amount)
@@ -79,7 +92,9 @@ func reservedByOthers(h host.Host) (bytes int64, from string, err error) {
 	for _, r := range all {
 		if r.Pages > 0 {
 			bytes += r.Pages * int64(r.Size)
-			places = append(places, r.Where)
+			if !slices.Contains(places, r.Where) {
+				places = append(places, r.Where)
+			}
 		}
 	}
 	return bytes, strings.Join(places, " and "), err

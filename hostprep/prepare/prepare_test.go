@@ -242,6 +242,20 @@ left: programs other than guests have, or are promised, at least 512 pages of 2 
 		"a reservation for a guest": {host: "one-node", edits: systemdHost + booted + "-- etc/libvirt/qemu/db1.xml --\n<domain/>\n", p: Options{For: "db1", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
 left: db1 is a guest: no guest may take pages that --for reserves, that one neither; a program that is no guest; vmhuge prepare db1 gets the pages that the guest lacks
 `},
+		"others reserve more than the host has": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 9000\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 16}}}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+left: /etc/sysctl.d/90-hp.conf:1 asks for 9000 pages of 2 MiB at boot, which is 17.6 GiB, and the host has 15.6 GiB; less, so that the next boot has memory for all else; lower it in /etc/sysctl.d/90-hp.conf:1
+`},
+		"pages of another size that others reserve": {host: "two-nodes", edits: systemdHost + "-- proc/cmdline --\nhugepagesz=1G hugepages=2\n-- pools --\nall 2048 0 0 0 0 0\nall 1048576 2 2 0 0 0\n0 2048 0 0 0\n0 1048576 1 1 0\n1 2048 0 0 0\n1 1048576 1 1 0\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 16}}}, want: `
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 16\n' > /etc/sysctl.d/99-vmhuge.conf
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+`},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
 left: there is no node 7; 1 page of 2 MiB on node 7; use an existing node
 `},

@@ -1,6 +1,7 @@
 package slips
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -66,6 +67,8 @@ func TestFileSlips(t *testing.T) {
 		"sysctl.conf, which systemd does not read": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 64\nvm.swappiness=1\nvm.nr_hugepages=9000\n-- modes --\nrun/systemd/system/ 0755 0:0\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 64 stands in a file that systemd does not read at boot; sysctl --system does → the same line in /etc/sysctl.d/90-hugepages.conf
 /etc/sysctl.conf:3: vm.nr_hugepages=9000 stands in a file that systemd does not read at boot; sysctl --system does → the same line in /etc/sysctl.d/90-hugepages.conf, with vm.nr_hugepages = 6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it`},
+		"sysctl with a comment behind the number": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 1024 # for web1\n", `
+/etc/sysctl.conf:1: vm.nr_hugepages = 1024 # for web1 has more than a number, and the kernel takes the number → vm.nr_hugepages = 1024`},
 		"sysctl in neither": {"-- etc/sysctl.conf --\nvm.nr_hugepages = 0xg\nvm.nr_overcommit_hugepages = 08\n", `
 /etc/sysctl.conf:1: vm.nr_hugepages = 0xg is no number, so that the kernel refuses it → vm.nr_hugepages = N
 /etc/sysctl.conf:2: vm.nr_overcommit_hugepages = 08 is no number, so that the kernel refuses it → vm.nr_overcommit_hugepages = N`},
@@ -85,5 +88,15 @@ func TestFileSlips(t *testing.T) {
 				t.Errorf("got:\n%s\n%v\nwant:%s", text, err, test.want)
 			}
 		})
+	}
+}
+
+// What systemd is kept from reading is said of each line.
+func TestMaskedSysctl(t *testing.T) {
+	root := hosttest.Unpack(t, "one-node", "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 64\nvm.swappiness=1\n-- modes --\nrun/systemd/system/ 0755 0:0\netc/systemd/system/ 0755 0:0\n")
+	hosttest.Must(t, os.Symlink("/dev/null", root.Path("etc/systemd/system/systemd-sysctl.service")))
+	slips, err := InFiles(host.Host{Root: root})
+	if err != nil || len(slips) != 1 || slips[0].Why != "is not read at boot, as systemd-sysctl.service is masked" {
+		t.Errorf("%+v, %v", slips, err)
 	}
 }

@@ -3,6 +3,7 @@ package slips
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -99,6 +100,27 @@ func (k kernel) slips() []Slip {
 		all = append(all, c.Slip)
 	}
 	return all
+}
+
+// ignores says that a count changes nothing beside those before it.
+func (k kernel) ignores(words []string, i int) bool {
+	isCount := func(word string) bool { name, sep, _ := splitOption(word); return name == "hugepages" && sep == "=" }
+	if !slices.ContainsFunc(words[:i], isCount) || strings.Trim(words[i], "hugepagesz=0,:") == "" {
+		return false
+	}
+	for j := i - 1; j >= 0; j-- {
+		if isCount(words[j]) {
+			break
+		}
+		if name, _, _ := splitOption(words[j]); name == "hugepagesz" {
+			if _, again := k.outOfOrder(words, j, k.Standard); again {
+				return false // it is said of the size
+			}
+			break
+		}
+	}
+	with, without := k.Asks(strings.Join(words[:i+1], " ")), k.Asks(strings.Join(words[:i], " "))
+	return maps.Equal(with.Pages, without.Pages)
 }
 
 // countBehind is what the i-th word, which is not the size that it was meant to be, does to the
@@ -203,6 +225,12 @@ func (k kernel) outOfOrder(words []string, i int, unnamed pages.Size) (Slip, boo
 		case before == "" && after == "hugepagesz" && then == "" && pages.Memparse(size) != unnamed:
 			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, unnamed),
 				Right: "hugepagesz=" + size + " " + words[i]}, true
+		case k.ignores(words, i):
+			return Slip{Word: words[i], Why: "is ignored by the kernel, which has a count for pages of that size from an earlier hugepages="}, true
+		}
+	case "transparent_hugepage":
+		if _, last := find(len(words)-1, -1, name); last != value && slices.Contains(thpModes, last) {
+			return Slip{Word: words[i], Why: "is overridden by transparent_hugepage=" + last + ", which comes later"}, true
 		}
 	case "default_hugepagesz":
 		if option, first := find(i-1, -1, "default_hugepagesz"); option != "" {

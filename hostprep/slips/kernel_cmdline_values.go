@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vmhuge/hostprep/boot"
 	"vmhuge/internal/nearest"
 	"vmhuge/internal/pages"
 )
@@ -25,6 +26,9 @@ func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 		parts := []string{"0:" + strings.TrimSuffix(value, ",")} // one count for all nodes: the kernel reads no further
 		if strings.Contains(value, ":") {
 			parts = strings.Split(strings.TrimSuffix(value, ","), ",")
+		}
+		if first, _, byNode := strings.Cut(value, ":"); byNode && k.Before(5, 16) {
+			return slip(fmt.Sprintf("names nodes, which the kernel knows since 5.16: this one reads %s pages", first), "hugepages=N, a number of pages for all nodes")
 		}
 		for _, part := range parts {
 			node, count, ok := strings.Cut(part, ":")
@@ -91,7 +95,12 @@ func (k kernel) missingNode(word string, parts []string, missing int) Slip {
 	if len(there) == 0 {
 		right = "hugepages=N, or NODE:N for node " + pages.FormatNodes(k.Nodes)
 	}
-	return Slip{Word: word, Why: fmt.Sprintf("names node %d, which this host does not have, so that the kernel refuses the whole option and reserves none of its pages", missing), Right: right}
+	has := "this host does not have"
+	if slices.Contains(boot.KernelWords(k.Cmdline), "numa=off") {
+		has = "there is not with numa=off"
+		right = "hugepages=N, the sum of all nodes"
+	}
+	return Slip{Word: word, Why: fmt.Sprintf("names node %d, which %s, so that the kernel refuses the whole option and reserves none of its pages", missing, has), Right: right}
 }
 
 // oneLetterOff is the option that a word is one letter away from, such as hugepagsz; ""

@@ -63,6 +63,9 @@ func (r room) lacks(asked boot.Request, size pages.Size, n int64) (fit int64, wh
 		return n, ""
 	}
 	why = fmt.Sprintf("%s do not fit: the host has %s and keeps %s of it", pages.Count(n, size), pages.Amount(r.total), pages.Amount(r.kept))
+	if r.total <= r.kept {
+		why = fmt.Sprintf("the host has only %s, and vmhuge would leave it %s", pages.Amount(r.total), pages.Amount(r.kept))
+	}
 	if n == 1 {
 		why = strings.Replace(why, "do not", "does not", 1)
 	}
@@ -126,7 +129,11 @@ func (k kernel) fit(words []string, found []correction) {
 				continue
 			}
 			lowered[size] = true
-			c.Right = fitting(c.asked(), n, fit) + ", as " + why
+			right := fitting(c.asked(), n, fit) + ", as " + why
+			if _, why := k.room.lacks(boot.Request{}, k.DefaultSize(), n); why == "" && n*int64(k.DefaultSize()) >= 128*pages.MiB && strings.Contains(c.Why, "stands before hugepagesz=") {
+				right += fmt.Sprintf("; or without hugepagesz=%s, if pages of %s are meant", pages.SizeWord(size), k.DefaultSize())
+			}
+			c.Right = right
 		}
 		if n, size, ok := k.bySysctl(c.asked()); ok {
 			if fit, why := k.room.lacks(asked, size, n); why != "" {

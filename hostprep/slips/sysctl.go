@@ -80,7 +80,11 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 		case !slices.Contains(sysctl.HugePageSettings, line.Name):
 			continue
 		case len(strings.Fields(line.Value)) > 1:
-			slip.Why, slip.Right = "is more than one number, of which the kernel takes the first", line.Name+" = "+strings.Fields(line.Value)[0]
+			words := strings.Fields(line.Value)
+			slip.Why, slip.Right = "is more than one number, of which the kernel takes the first", line.Name+" = "+words[0]
+			if _, err := sysctl.Number(words[1]); err != nil { // a comment
+				slip.Why, slip.Works = "has more than a number, and the kernel takes the number", true
+			}
 		default:
 			for _, later := range slices.Backward(lines[i+1:]) {
 				if (later.Sets(line.Name) || line.Sets(later.Name)) && later.Value != line.Value {
@@ -119,6 +123,18 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 			slips = append(slips, Slip{Where: where, Word: line, Why: "has no =, so that sysctl ignores the line", Right: name + " = " + value})
 		}
 	})
+	masked, maskErr := boot.SysctlMasked(h)
+	if maskErr != nil {
+		return slips, maskErr
+	}
+	if err == nil && masked {
+		withConf = true
+		err = boot.EachLine(h, files, func(where, line string) {
+			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
+				slips = append(slips, Slip{Where: where, Word: line, Why: "is not read at boot, as systemd-sysctl.service is masked", Right: "systemctl unmask systemd-sysctl.service"})
+			}
+		})
+	}
 	if err == nil && !withConf {
 		err = boot.EachLine(h, []string{boot.SysctlConf}, func(where, line string) {
 			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
