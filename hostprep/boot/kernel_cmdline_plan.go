@@ -281,7 +281,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 				sum(file, was, size, "take them out there")
 			case len(want) > 0 && !slices.Equal(of, want), len(want) == 0 && !slices.Equal(of, bootPagesOf(was, size)):
 				conflict(file, " has "+hugeWords(old.Text), "a command line whose meaning does not change beside "+ours+": a hugepages= without a size is for the default size",
-					"write hugepagesz= before each hugepages= there")
+					"write hugepagesz="+pages.SizeWord(cmp.Or(was.Default, k.Standard))+" before the first hugepages= there, if that is what it is for")
 			}
 		}
 		if cmdline.Ours(news[i].Text) != ours {

@@ -91,6 +91,16 @@ func readReservations(h host.Host) ([]Reservation, error) {
 	return append(all, scripts...), err
 }
 
+var nodeInPath = lazyregexp.New(`/node/node([0-9]+)/`)
+
+// OnNode is the node whose pool alone is set; "": all are.
+func (r Reservation) OnNode() string {
+	if m := nodeInPath.Get().FindStringSubmatch(r.Text); r.File && m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 // OthersOnNodes is how many bytes the kernel's command line reserves on single nodes, apart
 // from vmhuge.
 func OthersOnNodes(h host.Host) (map[int]int64, error) {

@@ -67,6 +67,9 @@ func KernelCmdline(h host.Host) ([]hostprep.Finding, error) {
 		switch {
 		case mem.CMA == nil:
 			but, do = "is built without CMA", "boot a kernel with CONFIG_CMA, or reserve the pages at boot (hugepages=)"
+			if asked.Of(k.Gigantic()) > 0 {
+				do = "leave hugetlb_cma= out: this kernel reserves the pages of hugepages= without it"
+			}
 		case mem.CMA.TotalKiB > 0:
 			but = fmt.Sprintf("has %s (CmaTotal)", pages.FormatKiB(mem.CMA.TotalKiB))
 		}

@@ -3,6 +3,7 @@ package hostpage
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -129,7 +130,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 	var facts []Fact
 	atBoot := map[pages.Size]int64{}
 	for _, r := range all {
-		if r.Later { // it replaces what was there
+		if r.Later && r.OnNode() == "" { // it replaces what was there
 			atBoot[r.Size] = 0
 		}
 		atBoot[r.Size] += max(0, r.Pages)
@@ -152,6 +153,14 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 			continue // cmdlineCheck or nextBootCheck says it
 		}
 		has, _ := state.Global(r.Size)
+		onNode := ""
+		if node := r.OnNode(); node != "" {
+			onNode = " --node " + node
+			if id, err := strconv.Atoi(node); err == nil {
+				on, _ := state.Pool(id, r.Size)
+				has.Total = on.Total
+			}
+		}
 		limit := mem.Total - pool.Reserve(mem.Total)
 		switch bytes := r.Pages * int64(r.Size); {
 		case bytes > limit:
@@ -165,7 +174,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 				"as many, if guests are to have them", "they do not fit beside the pools of other sizes that there are now: a reboot, or smaller pools of these"))
 		case r.Pages > has.Total && has.Size != 0:
 			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s asks for %s at boot, and the pool has %d", r.Where, amount, has.Total),
-				"as many, if guests are to have them", fmt.Sprintf("vmhuge prepare --pages %d --size %s allocates them now; where the boot found no memory for them, ask for fewer", r.Pages, pages.SizeWord(r.Size))))
+				"as many, if guests are to have them", fmt.Sprintf("vmhuge prepare --pages %d --size %s%s allocates them now; where the boot found no memory for them, ask for fewer", r.Pages, pages.SizeWord(r.Size), onNode)))
 		default:
 			facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
 		}

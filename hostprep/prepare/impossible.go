@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
@@ -113,7 +114,11 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		return nil, err
 	} else if p.Persist && all > 0 && theirs > 0 {
 		all += theirs
-		needed += fmt.Sprintf(", with the %s that %s reserves at boot", pages.FormatBytes(theirs), from)
+		reserves := "reserves"
+		if strings.Contains(from, " and ") {
+			reserves = "reserve"
+		}
+		needed += fmt.Sprintf(", with the %s that %s %s at boot", pages.FormatBytes(theirs), from, reserves)
 	} else if all > 0 && pooled > 0 {
 		all += pooled
 		needed += fmt.Sprintf(", with the %s that pools of other sizes have", pages.FormatBytes(pooled))

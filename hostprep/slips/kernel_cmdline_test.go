@@ -172,7 +172,7 @@ func TestCountsThatFit(t *testing.T) {
 		"hugepages=16G":                                           "hugepages=6976, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
 		"hugepages=8G hugepagesz=1G hugepages=8":                  "hugepages=2880, as 4096 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it, and 8 GiB is reserved besides",
 		"hugepagesz:1G hugepages=64":                              "hugepagesz=1G with hugepages=13 behind it, as 64 pages of 1 GiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
-		"hugepages=0:8G,1:8G":                                     "hugepages=, 6976 pages in all at most, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
+		"hugepages=0:8G,1:8G":                                     "hugepages=NODE:N,NODE:N with at most 6976 pages in all, as 8192 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
 		"hugepages:9000":                                          "hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
 		"vm.nr_hugepages=9000":                                    "hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
 		"sysctl.vm.nr_hugepage=9000":                              "sysctl.vm.nr_hugepages=6976, as 9000 pages of 2 MiB do not fit: the host has 15.6 GiB and keeps 2 GiB of it",
