@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"vmhuge/hostprep/change"
 	"vmhuge/internal/advice"
@@ -73,7 +74,7 @@ func CouldNotTell(err error) Finding {
 		f.Have, f.Do = "cannot check: "+told.What+": "+told.Why, told.Do
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		f.Do = "run vmhuge as root"
+		f.Do = advice.Refused(os.Geteuid())
 	}
 	return f
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ func (p *program) hookStatus(c *cli.Context) error {
 	}
 	s, err := hook.ReadStatus(p.host())
 	if errors.Is(err, fs.ErrPermission) {
-		return advice.Wrap(err, "looking at the hook", "run vmhuge as root")
+		return advice.Wrap(err, "looking at the hook", advice.Refused(os.Geteuid()))
 	}
 	if err != nil {
 		return advice.About(err, "looking at the hook")

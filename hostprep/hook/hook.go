@@ -171,7 +171,7 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 	}
 	denied, err := Forbidden(h, file.Path)
 	if err != nil {
-		return nil, advice.Wrap(err, installing+": asking SELinux whether libvirt could run it", "run vmhuge as root")
+		return nil, advice.Wrap(err, installing+": asking SELinux whether libvirt could run it", advice.Refused(os.Geteuid()))
 	}
 	if denied != nil {
 		return nil, advice.New(installing, denied.Have, denied.Do)

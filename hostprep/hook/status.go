@@ -2,6 +2,7 @@ package hook
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/advice"
 )
 
 // cacheKey is what this package keeps with host.Once.
@@ -64,7 +66,7 @@ func newStatus(h host.Host) (Status, error) {
 	}
 	switch denied, err := Forbidden(h, s.Path); {
 	case err != nil:
-		s.find(hostprep.Warning, "cannot tell whether SELinux lets libvirt run the hook: "+err.Error(), "data that this check can read", "run vmhuge as root")
+		s.find(hostprep.Warning, "cannot tell whether SELinux lets libvirt run the hook: "+err.Error(), "data that this check can read", advice.Refused(os.Geteuid()))
 		s.Findings[len(s.Findings)-1].Verdict = hostprep.Unknown
 	case denied != nil:
 		denied.Do += "; or vmhuge hook remove"
@@ -78,7 +80,7 @@ func newStatus(h host.Host) (Status, error) {
 	}
 	d, err := ReloadPlan(h)
 	if err != nil {
-		s.find(hostprep.Warning, "cannot tell whether the running "+libvirtd.Name(h)+" calls the hook: "+err.Error(), "data that this check can read", "run vmhuge as root")
+		s.find(hostprep.Warning, "cannot tell whether the running "+libvirtd.Name(h)+" calls the hook: "+err.Error(), "data that this check can read", advice.Refused(os.Geteuid()))
 		s.Findings[len(s.Findings)-1].Verdict = hostprep.Unknown
 	} else if d != nil {
 		s.ReloadNeeded = true

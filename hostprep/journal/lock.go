@@ -19,7 +19,7 @@ func (j Journal) abandoned() bool {
 func (j Journal) lock() (unlock func(), err error) {
 	unlock, err = j.Host.Root.LockFolder(journalDir...)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, advice.Wrap(err, "recording changes", "run vmhuge as root")
+		return nil, advice.Wrap(err, "recording changes", advice.Refused(os.Geteuid()))
 	}
 	if err != nil {
 		return nil, advice.About(err, "recording changes")

@@ -56,13 +56,10 @@ func Take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 }
 
 func cannot(err error, euid int) error {
-	switch {
-	case !errors.Is(err, fs.ErrPermission):
+	if !errors.Is(err, fs.ErrPermission) {
 		return err
-	case euid == 0: // as libvirt's hook is
-		return advice.Wrap(err, "changing the page pools", "root may not do it here: it is a container, or SELinux or AppArmor denies it; journalctl -k | grep -i denied")
 	}
-	return advice.Wrap(err, "changing the page pools", "run vmhuge as root")
+	return advice.Wrap(err, "changing the page pools", advice.Refused(euid))
 }
 
 // IfFree calls do while no other run of vmhuge changes the pools. It does not wait: false

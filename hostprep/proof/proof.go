@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 
@@ -74,7 +75,7 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 	read := func(name string) (string, error) {
 		text, err := h.Root.ReadGuest(pid, name, ramKiB)
 		if errors.Is(err, fs.ErrPermission) {
-			err = advice.Wrap(err, "looking at the guest's memory", "run vmhuge as root")
+			err = advice.Wrap(err, "looking at the guest's memory", advice.Refused(os.Geteuid()))
 		}
 		if err == nil {
 			p.Evidence = append(p.Evidence, h.Root.Path("proc", strconv.Itoa(pid), name))
