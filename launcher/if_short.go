@@ -42,7 +42,7 @@ func (l *Launcher) startInstead(ctx context.Context, d *domain, refused Report, 
 	for _, f := range slices.Backward(refused.Findings) {
 		if f.Severity == hostprep.Blocker && f.Verdict == hostprep.NoMemory {
 			f.Severity, f.Verdict, f.Changes, f.Fixable = hostprep.Warning, "", nil, false
-			f.Do = "it takes other pages for this start alone; its definition stays"
+			f.Do = "it uses other pages for this start only; its definition does not change"
 			r.Findings = slices.Insert(r.Findings, 0, f)
 		}
 	}

@@ -128,7 +128,7 @@ func (r *Resized) plan(p resizing) {
 		r.PageSize = p.demand.Items[0].PageSize
 	}
 	if p.kind == pages.DIMM && p.kib > 0 && p.kib%(128<<10) != 0 {
-		r.Warnings = append(r.Warnings, "Linux uses memory that is added in whole blocks of 128 MiB, and "+pages.FormatKiB(p.kib)+" is no multiple of that")
+		r.Warnings = append(r.Warnings, "Linux uses memory that is added in whole blocks of 128 MiB, and "+pages.FormatKiB(p.kib)+" is not a multiple of that")
 	}
 }
 

@@ -49,7 +49,7 @@ func (l *Launcher) detachDIMM(ctx context.Context, d *domain, p resizing, what s
 	if ctx.Err() != nil {
 		why = fmt.Sprintf("interrupted before the guest has given up its DIMM of %s", pages.FormatKiB(p.device.SizeKiB))
 	}
-	return advice.New(what, why, "it keeps the memory and its pages: run the command again when its system is up and can do without")
+	return advice.New(what, why, "it keeps the memory and its pages: run the command again when its operating system is up and can spare the memory")
 }
 
 // unmapped is how long QEMU may take to unmap what libvirt has taken from it.
@@ -116,7 +116,7 @@ func (l *Launcher) requestMemory(ctx context.Context, d *domain, p resizing, wha
 			return p.pages(), advice.New(what, "the guest's virtio-mem driver has not plugged "+pages.FormatKiB(p.kib)+" "+within+late, "its pages are kept for it")
 		}
 		why := "the guest's virtio-mem driver has not plugged " + pages.FormatKiB(p.kib) + " " + within
-		return max(0, has) / size, advice.New(what, why, "look whether its system is up and has the driver, and run the command again, with more time (--timeout)")
+		return max(0, has) / size, advice.New(what, why, "check that its operating system is up and has the driver, and run the command again, with more time (--timeout)")
 	}
 	why := fmt.Sprintf("the guest's virtio-mem driver has unplugged %s of %s %s%s", pages.FormatKiB(max(0, -has)), pages.FormatKiB(-p.kib), within, late)
 	return min(0, has) / size, advice.New(what, why, "free memory in the guest, and run the command again for the rest")

@@ -9,10 +9,10 @@ import (
 )
 
 var (
-	claimCount = newDesc("claims", "Claims of the ledger on pages, by their phase.", "phase")
-	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it is gone, and they have not gone back yet; prepared: they stay; kept: they stay for it while it does not run.",
+	claimCount = newDesc("claims", "Claims on pages in the ledger, by phase.", "phase")
+	claimPages = newDesc("claim_pages", "Pages that were added to a pool for a guest; owed: it has stopped, and they are not freed yet; prepared: they stay; kept: they stay for it while it does not run.",
 		"guest", "phase", "node", "page_size_bytes")
-	reservedPages = newDesc("reservation_pages", "Pages that are reserved for a program, so that no guest may take them; no nodes: on any.", "program", "nodes", "page_size_bytes")
+	reservedPages = newDesc("reservation_pages", "Pages that are reserved for a program, so that no guest may take them; no nodes: on any node.", "program", "nodes", "page_size_bytes")
 )
 
 func showClaims(o out, claims []ledger.Claim, err error) {

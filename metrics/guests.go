@@ -17,13 +17,13 @@ type Guest struct {
 }
 
 var (
-	guestInfo    = newDesc("guest_info", "1; what the guest's XML asks its RAM to lie on: hugetlb, thp or none.", "guest", "uuid", "backing")
-	guestRunning = newDesc("guest_running", "1 if the guest runs.", "guest")
-	guestDemand  = newDesc("guest_demand_pages", "Pages that a start of the guest takes.", "guest", "page_size_bytes")
+	guestInfo    = newDesc("guest_info", "1; backing is what the guest's XML asks for: hugetlb, thp or none.", "guest", "uuid", "backing")
+	guestRunning = newDesc("guest_running", "1 if the guest is running.", "guest")
+	guestDemand  = newDesc("guest_demand_pages", "Pages that the guest's next start needs.", "guest", "page_size_bytes")
 	guestRAM     = newDesc("guest_ram_bytes",
-		"RAM of a running guest by what it lies on: hugetlb, hugetlb-reserved (promised, not used yet), thp, small, untouched (no page yet); the sum is its RAM.",
+		"RAM of a running guest by what backs it: hugetlb, hugetlb-reserved (promised, not used yet), thp, small, untouched (no page yet); the sum is its RAM.",
 		"guest", "backing", "page_size_bytes")
-	guestRatio = newDesc("guest_huge_pages_ratio", "How much of a running guest's RAM lies on huge pages, from 0 to 1.", "guest")
+	guestRatio = newDesc("guest_huge_pages_ratio", "Share of a running guest's RAM that is on huge pages, from 0 to 1.", "guest")
 )
 
 func showGuests(o out, guests []Guest, _ error) {

@@ -17,9 +17,9 @@ type Hook struct {
 }
 
 var (
-	hookInstalled = newDesc("hook_installed", "1 if libvirt's hook of vmhuge is in place.")
-	hookReady     = newDesc("hook_ready", "1 if libvirt calls it at the next start of a guest.")
-	hookLast      = newDesc("hook_last_call_timestamp_seconds", "When libvirt called it last, since the host booted.")
+	hookInstalled = newDesc("hook_installed", "1 if vmhuge's hook is installed.")
+	hookReady     = newDesc("hook_ready", "1 if libvirt calls the hook at the next start of a guest.")
+	hookLast      = newDesc("hook_last_call_timestamp_seconds", "Time of the hook's last call since boot.")
 )
 
 // hookCalls counts what the hook's log tells. The log forgets its oldest lines,

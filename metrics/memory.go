@@ -13,11 +13,11 @@ type Memory struct {
 
 var (
 	memoryTotal     = newDesc("memory_total_bytes", "The host's memory.")
-	memoryAvailable = newDesc("memory_available_bytes", "Memory that programs can have without swapping; no page of a pool is.")
+	memoryAvailable = newDesc("memory_available_bytes", "Memory that programs can use without swapping; the page pools do not count.")
 	memoryPools     = newDesc("memory_pools_bytes", "Memory in the page pools, of all sizes.")
-	memoryIdle      = newDesc("memory_pools_idle_bytes", "Of the memory in the pools, what nobody uses and nobody was promised.")
+	memoryIdle      = newDesc("memory_pools_idle_bytes", "Memory in the pools that is neither used nor promised.")
 	memoryReserve   = newDesc("memory_reserve_bytes", "Ordinary memory that vmhuge leaves to the host.")
-	memoryHeadroom  = newDesc("memory_headroom_bytes", "How far the pools may grow, with that left to the host.")
+	memoryHeadroom  = newDesc("memory_headroom_bytes", "How far the pools may still grow with that left to the host.")
 )
 
 func showMemory(o out, m Memory, err error) {

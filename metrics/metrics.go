@@ -37,7 +37,7 @@ type Exporter struct{ registry *prometheus.Registry }
 // New returns an exporter of a version of vmhuge.
 func New(version string, s Sources) *Exporter {
 	e := &Exporter{registry: prometheus.NewRegistry()}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "vmhuge_build_info", Help: "1; the labels tell the build of vmhuge.",
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "vmhuge_build_info", Help: "1; the labels describe the build of vmhuge.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
 	calls := newHookCalls()

@@ -9,9 +9,9 @@ import (
 
 var (
 	poolPages      = newDesc("pool_pages", "Pages of a pool, used or free; the sum is the pool.", "node", "page_size_bytes", "state")
-	poolSurplus    = newDesc("pool_surplus_pages", "Pages that the kernel frees once nobody uses them.", "node", "page_size_bytes")
-	poolReserved   = newDesc("pool_reserved_pages", "Free pages that are promised to a mapping; the kernel counts them for all nodes.", "page_size_bytes")
-	poolOvercommit = newDesc("pool_overcommit_pages", "How many surplus pages there may be, on all nodes.", "page_size_bytes")
+	poolSurplus    = newDesc("pool_surplus_pages", "Surplus pages, which the kernel frees once nobody uses them.", "node", "page_size_bytes")
+	poolReserved   = newDesc("pool_reserved_pages", "Free pages that are promised to a mapping but not touched yet; the kernel counts them for all nodes together.", "page_size_bytes")
+	poolOvercommit = newDesc("pool_overcommit_pages", "How many surplus pages are allowed, on all nodes together.", "page_size_bytes")
 )
 
 func showPools(o out, state pool.State, _ error) {

@@ -20,7 +20,7 @@ func ParseAddress(text string) (string, error) {
 		host, port = "", text
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", fmt.Errorf("%q is no address: write it as 127.0.0.1:9981, or 9981 alone", text)
+		return "", fmt.Errorf("%q is not an address: write it as 127.0.0.1:9981, or 9981 alone", text)
 	}
 	if host == "" {
 		host = "127.0.0.1"

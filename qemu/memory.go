@@ -68,7 +68,7 @@ func (r *reader) backend(b *backend) error {
 		return nil
 	}
 	if b.kind != "file" && bytes%int64(size) != 0 {
-		return fmt.Errorf("memory backend %q: its %s are no multiple of a page of %s", b.id, pages.FormatBytes(bytes), size)
+		return fmt.Errorf("memory backend %q: its %s are not a multiple of a page of %s", b.id, pages.FormatBytes(bytes), size)
 	}
 	before := b.String()
 	if b.kind == "ram" {

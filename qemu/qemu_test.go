@@ -152,7 +152,7 @@ func TestReadRefused(t *testing.T) {
 		q + `-object {"a":1`:                   `-object {"a":1: `,
 		q + `-object {'qom-type':'x'}`:         "invalid character",
 		q + "-object memory-backend-ram,id=a":  `memory backend "a": "" is not a size`,
-		q + "-object memory-backend-ram,id=a,size=3M":                                                 `memory backend "a": its 3 MiB are no multiple of a page of 2 MiB`,
+		q + "-object memory-backend-ram,id=a,size=3M":                                                 `memory backend "a": its 3 MiB are not a multiple of a page of 2 MiB`,
 		q + "-object memory-backend-ram,id=a,size=2M,host-nodes=x":                                    `"x" is not a list of nodes`,
 		q + "-object memory-backend-memfd,id=a,size=2M,hugetlb=on,hugetlbsize=big":                    `"big" is not a page size`,
 		q + "-object memory-backend-file,id=a,size=2M,mem-path=/tmp -machine memory-backend=a":        `none of its memory would lie on huge pages: the memory "a" stays on small pages, as /tmp is on no hugetlbfs`,

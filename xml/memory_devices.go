@@ -76,7 +76,7 @@ func wrongVirtioMem(dom *domain, i int, size int64) error {
 	case err != nil:
 		return err
 	case blocks&(blocks-1) != 0:
-		return refusal(dom, noCause, "take 2 MiB, or the page", "the <block> of its device %d is %s, which is no power of two", i, pages.FormatKiB(blocks))
+		return refusal(dom, noCause, "take 2 MiB, or the page", "the <block> of its device %d is %s, which is not a power of two", i, pages.FormatKiB(blocks))
 	case requested == nil || blocks == 0:
 		return nil
 	}
@@ -87,7 +87,7 @@ func wrongVirtioMem(dom *domain, i int, size int64) error {
 	case asked > size:
 		return refusal(dom, noCause, "lower it", "the <requested> of its device %d is %s, and its size %s", i, pages.FormatKiB(asked), pages.FormatKiB(size))
 	case asked%blocks != 0:
-		return refusal(dom, deviceUnaligned, "take a multiple", "the <requested> of its device %d, %s, is no multiple of its <block> of %s", i, pages.FormatKiB(asked), pages.FormatKiB(blocks))
+		return refusal(dom, deviceUnaligned, "take a multiple", "the <requested> of its device %d, %s, is not a multiple of its <block> of %s", i, pages.FormatKiB(asked), pages.FormatKiB(blocks))
 	}
 	return nil
 }

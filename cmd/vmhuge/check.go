@@ -23,8 +23,8 @@ and what to do. Without a name it checks the host alone, which needs no libvirt.
 Changes nothing.
 
 As root it also tests access as QEMU's user: a process of that user opens an unnamed
-file on the hugetlbfs mount and, if a page is free that no guest waits for, maps one
-page and drops it. Nothing is left behind even if that process is killed; --no-probe
+file on the hugetlbfs mount and, if a free page is not promised to a guest, maps one
+page and unmaps it. Nothing is left behind even if that process is killed; --no-probe
 leaves the test out.
 
 FILES
@@ -47,7 +47,7 @@ EXIT STATUS
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "check every domain"},
 			&cli.BoolFlag{Name: "no-probe", Usage: "skip the access test as QEMU's user"},
-			&cli.StringFlag{Name: "dest", Usage: "`URI` could the domains be migrated to the host of the libvirt at URI?"},
+			&cli.StringFlag{Name: "dest", Usage: "`URI` check whether the domains could be migrated to the host of the libvirt at URI"},
 		},
 		Action: func(c *cli.Context) error {
 			names, err := anyNames(c)

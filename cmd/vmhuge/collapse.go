@@ -28,33 +28,33 @@ func (p *program) collapseCommand() *cli.Command {
 already runs to transparent huge pages. The guest keeps running; neither its XML nor any
 setting of the host is changed, and it works with transparent_hugepage/enabled=never.
 
-It works in slices of 32 MiB until all of the RAM was tried, the budget is used up, no
-free blocks are left, the host would have less memory available than a quarter of its
-reserve, or you press Ctrl-C. Pages that are huge by then stay huge.
+It works in slices of 32 MiB until all of the RAM has been tried, the budget is used
+up, no free blocks are left, the host would have less memory available than a quarter
+of its reserve, or you press Ctrl-C. Pages that are huge by then stay huge.
 
 Memory that the guest has not used yet has no pages to collapse and does not count for
 --at-least. Shared memory (virtiofs, vhost-user) can be collapsed only where its address
 is aligned, which QEMU does not do for a plain memfd or file. RAM on reserved huge pages
 counts as huge.
 
---follow runs until it is interrupted: it collapses each guest on transparent huge pages
-(vmhuge enable --thp) that runs, and from then on each that is started, by whatever
-program. A guest of which less than --at-least is on huge pages then is tried again
-every 10 minutes. With --json it prints an object a line.
+--follow runs until interrupted: it collapses every running guest on transparent huge
+pages (vmhuge enable --thp), and then each one that is started, by whatever program. If
+less than --at-least is on huge pages after that, it tries the guest again every 10
+minutes. With --json it prints one object per line.
 
 FILES
   /proc/PID/smaps
   /proc/PID/numa_maps
-  /proc/PID/pagemap  which of QEMU's memory has pages, and what is swapped out
+  /proc/PID/pagemap  which parts of QEMU's memory have pages, and which are swapped out
 EXIT STATUS
   0  as much is on huge pages as --at-least asks for; with --dry-run: could be
   1
   2
   4  less is on huge pages than --at-least asks for`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of the RAM in use to have on huge pages; else exit status 4", Value: "95%"},
-			&cli.StringFlag{Name: "budget", Usage: "`TIME` after which to stop, for each domain, such as 90s or 5m", Value: "30s"},
-			&cli.StringFlag{Name: "node", Usage: "`NODE` of the host: collapse only what is on it (default: all)"},
+			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` required share of used RAM on huge pages, else exit status 4", Value: "95%"},
+			&cli.StringFlag{Name: "budget", Usage: "`TIME` time limit for each domain, such as 90s or 5m", Value: "30s"},
+			&cli.StringFlag{Name: "node", Usage: "`NODE` collapse only memory on this node of the host (default: all)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what could be collapsed, and change nothing"},
 			&cli.BoolFlag{Name: "follow", Usage: "collapse every --thp guest after each start, until interrupted"},
 		},

@@ -98,7 +98,7 @@ func stopWords(s collapse.Stop) string {
 	case collapse.OutOfTime:
 		return "the budget is used up; run it again, or raise --budget"
 	case collapse.Interrupted:
-		return "interrupted; what is collapsed stays so"
+		return "interrupted; what is collapsed stays collapsed"
 	}
 	return ""
 }

@@ -13,7 +13,7 @@ func (p *program) enableCommand() *cli.Command {
 		Category:  running,
 		ArgsUsage: "DOMAIN…",
 		UsageText: `  vmhuge enable web1 --dry-run       only show what would change
-  vmhuge enable --all --dry-run      of every domain
+  vmhuge enable --all --dry-run the same for every domain
   vmhuge enable web1 db1             on pages of the usual size, 2 MiB on x86
   vmhuge enable web1 --size 1G --round
   vmhuge enable web1 --thp           on transparent huge pages`,
@@ -55,9 +55,9 @@ func (p *program) disableCommand() *cli.Command {
 		Usage:     "undo enable: restore the domain's XML",
 		Category:  running,
 		ArgsUsage: "DOMAIN…",
-		Description: `Takes out of the domain's persistent XML what enable added, and shows the diff. Huge
+		Description: `Removes from the domain's persistent XML what enable added, and shows the diff. Huge
 pages that you had configured yourself stay. A running domain keeps its pages until
-it stops. The copy of the original XML is deleted after that.
+it stops. The copy of the original XML is deleted.
 
 FILES
   /var/lib/vmhuge/domains/UUID.xml
@@ -79,20 +79,20 @@ EXIT STATUS
 	}
 }
 
-const sizeHelp = `Without --size the page size in the XML stays; if there is none, it is the usual one
-of the architecture: 2 MiB on x86, 1 MiB on s390x, 2, 32 or 512 MiB on arm64 with
-4, 16 or 64 KiB pages. --size auto takes 1 GiB pages if the host has enough of them
-free and the guest's memory is a multiple of 1 GiB, otherwise the usual ones.
---size default writes <hugepages/> without a size: libvirt then uses the host's
-default size.
+const sizeHelp = `Without --size the page size in the XML stays; if there is none, it
+is the usual one of the architecture: 2 MiB on x86, 1 MiB on s390x, 2, 32 or 512 MiB on
+arm64 with 4, 16 or 64 KiB pages. --size auto uses 1 GiB pages if the host has enough
+of them free and the guest's memory is a multiple of 1 GiB, otherwise the usual ones.
+--size default writes <hugepages/> without a size: libvirt then uses the host's default
+size.
 
 --thp uses transparent huge pages instead: no pool is needed, and the memory can be
 swapped and ballooned, but the kernel may not find enough free 2 MiB blocks. It makes
 the guest's memory private, unless a device needs it shared.
 
---keep is noted in the XML, and counts from the guest's next start by vmhuge or its
-hook: when the guest stops, its pages stay in the pool for its next start, and no other
-guest gets them. --keep no, disable and undo free them.`
+--keep is stored in the XML, and takes effect when vmhuge or its hook next starts the
+guest: when it stops, its pages stay in the pool for its next start, and no other guest
+gets them. --keep no, disable and undo free them.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {
@@ -102,6 +102,6 @@ func rewriteFlags() []cli.Flag {
 		&cli.StringFlag{Name: "threads", Usage: "`N` preallocation threads: a number, auto (what QEMU can use) or none (QEMU decides)"},
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page size"},
 		&cli.BoolFlag{Name: "thp", Usage: "use transparent huge pages instead of reserved ones"},
-		&cli.StringFlag{Name: "keep", Usage: "`TIME` how long its pages stay for it after it stops, such as 90m, always or no"},
+		&cli.StringFlag{Name: "keep", Usage: "`TIME` how long to keep its pages for it after it stops, such as 90m, always or no"},
 	}
 }

@@ -13,13 +13,13 @@ import (
 func (p *program) explainCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "explain",
-		Usage:     "explain an error of libvirt or QEMU, and what to do",
+		Usage:     "explain an error from libvirt or QEMU, and what to do",
 		Category:  finding,
 		ArgsUsage: "[TEXT…|FILE|-]",
 		UsageText: `  virsh start web1 2>&1 | vmhuge explain
   vmhuge explain "unable to map backing store for guest RAM: Cannot allocate memory"
   vmhuge explain --domain web1    the last start in the domain's own log`,
-		Description: `Takes the error as words, from a file or from standard input; with --domain alone it
+		Description: `Takes the error from its arguments, a file or standard input; with --domain alone it
 reads the domain's last start from its log. Several causes can produce the same
 message: explain inspects the host to tell which one it is. Changes nothing.
 
@@ -58,7 +58,7 @@ func (p *program) unknownText(text, source, domain string, quoted []explain.Matc
 			"verdict": "", "host": []fact{}})
 		return answered(exitNotReady)
 	}
-	what := "nothing known about huge pages is in " + oneLine(source)
+	what := "no known message about huge pages is in " + oneLine(source)
 	if strings.TrimSpace(text) == "" {
 		what = oneLine(source) + " is empty"
 	}

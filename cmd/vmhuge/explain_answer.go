@@ -47,7 +47,7 @@ func (p *program) explain(text, source, domain string) error {
 		p.insist("now: %s: %s", f.Name, f.Value)
 	}
 	if slices.Equal(of, []string{""}) && !seen && explain.Ambiguous(matches) {
-		p.insist("which of them it is: vmhuge explain --domain NAME asks the host, and puts that first")
+		p.insist("to find out which: vmhuge explain --domain NAME checks the host, and lists that cause first")
 	}
 	p.showQuoted(explain.Explain(quoted, mounts...))
 	return nil

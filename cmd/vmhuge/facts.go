@@ -9,7 +9,7 @@ import (
 func (p *program) factsCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "facts",
-		Usage:    "print what automation asks of this host, in one JSON object",
+		Usage:    "print what automation needs to know about this host, as one JSON object",
 		Category: watching,
 		UsageText: `  vmhuge facts
   vmhuge facts > host1.json && vmhuge plan --facts host1.json --file web1.xml`,

@@ -7,9 +7,9 @@ import "strings"
 func (l line) orWord(arg, meant string) string {
 	switch {
 	case strings.Contains(l.argsUsage, "TEXT"):
-		return meant + ": a text that begins with - goes behind --, or to standard input: vmhuge " + strings.Join(l.path, " ") + " -- TEXT"
+		return meant + ": a text that begins with - goes after --, or to standard input: vmhuge " + strings.Join(l.path, " ") + " -- TEXT"
 	case meant == "" && !strings.HasPrefix(arg, "--") && (strings.Contains(l.argsUsage, "DOMAIN") || strings.Contains(l.argsUsage, "FILE")):
-		return ": a name that begins with - goes behind --"
+		return ": a name that begins with - goes after --"
 	}
 	return meant
 }

@@ -44,7 +44,7 @@ func everyExit() []entry {
 		{fmt.Sprint(exitDone), "done, or ready"},
 		{fmt.Sprint(exitFailed), "failed"},
 		{fmt.Sprint(exitUsage), "wrong usage; nothing was done"},
-		{fmt.Sprint(exitNotReady), "not ready, and not only for lack of memory"},
+		{fmt.Sprint(exitNotReady), "not ready: something other than memory or huge pages is wrong"},
 		{fmt.Sprint(exitNoMemory), "not ready or not started: only memory or huge pages are missing"},
 	}
 }
@@ -61,29 +61,29 @@ func everyFile() []entry {
 		entry{"/sys/devices/system/node/", "the pools of each NUMA node"},
 		entry{"/sys/kernel/mm/hugepages/", "the pools of the whole host"},
 		entry{"/sys/kernel/mm/transparent_hugepage/", "the settings of transparent huge pages"},
-		entry{"/usr/lib/vmhuge/vmhuge-hook", "the program that is copied"},
+		entry{"/usr/lib/vmhuge/vmhuge-hook", "the hook's program, which install copies"},
 		entry{"/usr/share/bash-completion/completions/vmhuge", "the completion for bash"},
 		entry{"/usr/share/fish/vendor_completions.d/vmhuge.fish", "the completion for fish"},
 		entry{"/usr/share/man/man1/", "the man pages"},
 		entry{"/usr/share/zsh/vendor-completions/_vmhuge", "the completion for zsh; site-functions/_vmhuge in the .rpm"},
 		entry{"/var/log/audit/audit.log", "what AppArmor or SELinux denied"},
-		entry{"/var/log/libvirt/qemu/", "QEMU's command line and errors, a log for each domain"},
+		entry{"/var/log/libvirt/qemu/", "QEMU's command line and errors, one log for each domain"},
 	)
 }
 
 // ownFiles are the files that vmhuge itself writes.
 func ownFiles() []entry {
 	return []entry{
-		{"/etc/default/grub.d/vmhuge.cfg", "kernel command line: pages of 1 GiB, reserved at boot; other boot loaders have it in their own files"},
+		{"/etc/default/grub.d/vmhuge.cfg", "kernel command line: pages of 1 GiB, reserved at boot; with other boot loaders it is in their own files"},
 		{"/etc/libvirt/hooks/qemu.d/90-vmhuge", "the hook, a copy of vmhuge-hook; before libvirt 6.5 /etc/libvirt/hooks/qemu"},
 		{"/etc/sysctl.d/99-vmhuge.conf", "pages of the default size on any node, reserved at boot"},
 		{"/etc/systemd/system/vmhuge.service", "the unit that allocates the pages of single nodes at boot"},
 		{"/etc/vmhuge/boot.json", "the pages to reserve at boot, and for which guests; the sysctl file, the unit and the kernel command line are generated from it"},
 		{"/etc/vmhuge/hook.json", "the hook's settings, if they are not the defaults"},
 		{"/run/vmhuge/claims/", "a file for each guest: how many pages vmhuge added for it, and where"},
-		{"/run/vmhuge/hook.log", "a line for each call of the hook since boot"},
+		{"/run/vmhuge/hook.log", "one line for each hook call since boot"},
 		{"/var/lib/vmhuge/changes.json", "the changes that vmhuge undo can revert"},
-		{"/var/lib/vmhuge/domains/UUID.xml", "the original XML of an enabled domain; ~/.local/state/vmhuge/domains/ for ordinary users"},
+		{"/var/lib/vmhuge/domains/UUID.xml", "the original XML of an enabled domain; for ordinary users in ~/.local/state/vmhuge/domains/"},
 		{"/var/lib/vmhuge/hook.json", "what hook install changed, for hook remove"},
 	}
 }

@@ -21,15 +21,15 @@ func (p *program) memoryCommand() *cli.Command {
   vmhuge memory web1 16G --config
   vmhuge memory web1 +4G --dimm --dry-run`,
 		Description: `Gives a running guest more memory on huge pages, or takes some away. +SIZE and -SIZE
-change what it has; SIZE alone is all that it is to have.
+add or remove that much; SIZE alone sets its total.
 
 The memory comes from a virtio-mem device of the guest that has room for it, else from
 a new DIMM, which needs a free slot and room in <maxMemory>. A DIMM can only be removed
 as a whole: -4G removes one of 4 GiB. Shrinking waits for the guest to give memory up.
 
 The pages are allocated before libvirt is asked, and verified afterwards; on shrinking
-they are freed. If the guest can't grow, it and the page pools are as before. If it does
-not give up a DIMM in time, it keeps the memory and its pages.
+they are freed. If the guest can't grow, it and the page pools stay as they were. If it
+does not give up a DIMM in time, it keeps the memory and its pages.
 
 virtio-mem takes its pages when the guest first touches them. Until then vmhuge keeps
 them for this guest, but a program that does not ask vmhuge can take them.
@@ -42,13 +42,13 @@ EXIT STATUS
   0  it has the memory, or already had; with --dry-run: it could have it
   1
   2
-  3  its XML does not allow it, such as no free slot; nothing was changed
+  3  its XML does not allow it, for example no free slot; nothing was changed
   4  memory or huge pages are missing; nothing was changed`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dimm", Usage: "add or remove a DIMM"},
 			&cli.BoolFlag{Name: "virtio-mem", Usage: "use a virtio-mem device that the guest has"},
-			&cli.IntFlag{Name: "guest-node", Usage: "`NODE` of the guest that grows or shrinks (default: the first that can)", Value: -1, DefaultText: ""},
-			&cli.BoolFlag{Name: "config", Usage: "also change the domain's definition; of a domain that does not run, only that"},
+			&cli.IntFlag{Name: "guest-node", Usage: "`NODE` node of the guest to grow or shrink (default: the first that can)", Value: -1, DefaultText: ""},
+			&cli.BoolFlag{Name: "config", Usage: "also change the domain's definition; if it is not running, only that"},
 			&cli.StringFlag{Name: "timeout", Usage: "`TIME` how long to wait for the guest, such as 90s or 5m", Value: "30s"},
 			&cli.StringFlag{Name: "host-reserve", Usage: reserveUsage},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would happen, and change nothing"},

@@ -40,8 +40,8 @@ EXIT STATUS
   vmhuge metrics --listen 9981
   vmhuge metrics --textfile /var/lib/prometheus/node-exporter/vmhuge.prom`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` serve them at this address, such as 127.0.0.1:9981"},
-			&cli.StringFlag{Name: "textfile", Usage: "`FILE` write them to this file (node_exporter reads *.prom)"},
+			&cli.StringFlag{Name: "listen", Usage: "`ADDRESS` serve the metrics at this address, such as 127.0.0.1:9981"},
+			&cli.StringFlag{Name: "textfile", Usage: "`FILE` write the metrics to this file (node_exporter reads *.prom)"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := noNames(c); err != nil {

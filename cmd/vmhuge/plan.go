@@ -25,18 +25,18 @@ those that fit. Without a name it takes every domain, in order of name. Changes
 nothing.
 
 With --on or --facts it places the guests on several hosts instead, each on the first
-that has room, or with --fit best on the one that then has the least left, and prints
-the commands that bring them there. For a host asked with --on, only its free pages
-count, as in vmhuge check --dest; for one recorded by vmhuge facts with the hook ready,
-also the pages by which its pools can grow. A host that does not answer within 15 s is
-left out and named. It moves nothing.
+that has room, or with --fit best on the one that is then left with the least, and
+prints the commands that move them there. For a host of --on only free pages count, as
+in vmhuge check --dest; for one of --facts whose hook is ready, so do the pages by
+which its pools can grow. Hosts that do not answer within 15 s are left out and listed.
+Nothing is moved.
 
 FILES
   /proc/meminfo
   /sys/devices/system/node/
 EXIT STATUS
   0  all of them fit
-  1  failed; with --on: no host can be asked
+  1  failed; with --on: no host could be queried
   2
   4  not all of them fit`,
 		Flags: []cli.Flag{
@@ -45,7 +45,7 @@ EXIT STATUS
 			hostReserveFlag(),
 			&cli.StringSliceFlag{Name: "on", Usage: "`URI` place them on the host of the libvirt at URI; may be repeated"},
 			&cli.StringSliceFlag{Name: "facts", Usage: "`FILE` place them on the hosts whose vmhuge facts are in FILE; may be repeated"},
-			&cli.StringFlag{Name: "fit", Usage: "`first|best` which host a guest gets, of those on which it fits", Value: string(plan.First)},
+			&cli.StringFlag{Name: "fit", Usage: "`first|best` which host to choose if a guest fits on several", Value: string(plan.First)},
 			&cli.BoolFlag{Name: "inventory", Usage: "print only an inventory for Ansible, with the guests of each host"},
 		},
 		Action: func(c *cli.Context) error {

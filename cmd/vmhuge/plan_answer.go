@@ -62,7 +62,7 @@ func (p *program) showPlanned(g plan.Guest) {
 	case g.Fits:
 		p.say("%s: fits, takes %s", oneLine(g.Name), takes)
 	default:
-		p.insist("%s: does not fit, wants %s", oneLine(g.Name), takes)
+		p.insist("%s: does not fit, needs %s", oneLine(g.Name), takes)
 		p.insist("  %s", oneLine(g.Why))
 	}
 }

@@ -35,7 +35,7 @@ func (p *program) plannedHosts(c *cli.Context) (hosts []fleet.Host, answer place
 		hosts = append(hosts, recorded...)
 	}
 	if len(hosts) == 0 {
-		return nil, answer, cmp.Or[error](errors.Join(errs...), advice.New("reading the facts", "they are of no host", "record them with vmhuge facts"))
+		return nil, answer, cmp.Or[error](errors.Join(errs...), advice.New("reading the facts", "no host is in them", "record them with vmhuge facts"))
 	}
 	names := map[string]bool{}
 	for _, host := range hosts {

@@ -25,7 +25,7 @@ func (p *program) showPlaced(answer placed) {
 			p.say("%s: on %s%s", oneLine(g.Name), oneLine(g.Host), takenWords(g.Takes))
 		default:
 			missing++
-			p.insist("%s: fits on no host, wants %s", oneLine(g.Name), orNone(totalsWords(g.Totals)))
+			p.insist("%s: fits on no host, needs %s", oneLine(g.Name), orNone(totalsWords(g.Totals)))
 		}
 		for _, r := range g.Refused {
 			show := p.say

@@ -23,7 +23,7 @@ func (p *program) prepareCommand() *cli.Command {
   vmhuge prepare --pages 512 --size 2M --for ovs-vswitchd`,
 		Description: `Sets up what the named domains need: hugetlbfs mounts, folders, groups, AppArmor
 rules and pages. Without a name it does so for all domains with autostart. With
---persist it holds after every reboot. Each change is recorded before it is made, and
+--persist this survives reboots. Each change is recorded before it is made, and
 vmhuge undo reverts it. A second run changes nothing.
 
 FILES
@@ -41,19 +41,19 @@ EXIT STATUS
   4`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "persist", Usage: "also after a reboot: units or fstab, sysctl, kernel command line"},
-			&cli.Int64Flag{Name: "pages", Usage: "`N` have at least this many pages in the pool, for any guest or program"},
+			&cli.Int64Flag{Name: "pages", Usage: "`N` grow the pool to at least this many pages, for any guest or program"},
 			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size for --pages (default: the kernel's)"},
 			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
-			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` keep an area for pages of 1 GiB from the next boot on (hugetlb_cma)"},
+			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` set aside an area for 1 GiB pages from the next boot on (hugetlb_cma)"},
 			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages; let the kernel allocate them when a guest starts"},
-			&cli.StringFlag{Name: "for", Usage: "`PROGRAM` keep the --pages for this program; no guest may take them (0: end that)"},
+			&cli.StringFlag{Name: "for", Usage: "`PROGRAM` reserve the --pages for this program, not guests (--pages 0 ends that)"},
 			hostReserveFlag(),
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
 			&cli.BoolFlag{Name: "restart-libvirt", Usage: "restart the libvirt daemon if it has to reread mounts or qemu.conf"},
 			mountGroupFlag(),
-			&cli.StringFlag{Name: "user", Usage: "`NAME` set it up for this user's plain QEMU and qemu:///session"},
+			&cli.StringFlag{Name: "user", Usage: "`NAME` set the host up for this user's plain QEMU and qemu:///session"},
 			&cli.StringFlag{Name: "shm-group", Usage: "`GROUP` let this group map huge pages with shmget (vm.hugetlb_shm_group)"},
-			&cli.BoolFlag{Name: "default-hugepagesz", Usage: "make the page size the kernel's default, on its command line"},
+			&cli.BoolFlag{Name: "default-hugepagesz", Usage: "make this page size the kernel's default, on its command line"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "boot", Hidden: true}, // the unit's
 		},

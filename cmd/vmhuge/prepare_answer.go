@@ -71,7 +71,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 	case restart && c.Bool("restart-libvirt"):
 		p.say("prepare: would: restart libvirt's daemon")
 	case restart:
-		p.warn("libvirt's daemon must be restarted to see what has changed: run vmhuge prepare --restart-libvirt, or systemctl restart %s", libvirtd.Name(p.host()))
+		p.warn("libvirt's daemon must be restarted to see the changes: run vmhuge prepare --restart-libvirt, or systemctl restart %s", libvirtd.Name(p.host()))
 	}
 	return answered(worst)
 }

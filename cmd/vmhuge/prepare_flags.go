@@ -77,7 +77,7 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 func onDemand(c *cli.Context) ([]prepare.Area, error) {
 	areas := []prepare.Area{}
 	if !c.Bool("persist") {
-		return nil, usage("--on-demand needs --persist: the kernel sets the memory apart when it boots")
+		return nil, usage("--on-demand needs --persist: the kernel sets the memory aside when it boots")
 	}
 	if size, err := pages.ParseSize(c.String("size")); c.IsSet("size") && !c.IsSet("pages") && (err != nil || size != pages.Size1GiB) {
 		return nil, usage("--size %s: --on-demand is for pages of 1G", c.String("size"))
@@ -88,7 +88,7 @@ func onDemand(c *cli.Context) ([]prepare.Area, error) {
 		if named {
 			id, err := strconv.ParseUint(node, 10, 31)
 			if err != nil {
-				return nil, usage("--on-demand %s: %s is no number of a node", word, node)
+				return nil, usage("--on-demand %s: %s is not a node number", word, node)
 			}
 			area.Node = int(id)
 		}

@@ -22,12 +22,12 @@ again. The other changes stay until vmhuge undo. Without a name it starts the on
 domain that is enabled.
 
 --if-short starts the domain even if the host has too few of its huge pages: on smaller
-ones, or on transparent ones (thp). start then says so and shows what the guest got. The
-definition does not change: the next start tries the pages that it asks for again.
+ones, or on transparent ones (thp). start then says so and shows what the guest got.
+The definition does not change: the next start tries its own pages again.
 
---at-least is for a guest on transparent huge pages, of which the kernel promises none:
-what it has not on huge pages after its start is collapsed for up to 30 seconds (Linux
-6.1). vmhuge collapse --follow does that for guests that others start.
+--at-least is for a guest on transparent huge pages, which the kernel does not
+guarantee: RAM that is on small pages after the start is collapsed for up to 30 seconds
+(Linux 6.1 or newer). vmhuge collapse --follow does that however guests are started.
 
 FILES
   /var/lib/vmhuge/changes.json
@@ -49,8 +49,8 @@ EXIT STATUS
 			&cli.BoolFlag{Name: "paused", Usage: "start the guest paused (virsh resume runs it)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
-			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to start on if short: fail (default), a page size or thp"},
-			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` of a --thp guest's RAM to collapse to huge pages, else exit status 4"},
+			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to do if huge pages are short: fail (default), a page size or thp"},
+			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` required share of a --thp guest's RAM on huge pages, else exit status 4"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {

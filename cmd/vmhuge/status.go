@@ -21,21 +21,21 @@ func (p *program) statusCommand() *cli.Command {
   vmhuge status --watch --json
   vmhuge -c qemu+ssh://h1/system -c qemu+ssh://h2/system status`,
 		Description: `Draws a bar for each NUMA node and page size, all on one scale, then a line for each
-guest, then notes: who but guests holds pages, which of them nobody uses, and what
-keeps a guest's memory from being what its XML seems to say. Columns that do not fit
-the terminal are left out; on a pipe the width is $COLUMNS, or 80. Changes nothing, but
-frees pages that guests have left behind; with --watch it shows these, and frees none.
+guest, then notes: which other programs hold pages, which pages nobody uses, and why a
+guest's memory is not what its XML seems to say. Columns that do not fit the terminal
+are left out; on a pipe the width is $COLUMNS, or 80. It changes nothing, except that it
+frees pages left behind by guests; with --watch it only shows them.
 
 With --watch and --json it prints an object at once, and another whenever something has
 changed, each on a line of its own; "changed" names the fields that differ from the
-line before. Nothing is printed while only the memory changes that the kernel could
-still allocate. When libvirt goes away, the next line has domains_error instead of
-domains, until libvirt is back. It ends on SIGINT and SIGTERM, and when nobody reads its
-output any more.
+line before. Nothing is printed if only the amount that the kernel could still allocate
+has changed. When libvirt goes down, the next line has domains_error instead of
+domains, until libvirt is back. It ends on SIGINT and SIGTERM, and when its output is
+closed.
 
-With -c several times it shows the pools and domains of each of these hosts, as their
-libvirt shows them. A host that does not answer within 15 s is named, the others are
-shown, and the exit status is 1.
+With several -c it shows the pools and domains of each host, as far as its libvirt
+reports them. If a host does not answer within 15 s, status says so, shows the rest,
+and exits with 1.
 
 The columns of the pools, in pages:
 

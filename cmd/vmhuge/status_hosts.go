@@ -24,7 +24,7 @@ func (p *program) statusOfHosts(c *cli.Context, names []string) error {
 	case c.Bool("watch"):
 		return usage("--watch follows one host, not %d", len(p.uris))
 	case len(names) > 0:
-		return usage("of several hosts all domains are shown; leave out %s", oneLine(names[0]))
+		return usage("with several hosts all domains are shown; leave out %s", oneLine(names[0]))
 	}
 	report, clear := p.progress("the hosts")
 	report("asking", 0, 0)

@@ -30,7 +30,7 @@ EXIT STATUS
   0  everything was reverted, except what somebody has changed since
   1
   2`,
-		UsageText: `  vmhuge undo --dry-run    show those changes
+		UsageText: `  vmhuge undo --dry-run show what would be reverted
   vmhuge undo`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"}},
 		Action: func(c *cli.Context) error {

@@ -30,8 +30,8 @@ FILES
   /var/lib/vmhuge/changes.json
   /run/vmhuge/claims/
 EXIT STATUS
-  0  done; what is left of vmhuge is its package, and files that are named
-  1  failed, or something is left, which is named
+  0  done; only the package is left, and files that it lists
+  1  failed, or something is left, which it lists
   2  wrong usage, or --yes is missing; nothing was done`,
 		UsageText: `  vmhuge uninstall --dry-run
   vmhuge uninstall --yes`,

@@ -13,7 +13,7 @@ func (p *program) xmlCommand() *cli.Command {
 	dryRun := &cli.BoolFlag{Name: "dry-run", Usage: "print the diff instead of the XML"}
 	return &cli.Command{
 		Name:     "xml",
-		Usage:    "enable, disable and measure domain XML from a file or stdin",
+		Usage:    "add, remove or count huge pages in domain XML from a file or stdin",
 		Category: withoutLibvirt, ArgsUsage: "COMMAND [FILE|-]",
 		Description: `Works on a domain XML from a file or standard input and prints the result. It needs
 no libvirt, no root and no huge pages. Everything that it does not change stays byte

@@ -121,7 +121,7 @@ const adviceHead = `# What vmhuge advise says
 ` + "`vmhuge advise`" + ` scores four choices for a guest: transparent huge pages (THP), reserved pages
 of 2 MiB or 1 GiB, or none. Each rule that applies to the guest and the host adds points
 to a choice or takes some away, and shows the numbers behind it. The highest score wins;
-if two are equal, the one that takes less from the host. "out" is a choice that this
+a tie goes to the choice that takes less from the host. "out" marks a choice that this
 guest or this host rules out.
 
 A test generates these tables, from the hosts and guests described in
@@ -295,8 +295,8 @@ func TestAdviceOfPromisedPages(t *testing.T) {
 	for name, test := range map[string]struct{ files, says, not string }{
 		"free":     {"", "1200 pages of 2 MiB are free in the pool already", ""},
 		"promised": {"-- pools --\nall 2048 2048 1200 1200 0 0\nall 1048576 0 0 0 0 0\n0 2048 2048 1200 0\n0 1048576 0 0 0\n", "", "are free in the pool already"},
-		"an area":  {area + "-- proc/cmdline --\nhugetlb_cma=1G\n", "can give 0: sure only with a larger one, from the next boot on", "hugepagesz=1G"},
-		"no area":  {area + "-- proc/cmdline --\nquiet\n", "sure only at boot, hugepagesz=1G hugepages=2, or from an area", ""},
+		"an area":  {area + "-- proc/cmdline --\nhugetlb_cma=1G\n", "has room for 0: certain only with a larger one, from the next boot on", "hugepagesz=1G"},
+		"no area":  {area + "-- proc/cmdline --\nquiet\n", "certain only at boot, with hugepagesz=1G hugepages=2, or from an area", ""},
 	} {
 		root := hosttest.Unpack(t, "one-node", test.files+"-- proc/buddyinfo --\nNode 0, zone Normal 1 1 1 1 1 1 1 1 1 1 1\n-- proc/uptime --\n1000 1000\n"+
 			"-- sys/kernel/mm/transparent_hugepage/enabled --\nalways [madvise] never\n-- proc/zoneinfo --\nNode 0, zone Normal\n  pages free 1\n")

@@ -100,7 +100,7 @@ var rules = []rule{
 		return when(v.Traits.Balloon && given > 0 && !v.keepsAll(), "its balloon returns %s to the host; with reserved pages it could not", pages.Amount(given))
 	}},
 	{"free page reporting", [4]int{0, -2, -2, 0}, nil, func(v view) string {
-		return when(v.Traits.Reporting && !v.keepsAll(), "it returns free memory, out of %s, to the host; with reserved pages it could not", pages.Amount(v.ram()))
+		return when(v.Traits.Reporting && !v.keepsAll(), "it returns up to %s of unused memory to the host; with reserved pages it could not", pages.Amount(v.ram()))
 	}},
 	{"memory limit", [4]int{0, -2, -2, 0}, nil, func(v view) string {
 		limit := v.Traits.LimitKiB * pages.KiB
@@ -136,7 +136,7 @@ var rules = []rule{
 		return when(v.thp.Enabled == "never", "transparent_hugepage/enabled is %s: it would get 0 of %d; madvise is enough for QEMU", v.thp.Enabled, v.thpSize().Ceil(v.ram()))
 	}},
 	{"no THP", [4]int{}, onlyTHP, func(v view) string {
-		return when(v.thp.Enabled == "", "the kernel has 0 settings of transparent huge pages")
+		return when(v.thp.Enabled == "", "this kernel has no transparent huge pages: /sys/kernel/mm/transparent_hugepage is missing")
 	}},
 	{"architecture", [4]int{}, only2MiB, func(v view) string { return v.foreign(pages.Size2MiB) }},
 	{"architecture", [4]int{}, only1GiB, func(v view) string { return v.foreign(pages.Size1GiB) }},
@@ -153,7 +153,7 @@ var rules = []rule{
 		return when(!v.has(pages.Size2MiB), "none of the kernel's %d page sizes is 2 MiB", len(v.state.Sizes()))
 	}},
 	{"2 MiB in KVM", [4]int{}, only2MiB, func(v view) string {
-		return when(v.splits2MiB(), "KVM maps the guest's pages of 2 MiB as ones of %s, as this kernel does all that are smaller than %s: vmhuge enable --size %s gives it reserved ones of that size", v.small, v.thpSize(), pages.SizeWord(v.thpSize()))
+		return when(v.splits2MiB(), "KVM on this kernel maps pages smaller than %s as pages of %s, those of 2 MiB too: vmhuge enable --size %s gives it pages that stay huge", v.thpSize(), v.small, pages.SizeWord(v.thpSize()))
 	}},
 	{"no 1 GiB", [4]int{}, only1GiB, func(v view) string {
 		switch {
@@ -171,18 +171,18 @@ var rules = []rule{
 	{"1 GiB on demand", [4]int{0, 0, 2, 0}, nil, func(v view) string {
 		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
 		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free < n && free+v.onDemand >= n && v.fits(pages.Size1GiB),
-			"the kernel's area for them can give %d pages of 1 GiB, %d more are free, and it needs %d: moving other memory out of them makes the start slower", v.onDemand, free, n)
+			"the kernel's area for them has room for %d pages of 1 GiB, %d more are free, and it needs %d: moving other memory out of the way makes the start slower", v.onDemand, free, n)
 	}},
 	{"1 GiB at boot", [4]int{0, 0, -3, 0}, nil, func(v view) string {
 		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
 		text := when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
-			"%d pages of 1 GiB are free, and it needs %d: sure only at boot, hugepagesz=1G hugepages=%d", free, n, n)
+			"%d pages of 1 GiB are free, and it needs %d: certain only at boot, with hugepagesz=1G hugepages=%d", free, n, n)
 		switch {
 		case text != "" && v.area: // beside it the kernel skips hugepages= of 1 GiB
-			text, _, _ = strings.Cut(text, ": sure")
-			text += fmt.Sprintf(", and the kernel's area for them, hugetlb_cma=, can give %d: sure only with a larger one, from the next boot on", v.onDemand)
+			text, _, _ = strings.Cut(text, ": certain")
+			text += fmt.Sprintf(", and the kernel's area for them, hugetlb_cma=, has room for %d: certain only with a larger one, from the next boot on", v.onDemand)
 		case text != "" && v.mem.CMA != nil:
-			text += fmt.Sprintf(", or from an area that the kernel keeps for them, vmhuge prepare --persist --on-demand %dG", n)
+			text += fmt.Sprintf(", or from an area that the kernel sets aside for them, vmhuge prepare --persist --on-demand %dG", n)
 		}
 		return text
 	}},

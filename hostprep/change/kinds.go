@@ -54,7 +54,7 @@ var unknown = kind{
 	valid: noKind,
 }
 
-func noKind(c Change) error { return fmt.Errorf("%q is no kind of change", c.Kind) }
+func noKind(c Change) error { return fmt.Errorf("%q is not a kind of change", c.Kind) }
 
 func (c Change) kind() kind {
 	if i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == c.Kind }); i >= 0 {
@@ -74,7 +74,7 @@ func (c Change) Valid() error {
 		}
 	}
 	if !strings.HasPrefix(c.Path, "/") || c.From == c.To {
-		return fmt.Errorf("%q from %q to %q is no change", c.Path, c.From, c.To)
+		return fmt.Errorf("%q from %q to %q is not a change", c.Path, c.From, c.To)
 	}
 	return nil
 }

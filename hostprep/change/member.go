@@ -25,7 +25,7 @@ var member = kind{
 	onDisk: always,
 	valid: func(c Change) error {
 		if _, _, err := c.Member(); err != nil || c.Path != GroupFile {
-			return fmt.Errorf("%q from %q to %q is no change of members", c.Path, c.From, c.To)
+			return fmt.Errorf("%q from %q to %q is not a change of members", c.Path, c.From, c.To)
 		}
 		return nil
 	},

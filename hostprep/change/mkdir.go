@@ -87,7 +87,7 @@ func statDir(parent int, name string) (*unix.Stat_t, error) {
 // ParseOwner reads what host.OwnerText wrote, and ignores what follows it.
 func ParseOwner(text string) (mode uint32, uid, gid int, err error) {
 	if _, err := fmt.Sscanf(text, "%o %d:%d", &mode, &uid, &gid); err != nil {
-		return 0, 0, 0, fmt.Errorf("%q is no mode and owner", text)
+		return 0, 0, 0, fmt.Errorf("%q is not a mode and owner", text)
 	}
 	return mode, uid, gid, nil
 }

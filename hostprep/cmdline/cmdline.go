@@ -38,7 +38,7 @@ var forms = []form{entry, grubenv, grubDefaults, kernelInstall}
 func formOf(file string) (form, error) {
 	i := slices.IndexFunc(forms, func(f form) bool { return f.is(path.Base(file)) })
 	if i < 0 {
-		return form{}, fmt.Errorf("%s is no file of a boot loader that vmhuge knows", file)
+		return form{}, fmt.Errorf("%s is not a file of a boot loader that vmhuge knows", file)
 	}
 	return forms[i], nil
 }

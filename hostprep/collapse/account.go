@@ -44,7 +44,7 @@ func ramRanges(mappings []smaps.Mapping, parts []proof.RAMPart, smallKiB int64) 
 	for _, part := range parts {
 		start, err := strconv.ParseUint(part.Address, 16, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no address of memory", part.Address)
+			return nil, fmt.Errorf("%q is not an address of memory", part.Address)
 		}
 		end := start + uint64(part.KiB)*1024
 		for _, m := range mappings {

@@ -91,7 +91,7 @@ func Log(h host.Host, e Event) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no file", path)
+		return fmt.Errorf("%s is not a file", path)
 	case info.Size() > logMax:
 		turnLog(h, f)
 	}

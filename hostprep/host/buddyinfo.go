@@ -41,17 +41,17 @@ func parseBuddyinfo(r io.Reader) ([]Zone, error) {
 	for scan.Scan() {
 		f := strings.Fields(scan.Text())
 		if len(f) < 5 || f[0] != "Node" || f[2] != "zone" {
-			return nil, fmt.Errorf("buddyinfo: %q is no zone", scan.Text())
+			return nil, fmt.Errorf("buddyinfo: %q is not a zone", scan.Text())
 		}
 		node, err := strconv.ParseUint(strings.TrimSuffix(f[1], ","), 10, 12)
 		if err != nil {
-			return nil, fmt.Errorf("buddyinfo: %q is no node", f[1])
+			return nil, fmt.Errorf("buddyinfo: %q is not a node", f[1])
 		}
 		zone := Zone{Node: int(node), Name: f[3]}
 		for _, word := range f[4:] {
 			n, err := strconv.ParseUint(word, 10, 40)
 			if err != nil {
-				return nil, fmt.Errorf("buddyinfo: %q is no number of blocks", word)
+				return nil, fmt.Errorf("buddyinfo: %q is not a number of blocks", word)
 			}
 			zone.Blocks = append(zone.Blocks, int64(n))
 		}

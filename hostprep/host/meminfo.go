@@ -71,7 +71,7 @@ func ParseMeminfo(r io.Reader) (map[string]int64, error) {
 		}
 		n, err := strconv.ParseInt(f[1], 10, 52)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("meminfo: %q is no amount of memory", scan.Text())
+			return nil, fmt.Errorf("meminfo: %q is not an amount of memory", scan.Text())
 		}
 		kib[strings.TrimSuffix(f[0], ":")] = n
 	}

@@ -163,7 +163,7 @@ func parseMountinfo(text string) ([]MountLine, error) {
 		id, err1 := strconv.Atoi(f[0])
 		parent, err2 := strconv.Atoi(f[1])
 		if !ok || f[5] == "" || !hasOptions || err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("mountinfo: %.80q is no mount", line)
+			return nil, fmt.Errorf("mountinfo: %.80q is not a mount", line)
 		}
 		mounts = append(mounts, MountLine{id: id, parent: parent, Point: Unescape(f[4]), FsType: fsType,
 			Flags: MountOptions(f[5]), Options: MountOptions(options)})

@@ -60,7 +60,7 @@ func parsePagetypeinfo(r io.Reader) ([]PageType, error) {
 		for _, word := range words {
 			n, err := strconv.ParseUint(strings.TrimPrefix(word, ">"), 10, 40)
 			if err != nil {
-				return nil, fmt.Errorf("pagetypeinfo: %q is no number", word)
+				return nil, fmt.Errorf("pagetypeinfo: %q is not a number", word)
 			}
 			numbers = append(numbers, int64(n))
 		}
@@ -71,7 +71,7 @@ func parsePagetypeinfo(r io.Reader) ([]PageType, error) {
 		case f[4] == "type":
 			node, err := strconv.ParseUint(strings.TrimSuffix(f[1], ","), 10, 12)
 			if err != nil {
-				return nil, fmt.Errorf("pagetypeinfo: %q is no zone", scan.Text())
+				return nil, fmt.Errorf("pagetypeinfo: %q is not a zone", scan.Text())
 			}
 			types = append(types, PageType{Node: int(node), Zone: strings.TrimSuffix(f[3], ","), Type: f[5], Free: numbers})
 		default:

@@ -39,7 +39,7 @@ func parseSwaps(r io.Reader) (Swap, error) {
 	for scan.Scan() {
 		f := strings.Fields(scan.Text())
 		if len(f) != 5 {
-			return Swap{}, fmt.Errorf("swaps: %q is no swap space", scan.Text())
+			return Swap{}, fmt.Errorf("swaps: %q is not a swap space", scan.Text())
 		}
 		total, err := strconv.ParseUint(f[2], 10, 44)
 		used, usedErr := strconv.ParseUint(f[3], 10, 44)

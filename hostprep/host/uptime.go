@@ -24,7 +24,7 @@ func parseUptime(text string) (time.Duration, error) {
 	whole, _, _ := strings.Cut(first, ".")
 	seconds, err := strconv.ParseUint(whole, 10, 33)
 	if err != nil {
-		return 0, fmt.Errorf("uptime: %q is no time", text)
+		return 0, fmt.Errorf("uptime: %q is not a time", text)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }

@@ -55,7 +55,7 @@ func parseZoneinfo(r io.Reader) ([]ZoneLimits, error) {
 		if len(f) == 4 && f[0] == "Node" && f[2] == "zone" {
 			node, err := strconv.ParseUint(strings.TrimSuffix(f[1], ","), 10, 12)
 			if err != nil {
-				return nil, fmt.Errorf("zoneinfo: %q is no zone", scan.Text())
+				return nil, fmt.Errorf("zoneinfo: %q is not a zone", scan.Text())
 			}
 			zones = append(zones, ZoneLimits{Node: int(node), Name: f[3]})
 			continue
@@ -84,7 +84,7 @@ func parseZoneinfo(r io.Reader) ([]ZoneLimits, error) {
 			zone.Kept += n
 		}
 		if err != nil {
-			return nil, fmt.Errorf("zoneinfo: %q is no number of pages", scan.Text())
+			return nil, fmt.Errorf("zoneinfo: %q is not a number of pages", scan.Text())
 		}
 	}
 	return zones, scan.Err()

@@ -211,7 +211,7 @@ warning sysctl: /etc/sysctl.conf:1: vm.nr_hugepage = 8 is no setting of the kern
 		{name: "every program waits for compaction", edit: thpFiles + "-- proc/buddyinfo --\nNode 0, zone Normal 90000 80000 40000 0 0 0 0 0 0 0 0\n" +
 			"-- sys/kernel/mm/transparent_hugepage/enabled --\n[always] madvise never\n-- sys/kernel/mm/transparent_hugepage/defrag --\n[always] defer defer+madvise madvise never\n", want: `
 ok THP: always, defrag always, shmem none
-warning THP: defrag is always, and 0 blocks of 2 MiB are free in one piece: every program stands still while the kernel compacts memory`},
+warning THP: defrag is always, and 0 blocks of 2 MiB are free in one piece: every program stalls while the kernel compacts memory`},
 		{name: "defrag always with room", edit: thpFiles + "-- sys/kernel/mm/transparent_hugepage/enabled --\n[always] madvise never\n-- sys/kernel/mm/transparent_hugepage/defrag --\n[always] defer defer+madvise madvise never\n", want: `
 ok THP: always, defrag always, shmem none`},
 		{name: "a script that sets the pool", edit: "-- etc/libvirt/hooks/qemu --\n#!/bin/sh\necho 8 >/proc/sys/vm/nr_hugepages\n-- modes --\netc/libvirt/hooks/qemu 0755 0:0\n", want: `

@@ -27,12 +27,12 @@ var thpStallCheck = hostCheck{"THP", func(h host.Host, _ anyGuest) ([]Fact, erro
 	if free*int64(size)*100 >= mem.Total { // 1 % of RAM is enough for some time
 		return nil, nil
 	}
-	who := "programs that ask for them, QEMU among them, stand"
+	who := "programs that ask for them, such as QEMU, stall"
 	if thp.Enabled == "always" {
-		who = "every program stands"
+		who = "every program stalls"
 	}
 	set := check.SetTHP(h, "defrag", thp.Defrag, "defer+madvise")
 	return []Fact{off(hostprep.Warning, "THP",
-		fmt.Sprintf("defrag is always, and %d blocks of %s are free in one piece: %s still while the kernel compacts memory", free, size, who),
+		fmt.Sprintf("defrag is always, and %d blocks of %s are free in one piece: %s while the kernel compacts memory", free, size, who),
 		"compaction in the background: defer+madvise", set.String()+"; echo 1 > /proc/sys/vm/compact_memory makes room now")}, nil
 }}

@@ -51,7 +51,7 @@ func TestJournalOfAnotherShape(t *testing.T) {
 		`{"version":2,"changes":{}}`: "version 2",
 		`{}`:                         "version 0",
 		`{"version":1,"changes":[{"kind":"chmod","path":"/x","from":"0700","to":"0755","boot":"b"`:     "unexpected end",
-		`{"version":1,"changes":[{"kind":"format","path":"/x","from":"0700","to":"0755","boot":"b"}]}`: "no kind of change",
+		`{"version":1,"changes":[{"kind":"format","path":"/x","from":"0700","to":"0755","boot":"b"}]}`: "not a kind of change",
 		`{"version":1,"changes":[],"more":1}`:                                                          "unknown field",
 		`{"version":1,"changes":[]} x`:                                                                 "invalid character",
 		``:                                                                                             "unexpected end",

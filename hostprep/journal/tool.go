@@ -64,7 +64,7 @@ func runTool(wait, grace time.Duration, program string, command []string) error 
 		select {
 		case err = <-ended:
 		case <-time.After(2 * grace): // not even a kill ends one that waits for a disk
-			return fmt.Errorf("%s: it did not end within %s, and not when it was killed", line, wait)
+			return fmt.Errorf("%s: it did not end within %s, nor when it was killed", line, wait)
 		}
 	}
 	switch output := strings.TrimSpace(said.String()); {

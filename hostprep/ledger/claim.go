@@ -210,7 +210,7 @@ func (c Claim) fileName() string {
 	return c.UUID + "." + string(c.Phase)
 }
 
-var errNoClaim = errors.New("it has not the name of a claim")
+var errNoClaim = errors.New("its name is not that of a claim")
 
 // parseFileName reads what a claim's file name says.
 func parseFileName(name string) (Claim, error) {

@@ -38,7 +38,7 @@ func (l *Ledger) list() error {
 		}
 		c, err := parseFileName(e.Name())
 		if err == nil && !e.Type().IsRegular() { // a fifo would be waited for
-			err = errors.New("it is no file")
+			err = errors.New("it is not a file")
 		}
 		if errors.Is(err, errNewer) {
 			if c, err = l.read(c); err == nil || errors.Is(err, errNewer) {
@@ -194,7 +194,7 @@ func (l *Ledger) needFiles() error {
 		if err != nil {
 			return err
 		}
-		l.SetAside = append(l.SetAside, path+" is no file of the ledger's, and is set aside as "+aside)
+		l.SetAside = append(l.SetAside, path+" is not a file of the ledger's, and is set aside as "+aside)
 	}
 	return nil
 }

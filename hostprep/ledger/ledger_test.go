@@ -308,10 +308,10 @@ func TestUnusableClaim(t *testing.T) {
 		"another guest's": {text: strings.ReplaceAll(dead(grant), web1, db1), aside: "it names the guest"},
 		"something else":  {text: `[1,2]`, aside: "cannot unmarshal"},
 		"another boot":    {text: strings.Replace(dead(grant), bootID1, "another", 1)},
-		"no claim":        {file: "README", text: "hello", aside: "not the name of a claim"},
-		"no phase":        {file: web1 + ".a5leep", text: dead(grant), aside: "not the name of a claim"},
-		"no pid":          {file: web1 + ".007", text: dead(grant), aside: "not the name of a claim"},
-		"no UUID":         {file: "web1.owed", text: dead(grant), aside: "not the name of a claim"},
+		"no claim":        {file: "README", text: "hello", aside: "not that of a claim"},
+		"no phase":        {file: web1 + ".a5leep", text: dead(grant), aside: "not that of a claim"},
+		"no pid":          {file: web1 + ".007", text: dead(grant), aside: "not that of a claim"},
+		"no UUID":         {file: "web1.owed", text: dead(grant), aside: "not that of a claim"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.file == "" {

@@ -34,7 +34,7 @@ func (l *Ledger) heldByNewer(uuid string) error {
 	if !slices.ContainsFunc(l.newer, func(c Claim) bool { return c.UUID == uuid }) {
 		return nil
 	}
-	return errors.New("a newer vmhuge keeps the account of this guest's pages; use that vmhuge")
+	return errors.New("a newer vmhuge manages this guest's pages; use that version")
 }
 
 // counted are all claims, for what they will yet take.

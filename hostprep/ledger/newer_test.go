@@ -45,7 +45,7 @@ func TestNewerClaim(t *testing.T) {
 			if n := pagesOf(l.Pending("")); n != test.pending {
 				t.Errorf("%d pages are pending in the ledger, not %d", n, test.pending)
 			}
-			if _, _, err := l.Release(web1); err == nil || !strings.Contains(err.Error(), "a newer vmhuge keeps the account") {
+			if _, _, err := l.Release(web1); err == nil || !strings.Contains(err.Error(), "a newer vmhuge manages this guest") {
 				t.Errorf("release: %v", err)
 			}
 			if err := l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: takes(90)}); err == nil {

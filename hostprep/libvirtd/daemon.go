@@ -137,7 +137,7 @@ func parseBootTime(r io.Reader) (time.Time, error) {
 		if value, ok := strings.CutPrefix(scan.Text(), "btime "); ok {
 			seconds, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {
-				return time.Time{}, fmt.Errorf("/proc/stat: %q is no time", scan.Text())
+				return time.Time{}, fmt.Errorf("/proc/stat: %q is not a time", scan.Text())
 			}
 			return time.Unix(seconds, 0), nil
 		}

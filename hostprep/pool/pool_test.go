@@ -56,7 +56,7 @@ func TestReadJunk(t *testing.T) {
 		root := fixture(t, oneNode)
 		write(t, root.Path(file), text)
 		_, err := Read(root)
-		if want := root.Path(file) + `: "` + text + `" is no number`; err == nil || err.Error() != want {
+		if want := root.Path(file) + `: "` + text + `" is not a number`; err == nil || err.Error() != want {
 			t.Errorf("%v\nnot\n%s", err, want)
 		}
 		must(t, os.Remove(root.Path(file)))

@@ -23,7 +23,7 @@ func ReadReserved(root hostfs.Root, size pages.Size) (int64, error) {
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %q is no number", root.Path(path...), text)
+		return 0, fmt.Errorf("%s: %q is not a number", root.Path(path...), text)
 	}
 	return int64(n), nil
 }

@@ -63,7 +63,7 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 			f.Severity, f.Need = hostprep.Warning, "one place that sets the pool at boot"
 			f.Have = fmt.Sprintf("%s sets the pool when the %s of vmhuge prepare --persist are there, and replaces them: %s", r.Where, pages.Amount(ours), amount)
 		case r.Pages > 0 && p.For == "" && len(p.guests()) == 0 && len(p.Pages) > 0 && p.Pages[0].Size == r.Size:
-			f.Have = fmt.Sprintf("%s reserves %s at boot already, which count among the %d that the pool is to have: vmhuge prepare --persist adds %s", r.Where, pages.Count(r.Pages, r.Size),
+			f.Have = fmt.Sprintf("%s reserves %s at boot already, which count towards the %d of the pool: vmhuge prepare --persist adds %s", r.Where, pages.Count(r.Pages, r.Size),
 				p.Pages[0].Pages, amountOrNone(ours))
 			f.Need, f.Do = "", ""
 		case r.Pages >= 0:

@@ -35,7 +35,7 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 	}
 	if free := freeBytes(state); swap.Used > 0 && free > 0 {
 		note(fmt.Sprintf("%s is swapped out while %s of huge pages is free, which no other memory can use", pages.Amount(swap.Used), pages.Amount(free)),
-			"no more free pages than guests will take", "vmhuge status shows the pools; what prepare has added, vmhuge undo gives back")
+			"no more free pages than guests will take", "vmhuge status shows the pools; vmhuge undo frees what prepare added")
 	}
 	ksm, err := h.KSM()
 	if err != nil {
@@ -47,7 +47,7 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 			return findings, err
 		}
 		note(fmt.Sprintf("KSM is on and saves %s (pages_sharing %d): it can't merge reserved huge pages, and splits transparent ones", pages.Amount(ksm.Sharing*int64(small)), ksm.Sharing),
-			"KSM only where guests on small pages gain by it", "echo 0 > /sys/kernel/mm/ksm/run, if none does")
+			"KSM only if guests on small pages gain from it", "echo 0 > /sys/kernel/mm/ksm/run, if none does")
 	}
 	thp, err := h.THP()
 	if err != nil {
@@ -72,13 +72,13 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 		}
 		if taken := kib["AnonHugePages"] * pages.KiB; taken > 0 {
 			note(fmt.Sprintf("all programs get transparent huge pages (enabled is always), which hold %s: the pools lack %s, and compete with these for free blocks", pages.Amount(taken), pages.Amount(lacks)),
-				"transparent huge pages only for those who ask", "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; QEMU asks")
+				"transparent huge pages only for programs that ask for them", "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; QEMU asks")
 		}
 	}
 	for _, g := range p.Guests {
 		if given := g.Traits.MemoryKiB - g.Traits.CurrentKiB; g.Demand.Backing == pages.Hugetlb && g.Traits.Balloon && g.Traits.CurrentKiB > 0 && given > 0 {
 			note(fmt.Sprintf("the balloon of %s should return %s, but a balloon returns none of a guest's reserved pages", g.Demand.Domain, pages.Amount(given*pages.KiB)),
-				"<currentMemory> as large as <memory>", "lower <memory> of "+g.Demand.Domain+" to what it shall have")
+				"<currentMemory> as large as <memory>", "lower <memory> of "+g.Demand.Domain+" to what it should have")
 		}
 	}
 	return findings, nil

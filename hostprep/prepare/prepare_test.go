@@ -189,7 +189,7 @@ mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 2048\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
-left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count among the 2048 that the pool is to have: vmhuge prepare --persist adds none; ; 
+left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count towards the 2048 of the pool: vmhuge prepare --persist adds none; ; 
 `},
 		"some of the pages": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 2048\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 2148}}}, want: `
 mkdir -m 0755 /etc/vmhuge
@@ -197,7 +197,7 @@ printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "page
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hugepages = 2148\n' > /etc/sysctl.d/99-vmhuge.conf
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
-left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count among the 2148 that the pool is to have: vmhuge prepare --persist adds 200 MiB; ; 
+left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count towards the 2148 of the pool: vmhuge prepare --persist adds 200 MiB; ; 
 `},
 		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}, For: "ovs"}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)

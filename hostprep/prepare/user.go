@@ -71,7 +71,7 @@ func userFolders(h host.Host, p Options) ([]boot.Folder, error) {
 		return nil, err
 	}
 	if user.Name == "." || user.Name == ".." || strings.Contains(user.Name, "/") {
-		return nil, fmt.Errorf("%q is no name of a folder", user.Name)
+		return nil, fmt.Errorf("%q is not a name of a folder", user.Name)
 	}
 	sizes, err := userSizes(h, p, user)
 	var folders []boot.Folder

@@ -88,7 +88,7 @@ func parseStatStart(text string) (uint64, error) {
 	}
 	start, err := strconv.ParseUint(fields[19], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("/proc/PID/stat: %q is no start time", fields[19])
+		return 0, fmt.Errorf("/proc/PID/stat: %q is not a start time", fields[19])
 	}
 	return start, nil
 }

@@ -153,7 +153,7 @@ func TestProveKVM(t *testing.T) {
 		"counted":     {some + counters + mounted, &KVMPages{Small: 7, Huge: 512}, ""},
 		"no debugfs":  {some, nil, "no debugfs is mounted: mount -t debugfs debugfs /sys/kernel/debug"},
 		"not counted": {some + mounted, nil, "no such file or directory"},
-		"no number":   {some + strings.Replace(counters, "512", "many", 1) + mounted, nil, "is no number"},
+		"no number":   {some + strings.Replace(counters, "512", "many", 1) + mounted, nil, "is not a number"},
 	} {
 		host := host.Host{Root: hosttest.Unpack(t, "one-node", test.files)}
 		hosttest.Must(t, os.Symlink("anon_inode:kvm-vm", host.Root.Path("proc/42/fd/12")))

@@ -73,7 +73,7 @@ func missing(h host.Host, d Denial) ([]string, error) {
 	// allowed decided auditallow auditdeny seqno flags, in hexadecimal but for seqno
 	f := strings.Fields(answer)
 	if len(f) < 5 {
-		return nil, fmt.Errorf("%s/access: %q is no decision", root, answer)
+		return nil, fmt.Errorf("%s/access: %q is not a decision", root, answer)
 	}
 	allowed, err := strconv.ParseUint(f[0], 16, 32)
 	if err != nil {
@@ -114,7 +114,7 @@ func number(h host.Host, file string) (int, error) {
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < 0 || n > 32 && path.Base(file) != "index" {
-		return 0, fmt.Errorf("%s: %q is no number of a class or permission", file, text)
+		return 0, fmt.Errorf("%s: %q is not a number of a class or permission", file, text)
 	}
 	return n, nil
 }

@@ -41,7 +41,7 @@ func TestExecution(t *testing.T) {
 		"which may not start with it": {moves + access + asked(daemon, hook, 6, "7 ffffffff 0 0 7 0") + asked(daemon, domain, 2, "2 ffffffff 0 0 7 0") +
 			asked(domain, hook, 6, "d ffffffff 0 0 7 0"), "SELinux denies vmhuge_hook_t entrypoint of a file of type virt_hook_t"},
 		"an older kernel's answer, without flags": {stays + access + asked(daemon, hook, 6, "17 ffffffff 0 0 7"), ""},
-		"no decision":                       {stays + access + asked(daemon, hook, 6, "no"), `error: /sys/fs/selinux/access: "no" is no decision`},
+		"no decision":                       {stays + access + asked(daemon, hook, 6, "no"), `error: /sys/fs/selinux/access: "no" is not a decision`},
 		"a context that the kernel refuses": {stays + access + "x\n", "error: write /sys/fs/selinux/access " + daemon + " " + hook + " 6: invalid argument"},
 	} {
 		d, err := Execution(fixture(t, test.edit), daemon, hook)

@@ -75,7 +75,7 @@ func (r Root) ReadInt(elem ...string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %q is no number", r.Path(elem...), text)
+		return 0, fmt.Errorf("%s: %q is not a number", r.Path(elem...), text)
 	}
 	return n, nil
 }
