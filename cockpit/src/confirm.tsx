@@ -64,7 +64,7 @@ export function Confirm<Plan, Answer>({ action, close, done, changed }: Props<Pl
             <ModalBody id="confirm-plan" tabIndex={0}>
                 {action.options}
                 <div aria-live="polite" aria-busy={busy}>
-                    {failure ? <Failed failure={failure} /> : refusal ?? (known ? action.plan(plan.of) : <p>{_("Looking what would be done…")}</p>)}
+                    {failure ? <Failed failure={failure} /> : refusal ?? (known ? action.plan(plan.of) : <p>{_("Checking what would be done…")}</p>)}
                     {busy && <p><Spinner size="md" aria-hidden="true" /> {_("This may take a while…")}</p>}
                 </div>
             </ModalBody>

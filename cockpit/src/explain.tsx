@@ -37,10 +37,10 @@ export function Explain() {
                 </Form>
                 <div aria-live="polite" aria-busy={busy}>
                     {failure && <Failed failure={failure} />}
-                    {answer && !answer.known && <p>{_("Nothing is known about this text.")}</p>}
+                    {answer && !answer.known && <p>{_("vmhuge does not know this message.")}</p>}
                     {answer?.causes.map(c => (
                         <section key={[c.domain, c.id, c.text].join("\n")} aria-label={visible(c.id)}>
-                            <h3><strong>{visible(c.id)}</strong>{" "}{c.seen && <Label isCompact color="red">{_("so on this host now")}</Label>}</h3>
+                            <h3><strong>{visible(c.id)}</strong>{" "}{c.seen && <Label isCompact color="red">{_("the case on this host now")}</Label>}</h3>
                             <p>{c.domain && <strong>{visible(c.domain)}{": "}</strong>}<q className="name">{visible(c.text)}</q></p>
                             <p>{visible(c.cause)}</p>
                             {c.do && <Alert isInline isPlain variant="info" title={_("What to do:") + " " + visible(c.do)} />}

@@ -18,7 +18,7 @@ function Diff({ edit: { diff, warnings, findings } }: { edit: Edit }) {
     return (
         <>
             <p>{diff ? _("Its definition changes; a running guest keeps what it has until its next start.") : _("Its definition stays as it is.")}</p>
-            {diff && <Text of={diff} label={_("The change of the definition")} diff />}
+            {diff && <Text of={diff} label={_("The change to the definition")} diff />}
             {warnings.map((w, i) => <p key={i}>{visible(w)}</p>)}
             {findings.length > 0 && <><h2>{_("What the host lacks for it")}</h2><Findings list={findings} /></>}
         </>
@@ -82,7 +82,7 @@ export function Start({ guest, ...rest }: Props) {
                             ? r.totals.length > 0 ? cockpit.format(_("It takes $0."), totals(r.totals)) : _("It takes no pages from the pools.")
                             : cockpit.format(_("It can't start: $0."), term(r.verdict))}
                     </p>
-                    {r.changed.length > 0 && <><h2>{_("The host changes before")}</h2><Changes list={r.changed} /></>}
+                    {r.changed.length > 0 && <><h2>{_("Changes to the host before that")}</h2><Changes list={r.changed} /></>}
                     <Findings list={r.findings} />
                 </>
             ),

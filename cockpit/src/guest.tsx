@@ -111,7 +111,7 @@ function Readiness({ guest, changes }: { guest: DomainStatus; changes: number })
                     <>
                         <p>
                             {report.verdict === "running" ? _("It runs.") : report.ready ? _("Yes: it is ready to start.") : cockpit.format(_("No: $0."), term(report.verdict))}{" "}
-                            {!report.ready && report.fixable && report.verdict !== "running" && _("Start puts that right by itself.")}
+                            {!report.ready && report.fixable && report.verdict !== "running" && _("Start fixes that by itself.")}
                         </p>
                         <Findings list={report.findings} />
                     </>

@@ -27,7 +27,7 @@ export function Host({ status, admin, done, changed }: Props) {
             <Card>
                 <CardTitle component="h2">{_("Undo")}</CardTitle>
                 <CardBody>
-                    <p>{_("Takes back every change of this host that prepare made and that is still as it was left.")}</p>
+                    <p>{_("Reverts every change that prepare made to this host, except what somebody has changed since.")}</p>
                     <Button variant="secondary" isDisabled={!admin} onClick={() => setOpen("undo")}>{_("Undo…")}</Button>
                 </CardBody>
             </Card>
@@ -46,7 +46,7 @@ export function Host({ status, admin, done, changed }: Props) {
                 </CardBody>
             </Card>
             <Card>
-                <CardTitle component="h2">{_("Calls of the hook")}</CardTitle>
+                <CardTitle component="h2">{_("Hook calls")}</CardTitle>
                 <CardBody><Events /></CardBody>
             </Card>
             {open === "undo" && <Undo {...rest} />}
@@ -76,7 +76,7 @@ function Prepare({ status, admin, done, changed }: Props) {
         <Card>
             <CardTitle component="h2">{_("Prepare")}</CardTitle>
             <CardBody>
-                <p>{_("Makes the host fit for huge pages: mounts, access, and the pages themselves.")}</p>
+                <p>{_("Sets the host up for huge pages: mounts, access, and the pages themselves.")}</p>
                 <Form onSubmit={event => { event.preventDefault(); setOpen(true) }}>
                     <FormGroup label={_("Pages in the pool, at least")} fieldId="prepare-pages">
                         <TextInput id="prepare-pages" type="number" min={0} inputMode="numeric" value={pages} onChange={(_event, v) => setPages(v.replace(/\D/g, ""))} />
@@ -108,7 +108,7 @@ function Prepare({ status, admin, done, changed }: Props) {
                         </FormGroup>
                     )}
                     <Checkbox id="prepare-persist" label={_("Also after a reboot")} isChecked={persist} onChange={(_event, on) => setPersist(on)} />
-                    <Checkbox id="prepare-restart" label={_("Restart libvirt's daemon if it has to read mounts anew")} isChecked={restart} onChange={(_event, on) => setRestart(on)} />
+                    <Checkbox id="prepare-restart" label={_("Restart libvirt's daemon if it has to reread mounts")} isChecked={restart} onChange={(_event, on) => setRestart(on)} />
                     <div><Button type="submit" variant="secondary" isDisabled={!admin || !(pages || uuids.length)}>{_("Prepare…")}</Button></div>
                 </Form>
                 {open && (
@@ -121,7 +121,7 @@ function Prepare({ status, admin, done, changed }: Props) {
                             plan: p => <PreparedPlan of={p} />,
                             perform: () => run(command, uuids),
                             refused: p => blocked(p).length > 0 && <><p role="alert">{_("The host is not ready yet.")}</p><Findings list={blocked(p)} /></>,
-                            said: p => p.restart_needed ? _("The host is prepared; libvirt's daemon must be restarted to see it.") : _("The host is prepared."),
+                            said: p => p.restart_needed ? _("The host is prepared; libvirt's daemon must be restarted to see the changes.") : _("The host is prepared."),
                         }}
                     />
                 )}
@@ -151,7 +151,7 @@ const LeftAsIs = ({ list }: { list: Left[] }) => (
     <ul className="pf-v6-c-list">{list.map((l, i) => <li key={i}><code className="name">{visible(l.change.path)}</code>: {visible(l.reason)}</li>)}</ul>
 );
 
-const leftWords = (list: Left[] | undefined) => !!list?.length && <><p role="alert">{_("Not all could be taken back:")}</p><LeftAsIs list={list} /></>;
+const leftWords = (list: Left[] | undefined) => !!list?.length && <><p role="alert">{_("Not everything could be reverted:")}</p><LeftAsIs list={list} /></>;
 
 function Undo(props: DialogProps) {
     return (
@@ -161,7 +161,7 @@ function Undo(props: DialogProps) {
             rehearse: () => run(["undo", "--dry-run"]),
             plan: u => (
                 <>
-                    <p>{u.undone.length || u.given_back_kib ? _("This would be taken back:") : _("There is nothing to take back.")}</p>
+                    <p>{u.undone.length || u.given_back_kib ? _("This would be reverted:") : _("There is nothing to revert.")}</p>
                     {u.given_back_kib > 0 && <p>{cockpit.format(_("$0 of huge pages"), size(u.given_back_kib))}</p>}
                     <Changes list={u.undone} />
                     <LeftAsIs list={u.left} />
@@ -188,7 +188,7 @@ function InstallHook(props: DialogProps) {
             options: <Checkbox id="drop" label={_("Restore saved guests without huge pages if there are too few")} isChecked={drop} onChange={(_event, on) => setDrop(on)} />,
             chosen: command.join(" "),
             rehearse: () => run([...command, "--dry-run"]),
-            plan: h => <><HookPlan of={h} />{h.reload_needed && <p>{_("libvirt's daemon is then told to look for hooks; guests go on running.")}</p>}</>,
+            plan: h => <><HookPlan of={h} />{h.reload_needed && <p>{_("libvirt's daemon is then reloaded to look for hooks; guests keep running.")}</p>}</>,
             perform: () => run(command),
             said: () => _("The hook is installed."),
         }} />
@@ -219,10 +219,10 @@ function Events() {
         return () => file.close();
     }, []);
     if (events.length === 0)
-        return <p>{_("It was not called since the host started.")}</p>;
+        return <p>{_("It has not been called since the host booted.")}</p>;
     return (
         <Table
-            label={_("Calls of the hook")} rows={events.map((e, i) => ({ ...e, id: `${e.time} ${i}` }))} id={e => e.id}
+            label={_("Hook calls")} rows={events.map((e, i) => ({ ...e, id: `${e.time} ${i}` }))} id={e => e.id}
             columns={[
                 { title: _("Time"), cell: e => new Date(e.time).toLocaleString(cockpit.language.replace("_", "-")) },
                 { title: _("Guest"), cell: e => <Name of={e.name} /> },

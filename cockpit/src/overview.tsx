@@ -66,7 +66,7 @@ export function Term({ name, children }: { name: string; children: ReactNode }) 
 /** What the hook is like, in a few words. */
 export function hookWords({ installed, ready }: Status["hook"]): string {
     if (!installed)
-        return _("not installed: guests started by virsh or virt-manager do not come to vmhuge");
+        return _("not installed: libvirt does not call vmhuge when virsh or virt-manager starts a guest");
     return ready ? _("installed: libvirt calls it at the start of each guest") : _("installed, but libvirt does not call it yet");
 }
 

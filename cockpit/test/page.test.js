@@ -104,7 +104,7 @@ test("prepare shows what it would do, does it, and undo takes it back", async ()
     await v.says(/The host is prepared/);
     assert.equal(pages(), before + 8);
     await v.press("Undo…");
-    await v.says("This would be taken back:");
+    await v.says("This would be reverted:");
     await v.says("16 MiB of huge pages");
     await v.press("Undo");
     await v.says("The host is as it was; 16 MiB of huge pages were freed.");
@@ -145,7 +145,7 @@ test("a pasted text gets its cause", async () => {
     await v.page.$eval("#said", area => area.select());
     await v.page.type("#said", "<b>bold</b> nonsense");
     await v.press("Explain");
-    await v.says("Nothing is known about this text.");
+    await v.says("vmhuge does not know this message.");
     await v.leave();
 });
 
@@ -193,7 +193,7 @@ for (const [scheme, width] of [["light", 1280], ["dark", 320]]) {
         const v = await visit(ROOT, { scheme, width });
         await v.says("What is fine");
         const web1 = await uuid("web1");
-        for (const [place, said] of [["", "What is fine"], ["guests", "web1"], ["guests/" + web1, "Yes: "], ["host", "Calls of the hook"], ["explain", "What libvirt"]]) {
+        for (const [place, said] of [["", "What is fine"], ["guests", "web1"], ["guests/" + web1, "Yes: "], ["host", "Hook calls"], ["explain", "What libvirt"]]) {
             await v.goTo(place);
             await v.says(said);
             await v.accessible(place);

@@ -8,7 +8,7 @@ const places = {
     overview: ["", "Transparent huge pages"],
     guests: ["guests", "web1"],
     guest: ["guests/" + web1, "It runs."],
-    host: ["host", "Calls of the hook"],
+    host: ["host", "Hook calls"],
     explain: ["explain", "What libvirt or QEMU said"],
 };
 for (const scheme of ["light", "dark"]) {
