@@ -25,7 +25,7 @@ deps-build:
     @./deps --go
     @go mod download
 
-# install what the tests need besides: the lab, shells, packaging, Ansible, Prometheus
+# install what else the tests need: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
     @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core
     @./deps --only prometheus prometheus promtool
@@ -76,10 +76,10 @@ unit: deps-build format
 # Of the tests that take minutes, a commit runs a share: this number says which.
 commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`
 
-# format, vet, and the tests, those against a real libvirtd as well; of the longest a share, in turn by the commit (as root)
+# format, vet, and the tests, including those on a real libvirtd; of the longest only a share, which depends on the commit (as root)
 test: (lanes commit 'gzip' '70m')
 
-# format, vet, and all of the tests, of which `test` runs a share: before a release; two hours (as root)
+# format, vet, and all tests, where `test` runs a share: before a release; two hours (as root)
 test-whole: (lanes '' 'xz' '5h')
 
 [private]
@@ -112,11 +112,11 @@ browser: deps-browser
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./...
 
-# crowds of guests, guests beside kills, forgers and others who set the pools, and guests that grow, at random moments (as root)
+# many guests, with kills, forged processes, other programs that set the pools, and growing guests at random moments (as root)
 chaos ROUNDS='200': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos|TestCrowd' ./integration
 
-# the same with the vmhuge and the hook of another commit in turn, as while a host is upgraded (as root)
+# the same, alternating with vmhuge and the hook of another commit, as during an upgrade (as root)
 chaos-versions COMMIT ROUNDS='100': deps
     #!/usr/bin/env bash
     set -euo pipefail
@@ -130,7 +130,7 @@ chaos-versions COMMIT ROUNDS='100': deps
 chaos-nodes ROUNDS='100' SUITE='': deps
     MICROVM_KERNEL={{ SUITE }} CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
 
-# guests on pages of 1 GiB from an area of the kernel's (hugetlb_cma=), in a micro-VM; SUITE: of a kernel with CMA (as root)
+# guests on 1 GiB pages from the kernel's CMA area (hugetlb_cma=), in a micro-VM; SUITE: of a kernel with CMA (as root)
 on-demand ROUNDS='50' SUITE='trixie-backports': deps
     MICROVM_KERNEL={{ SUITE }} ON_DEMAND_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMOnDemand' ./integration
 
@@ -139,15 +139,15 @@ faults COUNT='0': deps-build
     @./deps strace
     FAULTS={{ COUNT }} .ci/in-memory go test -count=1 -timeout 180m -v -run TestFailingCalls ./cmd/vmhuge
 
-# random sets of guests planned, and then really started (as root)
+# plan random sets of guests, then really start them (as root)
 plans SETS='30': deps
     PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run 'TestPlan|TestMicroVMTwoNodes/plan' ./integration
 
-# random hosts, of one node and of two, and random guests: check's verdict against the real start (as root)
+# random guests on random hosts with one node or two: check's verdict against the real start (as root)
 fuzz-hosts COUNT='300': deps
     FUZZ_COUNT={{ COUNT }} go test -count=1 -timeout 120m -v -run 'TestFuzzHosts|TestMicroVMTwoNodesWith1G/fuzz-hosts' ./integration
 
-# what libvirt and QEMU say of memory, and libvirt's translations, from their sources anew (downloads 150 MB)
+# regenerate libvirt's and QEMU's messages about memory, and libvirt's translations, from their sources (downloads 150 MB)
 messages:
     explain/testdata/sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
@@ -157,14 +157,14 @@ messages:
 fault-table: deps
     go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMOneNode/kvm|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/(faults|shapes)' ./integration
 
-# write the expected output of the command line's tests and docs/ anew
+# rewrite the expected output of the command line's tests and docs/
 golden:
     go test ./cmd/vmhuge -update
     go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./hostprep/hostpage ./internal -update
     go test ./explain -run TestTroubleshooting -update
     go test ./metrics -run TestScrape -update
 
-# make the pictures in docs/ anew, from a real terminal and real guests (as root)
+# remake the pictures in docs/ from a real terminal and real guests (as root)
 screenshots: deps deps-browser
     @./deps xvfb xterm imagemagick fonts-dejavu-core
     SAVE_SENT={{ justfile_directory() }}/docs go test -count=1 -tags screenshots -timeout 30m -run Screenshot ./integration
