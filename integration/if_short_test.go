@@ -51,7 +51,7 @@ func TestStartIfShort(t *testing.T) {
 	if want := []pages.Total{{PageSize: pages.Size2MiB, Pages: 32, MemoryKiB: 64 << 10}}; !cmp.Equal(want, instead.InsteadOf) {
 		t.Errorf("instead of %v, want %v", instead.InsteadOf, want)
 	}
-	if f := instead.Findings[0]; f.Severity != hostprep.Warning || !strings.Contains(f.Do, "for this start alone") {
+	if f := instead.Findings[0]; f.Severity != hostprep.Warning || !strings.Contains(f.Do, "for this start only") {
 		t.Errorf("it says %+v", f)
 	}
 	same()
