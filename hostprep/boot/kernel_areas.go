@@ -51,7 +51,7 @@ func (k Kernel) Asks(line string) Request {
 //
 // Source: hugetlb_hstate_alloc_pages() in the kernel's mm/hugetlb.c.
 func (k Kernel) Skips(r Request) bool {
-	return k.CMA && !k.noArea && r.Area() > 0 && !(r.FromArea && k.Since(6, 15))
+	return k.CMA && !k.noArea && r.Area() > 0 && (!r.FromArea || !k.Since(6, 15))
 }
 
 // HasArea says that the kernel has set apart the area for which its command line asks.

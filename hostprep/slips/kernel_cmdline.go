@@ -105,7 +105,8 @@ func (k kernel) slips() []Slip {
 // ignores says that a count changes nothing beside those before it.
 func (k kernel) ignores(words []string, i int) bool {
 	isCount := func(word string) bool { name, sep, _ := splitOption(word); return name == "hugepages" && sep == "=" }
-	if !slices.ContainsFunc(words[:i], isCount) || strings.Trim(words[i], "hugepagesz=0,:") == "" {
+	_, _, count := splitOption(words[i])
+	if !slices.ContainsFunc(words[:i], isCount) || strings.Trim(count, "0,:") == "" {
 		return false
 	}
 	for j := i - 1; j >= 0; j-- {
