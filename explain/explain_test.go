@@ -32,8 +32,8 @@ func TestExplain(t *testing.T) {
 		qemu + "unable to map backing store for guest\n  RAM: Cannot allocate\tmemory":                                                   noMemory, // wrapped by a terminal
 		"qemu-system-x86_64: unable to map backing store for hugepages: Cannot allocate memory":                                          noMemory,
 		qemu + "os_mem_prealloc: Insufficient free host memory pages available to allocate guest RAM":                                    "pool-short node-short",
-		qemu + "qemu_prealloc_mem: preallocating memory failed: Bad address":                                                             "node-short cgroup-used",
-		qemu + "os_mem_prealloc: preallocating memory failed: Bad address":                                                               "node-short cgroup-used",
+		qemu + "qemu_prealloc_mem: preallocating memory failed: Bad address":                                                             "node-short cgroup-used memory-limit",
+		qemu + "os_mem_prealloc: preallocating memory failed: Bad address":                                                               "node-short cgroup-used memory-limit",
 		"internal error: unable to execute QEMU command 'object-add': unable to map backing store for guest RAM: Cannot allocate memory": "hotplug-short mount-full min-size cgroup-reserved",
 		qemu + "cannot bind memory to host NUMA nodes: Invalid argument":                                                                 "unaligned node-unfit bindings-contradict",
 		// The root cause first.

@@ -71,6 +71,11 @@ func memory() []Row {
 		Cause:    "QEMU got no huge pages, and the guest runs on ordinary ones",
 		Do:       "end it, and have the pages first; -mem-prealloc, or a newer QEMU, ends with an error in place of that", Own: allocates,
 	}, {
+		ID: "memory-limit", Says: []string{badAddress}, On: huge, Versions: badAddressVersions,
+		Cause: "a memory limit of the guest or of a cgroup above it counts huge pages, as cgroup2 is mounted with memory_hugetlb_accounting (Linux 6.6), and leaves too little for the guest's RAM and QEMU",
+		Check: "memory-cgroup", Do: "raise the limit that vmhuge check DOMAIN names: <memtune><hard_limit>, or memory.max of a slice",
+		Own: "raise memory.max of the cgroup that QEMU is started in, or of those above it (/proc/self/cgroup)",
+	}, {
 		ID: "allocpages-short", Says: []string{"Unable to allocate … pages. Allocated only"},
 		Cause: "the kernel found no more free memory in one piece, and virsh allocpages keeps what it got",
 		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps where that is not enough",

@@ -44,6 +44,7 @@ const (
 	NodeShort          Cause = "node-short"
 	CgroupReserved     Cause = "cgroup-reserved"
 	CgroupUsed         Cause = "cgroup-used"
+	MemoryLimit        Cause = "memory-limit"
 	RAMShort           Cause = "ram-short"
 	ForeignHook        Cause = "hook-refused"
 )

@@ -44,7 +44,7 @@ var matters = map[string]bool{
 	"devices/memory/target/requested": once, "devices/memory/target/block": once, "devices/memory/target/current": once,
 	"devices/memory/address": many,
 	// For Traits alone:
-	"memtune": many, "memtune/hard_limit": many, "devices/hostdev": many, "devices/interface": many, "devices/disk": many,
+	"memtune": many, "memtune/hard_limit": many, "memtune/soft_limit": many, "devices/hostdev": many, "devices/interface": many, "devices/disk": many,
 	"devices/filesystem": many, "devices/filesystem/driver": many, "devices/memballoon": many,
 	"devices/disk/backingStore": many, "devices/disk/backingStore/backingStore": many,
 	"devices/video": many, "devices/video/driver": many, "devices/video/model": many,

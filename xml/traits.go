@@ -59,17 +59,23 @@ func (d *document) traits() (pages.Traits, error) {
 			t.CurrentKiB = min(size, t.MemoryKiB)
 		}
 	}
-	for _, el := range d.root.all("memtune/hard_limit") {
+	t.LimitKiB, t.SoftLimitKiB = d.limit("memtune/hard_limit"), d.limit("memtune/soft_limit")
+	d.devices(&t)
+	return t, nil
+}
+
+// limit reads an element of <memtune>; 0: none.
+func (d *document) limit(path string) (limit int64) {
+	for _, el := range d.root.all(path) {
 		n, err := strconv.ParseUint(strings.TrimSpace(string(d.raw[el.open:el.close])), 10, 64)
 		if err != nil {
 			continue // libvirt refuses it when it is defined
 		}
-		if t.LimitKiB, err = kib(n, d.value(el, "unit")); err != nil {
-			t.LimitKiB = 0 // libvirt takes what is too large for no limit
+		if limit, err = kib(n, d.value(el, "unit")); err != nil {
+			limit = 0 // libvirt takes what is too large for no limit
 		}
 	}
-	d.devices(&t)
-	return t, nil
+	return limit
 }
 
 // pinning and sharing are the devices that pin the guest's memory and that other processes

@@ -85,6 +85,7 @@ func TestTraits(t *testing.T) {
 		"memfd":         {guest(backed("<source type='memfd'/>")), with(func(t *pages.Traits) { t.Shared = true })},
 		"locked":        {guest(backed("<locked/>")), with(func(t *pages.Traits) { t.Locked = true })},
 		"limited":       {guest("<memtune><hard_limit unit='MiB'>48</hard_limit></memtune>"), with(func(t *pages.Traits) { t.LimitKiB = 48 << 10 })},
+		"soft limit":    {guest("<memtune><soft_limit unit='MiB'>48</soft_limit></memtune>"), with(func(t *pages.Traits) { t.SoftLimitKiB = 48 << 10 })},
 		"unlimited":     {guest("<memtune><hard_limit unit='KiB'>9007199254740991</hard_limit></memtune>"), plain},
 		"passthrough": {guest(devices("<hostdev mode='subsystem' type='pci'/><hostdev mode='subsystem' type='usb'/><interface type='hostdev'/><memballoon model='virtio'/>")),
 			with(func(t *pages.Traits) { t.VFIO = 2 })},

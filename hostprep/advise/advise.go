@@ -64,6 +64,7 @@ type view struct {
 	pending  []pool.Pending // that other guests and programs are yet to take
 	area     bool           // that the kernel's command line asks for an area of such pages
 	onDemand int64          // pages of 1 GiB that the kernel's areas for them can give now
+	counted  bool           // memory limits count reserved pages
 }
 
 // Weigh says which pages suit a guest. What the host can't tell is an error.
@@ -110,6 +111,7 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		func() error { v.zones, err = h.Buddyinfo(); return err },
 		func() error { v.small, err = h.SmallPage(); return err },
 		func() error { v.uptime, err = h.Uptime(); return err },
+		func() error { v.counted, err = h.CountsHugetlb(); return err },
 	} {
 		if err := read(); err != nil {
 			return v, err

@@ -134,7 +134,7 @@ hostprep/advise/testdata and the rules in hostprep/advise/rules.go.
 // Every rule is one that a described host shows, so that its words and numbers
 // are looked at, or one of these.
 func TestRules(t *testing.T) {
-	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "no THP": true, "no 2 MiB": true,
+	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "memory limit counts": true, "no THP": true, "no 2 MiB": true,
 		"architecture": true, "THP on s390x": true, "private memory": true, "protected guest": true}
 	for _, d := range describedHosts(t) {
 		a, err := Weigh(d.host, d.guest)
@@ -186,6 +186,18 @@ func TestRules(t *testing.T) {
 				t.Errorf("%s: %s applies", name, rule)
 			}
 		}
+	}
+}
+
+// Where memory limits count reserved pages, a guest above its own would not start on them.
+func TestAdviceBelowLimit(t *testing.T) {
+	laptop := describedHosts(t)[0]
+	laptop.guest.Traits.LimitKiB = 1 << 20
+	hosttest.WriteFile(t, laptop.host.Root.Path("proc", "self", "mountinfo"), hosttest.RootMounts+"50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,memory_hugetlb_accounting\n")
+	a, err := Weigh(laptop.host, laptop.guest)
+	hosttest.Must(t, err)
+	if !slices.Contains(a.Out, Choose2MiB) || !slices.Contains(a.Out, Choose1GiB) || slices.Contains(a.Out, ChooseTHP) {
+		t.Errorf("out are %v", a.Out)
 	}
 }
 

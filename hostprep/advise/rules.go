@@ -104,7 +104,11 @@ var rules = []rule{
 	}},
 	{"memory limit", [4]int{0, -2, -2, 0}, nil, func(v view) string {
 		limit := v.Traits.LimitKiB * pages.KiB
-		return when(limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and does not count reserved pages", pages.Amount(limit), pages.Amount(v.ram()))
+		return when(!v.counted && limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and does not count reserved pages", pages.Amount(limit), pages.Amount(v.ram()))
+	}},
+	{"memory limit counts", [4]int{}, []Choice{Choose2MiB, Choose1GiB}, func(v view) string {
+		limit := v.Traits.LimitKiB * pages.KiB
+		return when(v.counted && limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and this host counts reserved pages as memory (memory_hugetlb_accounting): it would not start on them", pages.Amount(limit), pages.Amount(v.ram()))
 	}},
 	{"swapping", [4]int{0, -2, -2, 0}, nil, func(v view) string {
 		return when(!v.pinned() && v.swap.Used*100 > v.mem.Total, "the host has swapped out %s, and reserved pages are never swapped", pages.Amount(v.swap.Used))

@@ -1,7 +1,9 @@
 package host
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -127,6 +129,18 @@ func (o MountOptions) Has(option string) bool {
 		}
 	}
 	return false
+}
+
+// CountsHugetlb says whether cgroup2 is mounted so that it counts huge pages as memory: with
+// memory_hugetlb_accounting (Linux 6.6).
+func (h Host) CountsHugetlb() (bool, error) {
+	table, err := h.MountTable()
+	if errors.Is(err, fs.ErrNotExist) { // facts of a host may have no mounts
+		err = nil
+	}
+	return slices.ContainsFunc(table, func(m MountLine) bool {
+		return m.FsType == "cgroup2" && m.Options.Has("memory_hugetlb_accounting")
+	}), err
 }
 
 func (h Host) MountTable() ([]MountLine, error) { return Once(h, cacheKey("mounts"), h.readMountTable) }

@@ -63,21 +63,23 @@ var hugetlbCgroupCheck = hostCheck{"cgroup", func(h host.Host, g anyGuest) ([]Fa
 
 // memoryLimits shows the limits of memory there, where they count huge pages.
 func memoryLimits(h host.Host, name string) ([]Fact, error) {
-	counts, err := check.CountsHugetlb(h)
+	counts, err := h.CountsHugetlb()
 	if err != nil || !counts {
 		return nil, err
 	}
 	above, err := libvirtd.CgroupsAbove(h, "")
 	var facts []Fact
 	for _, c := range above {
-		file := path.Join(c.Dir, "memory.max")
-		limit, limited, err := libvirtd.ReadLimit(h, file)
-		if err != nil {
-			return facts, err
-		}
-		if limited {
-			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is %s for all guests together, and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)", file, pages.Amount(limit)),
-				"no limit, unless intended", fmt.Sprintf("echo max > %s, and for good: systemctl set-property %s MemoryMax=infinity", file, path.Base(c.Dir))))
+		for _, kind := range []string{"max", "high"} {
+			file := path.Join(c.Dir, "memory."+kind)
+			limit, limited, err := libvirtd.ReadLimit(h, file)
+			if err != nil {
+				return facts, err
+			}
+			if limited {
+				facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is %s for all guests together, and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)", file, pages.Amount(limit)),
+					"no limit, unless intended", fmt.Sprintf("echo max > %s, and for good: systemctl set-property %s Memory%s=infinity", file, path.Base(c.Dir), strings.ToUpper(kind[:1])+kind[1:])))
+			}
 		}
 	}
 	return facts, err

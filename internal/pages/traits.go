@@ -14,7 +14,9 @@ type Traits struct {
 	Balloon    bool  `json:"balloon"`   // a virtio balloon
 	Reporting  bool  `json:"reporting"` // the balloon gives back what the guest leaves free
 	LimitKiB   int64 `json:"limit_kib"` // <memtune><hard_limit>; 0: none
-	Autostart  bool  `json:"autostart"` // libvirt starts it with the host
+	// SoftLimitKiB is <memtune><soft_limit>, above which the kernel slows QEMU down; 0: none.
+	SoftLimitKiB int64 `json:"soft_limit_kib"`
+	Autostart    bool  `json:"autostart"` // libvirt starts it with the host
 	// Arch is the architecture of the kernel that its pages are of; "": any, or not known.
 	Arch     string `json:"arch"`
 	Security string `json:"security"` // <launchSecurity type=…>: tdx, s390-pv; "": none
