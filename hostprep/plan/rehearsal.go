@@ -137,8 +137,7 @@ func (r *rehearsal) ordinary() int64 { return r.left(r.plain) }
 
 // left is what the rule leaves; less than nothing where too much is taken.
 func (r *rehearsal) left(taken int64) int64 {
-	const ample = 1 << 60 // Headroom ends at 0
-	return pool.Headroom(r.state, r.total-taken+ample, r.available+ample, r.reserve) - ample
+	return pool.Spare(r.state, r.total-taken, r.available, r.reserve)
 }
 
 // grow adds pages as ledger.Ledger.Grow does: large ones first, on the node with

@@ -58,7 +58,8 @@ type Effort struct {
 }
 
 // chunk is how much one write asks for: the kernel can't be interrupted while it
-// allocates, which takes about 0.1 s for this much.
+// allocates, which takes about 0.1 s for this much. For a page of 1 GiB it may have to move
+// as much other memory, which takes seconds.
 const chunk = 4 * pages.GiB
 
 // Grow adds pages to the pools, all or nothing. record is called with what is
@@ -154,6 +155,11 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	}
 	var got int64
 	step := max(1, chunk/int64(size))
+	doing := "getting huge pages"
+	if size >= pages.Size1GiB {
+		step, doing = 1, "moving memory out of the way of pages of "+size.String()
+		g.progress(doing, g.done)
+	}
 	remedies := []func(){func() { compact(g.root, node) }}
 	if g.effort.DropCaches {
 		remedies = append(remedies, func() { dropCaches(g.root); compact(g.root, node) })
@@ -177,7 +183,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		}
 		got += gained
 		bytes := g.done + max(0, got-surplus)*int64(size)
-		g.progress("getting huge pages", bytes)
+		g.progress(doing, bytes)
 		if p.Persistent() == target {
 			continue
 		}

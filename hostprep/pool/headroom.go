@@ -1,6 +1,10 @@
 package pool
 
-import "vmhuge/internal/pages"
+import (
+	"os"
+
+	"vmhuge/internal/pages"
+)
 
 // Reserve is the ordinary memory that a host keeps for itself unless told
 // otherwise: 2 GiB, and on hosts of more than 64 GiB another 0.5 GiB for each
@@ -27,13 +31,26 @@ func Most(state State, memTotal, reserve int64, size pages.Size) int64 {
 
 // Headroom is how many bytes the pools may still grow. Ordinary memory never shrinks below
 // the reserve, and a quarter of the reserve stays available to other programs: the guests'
-// QEMU processes need ordinary memory too.
+// QEMU processes need ordinary memory too. Where the kernel frees page structs, pages take
+// less of it than their size.
 func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
+	spare := max(0, Spare(state, memTotal, memAvailable, reserve))
+	if state.FreesStructs && len(state.Globals) > 0 { // of large pages it frees more
+		size := state.Globals[0].Size
+		freed := size.Structs(pages.Size(os.Getpagesize()))
+		spare += spare / (int64(size) - freed) * freed
+	}
+	return spare
+}
+
+// Spare is how many bytes of ordinary memory the pools may still take; less than nothing
+// where they have taken too much.
+func Spare(state State, memTotal, memAvailable, reserve int64) int64 {
 	pooled := int64(0)
 	for _, g := range state.Globals {
 		pooled += g.Total * int64(g.Size)
 	}
-	return max(0, min(memTotal-reserve-pooled, memAvailable-reserve/4))
+	return min(memTotal-reserve-pooled, memAvailable-reserve/4)
 }
 
 // NodeReserve is the ordinary memory in bytes that each of so many nodes keeps

@@ -33,6 +33,13 @@ func (s Size) KiB() int64 { return int64(s) / KiB }
 // Ceil returns how many pages hold so many bytes.
 func (s Size) Ceil(bytes int64) int64 { return (bytes + int64(s) - 1) / int64(s) }
 
+// Structs is how many bytes of ordinary memory a page gives back where the kernel frees the
+// page structs that describe it (hugetlb_free_vmemmap): 64 bytes of each small page, of
+// which one small page stays.
+//
+// Source: mm/hugetlb_vmemmap.h of the kernel.
+func (s Size) Structs(small Size) int64 { return max(0, int64(s/small*64-small)) }
+
 func (s Size) String() string {
 	if s == 0 {
 		return "the default size"
