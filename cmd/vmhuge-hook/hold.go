@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/hook"
@@ -16,12 +17,25 @@ import (
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
 )
 
 const (
 	lockDeadline = 30 * time.Second // libvirtd waits for us
 	holdDeadline = 2 * time.Minute  // the kernel makes 40 GiB of pages in a second
 )
+
+// holdTime is how long we try to get a guest's pages: for those of 1 GiB the kernel may
+// have to move as much other memory.
+func holdTime(d pages.Demand) time.Duration {
+	limit := holdDeadline
+	for _, total := range d.Totals() {
+		if total.PageSize == pages.Size1GiB {
+			limit += capacity.Longest(total.Pages)
+		}
+	}
+	return limit
+}
 
 // hold gets the pages that a guest lacks, for a claim of its own, which holds
 // as long as libvirtd lives; the guest must run within a time.
@@ -61,7 +75,7 @@ func (c *call) claim(guest hostprep.Guest, within time.Duration, reserveKiB int6
 	defer c.closeLedger(book)
 	claim := hostprep.NewClaim(guest.Demand, guest.Demand.UUID, guest.Demand.Domain)
 	claim.Owner, claim.Until = owner, ledger.In(within)
-	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
+	ctx, cancel := context.WithTimeout(context.Background(), holdTime(guest.Demand))
 	defer cancel()
 	changed, refused, err := hold.Pages(ctx, c.host, book, claim, guest, hold.Options{Reserve: reserveKiB * 1024})
 	c.event.Changed = append(c.event.Changed, changed...)
@@ -101,7 +115,7 @@ func cause(err error) (why, do string) {
 	case errors.Is(err, syscall.ENOSPC):
 		return err.Error(), "make room in /run"
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("the kernel did not allocate them within %s", holdDeadline), "reserve the pages at boot when memory is not fragmented"
+		return "the kernel did not allocate them in time", "reserve the pages at boot when memory is not fragmented"
 	}
 	return err.Error(), "vmhuge status shows what is held"
 }

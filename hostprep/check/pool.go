@@ -68,6 +68,11 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 			f.Fixable = can
 			if can {
 				f.Do = "vmhuge start allocates them"
+				if e, there, err := capacity.ReadEmptying(h); err == nil && there && l.Size == pages.Size1GiB {
+					if words := e.Words(l.Lacks()); words != "" {
+						f.Do += ": " + words
+					}
+				}
 				for _, need := range needs {
 					if need.Size == l.Size && slices.Equal(need.Nodes, l.Nodes) {
 						f.Changes = append(f.Changes, change.PoolGrowth(h, state, nodes, need)...)

@@ -7,6 +7,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
@@ -64,8 +65,13 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 		}
 	}
 	if area := asked.Area(); area > 0 && mem.CMA != nil && mem.CMA.TotalKiB*pages.KiB >= area {
-		facts = append(facts, fine(name, fmt.Sprintf("has an area of %s for pages of 1 GiB on demand; %s of CMA is free, and the rest holds such pages or other memory that the kernel can move",
-			pages.FormatBytes(area), pages.Amount(mem.CMA.FreeKiB*pages.KiB))))
+		have := fmt.Sprintf("has an area of %s for pages of 1 GiB on demand, with %s of it free", pages.FormatBytes(area), pages.Amount(min(area, mem.CMA.FreeKiB*pages.KiB)))
+		if e, there, err := capacity.ReadEmptying(h); err != nil {
+			return facts, err
+		} else if words := e.Words(area / pages.GiB); there && words != "" {
+			have += "; for all of it " + words
+		}
+		facts = append(facts, fine(name, have))
 	}
 	thp, err := h.THP()
 	if err != nil {
