@@ -94,6 +94,10 @@ func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, e
 		return growth, nil, err
 	}
 	limits, err := h.Zoneinfo()
+	if err != nil {
+		return growth, nil, err
+	}
+	moves, _, err := h.MovesGigantic()
 	for _, p := range state.Pools {
 		i := slices.IndexFunc(nodes, func(n host.Node) bool { return n.ID == p.Node })
 		if i < 0 {
@@ -106,7 +110,7 @@ func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, e
 			}
 		}
 		for _, l := range limits {
-			if l.Node == p.Node {
+			if l.Node == p.Node && (p.Size < pages.Size1GiB || moves || l.Name != host.Movable) {
 				one.Compacted += l.Ranges(p.Size, growth.small)
 			}
 		}

@@ -212,6 +212,9 @@ func (l Limit) Judge() hostprep.Finding {
 	case l.most <= l.sure+l.overcommit:
 		f.Severity = hostprep.Note
 		f.Do = fmt.Sprintf("nothing: nr_overcommit_hugepages lets the kernel allocate the other %d when the guest starts, if memory is free", l.most-l.sure)
+		if l.Size >= pages.Size1GiB {
+			f.Do += " in whole GiB"
+		}
 	default:
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
 		f.Need += fmt.Sprintf(" to be sure: the guest's other memory may take up to %d of them first", l.most-l.Least)

@@ -28,3 +28,15 @@ func (h Host) OnDemand() (byNode map[int]int64, err error) {
 	}
 	return byNode, err
 }
+
+// Movable is the zone of what can move: where nothing else may be, as kernelcore= and
+// movablecore= have it.
+const Movable = "Movable"
+
+// MovesGigantic says whether the kernel takes pages of 1 GiB from the zone Movable: only
+// where vm.movable_gigantic_pages is set, and else never (hugepage_movable_supported() in
+// include/linux/hugetlb.h). ok: there is that setting.
+func (h Host) MovesGigantic() (does, ok bool, err error) {
+	text, err := h.ReadIfThere("/proc/sys/vm/movable_gigantic_pages")
+	return strings.TrimSpace(text) == "1", text != "", err
+}

@@ -1,6 +1,7 @@
 package hostpage
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,11 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 		}
 		facts = append(facts, fine(name, have))
 	}
+	movable, err := movableZone(h, k.Cmdline)
+	if err != nil {
+		return facts, err
+	}
+	facts = append(facts, movable...)
 	thp, err := h.THP()
 	if err != nil {
 		return facts, err
@@ -96,3 +102,25 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 	}
 	return facts, nil
 }}
+
+// movableZone says of a command line that keeps memory for what can move that the kernel
+// makes no pages of 1 GiB there.
+func movableZone(h host.Host, cmdline string) ([]Fact, error) {
+	moves, ok, err := h.MovesGigantic()
+	state, serr := h.Pools()
+	if _, has := state.Global(pages.Size1GiB); err != nil || serr != nil || moves || !has {
+		return nil, errors.Join(err, serr)
+	}
+	var facts []Fact
+	for _, word := range boot.KernelWords(cmdline) {
+		switch name, _, _ := strings.Cut(word, "="); name {
+		case "kernelcore", "movablecore", "movable_node":
+			do := "reserve pages of 1 GiB at boot, give guests ones of 2 MiB, or take it out"
+			if ok {
+				do += "; sysctl -w vm.movable_gigantic_pages=1 has the kernel make them there, too"
+			}
+			facts = append(facts, off(hostprep.Note, "command line", word+" keeps memory for what can move, and the kernel makes no pages of 1 GiB of it", "memory outside the zone Movable for such pages", do))
+		}
+	}
+	return facts, nil
+}
