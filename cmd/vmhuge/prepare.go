@@ -45,6 +45,7 @@ EXIT STATUS
 			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size for --pages (default: the kernel's)"},
 			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
 			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` set aside an area for 1 GiB pages from the next boot on (hugetlb_cma)"},
+			&cli.BoolFlag{Name: "free-vmemmap", Usage: "free the page structs of huge pages (hugetlb_free_vmemmap)"},
 			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages; let the kernel allocate them when a guest starts"},
 			&cli.StringFlag{Name: "for", Usage: "`PROGRAM` reserve the --pages for this program, not guests (--pages 0 ends that)"},
 			hostReserveFlag(),
@@ -78,7 +79,7 @@ func (p *program) prepare(c *cli.Context) error {
 		return err
 	}
 	var l *launcher.Launcher
-	if len(names) > 0 || (len(want.Pages) == 0 && want.OnDemand == nil && want.User == "" && want.MountGroup == "") {
+	if len(names) > 0 || (len(want.Pages) == 0 && want.OnDemand == nil && want.FreeStructs == nil && want.User == "" && want.MountGroup == "") {
 		l, err = p.connect()
 		if err != nil {
 			return err

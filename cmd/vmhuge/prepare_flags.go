@@ -37,6 +37,13 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 			return want, err
 		}
 	}
+	if c.IsSet("free-vmemmap") {
+		if !c.Bool("persist") {
+			return want, usage("--free-vmemmap needs --persist: it is an option of the kernel's command line")
+		}
+		free := c.Bool("free-vmemmap")
+		want.FreeStructs = &free
+	}
 	if !c.IsSet("pages") {
 		if c.IsSet("size") && want.OnDemand == nil || c.IsSet("node") || c.IsSet("for") {
 			return want, usage("--size, --node and --for need --pages")

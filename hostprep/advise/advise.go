@@ -64,6 +64,7 @@ type view struct {
 	pending  []pool.Pending // that other guests and programs are yet to take
 	area     bool           // that the kernel's command line asks for an area of such pages
 	onDemand int64          // pages of 1 GiB that the kernel's areas for them can give now
+	structs  bool           // the kernel keeps page structs of huge pages that it could free
 	counted  bool           // memory limits count reserved pages
 }
 
@@ -142,6 +143,11 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 	if err != nil {
 		return v, err
 	}
+	does, can, err := h.FreesStructs()
+	if err != nil {
+		return v, err
+	}
+	v.structs = can && !does
 	for _, n := range onDemand {
 		v.onDemand += n
 	}

@@ -193,6 +193,11 @@ var rules = []rule{
 	{"room", [4]int{}, only1GiB, func(v view) string {
 		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
 	}},
+	{"page structs", [4]int{}, nil, func(v view) string {
+		freed := pages.Size2MiB.Ceil(v.ram()) * pages.Size2MiB.Structs(v.small)
+		return when(v.structs && v.Traits.Autostart && freed >= 256*pages.MiB,
+			"the kernel keeps page structs for reserved pages: for pages that stay reserved it could free %s, vmhuge prepare --persist --free-vmemmap", pages.Amount(freed))
+	}},
 
 	// How it starts and where it goes.
 	{"start time", [4]int{0, -1, -1, 0}, nil, func(v view) string {

@@ -31,6 +31,7 @@ type options struct {
 	pages       []PoolPages
 	areas       []Area
 	defaultSize pages.Size // 0: as it is
+	freeStructs bool       // hugetlb_free_vmemmap=on
 }
 
 // Request is what the kernel understands of a command line.
@@ -40,6 +41,7 @@ type Request struct {
 	Areas   map[int]int64  // bytes of hugetlb_cma= by node, -1: spread over all; only above 0
 	// FromArea says that gigantic pages are to come from the areas alone (hugetlb_cma_only=).
 	FromArea bool
+	Freed    bool // the page structs of huge pages (hugetlb_free_vmemmap=on)
 }
 
 // Pool is the pool of one page size on one node; -1: on any.
@@ -145,12 +147,22 @@ func ParseCmdline(line string, standard pages.Size, has func(pages.Size) bool, o
 			maps.Copy(r.Areas, parseAreas(value))
 
 		case "hugetlb_cma_only":
-			r.FromArea = slices.Contains([]string{"y", "Y", "t", "T", "1", "on", "On", "ON"}, value)
+			r.FromArea = on(value)
+
+		case "hugetlb_free_vmemmap":
+			r.Freed = on(value)
 		}
 	}
 	maps.DeleteFunc(r.Areas, func(_ int, bytes int64) bool { return bytes == 0 })
 	r.move(unnamed, cmp.Or(r.Default, standard))
 	return r
+}
+
+// on says whether the kernel takes a value for yes: kstrtobool() looks no further than what
+// decides it.
+func on(value string) bool {
+	value = strings.ToLower(value)
+	return strings.HasPrefix(value, "on") || value != "" && strings.Contains("1yt", value[:1])
 }
 
 // KernelWords splits a command line as the kernel does (next_arg in
@@ -242,6 +254,9 @@ func (o options) words(nodes []int) string {
 	}
 	if len(areas) > 0 {
 		words = append(words, "hugetlb_cma="+byNode(areas, nodes, "G"))
+	}
+	if o.freeStructs {
+		words = append(words, "hugetlb_free_vmemmap=on")
 	}
 	return strings.Join(words, " ")
 }

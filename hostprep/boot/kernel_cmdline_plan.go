@@ -225,7 +225,7 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 		missing := func(p Pool) bool {
 			return there.Pages[p] < wanted.Pages[p] && (p.Node >= 0 || there.Of(p.Size) < wanted.Pages[p])
 		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(wanted.Pages)), missing) && (len(wanted.Areas) == 0 || maps.Equal(there.Areas, wanted.Areas)) && (wanted.Default == 0 || there.Default == wanted.Default) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(wanted.Pages)), missing) && (len(wanted.Areas) == 0 || maps.Equal(there.Areas, wanted.Areas)) && (wanted.Default == 0 || there.Default == wanted.Default) && (there.Freed || !wanted.Freed) {
 			return nil, nil
 		}
 	}
@@ -315,7 +315,7 @@ func bootPagesOf(r Request, size pages.Size) []PoolPages {
 	return list
 }
 
-var hugeWord = lazyregexp.New(`(?:^|[\s"'])((?:(?:default_)?hugepages[z]?|hugetlb_cma)=[^\s"']*)`)
+var hugeWord = lazyregexp.New(`(?:^|[\s"'])((?:(?:default_)?hugepages[z]?|hugetlb_cma|hugetlb_free_vmemmap)=[^\s"']*)`)
 
 // hugeWords returns the words for huge pages on a command line.
 func hugeWords(line string) string {

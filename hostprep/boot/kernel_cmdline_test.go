@@ -43,6 +43,8 @@ func TestParseKernelCmdline(t *testing.T) {
 		"hugetlb_cma=0:2G,1:512M":                             {Areas: on{0: 2 << 30, 1: 512 << 20}},
 		"hugetlb_cma=0:2G,1G hugetlb_cma=1:1G":                {Areas: on{0: 2 << 30, -1: 1 << 30, 1: 1 << 30}},
 		"hugetlb_cma=4G hugetlb_cma=2G":                       {Areas: on{-1: 2 << 30}},
+		"hugetlb_free_vmemmap=on hugepages=64":                {Pages: in{{m2, -1}: 64}, Freed: true},
+		"hugetlb_free_vmemmap=on hugetlb_free_vmemmap=0":      {},
 		"ro --x hugepages=5":                                  {Pages: in{{m2, -1}: 5}},
 		"my.hugepages=5 nohugepages=5 hugepages":              {},
 
@@ -104,7 +106,7 @@ func TestBootOptions(t *testing.T) {
 		"hugepagesz=1G hugepages=0:2,1:5":                       {[]PoolPages{{pages.Size1GiB, 4, 1}, {pages.Size1GiB, 3, -1}}, 0, nil},
 		"default_hugepagesz=16G":                                {nil, size16GiB, nil},
 	} {
-		if got := (options{test.pages, test.areas, test.defaultSize}).words([]int{0, 1}); got != want {
+		if got := (options{pages: test.pages, areas: test.areas, defaultSize: test.defaultSize}).words([]int{0, 1}); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

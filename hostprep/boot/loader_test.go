@@ -46,6 +46,10 @@ func parseWant(t *testing.T, text string) (host string, want options) {
 			want.areas = append(want.areas, a)
 			continue
 		}
+		if word == "freed" {
+			want.freeStructs = true
+			continue
+		}
 		w := PoolPages{Node: -1}
 		size, count, _ := strings.Cut(word, ":")
 		w.Size, err = pages.ParseSize(size)

@@ -55,7 +55,7 @@ func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
 			Have: "after a reboot the host has " + old.Words(), Need: table.Words()})
 	}
-	more, err := cmdlinePlan(h, options{onCmdline, table.OnDemand, table.DefaultSize})
+	more, err := cmdlinePlan(h, options{onCmdline, table.OnDemand, table.DefaultSize, table.FreeStructs})
 	return append(findings, more...), err
 }
 
@@ -85,7 +85,7 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 			settings = append(settings, line)
 			continue
 		}
-		gigantic, err := gigantic(h, row.Size)
+		gigantic, err := h.Gigantic(row.Size)
 		if err != nil {
 			return nil, nil, err
 		}

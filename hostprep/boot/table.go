@@ -30,6 +30,8 @@ type Table struct {
 	Folders []Folder `json:"folders,omitempty"`
 	// OnDemand are the areas from which the kernel can allocate pages of 1 GiB at any time.
 	OnDemand []Area `json:"on_demand,omitempty"`
+	// FreeStructs has the kernel free the page structs of huge pages (hugetlb_free_vmemmap).
+	FreeStructs bool `json:"free_vmemmap,omitempty"`
 	// Overcommit says that no pages are reserved at boot: the kernel allocates them when
 	// a guest starts.
 	Overcommit bool `json:"overcommit,omitempty"`
@@ -112,7 +114,7 @@ func parseTable(text []byte) (Table, error) {
 
 // Text is the text of the table's file; "": the table is empty.
 func (b Table) Text() string {
-	if len(b.Pages)+len(b.Folders)+len(b.OnDemand) == 0 && b.ShmGroup == 0 {
+	if len(b.Pages)+len(b.Folders)+len(b.OnDemand) == 0 && b.ShmGroup == 0 && !b.FreeStructs {
 		return ""
 	}
 	b.Version = tableVersion
@@ -341,21 +343,6 @@ func (p Row) onCmdline() PoolPages {
 	return b
 }
 
-// gigantic says whether pages are larger than the blocks that the kernel keeps free, so
-// that it can seldom allocate them once it has run for a while.
-func gigantic(h host.Host, size pages.Size) (bool, error) {
-	zones, err := h.Buddyinfo()
-	if err != nil {
-		return false, err
-	}
-	orders := 0
-	for _, zone := range zones {
-		orders = max(orders, len(zone.Blocks))
-	}
-	small, err := h.SmallPage()
-	return size > small<<(orders-1), err
-}
-
 // Words is the table in one line.
 func (b Table) Words() string {
 	var words []string
@@ -367,6 +354,9 @@ func (b Table) Words() string {
 	}
 	if b.DefaultSize != 0 {
 		words = append(words, b.DefaultSize.String()+" as the default size")
+	}
+	if b.FreeStructs {
+		words = append(words, "page structs freed")
 	}
 	if b.ShmGroup != 0 {
 		words = append(words, fmt.Sprintf("hugetlb_shm_group %d", b.ShmGroup))

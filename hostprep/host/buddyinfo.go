@@ -83,3 +83,18 @@ func BlocksFrom(byOrder []int64, order int) int64 {
 	}
 	return n
 }
+
+// Gigantic says whether pages are larger than the blocks that the kernel keeps free, so
+// that it can seldom allocate them once it has run for a while.
+func (h Host) Gigantic(size pages.Size) (bool, error) {
+	zones, err := h.Buddyinfo()
+	if err != nil {
+		return false, err
+	}
+	orders := 0
+	for _, zone := range zones {
+		orders = max(orders, len(zone.Blocks))
+	}
+	small, err := h.SmallPage()
+	return size > small<<(orders-1), err
+}

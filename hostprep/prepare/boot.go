@@ -55,6 +55,9 @@ func (p Options) onTable(table boot.Table) boot.Table {
 	if p.OnDemand != nil {
 		table.OnDemand = p.OnDemand
 	}
+	if p.FreeStructs != nil {
+		table.FreeStructs = *p.FreeStructs
+	}
 	return table
 }
 

@@ -24,7 +24,10 @@ type Options struct {
 	// OnDemand are the areas from which the kernel shall be able to allocate pages of 1 GiB
 	// at any time, from the next boot on; nil: as they are.
 	OnDemand []Area
-	Reserve  int64 // bytes of ordinary memory that the host keeps; 0: the rule's
+	// FreeStructs has the kernel free the page structs of huge pages, from the next boot on
+	// (hugetlb_free_vmemmap); nil: as it is.
+	FreeStructs *bool
+	Reserve     int64 // bytes of ordinary memory that the host keeps; 0: the rule's
 
 	// Overcommit reserves no pages: the kernel allocates them when a guest starts
 	// (nr_overcommit_hugepages).
@@ -58,7 +61,7 @@ type Step struct {
 func Steps() []Step {
 	return []Step{
 		mountsStep, groupsStep, foldersStep, appArmorStep, qemuConfStep, qemuKVMStep, userStep, shmGroupStep,
-		thpStep, bootStep, beforeStep, notesStep,
+		thpStep, bootStep, structsStep, beforeStep, notesStep,
 	}
 }
 
