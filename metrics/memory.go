@@ -9,6 +9,9 @@ type Memory struct {
 	Reserve   int64 // ordinary memory that vmhuge leaves to the host
 	Headroom  int64 // how far the pools may grow
 	Pools     pool.State
+	// Of the kernel's areas for contiguous memory, from which it allocates pages of 1 GiB on
+	// demand; 0: there is none.
+	Area, AreaFree int64
 }
 
 var (
@@ -17,6 +20,8 @@ var (
 	memoryPools     = newDesc("memory_pools_bytes", "Memory in the page pools, of all sizes.")
 	memoryIdle      = newDesc("memory_pools_idle_bytes", "Memory in the pools that is neither used nor promised.")
 	memoryReserve   = newDesc("memory_reserve_bytes", "Ordinary memory that vmhuge leaves to the host.")
+	memoryArea      = newDesc("memory_cma_bytes", "The kernel's CMA areas, such as that of hugetlb_cma= for 1 GiB pages.")
+	memoryAreaFree  = newDesc("memory_cma_free_bytes", "Free memory of the CMA areas; the rest holds 1 GiB pages, or memory that the kernel can move.")
 	memoryHeadroom  = newDesc("memory_headroom_bytes", "How far the pools may still grow with that left to the host.")
 )
 
@@ -35,4 +40,8 @@ func showMemory(o out, m Memory, err error) {
 	o.gauge(memoryIdle, float64(idle))
 	o.gauge(memoryReserve, float64(m.Reserve))
 	o.gauge(memoryHeadroom, float64(m.Headroom))
+	if m.Area > 0 {
+		o.gauge(memoryArea, float64(m.Area))
+		o.gauge(memoryAreaFree, float64(m.AreaFree))
+	}
 }

@@ -39,7 +39,7 @@ func host(t *testing.T) Sources {
 			}, nil
 		},
 		Memory: func() (Memory, error) {
-			return Memory{Total: 1000 * pages.MiB, Available: 500 * pages.MiB, Reserve: 100 * pages.MiB, Headroom: 400 * pages.MiB,
+			return Memory{Total: 1000 * pages.MiB, Available: 500 * pages.MiB, Reserve: 100 * pages.MiB, Headroom: 400 * pages.MiB, Area: 300 * pages.MiB, AreaFree: 200 * pages.MiB,
 				Pools: pool.State{Globals: []pool.Global{{Size: pages.Size2MiB, Total: 100, Free: 40, Reserved: 8}, {Size: pages.Size1GiB, Total: 1, Free: 1}}}}, nil
 		},
 		Claims: func() ([]ledger.Claim, error) {

@@ -132,6 +132,9 @@ func (p *program) readMemory() (m metrics.Memory, err error) {
 	if m.Pools, err = host.Pools(); err != nil {
 		return m, err
 	}
+	if mem.CMA != nil {
+		m.Area, m.AreaFree = mem.CMA.TotalKiB*pages.KiB, mem.CMA.FreeKiB*pages.KiB
+	}
 	headroomKiB, reserve, err := capacity.Headroom(host, 0)
 	m.Total, m.Available, m.Reserve, m.Headroom = mem.Total, mem.Available, reserve, max(0, headroomKiB*pages.KiB)
 	return m, err
