@@ -14,6 +14,7 @@ import (
 	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/pages"
 )
 
 // Options is how hard Hold tries.
@@ -132,7 +133,11 @@ func refuse(h host.Host, guest hostprep.Guest, short *pool.Short) *hostprep.Find
 			return nil
 		}
 	}
-	return ShortFinding(short)
+	f := ShortFinding(short)
+	if _, area, err := capacity.ReadEmptying(h); err == nil && area && short.Size == pages.Size1GiB && short.Kept == 0 {
+		f.Do = "start it again, for what programs pin for a moment, as for direct I/O, cannot be moved out of the kernel's area; or stop a guest, or use less memory"
+	}
+	return f
 }
 
 // ShortFinding is a pool that could not grow.
