@@ -93,8 +93,13 @@ func outer() (code int, err error) {
 	if err := fillPrivateDirs(dir); err != nil {
 		return 1, err
 	}
-	if err := errors.Join(buildVmhuge(dir), buildMicroVM()); err != nil {
+	if err := errors.Join(buildVmhuge(dir), buildMicroVM("")); err != nil {
 		return 1, err
+	}
+	if alone { // those on another kernel are skipped where it is not to be had
+		if err := buildMicroVM(cmaKernel); err != nil {
+			fmt.Fprintln(os.Stderr, "integration tests:", err)
+		}
 	}
 	made, err := makeMountPoints()
 	defer func() { err = errors.Join(err, removeDirs(made)) }()

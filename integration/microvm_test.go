@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -28,6 +29,7 @@ type machine struct {
 	kernel         string        // what else its kernel is told
 	limit          time.Duration // how long the test in there may take; 0: half an hour
 	pair           bool          // there are two, on one network, and both run the test
+	suite          string        // of Debian, that its kernel is from; "": of all micro-VMs
 }
 
 // within returns the machine for a test that may take so long.
@@ -122,6 +124,13 @@ func (m machine) once(t *testing.T) (ended bool) {
 	// fillPrivateDirs copies: in there it would take half a minute.
 	if _, err := libvirtd.conn.GetDomainCapabilities("", "", "", "qemu", 0); err != nil {
 		t.Fatal(err)
+	}
+	boot, err := microVMDir(m.suite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(boot, "vmlinuz")); err != nil {
+		t.Skipf("there is no kernel of %s to be had: %s", m.suite, err) // outer has said why
 	}
 	limit := m.limit
 	if limit == 0 {
@@ -237,7 +246,7 @@ func tar(dir string, args ...string) error {
 }
 
 func (m machine) args(test, dir, console string, number int, limit time.Duration) ([]string, error) {
-	boot, err := microVMDir()
+	boot, err := microVMDir(m.suite)
 	if err != nil {
 		return nil, err
 	}
@@ -312,26 +321,26 @@ func machineProcess(dir string) error {
 		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
 }
 
-// microVMKernel is the suite of Debian from which the micro-VM's kernel is, such as
-// trixie-backports; empty: this machine's.
-func microVMKernel() string { return os.Getenv("MICROVM_KERNEL") }
+// microVMKernel is the suite of Debian from which a micro-VM's kernel is, such as
+// trixie-backports; empty: this machine's. suite is what the test asks for.
+func microVMKernel(suite string) string { return cmp.Or(os.Getenv("MICROVM_KERNEL"), suite) }
 
-func microVMDir() (string, error) {
+func microVMDir(suite string) (string, error) {
 	cache, err := os.UserCacheDir()
 	name := "microvm"
-	if suite := microVMKernel(); suite != "" {
+	if suite := microVMKernel(suite); suite != "" {
 		name += "-" + filepath.Base(suite)
 	}
 	return filepath.Join(cache, "vmhuge", name), err
 }
 
 // buildMicroVM gets the kernel and the initramfs, kept in the user's cache.
-func buildMicroVM() error {
-	dir, err := microVMDir()
+func buildMicroVM(suite string) error {
+	dir, err := microVMDir(suite)
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command("lab/microvm", dir, microVMKernel()).CombinedOutput(); err != nil {
+	if out, err := exec.Command("lab/microvm", dir, microVMKernel(suite)).CombinedOutput(); err != nil {
 		return fmt.Errorf("building the micro-VM: %w\n%s", err, out)
 	}
 	return nil

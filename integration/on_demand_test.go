@@ -1,85 +1,287 @@
 package integration
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/prepare"
 	"vmhuge/internal/pages"
 )
 
-// TestMicroVMOnDemand starts guests on pages of 1 GiB that the kernel takes from the area
-// of hugetlb_cma=, while other programs use the area and have left memory in pieces. It
-// needs a kernel that is built with CMA.
-func TestMicroVMOnDemand(t *testing.T) {
-	if os.Getenv("ON_DEMAND_ROUNDS") == "" {
-		t.Skip("just on-demand runs it: it takes a kernel with CMA, and half an hour")
-	}
-	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 8192, kernel: "hugetlb_cma=3G"}.within(3*time.Hour)) {
-		return
-	}
-	rounds := number(t, "ON_DEMAND_ROUNDS", 0)
-	seed := number(t, "CHAOS_SEED", int(time.Now().UnixNano()%1e9))
-	t.Logf("ON_DEMAND_ROUNDS=%d CHAOS_SEED=%d", rounds, seed)
-	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	hostAsBefore(t)
-	if r := vmhuge(t, "check"); !strings.Contains(r.Stdout, "has an area of 3 GiB for pages of 1 GiB on demand") {
-		t.Errorf("check does not tell of the area:\n%s", r.Stdout)
-	}
-	refused(t, 2, []string{"whole GiB"}, "prepare", "--persist", "--on-demand", "1500M")
+// cmaKernel is a suite of Debian whose kernel for amd64 is built with CMA.
+const cmaKernel = "trixie-backports"
 
-	t.Run("could-make", func(t *testing.T) {
-		for range max(1, rounds/5) {
-			memory := inPieces(t, random)
-			could, allowed := couldMake(t, pages.Size1GiB)
-			now, most := grown(t, pages.Size1GiB, could.Now), grown(t, pages.Size1GiB, allowed)
-			t.Logf("now %d, at most %d; the kernel made %d of the former, and %d at most", could.Now, could.Compacted, now, most)
-			if now < could.Now || most > could.Compacted {
-				t.Errorf("could make %d now and %d at most, it said, and the kernel made %d and %d", could.Now, could.Compacted, now, most)
-			}
-			unmap(t, memory)
-		}
-	})
+// oneWithArea and twoWithAreas have areas for pages of 1 GiB on demand. With less memory
+// the kernel finds no whole GiB for them at boot.
+var (
+	oneWithArea  = machine{nodes: 1, nodeMiB: 6144, kernel: "vmhuge.begin hugetlb_cma=2G vmhuge.end", suite: cmaKernel}
+	twoWithAreas = machine{nodes: 2, nodeMiB: 4096, kernel: "hugetlb_cma=0:1G,1:1G", suite: cmaKernel}
+)
 
-	t.Run("starts", func(t *testing.T) {
-		installHook(t)
-		dom := define(t, guest{memory: "<memory unit='GiB'>2</memory>", backing: pages1G})
-		name := domainName(t)
-		var memory []byte
-		for round := range rounds {
-			if round%5 == 0 {
-				if memory != nil {
-					unmap(t, memory)
-				}
-				memory = inPieces(t, random)
-			}
-			began := time.Now()
-			if round%2 == 0 {
-				done(t, "start", name)
-			} else {
-				start(t, dom)
-			}
-			t.Logf("round %d: started after %s", round, time.Since(began).Round(100*time.Millisecond))
-			done(t, "verify", name)
-			stopNow(t, name)
-			if total := readTestPools(t)[size1G].Nodes[0].Total; total != 0 {
-				t.Fatalf("%d pages are left", total)
-			}
-		}
-	})
+// without is the machine without its areas.
+func (m machine) without() machine {
+	m.kernel = ""
+	return m
 }
 
-// inPieces takes most of what is free, and gives two thirds of it back in pieces.
-func inPieces(t *testing.T, random *rand.Rand) []byte {
+// onDemandRounds is how many rounds `just on-demand` asks for; few: the tests run so many
+// without it, and with 0 none.
+func onDemandRounds(t *testing.T, few int) (rounds int, random *rand.Rand) {
 	t.Helper()
-	const piece = 16 * small
-	memory := touched(t, 90)
+	rounds = number(t, "ON_DEMAND_ROUNDS", few)
+	if rounds == 0 {
+		t.Skip("just on-demand runs it")
+	}
+	seed := number(t, "CHAOS_SEED", int(time.Now().UnixNano()%1e9))
+	t.Logf("ON_DEMAND_ROUNDS=%d CHAOS_SEED=%d", rounds, seed)
+	return rounds, rand.New(rand.NewPCG(uint64(seed), 0))
+}
+
+// TestMicroVMOnDemand starts guests on pages of 1 GiB that the kernel takes from the area
+// of hugetlb_cma=, while other programs use the area and have left memory in pieces.
+func TestMicroVMOnDemand(t *testing.T) {
+	rounds, random := onDemandRounds(t, 2)
+	if !inMicroVM(t, oneWithArea.within(3*time.Hour)) {
+		return
+	}
+	hostAsBefore(t)
+	if r := vmhuge(t, "check"); !strings.Contains(r.Stdout, "has an area of 2 GiB for pages of 1 GiB on demand") {
+		t.Errorf("check does not tell of the area:\n%s", r.Stdout)
+	}
+	prepareWrote(t, prepare.Options{Persist: true, OnDemand: []prepare.Area{{Node: -1, GiB: 2}}})
+	refused(t, 2, []string{"whole GiB"}, "prepare", "--persist", "--on-demand", "1500M")
+	for _, part := range sampled(t, []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"starts", func(t *testing.T) { everyTime(t, startsInPieces(t, random, rounds, 2, byHook, byVmhuge)) }},
+		{"memory-limits", memoryLimits},
+	}) {
+		t.Run(part.name, part.run)
+	}
+}
+
+// prepareWrote holds the options between vmhuge's marks, with which this machine was booted,
+// to be those that prepare writes for this.
+func prepareWrote(t *testing.T, want prepare.Options) {
+	t.Helper()
+	booted, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ours, _ := strings.Cut(string(booted), "vmhuge.begin ")
+	ours, _, _ = strings.Cut(ours, " vmhuge.end")
+	findings, possible := prepare.Plan(host.Host{Root: hosttest.Unpack(t, "one-node", "-- proc/meminfo --\nMemTotal: 16384000 kB\nMemAvailable: 12288000 kB\nCmaTotal: 0 kB\nHugepagesize: 2048 kB\n"+
+		"-- usr/sbin/grub-mkconfig --\n. default/grub.d\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=quiet\n")}, want)
+	if !possible || !slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Need == ours }) {
+		t.Errorf("booted with %q, and prepare writes: %+v", ours, findings)
+	}
+}
+
+// TestMicroVMOnDemandTwoNodes does so with an area on each of two nodes.
+func TestMicroVMOnDemandTwoNodes(t *testing.T) {
+	rounds, random := onDemandRounds(t, 0)
+	if inMicroVM(t, twoWithAreas.within(3*time.Hour)) {
+		hostAsBefore(t)
+		everyTime(t, startsInPieces(t, random, rounds, 1, byHook, byVmhuge))
+	}
+}
+
+// TestMicroVMOnDemandWithout and its neighbour count for comparison how often the kernel
+// finds the pages without an area.
+func TestMicroVMOnDemandWithout(t *testing.T) {
+	rounds, random := onDemandRounds(t, 0)
+	if inMicroVM(t, oneWithArea.without().within(3*time.Hour)) {
+		startsInPieces(t, random, rounds, 2, byWrite, byCompaction)
+	}
+}
+
+func TestMicroVMOnDemandTwoNodesWithout(t *testing.T) {
+	rounds, random := onDemandRounds(t, 0)
+	if inMicroVM(t, twoWithAreas.without().within(3*time.Hour)) {
+		startsInPieces(t, random, rounds, 1, byWrite, byCompaction)
+	}
+}
+
+// TestMicroVMOnDemandCouldMake holds what is said of the area, however it is filled, to
+// what the kernel then gives.
+func TestMicroVMOnDemandCouldMake(t *testing.T) {
+	rounds, random := onDemandRounds(t, 0)
+	if !inMicroVM(t, oneWithArea.within(3*time.Hour)) {
+		return
+	}
+	hostAsBefore(t)
+	promised, given := map[int64]int{}, map[int64]int{}
+	for round := range 2 * rounds {
+		memory := inPieces(t, random, 30+random.IntN(61), 1<<random.IntN(10)*small, 10+random.IntN(80))
+		could, allowed := couldMake(t, pages.Size1GiB)
+		now := grown(t, pages.Size1GiB, could.Now)
+		t.Logf("filling %d: could make %d now, and the kernel made %d", round, could.Now, now)
+		if now < could.Now {
+			t.Errorf("could make %d now, it said, and the kernel made %d", could.Now, now)
+		}
+		if round%10 == 0 {
+			most := grown(t, pages.Size1GiB, allowed)
+			t.Logf("at most %d of %d; the kernel made %d", could.Compacted, allowed, most)
+			if most > could.Compacted {
+				t.Errorf("could make %d at most, it said, and the kernel made %d", could.Compacted, most)
+			}
+		}
+		promised[could.Now]++
+		given[now]++
+		unmap(t, memory)
+	}
+	t.Logf("fillings by the pages that could be made now: %v; by those that were made: %v", promised, given)
+}
+
+// way is how pages of 1 GiB are asked for.
+type way struct {
+	name string
+	try  func(t *testing.T, node, count int) error // and gives them back
+}
+
+var (
+	byWrite      = way{"writing nr_hugepages", writeCount}
+	byCompaction = way{"compacting first", func(t *testing.T, node, count int) error {
+		t.Helper()
+		if err := os.WriteFile("/proc/sys/vm/compact_memory", []byte("1"), 0); err != nil {
+			return err
+		}
+		return writeCount(t, node, count)
+	}}
+	byHook = way{"the hook", func(t *testing.T, node, count int) error {
+		t.Helper()
+		dom, err := libvirtd.conn.LookupDomainByName(onDemandName(node))
+		if err == nil {
+			err = dom.Create()
+		}
+		if err == nil {
+			done(t, "verify", onDemandName(node))
+			err = dom.Destroy()
+		}
+		return err
+	}}
+	byVmhuge = way{"vmhuge start", func(t *testing.T, node, count int) error {
+		t.Helper()
+		if r := vmhuge(t, "start", onDemandName(node)); r.Code != 0 {
+			return fmt.Errorf("exit code %d: %s", r.Code, r.Stderr)
+		}
+		stopNow(t, onDemandName(node))
+		return nil
+	}}
+)
+
+func writeCount(t *testing.T, node, count int) error {
+	t.Helper()
+	file := nodePoolDir(node, size1G) + "/nr_hugepages"
+	if err := os.WriteFile(file, []byte(strconv.Itoa(count)), 0); err != nil {
+		return err
+	}
+	got := readTestPools(t)[size1G].Nodes[node].Total
+	if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+		return err
+	}
+	if got < count {
+		return fmt.Errorf("%d of %d pages", got, count)
+	}
+	return nil
+}
+
+func onDemandName(node int) string { return fmt.Sprintf("%snode%d", guestPrefix, node) }
+
+// startsInPieces asks in so many rounds for so many pages, on each node in turn and each way
+// in turn, with memory in pieces, and returns how often each way got them.
+func startsInPieces(t *testing.T, random *rand.Rand, rounds, count int, ways ...way) map[string]int {
+	t.Helper()
+	installHook(t)
+	nodes := len(readTestPools(t)[size1G].Nodes)
+	for node := range nodes {
+		define(t, guest{name: onDemandName(node), memory: fmt.Sprintf("<memory unit='GiB'>%d</memory>", count), backing: pages1G,
+			more: fmt.Sprintf("<numatune><memory mode='strict' nodeset='%d'/></numatune>", node)})
+	}
+	got, tried, took := map[string]int{}, map[string]int{}, map[string]time.Duration{}
+	var memory []byte
+	for round := range rounds {
+		if memory == nil {
+			memory = inPieces(t, random, 90, 16*small, 50)
+		} else {
+			scatter(t, random, memory, 16*small, 50)
+		}
+		node, way := round/len(ways)%nodes, ways[round%len(ways)]
+		began, used := time.Now(), usedArea(t)
+		err := way.try(t, node, count)
+		took[way.name] += time.Since(began)
+		tried[way.name]++
+		if err == nil {
+			got[way.name]++
+		}
+		t.Logf("round %d, %s on node %d, with %s of the area in use: %v after %s", round, way.name, node, pages.Amount(used), err, time.Since(began).Round(100*time.Millisecond))
+		for node, pool := range readTestPools(t)[size1G].Nodes {
+			if pool.Total != 0 {
+				t.Fatalf("%d pages are left on node %d", pool.Total, node)
+			}
+		}
+	}
+	for _, way := range ways {
+		t.Logf("| %s | %d of %d | %s |", way.name, got[way.name], tried[way.name], (took[way.name] / time.Duration(max(1, tried[way.name]))).Round(100*time.Millisecond))
+		tried[way.name] -= got[way.name]
+	}
+	return tried
+}
+
+// everyTime holds the tries that got no pages to be none.
+func everyTime(t *testing.T, failed map[string]int) {
+	t.Helper()
+	for name, n := range failed {
+		if n > 0 {
+			t.Errorf("%s: %d times not all pages", name, n)
+		}
+	}
+}
+
+// inPieces takes so many percent of what is free, and gives a share of it back in pieces.
+func inPieces(t *testing.T, random *rand.Rand, percent, piece, share int) []byte {
+	t.Helper()
+	memory := touched(t, percent)
+	scatter(t, random, memory, piece, share)
+	return memory
+}
+
+// scatter takes memory, with what was given back of it, and gives a share back, in percent,
+// in pieces.
+func scatter(t *testing.T, random *rand.Rand, memory []byte, piece, share int) {
+	t.Helper()
+	for at := 0; at < len(memory); at += small {
+		memory[at] = 1
+	}
+	used := usedArea(t)
 	for at := 0; at+piece <= len(memory); at += piece {
-		if random.IntN(3) > 0 {
+		if random.IntN(100) < share {
 			drop(t, memory[at:at+piece])
 		}
 	}
-	return memory
+	t.Logf("%s taken, with %s of the area; %d %% given back in pieces of %s, now with %s of it",
+		pages.Amount(int64(len(memory))), pages.Amount(used), share, pages.Amount(int64(piece)), pages.Amount(usedArea(t)))
+}
+
+// usedArea is how much of the areas for contiguous memory is in use.
+func usedArea(t *testing.T) int64 {
+	t.Helper()
+	mem, err := host.Host{Root: "/"}.Meminfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mem.CMA == nil {
+		return 0
+	}
+	return (mem.CMA.TotalKiB - mem.CMA.FreeKiB) * pages.KiB
 }
