@@ -22,8 +22,8 @@ type Emptying struct {
 
 // ReadEmptying looks at the areas; false: there is none.
 func ReadEmptying(h host.Host) (Emptying, bool, error) {
-	areas, err := h.OnDemand()
-	if err != nil || areas == nil {
+	there, err := h.HasAreas()
+	if err != nil || !there {
 		return Emptying{}, false, err
 	}
 	mem, err := h.Meminfo()

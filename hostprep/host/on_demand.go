@@ -13,8 +13,8 @@ import (
 //
 // Source: mm/hugetlb_cma.c and alloc_contig_range() of the kernel.
 func (h Host) OnDemand() (byNode map[int]int64, err error) {
-	line, err := h.ReadIfThere("/proc/cmdline")
-	if err != nil || !strings.Contains(line, "hugetlb_cma=") {
+	there, err := h.HasAreas()
+	if err != nil || !there {
 		return nil, err
 	}
 	zones, err := h.Zoneinfo()
@@ -27,6 +27,12 @@ func (h Host) OnDemand() (byNode map[int]int64, err error) {
 		byNode[z.Node] += z.FreeCMA * int64(small) / pages.GiB
 	}
 	return byNode, err
+}
+
+// HasAreas says whether the kernel was asked to keep such areas.
+func (h Host) HasAreas() (bool, error) {
+	line, err := h.ReadIfThere("/proc/cmdline")
+	return strings.Contains(line, "hugetlb_cma="), err
 }
 
 // Movable is the zone of what can move: where nothing else may be, as kernelcore= and

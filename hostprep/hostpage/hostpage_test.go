@@ -190,7 +190,7 @@ warning next boot: /etc/default/grub asks for 6 pages of 1 GiB, and this boot's 
 warning command line: hugepagesz=16G hugepages=1 names a size that this kernel does not have, so that it reserves none of these pages`},
 		{name: "boot: another default", edit: cmdline("default_hugepagesz=1G"), want: `
 warning command line: default_hugepagesz=1G, but the default is 2 MiB`},
-		{name: "boot: memory for what can move", edit: cmdline("movablecore=4G") + "-- pools --\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", want: `
+		{name: "boot: memory for what can move", edit: cmdline("movablecore=4G") + "-- proc/zoneinfo --\nNode 0, zone  Movable\n        present  1048576\n-- pools --\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", want: `
 note command line: movablecore=4G keeps memory for what can move, and the kernel makes no pages of 1 GiB of it
 ok page sizes: 1 GiB
 ok headroom: the pools can grow by 11488 MiB`},

@@ -3,6 +3,7 @@ package hostpage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -107,9 +108,19 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 // makes no pages of 1 GiB there.
 func movableZone(h host.Host, cmdline string) ([]Fact, error) {
 	moves, ok, err := h.MovesGigantic()
-	state, serr := h.Pools()
-	if _, has := state.Global(pages.Size1GiB); err != nil || serr != nil || moves || !has {
-		return nil, errors.Join(err, serr)
+	if err != nil || moves {
+		return nil, err
+	}
+	state, err := h.Pools()
+	if _, has := state.Global(pages.Size1GiB); err != nil || !has {
+		return nil, err
+	}
+	zones, err := h.Zoneinfo()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !slices.ContainsFunc(zones, func(z host.ZoneLimits) bool { return z.Name == host.Movable && z.Present > 0 }) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	var facts []Fact
 	for _, word := range boot.KernelWords(cmdline) {
