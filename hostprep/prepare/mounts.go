@@ -137,7 +137,9 @@ func mountSizes(h host.Host, p Options) ([]pages.Size, error) {
 		sizes = append(sizes, hostprep.FileSizes(g)...)
 	}
 	for _, need := range p.Pages {
-		sizes = append(sizes, need.Size)
+		if need.Pages > 0 {
+			sizes = append(sizes, need.Size)
+		}
 	}
 	if len(p.OnDemand) > 0 {
 		sizes = append(sizes, pages.Size1GiB)

@@ -65,3 +65,14 @@ func TestReservedAtBoot(t *testing.T) {
 		t.Errorf("overcommit reserves nothing, and is planned: %+v", findings)
 	}
 }
+
+// The end of a reservation takes no pages, and so no hugetlbfs.
+func TestReservationEndsWithoutMount(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "")}
+	for n, want := range map[int64]int{0: 0, 10: 1} {
+		sizes, err := mountSizes(h, reserving(n))
+		if err != nil || len(sizes) != want {
+			t.Errorf("%d pages: a hugetlbfs for %v, %v", n, sizes, err)
+		}
+	}
+}
