@@ -104,7 +104,7 @@ func TestCure(t *testing.T) {
 		{"cannot acquire state change lock", "web1", "virsh domjobinfo web1, "},
 		{"cannot acquire state change lock", "", "virsh domjobinfo DOMAIN, "},
 		{"cannot acquire state change lock", "db;reboot", "virsh domjobinfo 'db;reboot', "},
-		{"cannot acquire state change lock", "two words", "(vmhuge enable --threads auto 'two words' makes"},
+		{"cannot acquire state change lock", "two words", "(vmhuge enable --threads auto 'two words' shortens"},
 		{"cannot acquire state change lock", "$(id)", "virsh domjobinfo '$(id)', "},
 		{"cannot acquire state change lock", "it's", `virsh domjobinfo 'it'\''s', `},
 		{"cannot acquire state change lock", "--config", "virsh domjobinfo -- --config, "},
@@ -113,7 +113,7 @@ func TestCure(t *testing.T) {
 		{"can't change numatune mode for running domain", "-x", "--config -- -x, which"},
 		{"not a hugetlbfs mount: '/mnt/$(id)'", "", "findmnt '/mnt/$(id)' shows"},
 		{"not a hugetlbfs mount: /mnt/huge", "", "findmnt /mnt/huge shows"},
-		{"can't open backing store /dev/hugepages/libvirt/qemu/1-$(id) x for guest RAM: Permission denied", "PATH", "vmhuge start PATH mends it; or namei -l '/dev/hugepages/libvirt/qemu/1-$(id) x' shows"},
+		{"can't open backing store /dev/hugepages/libvirt/qemu/1-$(id) x for guest RAM: Permission denied", "PATH", "vmhuge start PATH fixes it; or namei -l '/dev/hugepages/libvirt/qemu/1-$(id) x' shows"},
 	} {
 		matches := Explain(test.text)
 		if len(matches) == 0 || !strings.Contains(matches[0].Cure(Names{Domain: test.domain}), test.want) {
@@ -168,7 +168,7 @@ func TestCureOfSplitDaemons(t *testing.T) {
 		"Failed to connect socket to '/var/run/libvirt/virtlogd-sock': No such file or directory":     "systemctl start virtlogd.socket, and systemctl enable",
 		"Failed to connect socket to '/run/libvirt/virtnetworkd-sock-ro': Connection refused":         "-u virtnetworkd -u virtnetworkd.socket says",
 		"unsupported configuration: numad is not available on this host":                              "dnf install numad, or",
-		"Could not access KVM kernel module: Permission denied\nerror: Failed to start domain 'web1'": "gpasswd -a qemu kvm, where",
+		"Could not access KVM kernel module: Permission denied\nerror: Failed to start domain 'web1'": "gpasswd -a qemu kvm, if",
 		"$ qemu-system-x86_64 -enable-kvm\nCould not access KVM kernel module: Permission denied":     `sudo usermod -a -G kvm "$USER",`,
 	} {
 		cure := Explain(text)[0].Cure(Names{Daemon: "virtqemud", User: "qemu", Install: "dnf install"})

@@ -26,7 +26,7 @@ var platforms = []*platform{proxmox, {
 	name:  "KubeVirt",
 	marks: []string{"kubevirt", "KubeVirt", "virt-launcher", "virt-handler", "VirtualMachineInstance"},
 	pages: "KubeVirt starts the guest in a pod, and vmhuge can't: on the node vmhuge prepare --persist --pages N --size SIZE, then systemctl restart kubelet, which reads the pools at its start. The VirtualMachine's domain.memory.hugepages.pageSize (2Mi, 1Gi) must be that size; virt-launcher gets the pages as resources.limits hugepages-2Mi (hugepages-1Gi), and no more than these",
-	guest: "KubeVirt makes the domain anew at each start, so that virsh edit does not last: change the VirtualMachine, spec.template.spec.domain (memory.guest, memory.hugepages.pageSize, resources, devices); what is mounted in virt-launcher is the node's and the kubelet's",
+	guest: "KubeVirt recreates the domain at each start, so changes by virsh edit are lost: change the VirtualMachine, spec.template.spec.domain (memory.guest, memory.hugepages.pageSize, resources, devices); what is mounted in virt-launcher is the node's and the kubelet's",
 }, {
 	name:  "Kata Containers",
 	marks: []string{" kata[", ".kata.", "kata-runtime", "kata-containers", "kata-agent", "kata-shim", "kata-qemu", "containerd-shim-kata", "Kata Containers", "/run/vc/", "virtcontainers", "virtio-mem-pci fail QMP", "-name sandbox-"},
@@ -41,12 +41,12 @@ var platforms = []*platform{proxmox, {
 	name:  "OpenStack",
 	marks: []string{"nova.virt", "nova.compute", "nova-compute", "nova.conductor", "nova-conductor", "nova.scheduler", "nova-scheduler", "nova.exception", "instance-0000", "OpenStack Nova", "OpenStack Foundation", "openstack server ", "oslo_messaging", "oslo_concurrency", "oslo_service", "oslo.messaging", "oslo.service"},
 	pages: "OpenStack starts the guest, and counts the pages itself: on the compute host vmhuge prepare --persist --pages N --size SIZE, then restart nova-compute, which reads the pools at its start. What other programs there take from the pool Nova learns from reserved_huge_pages in nova.conf; the flavor's hw:mem_page_size names the size, in KiB",
-	guest: "Nova makes the domain anew at each start, so that virsh edit does not last: change the flavor or the image (hw:mem_page_size, hw:numa_nodes; openstack flavor set --property), or nova.conf on the compute host",
+	guest: "Nova recreates the domain at each start, so changes by virsh edit are lost: change the flavor or the image (hw:mem_page_size, hw:numa_nodes; openstack flavor set --property), or nova.conf on the compute host",
 }, {
 	name:  "oVirt",
 	marks: []string{"vdsm[", "vdsmd", " vdsm ", "ovirt-engine", "oVirt", "EngineException"},
 	pages: "oVirt starts the guest: on the host vmhuge prepare --persist --pages N --size SIZE; the VM's custom property hugepages is the size, in KiB (2048, 1048576), and the VM's memory a multiple of it",
-	guest: "oVirt makes the domain anew at each start, so that virsh edit does not last: change the VM in the engine (memory, custom property hugepages, NUMA pinning); a VDSM hook changes what the engine can't",
+	guest: "oVirt recreates the domain at each start, so changes by virsh edit are lost: change the VM in the engine (memory, custom property hugepages, NUMA pinning); a VDSM hook changes what the engine can't",
 }}
 
 // platformOf tells whose guest a text is about; nil: libvirt's, or of no platform that is known.

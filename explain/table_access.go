@@ -21,22 +21,22 @@ func access() []Row {
 		ID:        "kvm-permission",
 		Says:      kvmDenied,
 		UnlessAny: own,
-		Cause:     "QEMU's user may not open /dev/kvm: its owner and mode do not let it, or cgroup_device_acl in qemu.conf leaves it out",
+		Cause:     "QEMU's user cannot open /dev/kvm: its owner and mode do not allow it, or cgroup_device_acl in qemu.conf leaves it out",
 		Check:     "kvm",
-		Do:        "ls -l /dev/kvm: where it is not of a group that may read and write it, chgrp kvm /dev/kvm && chmod 0660 /dev/kvm (udev's rule does that at boot); then gpasswd -a USER kvm, where USER is not in that group; where cgroup_device_acl is set in qemu.conf, add \"/dev/kvm\" to it and systemctl restart DAEMON",
+		Do:        "ls -l /dev/kvm: if its group cannot read and write it, chgrp kvm /dev/kvm && chmod 0660 /dev/kvm (udev's rule does that at boot); then gpasswd -a USER kvm, if USER is not in that group; where cgroup_device_acl is set in qemu.conf, add \"/dev/kvm\" to it and systemctl restart DAEMON",
 	}, {
 		ID:        "kvm-permission-own",
 		Says:      kvmDenied,
 		UnlessAny: []string{"Failed to start domain", "Failed to create domain", "Failed to autostart VM", "error: internal error: ", "libvirtError", "libvirtd[", "virtqemud[", "(vm='"},
-		Cause:     "whoever ran QEMU, by hand, with libguestfs or in qemu:///session, may not open /dev/kvm",
-		Do:        `sudo usermod -a -G kvm "$USER", and log in anew; where ls -l /dev/kvm shows no group kvm with rw: sudo chgrp kvm /dev/kvm && sudo chmod 0660 /dev/kvm`,
+		Cause:     "whoever ran QEMU, by hand, with libguestfs or in qemu:///session, cannot open /dev/kvm",
+		Do:        `sudo usermod -a -G kvm "$USER", and log in again; if ls -l /dev/kvm shows no group kvm with rw: sudo chgrp kvm /dev/kvm && sudo chmod 0660 /dev/kvm`,
 	}, {
 		ID: "locked-memory",
 		Says: []string{
 			"cannot limit locked memory of process …: Operation not permitted", "cannot limit locked memory to …: Operation not permitted",
 		},
-		Cause: "<locked/> or a passed-through device (<hostdev>, mdev, vDPA) needs more locked memory than QEMU may have, and libvirt's daemon may not raise that limit: it lacks CAP_SYS_RESOURCE, as in a container or in qemu:///session",
+		Cause: "<locked/> or a passed-through device (<hostdev>, mdev, vDPA) needs more locked memory than QEMU is allowed, and libvirt's daemon cannot raise that limit: it lacks CAP_SYS_RESOURCE, as in a container or in qemu:///session",
 		Check: "locked",
-		Do:    "give the daemon CAP_SYS_RESOURCE, or LimitMEMLOCK=infinity in its unit; for qemu:///session a memlock of unlimited for the user, in /etc/security/limits.d. <locked/> alone can go instead, as huge pages are never swapped out: virsh edit DOMAIN",
+		Do:    "give the daemon CAP_SYS_RESOURCE, or LimitMEMLOCK=infinity in its unit; for qemu:///session a memlock of unlimited for the user, in /etc/security/limits.d. Without a passed-through device you can remove <locked/> instead, as huge pages are never swapped out: virsh edit DOMAIN",
 	}}
 }

@@ -26,8 +26,8 @@ func definition() []Row {
 	}, {
 		ID:    "hugepages-source",
 		Says:  []string{"hugepages are not allowed with anonymous memory source", "hugepages are not allowed with memory allocation ondemand"},
-		Cause: "<source type='anonymous'/> and <allocation mode='ondemand'/> do not go with huge pages",
-		Check: "domain", Do: "take <source type='anonymous'/> and <allocation mode='ondemand'/> out of <memoryBacking>: virsh edit DOMAIN, or the file that is to be defined",
+		Cause: "<source type='anonymous'/> and <allocation mode='ondemand'/> cannot be combined with huge pages",
+		Check: "domain", Do: "take <source type='anonymous'/> and <allocation mode='ondemand'/> out of <memoryBacking>: virsh edit DOMAIN, or in the file that you define it from",
 	}, {
 		ID:    "cell-ids",
 		Says:  []string{"Exactly one 'cell' element per guest NUMA cell allowed"},
@@ -49,11 +49,11 @@ func definition() []Row {
 			"Advice from numad is needed in case of automatic numa placement",
 		},
 		UnlessAny: failingNumad,
-		Cause:     "placement='auto' asks numad for nodes, and there is no numad",
+		Cause:     "placement='auto' asks numad for nodes, and numad is not installed",
 		Check:     "numad", Do: "INSTALL numad, or name the nodes in <numatune>: virsh edit DOMAIN",
 	}, {
 		ID: "numad-fails", Says: slices.Concat([]string{queryNumad}, failingNumad),
-		Cause: "placement='auto' asks numad for nodes, and numad fails: it may not be run, the kernel gives it no message queue (kernel.msgmni), or there are no NUMA nodes in /sys",
+		Cause: "placement='auto' asks numad for nodes, and numad fails: it cannot be executed, the kernel gives it no message queue (kernel.msgmni), or there are no NUMA nodes in /sys",
 		Check: "numad", Do: "numad -w 1:1024 as root says why; or name the nodes in <numatune>: virsh edit DOMAIN",
 	}, {
 		ID: "node-missing", Says: []string{"NUMA node … is unavailable", "NUMA node … is not available", "NUMA node … is out of range"},
@@ -63,7 +63,7 @@ func definition() []Row {
 		ID: "emulatorpin", Says: []string{"Setting CPU affinity failed: Invalid argument"},
 		Versions: "QEMU since 7.2, with libvirt 9.0 and 9.1",
 		Cause:    "<emulatorpin> keeps QEMU off the processors of a node that the guest's memory is bound to, where it preallocates",
-		Check:    "emulatorpin", Do: "virsh edit DOMAIN: let <emulatorpin> have a processor of each such node",
+		Check:    "emulatorpin", Do: "virsh edit DOMAIN: add a processor of each such node to <emulatorpin>",
 	}, {
 		ID: "apparmor-numa", Says: []string{"The nodes select no CPUs", `apparmor="DENIED" … profile="libvirt-…" name="/sys/devices/system/node/…/cpumap"`},
 		Versions: "QEMU since 7.2 under the AppArmor rules of Debian 12; Debian 13 has the rule",
@@ -77,8 +77,8 @@ func definition() []Row {
 	}, {
 		ID: "smaller-than-page", Says: []string{"memory size … must be equal to or larger than page size"},
 		Cause: "the guest, or one of its nodes, is smaller than one page; a <hugepages/> that names no size may mean 1 GiB",
-		Check: "domain", Do: "vmhuge enable --size 2M DOMAIN, or raise its <memory> to a page at least",
-		Small: "virsh edit DOMAIN: raise <memory>, and that of each of its cells and memory devices, to a page at least: it is on the smallest huge pages already (plain QEMU: -m); vmhuge enable --round DOMAIN does that",
+		Check: "domain", Do: "vmhuge enable --size 2M DOMAIN, or raise its <memory> to at least one page",
+		Small: "virsh edit DOMAIN: raise <memory>, and that of each of its cells and memory devices, to at least one page: it is on the smallest huge pages already (plain QEMU: -m); vmhuge enable --round DOMAIN does that",
 	}, {
 		ID: "virtio-mem-block", Says: []string{"'block-size' property has to be at least the page size", "'block-size' property has to be at least 0x", "block size too small, must be at least"},
 		Cause: "the <block> of a virtio-mem device is smaller than a page, or than a transparent huge page of this host",
@@ -122,7 +122,7 @@ func definition() []Row {
 			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
 		}),
 		Cause: "the kernel has no pages of that size",
-		Check: "page-size", Do: "vmhuge check lists the sizes that there are, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
+		Check: "page-size", Do: "vmhuge check lists the sizes that exist, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
 	}, {
 		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi"},
 		Cause: "memory devices need ACPI",
@@ -136,10 +136,10 @@ func definition() []Row {
 			"can't change nodeset for strict mode for running domain", "change of nodeset for running domain requires", "can't change numatune mode for running domain",
 		},
 		Cause: "the nodes that memory is bound to can't be changed while the guest runs: QEMU has bound it already, and huge pages do not move",
-		Do:    "virsh numatune --mode MODE --nodeset NODES --config DOMAIN, which holds from the next cold start",
+		Do:    "virsh numatune --mode MODE --nodeset NODES --config DOMAIN, which takes effect at the next cold start",
 	}, {
 		ID: "numa-machine", Says: []string{"NUMA is not supported by this machine-type", "machine doesn't support NUMA"},
-		Cause: "the guest's machine type knows no NUMA nodes, and its XML has <numa>, or a memory device, which needs a node",
+		Cause: "the guest's machine type does not support NUMA nodes, and its XML has <numa>, or a memory device, which needs a node",
 		Do:    "virsh edit DOMAIN: take <numa> out of <cpu>, or choose another machine (q35, virt, pseries)",
 	}, {
 		ID: "max-memory", Says: []string{
@@ -156,7 +156,7 @@ func definition() []Row {
 	}, {
 		ID: "phys-bits", Says: []string{"Address space limit 0x… < 0x… phys-bits too low"},
 		Versions: "QEMU since 7.1",
-		Cause:    "the guest's memory with the room for memory devices (<maxMemory>), and the PCI devices' behind it, is beyond the addresses that its processor has",
+		Cause:    "the guest's memory with the room for memory devices (<maxMemory>), and for the PCI devices above it, is beyond the addresses that its processor has",
 		Do:       "virsh edit DOMAIN: lower <maxMemory>, or give the guest the host's width: <maxphysaddr mode='passthrough'/> in <cpu>; huge pages are not involved",
 	}, {
 		ID: "hotplug-needs-cell", Says: []string{
@@ -170,11 +170,11 @@ func definition() []Row {
 			"per-node memory binding is not supported with this QEMU", "this qemu doesn't support the memory-backend-",
 			"memory hotplug isn't supported by this QEMU binary", "virtio-mem isn't supported by this QEMU binary",
 		},
-		Cause: "this QEMU, or what libvirt has noted of it, is too old for what the XML asks",
-		Do:    "qemu-system-x86_64 --version; after an upgrade of QEMU: systemctl restart DAEMON, which looks at it anew",
+		Cause: "this QEMU, or what libvirt remembers of it, is too old for what the XML asks for",
+		Do:    "qemu-system-x86_64 --version; after an upgrade of QEMU: systemctl restart DAEMON, which checks QEMU again",
 	}, {
 		ID: "memfd-without-hugetlb", Says: []string{"hugepages is not supported with memfd memory source"},
-		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or QEMU was looked at where memfd_create is forbidden",
+		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or libvirt probed QEMU where memfd_create is forbidden",
 		Do:    "vmhuge enable --source file DOMAIN",
 	}, {
 		ID: "shared-without-numa", Says: []string{"memory access mode '…' not supported without guest numa node", "virtiofs requires one or more NUMA nodes"},
@@ -184,7 +184,7 @@ func definition() []Row {
 	}, {
 		ID: "ccw-page-size", Says: []string{"virtio-mem-ccw can't use different page size than the boot memory", "Memory device uses a bigger page size than initial memory"},
 		Versions: "s390x",
-		Cause:    "all memory of a guest on s390x must be on pages of one size, that of a memory device too",
+		Cause:    "all memory of a guest on s390x must be on pages of one size, including that of memory devices",
 		Do:       "virsh edit DOMAIN: take <pagesize> out of the device's <source>, or back the whole guest with such pages",
 	}, {
 		ID: "cmm-off", Says: []string{"CMM will not be enabled because it is not compatible with huge memory backings"},
@@ -206,12 +206,12 @@ func definition() []Row {
 		Check: "xml", Do: "plain QEMU: leave -mem-path, -mem-prealloc and the memory backend out, and vmhuge exec -- qemu-system-x86_64 … adds what fits; with libvirt take them out of <qemu:commandline>",
 	}, {
 		ID: "mem-path-xen", Says: []string{"-mem-path not supported with Xen"},
-		Cause: "QEMU runs for a guest of Xen, whose memory Xen allocates itself: it takes none from a hugetlbfs, and chooses the size of its pages alone",
+		Cause: "QEMU runs for a guest of Xen, whose memory Xen allocates itself: it takes none from a hugetlbfs, and Xen alone chooses the size of its pages",
 		Do:    "take -mem-path off QEMU's command line, or <hugepages/> out: virsh edit DOMAIN",
 	}, {
 		ID: "kvm-sync-mmu", Says: []string{"host lacks kvm mmu notifiers, -mem-path unsupported", "-mem-path is not supported with KVM without sync mmu"},
 		Cause: "the kernel's KVM does not notice when the kernel moves a page of the guest (it lacks KVM_CAP_SYNC_MMU), so QEMU takes no memory from a path: the kernel is too old, or was built without CONFIG_MMU_NOTIFIER",
-		Do:    "grep MMU_NOTIFIER /boot/config-$(uname -r), and a kernel of the distribution, which has it",
+		Do:    "grep MMU_NOTIFIER /boot/config-$(uname -r) shows that; boot a kernel of the distribution, which has it",
 	}, {
 		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
 		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",
@@ -227,7 +227,7 @@ func definition() []Row {
 	}, {
 		ID: "hpt-io-pages", Says: []string{"KVM can't supply …kiB CI pages, which guest expects"},
 		Versions: "ppc64 (pseries, machine types since 3.0)",
-		Cause:    "the guest's hash page table has pages of 64 KiB for its devices, and the host's kernel has plain pages of 4 KiB; the pages behind the guest's memory are not involved",
+		Cause:    "the guest's hash page table has pages of 64 KiB for its devices, and the host's kernel has plain pages of 4 KiB; the pages that back the guest's memory are not involved",
 		Do:       "virsh edit DOMAIN: <features><hpt><maxpagesize unit='KiB'>4</maxpagesize></hpt></features> (plain QEMU: -machine pseries,cap-hpt-max-page-size=4096), with which a guest needs the radix MMU (POWER9) or pages of 4 KiB; or a machine type before pseries-3.0; or a kernel of the host with pages of 64 KiB",
 	}, {
 		ID: "kvm-hpage", Check: "kvm-pages", Says: []string{
@@ -236,6 +236,6 @@ func definition() []Row {
 		},
 		Versions: "s390x",
 		Cause:    "KVM on s390x backs guests with huge pages of 1 MiB only if its module is loaded with hpage=1, which before Linux 7.0 excludes nested=1; with other sizes never",
-		Do:       "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and load kvm anew; and vmhuge enable --size 1M DOMAIN",
+		Do:       "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and reload kvm; and vmhuge enable --size 1M DOMAIN",
 	}}
 }

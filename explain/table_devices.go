@@ -34,7 +34,7 @@ func devices() []Row {
 	return []Row{{
 		ID: "vfio-bar", Says: []string{bars, "IOMMU_IOAS_MAP failed: …, PCI BAR?"},
 		Cause: "a warning: VFIO could not map the BAR of another device for this one, so that the two can't copy to each other directly; the guest's memory is mapped, and it runs",
-		Do:    "nothing, unless two passed-through devices are to copy to each other (GPUDirect)",
+		Do:    "nothing, unless two passed-through devices must copy to each other (GPUDirect)",
 	}, {
 		ID: "vfio-locked", Says: []string{
 			"VFIO_MAP_DMA failed: Cannot allocate memory", mapped + " = -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
@@ -64,7 +64,7 @@ func devices() []Row {
 		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages",
 	}, {
 		ID: "vhost-user-map", Says: []string{"VHOST_CONFIG: …mmap region … failed", "VHOST_CONFIG: …mmap failed", "mmap qemu guest failed", "Processing VHOST_USER_SET_MEM_TABLE failed", "VHOST_USER_SET_MEM_TABLE failed"},
-		Cause: "the program behind a vhost-user device (Open vSwitch, DPDK, SPDK, VPP) can't map the guest's memory: it is private, its size is not a multiple of the huge page, or a limit of that program or its cgroup is reached",
+		Cause: "the program behind a vhost-user device (Open vSwitch, DPDK, SPDK, VPP) can't map the guest's memory: it is private, its size is not a multiple of the huge page, or that program or its cgroup has reached a limit",
 		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>; vmhuge enable --round DOMAIN; systemctl show -p LimitMEMLOCK,MemoryMax of that program's unit",
 	}, {
 		ID: "vhost-rounded", Says: []string{"vhost_region_add_section:Section rounded to", "vhost_region_add_section: Overlapping but not coherent sections", "vhost_region_add_section:Overlapping but not coherent sections"},
@@ -81,7 +81,7 @@ func devices() []Row {
 		Do:    "fewer and larger memory devices, or virtio-mem in place of DIMMs; for the kernel's vhost: modprobe vhost max_mem_regions=509",
 	}, {
 		ID: "vhost-user-refused", Says: refused,
-		Cause: "the program behind a vhost-user device refused the guest's memory, or died over it: it can't map private memory or a size that is no multiple of the huge page, or takes fewer pieces of memory",
+		Cause: "the program behind a vhost-user device refused the guest's memory, or died over it: it can't map private memory or a size that is not a multiple of the huge page, or takes fewer pieces of memory",
 		Do:    "its own log says why (journalctl -u openvswitch, or that of DPDK, SPDK, VPP or virtiofsd); virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>",
 	}, {
 		ID: "kvm-slots", Says: []string{"hypervisor has no free memory slots left", "hypervisor has not enough free memory slots left"},
@@ -91,43 +91,43 @@ func devices() []Row {
 		ID: "mlock-limit", Says: append(saysQEMU("mlock: Cannot allocate memory", "mlockall: Cannot allocate memory", "mlock: Operation not permitted", "mlockall: Operation not permitted", "locking memory failed"),
 			"monitor: mlock…: Cannot allocate memory",
 			"cannot set up guest memory '…': Resource temporarily unavailable", "unable to map backing store for guest RAM: Resource temporarily unavailable"),
-		Cause: "QEMU may not lock as much memory as <locked/> (or -overcommit mem-lock=on) asks; huge pages are never swapped out, with or without it",
+		Cause: "QEMU is not allowed to lock as much memory as <locked/> (or -overcommit mem-lock=on) asks for; huge pages are never swapped out, with or without it",
 		Check: "locked", Do: "virsh edit DOMAIN: take <locked/> out of <memoryBacking>; where it must stay, raise <memtune><hard_limit>",
 	}, {
 		ID: "mlock-virtio-mem", Says: []string{"Incompatible with mlock"},
-		Cause: "virtio-mem gives memory back to the host, and <locked/> forbids that",
+		Cause: "virtio-mem returns memory to the host, and <locked/> forbids that",
 		Do:    "virsh edit DOMAIN: take <locked/> out of <memoryBacking>",
 	}, {
 		ID: "discard-disabled", Says: []string{"Discarding RAM is disabled", "cannot set up private guest memory: discard currently blocked", "Cannot set discarding of RAM broken"},
-		Cause: "a passed-through device pins the guest's memory, and virtio-mem or confidential memory wants to give it back",
+		Cause: "a passed-through device pins the guest's memory, and virtio-mem or confidential memory would return it to the host",
 		Do:    "virsh edit DOMAIN: DIMMs in place of virtio-mem, or no <hostdev> of this kind",
 	}, {
 		ID: "shmem-denied", Says: []string{`avc: denied {…comm="qemu…path="PATH" dev=`, `apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`, "SELinux is preventing …qemu… from … on the … PATH", opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied", opening + "Read-only file system"},
 		On: []Place{Device}, Unless: []string{"avc: denied {…permissive=1"},
-		Cause: "the memory of a <shmem> device (ivshmem: Looking Glass, Scream), which is not the guest's RAM, is a file that QEMU's user may not open: a user's program made it first, or AppArmor or SELinux denies it",
-		Do:    "ls -lZ PATH: its group should be kvm, with rw: a line f PATH 0660 root kvm - in /etc/tmpfiles.d makes it so at boot; with the guest off, rm PATH has it made anew; SELinux: semanage fcontext -a -t svirt_tmpfs_t PATH && restorecon PATH; AppArmor: a line PATH rw, in /etc/apparmor.d/local/abstractions/libvirt-qemu",
+		Cause: "the memory of a <shmem> device (ivshmem: Looking Glass, Scream), which is not the guest's RAM, is a file that QEMU's user cannot open: a user's program made it first, or AppArmor or SELinux denies it",
+		Do:    "ls -lZ PATH: its group should be kvm, with rw: a line f PATH 0660 root kvm - in /etc/tmpfiles.d makes it so at boot; with the guest off, rm PATH, and the next start creates it again; SELinux: semanage fcontext -a -t svirt_tmpfs_t PATH && restorecon PATH; AppArmor: a line PATH rw, in /etc/apparmor.d/local/abstractions/libvirt-qemu",
 	}, {
 		ID: "shmem-short", Says: append([]string{opening + "No space left on device", badAddress}, noMemory...),
 		On:    []Place{Device},
-		Cause: "the memory of a <shmem> device (ivshmem), which is not the guest's RAM, does not fit into the tmpfs that it is a file of",
+		Cause: "the memory of a <shmem> device (ivshmem), which is not the guest's RAM, does not fit into the tmpfs that holds it",
 		Do:    "df -h /dev/shm; mount -o remount,size=… /dev/shm, or a smaller <size> in <shmem>: virsh edit DOMAIN",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "shmem-client", Says: []string{"ivshmemOpenDev …Failed to open: PATH"}, On: []Place{Device, Looking},
-		Cause: "Looking Glass's client, run by a user, can't open the memory that it shares with the guest: the guest does not run, or QEMU made the file for its own user alone",
-		Do:    "ls -l PATH while the guest runs: a line f PATH 0660 NAME kvm - in /etc/tmpfiles.d, with the name of that user, makes it for both at boot (for /dev/kvmfr0 a udev rule with that owner and group); QEMU's user must be in the group kvm",
+		Cause: "Looking Glass's client, run by a user, can't open the memory that it shares with the guest: the guest does not run, or QEMU created the file for its own user only",
+		Do:    "ls -l PATH while the guest runs: a line f PATH 0660 NAME kvm - in /etc/tmpfiles.d, with the name of that user, creates it for both at boot (for /dev/kvmfr0 a udev rule with that owner and group); QEMU's user must be in the group kvm",
 	}, {
 		ID: "bind-denied", Says: []string{"cannot bind memory to host NUMA nodes: Operation not permitted"},
 		Cause: "the kernel refuses mbind: QEMU runs in a container whose seccomp filter forbids it without CAP_SYS_NICE",
-		Do:    "run the container with CAP_SYS_NICE (docker run --cap-add SYS_NICE), or take <numatune> and host-nodes away",
+		Do:    "run the container with CAP_SYS_NICE (docker run --cap-add SYS_NICE), or remove <numatune> and host-nodes",
 	}, {
 		ID: "bind-missing", Says: []string{"cannot bind memory to host NUMA nodes: Function not implemented", "NUMA node binding are not supported by this QEMU", "NUMA policies are not supported by this QEMU"},
-		Cause: "the kernel, or a sandbox around QEMU, knows no NUMA policy",
+		Cause: "the kernel, or a sandbox around QEMU, does not support NUMA policies",
 		Do:    "virsh edit DOMAIN: take <numatune> out; a kernel with CONFIG_NUMA has it",
 	}, {
 		ID: "cpuset-busy", Says: []string{"Unable to write to 'PATH/cpuset.mems': Device or resource busy", "Unable to write to 'PATH/cpuset.mems': Permission denied", "Unable to write to 'PATH/cpuset.mems': Invalid argument"},
 		Cause: "the kernel refuses the nodes for the guest's cgroup: a cgroup below or above it is limited to other nodes (cgroup v1), or the nodes have no memory",
-		Do:    "virsh numatune --config --nodeset … DOMAIN, which holds from the next start; huge pages that are in use do not move anyway",
+		Do:    "virsh numatune --config --nodeset … DOMAIN, which takes effect at the next start; huge pages that are in use do not move anyway",
 	}, {
 		ID: "memfd-denied", Says: slices.Concat(memfd("Operation not permitted"), memfd("Permission denied")),
 		Cause: "memfd_create is refused: by a seccomp filter around QEMU, as in a container, or by vm.memfd_noexec=2",
@@ -138,7 +138,7 @@ func devices() []Row {
 		Do:    "vmhuge enable --source file DOMAIN",
 	}, {
 		ID: "balloon-large-pages", Says: []string{"Balloon used with backing page size > 4kiB, this may not be reliable"},
-		Cause: "a warning: the balloon gives back 4 KiB at a time, which frees no huge page before all of it is given back; the guest runs",
+		Cause: "a warning: the balloon returns 4 KiB at a time, which frees no huge page until all of it has been returned; the guest runs",
 		Do:    "nothing; or virsh edit DOMAIN: <memballoon model='none'/>, and virtio-mem to change its memory",
 	}}
 }

@@ -29,7 +29,7 @@ func hooks() []Row {
 		Unless: []string{"avc: denied {…permissive=1"},
 		Cause:  "the kernel refused to run a hook that has its x bit (libvirt runs no other): its file system is mounted noexec, a folder above it can't be searched, or SELinux or AppArmor denies it",
 		Check:  "hook",
-		Do:     "vmhuge hook status asks SELinux and names the cure: as a rule restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else findmnt -T /etc/libvirt/hooks -o OPTIONS, and journalctl -k | grep -i denied",
+		Do:     "vmhuge hook status asks SELinux and says what to do, usually restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else findmnt -T /etc/libvirt/hooks -o OPTIONS, and journalctl -k | grep -i denied",
 	}, {
 		ID: "hook-command-missing", Says: missing,
 		Unless: []string{"bad interpreter"},
@@ -37,8 +37,8 @@ func hooks() []Row {
 		Do:     "INSTALL the package that has the command, or write its full path in the hook",
 	}, {
 		ID: "hook-script-denied", Says: denied,
-		Cause: "the hook ran, and may not run the script that it calls: that has no x bit, is on a file system that is mounted noexec, or SELinux denies it",
-		Do:    "chmod +x the script that the message names last; where it has its x bit, findmnt -T that, and journalctl -k | grep -i denied",
+		Cause: "the hook ran, but could not execute the script that it calls: it has no x bit, is on a file system that is mounted noexec, or SELinux denies it",
+		Do:    "chmod +x the script that the message names last; if it has its x bit, findmnt -T that, and journalctl -k | grep -i denied",
 	}, {
 		ID: "hook-cannot-run",
 		Says: []string{
@@ -48,36 +48,36 @@ func hooks() []Row {
 		Unless:    []string{"cannot execute binary …: Permission denied"},
 		UnlessAny: slices.Concat(missing, denied),
 		Cause:     "a hook can't be run: it has no #! line, or names an interpreter that is not there; libvirt runs every file in qemu.d, editors' copies too",
-		Do:        "ls -la /etc/libvirt/hooks/qemu.d, and move out what is no hook",
+		Do:        "ls -la /etc/libvirt/hooks/qemu.d, and move out what is not a hook",
 	}, {
 		ID:    "hook-killed",
 		Says:  []string{"Hook script execution failed: …unexpected fatal signal"},
 		Cause: "a hook was killed",
-		Do:    "journalctl -k tells if the kernel was short of memory; run vmhuge start DOMAIN again",
+		Do:    "journalctl -k shows whether the kernel was short of memory; run vmhuge start DOMAIN again",
 	}, {
 		ID:    "hook-allocates",
 		Says:  []string{"Not able to allocate all hugepages. Reverting"},
-		Cause: "a hook that allocates huge pages itself (alloc_hugepages.sh of the guides on GPU passthrough) found too little memory in one piece, and gave back what it got",
+		Cause: "a hook that allocates huge pages itself (alloc_hugepages.sh from GPU passthrough guides) found too little memory in one piece, and freed what it got",
 		Check: "hook",
-		Do:    "vmhuge start DOMAIN, which compacts memory and frees caches on the way; vmhuge hook install does that at each start, and the scripts that allocate and free them can go",
+		Do:    "vmhuge start DOMAIN, which compacts memory and frees caches on the way; with vmhuge hook install that happens at each start, and you can remove the scripts that allocate and free them",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "pool-denied-session", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted")), With: ofSession,
 		Cause: "a session daemon of libvirt (qemu:///session) runs the system's hooks as the user, and only root may set the size of a pool",
-		Do:    "sudo vmhuge prepare --pages N --size SIZE before the start; or have the guest in qemu:///system. The hook should end with 0 where id -u is not 0",
+		Do:    "sudo vmhuge prepare --pages N --size SIZE before the start; or run the guest in qemu:///system. The hook should exit with 0 if id -u is not 0",
 	}, {
 		ID: "pool-read-only-hook", Says: poolRefused("Read-only file system"), With: ofHooks,
-		Cause: "a hook may not set the size of a pool, as libvirt's daemon sees /proc/sys and /sys read-only: it is in a container, or its unit has ProtectKernelTunables=yes",
-		Do:    "systemd-detect-virt --container tells of a container: the host sets the pool there (vmhuge prepare --pages N --size SIZE on the host), and the hook can go. Else systemctl edit DAEMON, with ProtectKernelTunables=no in [Service]",
+		Cause: "a hook cannot set the size of a pool, as libvirt's daemon sees /proc/sys and /sys read-only: it is in a container, or its unit has ProtectKernelTunables=yes",
+		Do:    "systemd-detect-virt --container shows whether it is a container: then set the pool on its host (vmhuge prepare --pages N --size SIZE), and remove the hook. Else systemctl edit DAEMON, with ProtectKernelTunables=no in [Service]",
 	}, {
 		ID: "pool-denied-hook", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted")), With: ofHooks, UnlessAny: ofSession,
-		Cause: "a hook may not set the size of a pool, though the daemon of qemu:///system runs it as root: the daemon is in a container without the host's root, SELinux or AppArmor denies it, or it was a session daemon (qemu:///session), which runs hooks as its user",
-		Do:    "systemd-detect-virt --container tells of a container, whose pools the host sets; journalctl -k | grep -i denied, what a security module says: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; virsh uri, which daemon it was",
+		Cause: "a hook cannot set the size of a pool, though the daemon of qemu:///system runs it as root: the daemon is in a container without the host's root, SELinux or AppArmor denies it, or it was a session daemon (qemu:///session), which runs hooks as its user",
+		Do:    "systemd-detect-virt --container shows whether it is a container, whose pools only the host can set; journalctl -k | grep -i denied shows what a security module denied: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; virsh uri shows which daemon it was",
 	}, {
 		ID: "hook-record", Says: []string{
 			"changing the page pools: …/run/vmhuge…: permission denied", "changing the page pools: …/run/vmhuge…: operation not permitted", "changing the page pools: …/run/vmhuge…: read-only file system",
 		}, With: ofHooks,
-		Cause: "vmhuge's hook may not write its account of the pages, in /run/vmhuge, and changes no pool without it: libvirt's daemon is in a container, its unit is confined (ProtectSystem=), or SELinux or AppArmor denies it",
+		Cause: "vmhuge's hook cannot write its account of the pages, in /run/vmhuge, and changes no pool without it: libvirt's daemon is in a container, its unit is confined (ProtectSystem=), or SELinux or AppArmor denies it",
 		Do:    "vmhuge hook status asks SELinux; systemctl show -p ProtectSystem,ReadWritePaths,InaccessiblePaths DAEMON, and ReadWritePaths=/run/vmhuge by systemctl edit DAEMON; journalctl -k | grep -i denied",
 	}, {
 		ID:    "hook-refused",
@@ -85,6 +85,6 @@ func hooks() []Row {
 		Codes: []int{70},
 		Cause: "a hook in /etc/libvirt/hooks refused the start; the text after its exit status is its own",
 		Check: "hook",
-		Do:    "do what the hook says; vmhuge hook status tells about vmhuge's own",
+		Do:    "do what the hook says; vmhuge hook status shows the state of vmhuge's own",
 	}}
 }

@@ -57,20 +57,20 @@ func kernel() []Row {
 			"Failed to mount Huge Pages File System", "Failed to mount dev-hugepages", "dev-hugepages….mount: Mount process exited", "dev-hugepages….mount: Failed with result",
 		},
 		UnlessAny: slices.Concat(mountDenied, []string{"wrong fs type, bad option", "hugetlbfs: ", "mount point does not exist", "unknown filesystem type", "system call failed", "fsconfig"}),
-		Cause:     "systemd could not mount a hugetlbfs; the line of mount or of the kernel beside it says why: no permission in a container, an option or page size that the kernel does not know, too few pages for min_size=",
-		Do:        "journalctl -b | grep -i -e hugepages -e hugetlbfs, and vmhuge explain of that; mount PATH by hand says it too",
+		Cause:     "systemd could not mount a hugetlbfs; a line next to it, from mount or the kernel, says why: no permission in a container, an option or page size that the kernel does not know, too few pages for min_size=",
+		Do:        "journalctl -b | grep -i -e hugepages -e hugetlbfs, and pass the output to vmhuge explain; mount PATH by hand shows it too",
 	}, {
 		ID: "mount-point", Says: []string{"mount: PATH: mount point does not exist"}, On: huge,
-		Cause: "the folder that a hugetlbfs is to be mounted on is not there; /dev is made anew at each boot",
+		Cause: "the mount point of a hugetlbfs does not exist; /dev is created again at each boot",
 		Do:    "mkdir PATH && mount PATH; or a .mount unit, which makes the folder (vmhuge prepare writes one)",
 	}, {
 		ID: "no-hugetlbfs", Says: []string{"unknown filesystem type 'hugetlbfs'"},
-		Cause: "this kernel has no hugetlbfs (CONFIG_HUGETLBFS), or the container may not mount it",
+		Cause: "this kernel has no hugetlbfs (CONFIG_HUGETLBFS), or the container is not allowed to mount it",
 		Do:    "grep HUGETLBFS /boot/config-$(uname -r), and a kernel of the distribution; in a container mount it on the host and pass it in. vmhuge enable --thp DOMAIN needs none",
 	}, {
 		ID: "pool-read-only", Says: poolRefused("Read-only file system"), UnlessAny: ofHooks,
 		Cause: "/proc/sys and /sys are mounted read-only there, as in a container: the pools are the host's, and a container does not set them",
-		Do:    "on the host: vmhuge prepare --pages N --size SIZE; the container gets the pages from its manager (resources.limits hugepages-2Mi in Kubernetes, limits.hugepages.2MB in Incus). For a unit of systemd ProtectKernelTunables=yes does it too",
+		Do:    "on the host: vmhuge prepare --pages N --size SIZE; the container gets the pages from its manager (resources.limits hugepages-2Mi in Kubernetes, limits.hugepages.2MB in Incus). In a systemd unit, ProtectKernelTunables=yes has the same effect",
 	}, {
 		ID: "pool-container", Says: []string{
 			"sysctl …vm.nr_…huge… is not in a separate kernel namespace", "sysctl …vm.nr_…huge… is not allowed", "forbidden sysctl: …vm.nr_…huge",
@@ -79,25 +79,25 @@ func kernel() []Row {
 		Do:    "take the sysctl out of the container's definition, and on the host: vmhuge prepare --persist --pages N --size SIZE",
 	}, {
 		ID: "pool-denied", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted"), []string{"permission denied on key …vm.nr_"}), UnlessAny: ofHooks,
-		Cause: "only root may set the size of a pool: sudo does not hold for a redirection (sudo echo N > FILE), and root in a container without the host's root may not either",
+		Cause: "only root may set the size of a pool: sudo does not hold for a redirection (sudo echo N > FILE), and root in an unprivileged container cannot do it either",
 		Do:    "as root: vmhuge prepare --pages N --size SIZE, or echo N | sudo tee FILE; for a container on the host",
 	}, {
 		ID: "pool-denied-module", Says: []string{
 			`avc: denied {…name="nr_hugepages"`, `avc: denied {…name="nr_overcommit_hugepages"`, `apparmor="DENIED" …/nr_hugepages"`, `apparmor="DENIED" …/nr_overcommit_hugepages"`,
 			"SELinux is preventing … on the … nr_hugepages",
 		}, Unless: []string{"avc: denied {…permissive=1"},
-		Cause: "SELinux or AppArmor denies a program, which the record names, to set the size of a pool",
+		Cause: "SELinux or AppArmor does not let a program, which the record names, set the size of a pool",
 		Do:    "SELinux, for a hook: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else ausearch -m avc --raw | audit2allow shows the rule. AppArmor: a rule for the file with w in /etc/apparmor.d/local, in the file named as the profile",
 	}, {
 		ID: "pool-invalid", Says: append(poolRefused("Invalid argument"), "Unable to write to: …nr_hugepages: Invalid argument"),
-		Cause: "the kernel does not take it as the size of a pool: it is to be one number, and pages of 1 GiB only where the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC, a processor with pdpe1gb)",
-		Do:    "vmhuge prepare --pages N --size SIZE; pages of 1 GiB from boot on with --persist",
+		Cause: "the kernel does not accept it as the size of a pool: it must be one number, and pages of 1 GiB only where the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC, a processor with pdpe1gb)",
+		Do:    "vmhuge prepare --pages N --size SIZE; for pages of 1 GiB reserved at boot add --persist",
 	}, {
 		ID: "pool-overcommit", Says: []string{
 			"nr_overcommit_hugepages': Invalid argument", "nr_overcommit_hugepages …write error: Invalid argument", "setting key …vm.nr_overcommit…: Invalid argument", "Couldn't write '…' to 'vm/nr_overcommit…: Invalid argument",
 		},
 		Cause: "pages of 1 GiB (and other gigantic ones) have no overcommit before Linux 6.19: the kernel does not allocate them on demand",
-		Do:    "vmhuge prepare --pages N --size 1G, with the number that is needed; or vmhuge start DOMAIN, which allocates them for the guest's time",
+		Do:    "vmhuge prepare --pages N --size 1G, with the number that is needed; or vmhuge start DOMAIN, which allocates them for as long as the guest runs",
 	}, {
 		ID: "mount-min-size", Says: []string{"mount: PATH: mount… system call failed: Cannot allocate memory", "mount: PATH: fsconfig… failed: Cannot allocate memory"},
 		On:    huge,
@@ -123,15 +123,15 @@ func kernel() []Row {
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
 			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
 		},
-		Cause: "the kernel's command line asks for huge pages in words, an order or a combination that the kernel does not take",
+		Cause: "the kernel's command line asks for huge pages with words, in an order or in a combination that the kernel does not accept",
 		Do:    "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
 	}, {
 		ID: "cma-skips-boot", Says: []string{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation"},
-		Cause: "with hugetlb_cma= on its command line the kernel does not allocate the gigantic pages (1 GiB on x86) of hugepages= at boot: they come out of hugetlb_cma at run time. Smaller pages are allocated as ever",
+		Cause: "with hugetlb_cma= on its command line the kernel does not allocate the gigantic pages (1 GiB on x86) of hugepages= at boot: they come out of hugetlb_cma at run time. Smaller pages are allocated as usual",
 		Do:    "take hugepagesz=1G hugepages=N off the command line, as hugetlb_cma= of N GiB is enough: vmhuge start, or vmhuge prepare --pages N --size 1G, takes them from it; since Linux 6.15 hugetlb_cma_only=on has the kernel allocate them from it at boot",
 	}, {
 		ID: "cma-small", Says: []string{"hugetlb_cma: cma area should be at least", "hugetlb_cma: cma area of node … should be at least"},
-		Cause: "hugetlb_cma= is smaller than one gigantic page, in all or on the node that the message names, and nothing is reserved there",
+		Cause: "hugetlb_cma= is smaller than one gigantic page, in total or on the node that the message names, and nothing is reserved there",
 		Do:    "ask for more, a multiple of the size that the message names: hugetlb_cma=4G, or hugetlb_cma=0:2G,1:2G by nodes",
 	}, {
 		ID: "cma-failed", Says: []string{"hugetlb_cma: reservation failed"},
@@ -144,7 +144,7 @@ func kernel() []Row {
 		Do:    "numactl -H shows each node's memory: correct hugetlb_cma=NODE:SIZE,NODE:SIZE",
 	}, {
 		ID: "cma-missing", Says: []string{"hugetlb_cma: the option isn't supported by current arch"},
-		Cause: "this kernel or processor has no gigantic pages, and hugetlb_cma= is for these alone; on x86 they need pdpe1gb, which in a guest is a matter of its CPU model",
+		Cause: "this kernel or processor has no gigantic pages, and hugetlb_cma= is only for these; on x86 they need pdpe1gb, which in a guest is a matter of its CPU model",
 		Do:    "take hugetlb_cma= off the command line; pages of 2 MiB need none",
 	}, {
 		ID: "cma-reserved", Says: []string{"hugetlb_cma: reserved … MiB on node", "hugetlb_cma: reserve … MiB, up to … MiB per node"},
@@ -154,25 +154,25 @@ func kernel() []Row {
 	}, {
 		ID: "sysctl-key", Says: []string{"cannot stat /proc/sys/vm/…huge…: No such file or directory", "sysctl: unknown oid 'vm.…huge", "Couldn't write '…' to 'vm/…huge…: No such file or directory"},
 		Cause: "there is no such key: it is vm.nr_hugepages, with an s, or this kernel has no huge pages",
-		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a right one",
+		Do:    "grep -rn huge /etc/sysctl.conf /etc/sysctl.d, and correct it; vmhuge prepare --persist --pages N writes a correct one",
 	}, {
 		ID: "oom-cgroup", Says: ofCgroup,
 		Cause: "the kernel killed a guest because its cgroup reached its limit: <hard_limit> in <memtune>, MemoryMax of a unit or slice above it, or resources.limits.memory of a pod. It counts QEMU's own memory, and huge pages only where cgroup2 is mounted with memory_hugetlb_accounting; what the host has free does not matter",
 		Do:    "the line oom-kill: names the cgroup (oom_memcg=); raise its limit by 1 GiB or more, or take <hard_limit> out: virsh edit DOMAIN",
 	}, {
 		ID: "oom-killed", Says: killed, UnlessAny: ofCgroup,
-		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large makes the rest short",
-		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or raise <memtune><hard_limit>",
+		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large leaves too little for the rest",
+		Do:    "vmhuge status shows what the pools hold, and how much of that no guest uses; free pages (vmhuge undo), or raise <memtune><hard_limit>",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "oom-invoked", Says: ofGuests("", " invoked oom-killer"), UnlessAny: slices.Concat(killed, ofCgroup),
-		Cause: "ordinary memory, of the host or of a cgroup, ran out when a guest's QEMU asked for more. The kernel then killed a process, which the line Killed process names: it need not be the guest. Huge pages do not count as free memory: a pool that is too large makes the rest short",
-		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; give pages back (vmhuge undo), or start fewer programs beside the guests",
+		Cause: "ordinary memory, of the host or of a cgroup, ran out when a guest's QEMU asked for more. The kernel then killed a process, which the line Killed process names: it need not be the guest. Huge pages do not count as free memory: a pool that is too large leaves too little for the rest",
+		Do:    "vmhuge status shows what the pools hold, and how much of that no guest uses; free pages (vmhuge undo), or start fewer programs beside the guests",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "oom-pools", Says: freePages,
 		Cause: "ordinary memory ran short while huge pages were free (hugepages_free times hugepages_size), which the kernel gives to no program that does not ask for them",
-		Do:    "vmhuge status shows what the pools hold, and of that what no guest uses; vmhuge undo gives back what vmhuge allocated; lower vm.nr_hugepages or hugepages= where that asks for them at boot",
+		Do:    "vmhuge status shows what the pools hold, and how much of that no guest uses; vmhuge undo frees what vmhuge allocated; lower vm.nr_hugepages or hugepages= where that asks for them at boot",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "boot-starved", Says: []string{"System is deadlocked on memory", "Out of memory and no killable processes"},

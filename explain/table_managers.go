@@ -13,7 +13,7 @@ func managers() []Row {
 		ID: "proxmox-short", Says: slices.Concat([]string{"hugepage allocation failed at …Memory.pm", "start failed: hugepage allocation failed"}, noMemory, []string{noMemoryOld, badAddress}),
 		On:    []Place{Proxmox},
 		Cause: "Proxmox VE allocates a guest's huge pages itself at each start, and the kernel found too little free memory in one piece, on one of the nodes that the guest uses",
-		Check: "pool", Do: "sysctl vm.drop_caches=3 vm.compact_memory=1 and start it again; or pages of 2 MiB in place of 1 GiB: qm set VMID --hugepages 2; or have them from boot on, with hugepages= on the kernel's command line and qm set VMID --keephugepages 1",
+		Check: "pool", Do: "sysctl vm.drop_caches=3 vm.compact_memory=1 and start it again; or pages of 2 MiB in place of 1 GiB: qm set VMID --hugepages 2; or reserve them at boot, with hugepages= on the kernel's command line and qm set VMID --keephugepages 1",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "proxmox-node", Says: []string{"cannot bind memory to host NUMA nodes: Invalid argument"}, On: []Place{Proxmox},
@@ -26,18 +26,18 @@ func managers() []Row {
 	}, {
 		ID: "proxmox-size", Says: []string{"your system doesn't support hugepages"},
 		Cause: "the kernel has no pages of the size that the guest's hugepages option names in Proxmox VE; 1024 needs a processor with pdpe1gb, and in a guest the CPU type host",
-		Do:    "qm set VMID --hugepages 2; ls /sys/kernel/mm/hugepages shows the sizes that there are",
+		Do:    "qm set VMID --hugepages 2; ls /sys/kernel/mm/hugepages shows the sizes that exist",
 	}, {
 		ID: "proxmox-sockets", Says: []string{"host NUMA node… doesn't exist"},
-		Cause: "with the option hugepages Proxmox VE lays each socket of a guest on the host's NUMA node of the same number, and the host has fewer nodes than the guest has sockets, or hostnodes= in a numa option names one that is not there",
-		Do:    "qm set VMID --sockets 1 --cores with all its cores; or lay each node of the guest by hand: qm set VMID --numa0 cpus=0-3,hostnodes=0,memory=8192,policy=bind",
+		Cause: "with the option hugepages Proxmox VE puts each socket of a guest on the host's NUMA node of the same number, and the host has fewer nodes than the guest has sockets, or hostnodes= in a numa option names one that is not there",
+		Do:    "qm set VMID --sockets 1 --cores with all its cores; or place each node of the guest by hand: qm set VMID --numa0 cpus=0-3,hostnodes=0,memory=8192,policy=bind",
 	}, {
 		ID: "proxmox-numa", Says: []string{"numa needs to be enabled to use hugepages"},
-		Cause: "in Proxmox VE a guest's option hugepages needs its option numa, by which its memory is laid on the host's nodes",
+		Cause: "in Proxmox VE a guest's option hugepages needs its option numa, by which its memory is placed on the host's nodes",
 		Do:    "qm set VMID --numa 1",
 	}, {
 		ID: "proxmox-multiple", Says: []string{"is not a multiple of the requested hugepages size", "hugepages, but requested size …is not a multiple of"},
-		Cause: "the guest's memory is no whole number of the pages that its hugepages option names in Proxmox VE, in MiB",
+		Cause: "the guest's memory is not a multiple of the pages that its hugepages option names in Proxmox VE, in MiB",
 		Do:    "qm set VMID --memory with a multiple of 2, or of 1024 for pages of 1 GiB",
 	}, {
 		ID: "nova-page-size", Says: []string{"MemoryPageSizeNotSupported", "MemoryPageSizeForbidden", "MemoryPageSizeInvalid"},
@@ -64,20 +64,20 @@ func managers() []Row {
 		Do:    "resources: limits: {hugepages-2Mi: 1Gi, memory: 256Mi} in the container, and no other requests for hugepages-2Mi",
 	}, {
 		ID: "container-hugetlb", Says: []string{"the requested cgroup controller 'hugetlb' is not available"},
-		Cause: "Podman or crun is to limit a container's huge pages, and its cgroup has no controller hugetlb: the kernel lacks CONFIG_CGROUP_HUGETLB, or systemd manages the cgroup, which passes that controller on to none",
+		Cause: "Podman or crun is asked to limit a container's huge pages, and its cgroup has no controller hugetlb: the kernel lacks CONFIG_CGROUP_HUGETLB, or systemd manages the cgroup, which does not pass that controller on",
 		Do:    "leave the limit out; cat /sys/fs/cgroup/cgroup.controllers shows whether the kernel has it, and as root podman --cgroup-manager cgroupfs sets it without systemd",
 	}, {
 		ID: "firecracker-short", Says: []string{"Cannot create mmap region: Out of memory (os error 12)", "Cannot create mmap region: Cannot allocate memory (os error 12)"},
 		Cause: "if it is Firecracker, with \"huge_pages\": \"2M\" in its machine-config: too few huge pages are free for the microVM; without, mem_size_mib is more than the host commits",
-		Check: "pool", Do: "vmhuge prepare --pages N --size 2M, with mem_size_mib in pages, --persist too; with --for NAME guests leave them alone",
+		Check: "pool", Do: "vmhuge prepare --pages N --size 2M, with mem_size_mib in pages, --persist too; --for NAME keeps them from guests",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "firecracker-memory", Says: []string{"The memory size (MiB) is either 0, or not a multiple of the configured page size", "Firecracker's huge pages support is incompatible with"},
-		Cause: "Firecracker's huge_pages: 2M needs a mem_size_mib that is even, and goes with no balloon (and in some versions no initrd)",
+		Cause: "Firecracker's huge_pages: 2M needs a mem_size_mib that is even, and cannot be combined with a balloon (nor in some versions with an initrd)",
 		Do:    "correct the machine-config, or leave huge_pages out of it",
 	}, {
 		ID: "crosvm-short", Says: []string{"crosvm has exited with error: …(os error 12)", "crosvm has exited with error: …guest memory…: …emory"},
-		Cause: "crosvm does not get memory for its guest. It takes ordinary memory, with --hugepages as transparent huge pages: no pool is involved, but what the pools hold is missing",
+		Cause: "crosvm does not get memory for its guest. It takes ordinary memory, with --hugepages as transparent huge pages: no pool is involved, but what the pools hold is not available to it",
 		Do:    "free -m, and vmhuge status for what the pools hold; a smaller --mem",
 		Kind:  advice.NoMemory,
 	}, {

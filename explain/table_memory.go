@@ -69,7 +69,7 @@ func memory() []Row {
 		ID: "mem-path-fallback", Says: []string{"falling back to regular RAM allocation"},
 		Versions: "QEMU before 5.0, with -mem-path and without -mem-prealloc",
 		Cause:    "QEMU got no huge pages, and the guest runs on ordinary ones",
-		Do:       "end it, and have the pages first; -mem-prealloc, or a newer QEMU, ends with an error in place of that", Own: allocates,
+		Do:       "stop it, and allocate the pages first; with -mem-prealloc, or a newer QEMU, the start fails with an error instead", Own: allocates,
 	}, {
 		ID: "memory-limit", Says: []string{badAddress}, On: huge, Versions: badAddressVersions,
 		Cause: "a memory limit of the guest or of a cgroup above it counts huge pages, as cgroup2 is mounted with memory_hugetlb_accounting (Linux 6.6), and leaves too little for the guest's RAM and QEMU",
@@ -78,27 +78,27 @@ func memory() []Row {
 	}, {
 		ID: "allocpages-short", Says: []string{"Unable to allocate … pages. Allocated only"},
 		Cause: "the kernel found no more free memory in one piece, and virsh allocpages keeps what it got",
-		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps where that is not enough",
+		Check: "pool", Do: "vmhuge start DOMAIN compacts memory on the way; --drop-caches helps if that is not enough",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "allocpages-size", Says: []string{"system pages pool can't be modified"},
-		Cause: "virsh allocpages was asked for pages of the ordinary size, of which there is no pool",
+		Cause: "virsh allocpages was asked for pages of the ordinary size, which have no pool",
 		Do:    "vmhuge prepare --pages N --size 2M",
 	}, {
 		ID: "ram-short", Says: []string{
 			"cannot set up guest memory '…': Cannot allocate memory", noMemory[0],
 		}, On: []Place{Anonymous},
-		Cause: "the host has too little ordinary memory for memory of the guest that is on no huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits or ulimit -v allows, or a pool of huge pages holds the rest",
+		Cause: "the host has too little ordinary memory for memory of the guest that is not on huge pages: it is larger than RAM and swap, or than vm.overcommit_memory=2 commits or ulimit -v allows, or a pool of huge pages holds the rest",
 		Check: "memory", Do: "free -m, and vmhuge status for what the pools hold; lower the guest's memory (<memory>, -m), or vmhuge enable DOMAIN, which takes it from the pool",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "ram-node-short", Says: []string{badAddress, noMemoryOld}, On: []Place{Anonymous},
-		Cause: "too little ordinary memory for memory of the guest that is on no huge pages: on the node that it is bound to, or in its cgroup (<hard_limit>, memory.max)",
+		Cause: "too little ordinary memory for memory of the guest that is not on huge pages: on the node that it is bound to, or in its cgroup (<hard_limit>, memory.max)",
 		Check: "memory", Do: "numactl -H shows what each node has free, vmhuge status what the pools hold there; name more nodes in <numatune>, or raise <memtune><hard_limit>: virsh edit DOMAIN",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "sgx-short", Says: slices.Concat(noMemory[:1], []string{badAddress, noMemoryOld}), On: []Place{Enclave},
-		Cause: "the enclave memory (EPC) of the processor is too small for the guest's <memory model='sgx-epc'>: the firmware sets how much there is, and all guests share it; it is no matter of huge pages",
+		Cause: "the enclave memory (EPC) of the processor is too small for the guest's <memory model='sgx-epc'>: the firmware sets how much there is, and all guests share it; it has nothing to do with huge pages",
 		Do:    "virsh capabilities shows <sgx> with its sections; lower the device's <size>, or raise the EPC (PRMRR) in the firmware: virsh edit DOMAIN",
 		Kind:  advice.NoMemory,
 	}, {
@@ -107,7 +107,7 @@ func memory() []Row {
 			`type=ANOM_ABEND…comm="qemu-system-…" …sig=7`, `type=ANOM_ABEND…comm="qemu-kvm" …sig=7`, `type=ANOM_ABEND…comm="kvm" …sig=7`,
 		},
 		Cause: "QEMU could not get a page of the guest's memory when the guest touched it: a tmpfs such as /dev/shm filled up, huge pages were not preallocated and ran out, a cgroup limits them (hugetlb.SIZE.max), or the hardware lost one",
-		Check: "pool", Do: "journalctl -k -g 'hugetlb|Memory failure|oom'; df -h /dev/shm; vmhuge check DOMAIN; <allocation mode='immediate'/> in <memoryBacking> finds it at the start",
+		Check: "pool", Do: "journalctl -k -g 'hugetlb|Memory failure|oom'; df -h /dev/shm; vmhuge check DOMAIN; <allocation mode='immediate'/> in <memoryBacking> makes the start fail instead",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "device-asleep", Says: []string{"kvm run failed Bad address"},
@@ -115,12 +115,12 @@ func memory() []Row {
 		Do:    "journalctl -k -g 'vfio|AER|pcieport' shows what the device did; options vfio-pci disable_idle_d3=1 in /etc/modprobe.d keeps an unused one awake; or start the guest once without <hostdev>",
 	}, {
 		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory", "preallocating memory failed: Cannot allocate memory", "KVM_SET_USER_MEMORY_REGION failed, …: Cannot allocate memory"},
-		Cause: "the kernel has too little ordinary memory, for KVM's tables, page tables or guest memory that is on no huge pages: there are enough huge pages, but their pools may take up the memory that is missing",
-		Do:    "free -m, and vmhuge status for what the pools hold and nobody uses; vmhuge undo gives back what vmhuge allocated, and --host-reserve SIZE leaves the host more",
+		Cause: "the kernel has too little ordinary memory, for KVM's tables, page tables or guest memory that is not on huge pages: there are enough huge pages, but their pools may take up the memory that is missing",
+		Do:    "free -m, and vmhuge status for what the pools hold and nobody uses; vmhuge undo frees what vmhuge allocated, and --host-reserve SIZE leaves the host more",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "migration-page-size", Says: []string{"Mismatched RAM page size", "Post-copy: Host page size mismatch", "Postcopy needs matching RAM page sizes", "Postcopy needs matching target page sizes", "Userfault on this host does not support huge pages"},
-		Cause: "postcopy migration needs pages of the same size on both hosts, and a kernel whose userfaultfd knows huge pages",
+		Cause: "postcopy migration needs pages of the same size on both hosts, and a kernel whose userfaultfd supports huge pages",
 		Do:    "virsh migrate without --postcopy, or with --xml for pages that the other host has",
 	}}
 }

@@ -28,7 +28,7 @@ func mounts() []Row {
 		Check:    "mount", Do: "write hugetlbfs_mount = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON",
 	}, {
 		ID: "over-mounted", Says: []string{"not a hugetlbfs mount: PATH"},
-		Cause: "something else is mounted over a hugetlbfs, or hugetlbfs_mount in qemu.conf names a path that is on none, and the QEMU driver does not start",
+		Cause: "something else is mounted over a hugetlbfs, or hugetlbfs_mount in qemu.conf names a path that is not on one, and the QEMU driver does not start",
 		Check: "mount", Do: "umount what findmnt PATH shows above it, or take PATH out of hugetlbfs_mount; then systemctl restart DAEMON",
 	}, {
 		ID: "dev-mounted-twice", Says: []string{"Cannot delete directory '…/libvirt/qemu/…': Device or resource busy"},
@@ -48,7 +48,7 @@ func mounts() []Row {
 		Check: "mount", Do: "vmhuge -c qemu:///session enable --source memfd DOMAIN",
 	}, {
 		ID: "session-folder", Says: []string{"Unable to create PATH: Permission denied", "unable to create hugepage path PATH: Permission denied"}, On: huge,
-		Cause: "the user may not make folders there: a guest of qemu:///system has made libvirt's first",
+		Cause: "the user cannot create folders there: a guest of qemu:///system has made libvirt's first",
 		Check: "mount", Do: "vmhuge -c qemu:///session enable --source memfd DOMAIN",
 	}, {
 		ID: "mount-read-only", Says: []string{
@@ -80,18 +80,18 @@ func mounts() []Row {
 			"unable to create backing store for hugepages: No such file or directory", noReason,
 		}, On: []Place{MountRoot, HugeFile},
 		Cause: "QEMU was started without libvirt, and the folder that its mem-path is in is not there: no hugetlbfs was mounted on it since boot, or it is misspelled",
-		Do:    "findmnt -t hugetlbfs shows the mounts that there are: correct mem-path; or vmhuge exec -- qemu-system-x86_64 …, which needs no mount",
+		Do:    "findmnt -t hugetlbfs shows the existing mounts: correct mem-path; or vmhuge exec -- qemu-system-x86_64 …, which needs no mount",
 	}, {
 		ID: "folder-mode", Says: folder, On: []Place{GuestFolder}, Versions: older,
 		Cause: "a folder between the mount and the guest's own can't be searched by QEMU's user: made under umask 077, by an older libvirt, or by chmod",
-		Check: "path", Do: "vmhuge start DOMAIN mends it; or namei -l PATH shows which folder it is, and that one needs chmod 0755",
+		Check: "path", Do: "vmhuge start DOMAIN fixes it; or namei -l PATH shows which folder it is, and chmod 0755 that one",
 	}, {
 		ID: "folder-stale", Says: folder, On: []Place{GuestFolder}, Versions: older,
 		Cause: "a folder of an earlier start, which a crash left behind, has another owner, and libvirt takes it as it is",
 		Check: "path", Do: "vmhuge start DOMAIN removes it; or rmdir PATH",
 	}, {
 		ID: "folder-of-root", Says: folder, On: []Place{MountRoot, HugeFile}, Versions: older,
-		Cause: "QEMU was started by a user, without libvirt, and the mount is root's to write",
+		Cause: "QEMU was started by a user, without libvirt, and only root can write to the mount",
 		Do:    "vmhuge exec -- qemu-system-x86_64 …, which needs no mount; or vmhuge prepare --user NAME, which makes a folder for that user",
 	}, {
 		ID: "security-module",
@@ -109,22 +109,22 @@ func mounts() []Row {
 		}),
 		On: huge, Unless: []string{"avc: denied {…permissive=1"}, Versions: older,
 		Cause: "AppArmor or SELinux denies it",
-		Do:    "as root, vmhuge explain shows what was denied, and the cure for it; where the logs have nothing, try the other source: vmhuge enable --source memfd DOMAIN (or file)",
+		Do:    "as root, vmhuge explain shows what was denied, and what to do about it; if the logs have nothing, try the other source: vmhuge enable --source memfd DOMAIN (or file)",
 	}, {
 		ID: "chown-refused", Says: []string{"unable to set user and group to '…' on 'PATH': Operation not permitted"},
 		On:    huge,
-		Cause: "libvirt's daemon may not give the guest's folder to QEMU's user: it runs without CAP_CHOWN, as in a container or as an ordinary user",
+		Cause: "libvirt's daemon cannot give the guest's folder to QEMU's user: it runs without CAP_CHOWN, as in a container or as an ordinary user",
 		Do:    "give the daemon CAP_CHOWN, or let QEMU run as the daemon's own user (user, group and dynamic_ownership in qemu.conf); or vmhuge enable --source memfd DOMAIN",
 	}, {
 		ID: "path-not-hugetlbfs", Says: []string{"path not on HugeTLBFS: PATH"},
 		Versions: "QEMU before 2.5, as a warning",
-		Cause:    "no hugetlbfs is mounted where QEMU was told to have its memory: the guest runs on ordinary pages",
+		Cause:    "no hugetlbfs is mounted where QEMU was told to put its memory: the guest runs on ordinary pages",
 		Check:    "mount", Do: "vmhuge start DOMAIN mounts it",
 	}, {
 		ID: "path-is-folder", Says: []string{"can't open backing store PATH for guest RAM: Is a directory", "unable to map backing store for guest RAM: No such device"},
 		Versions: "No such device: QEMU before 8.2",
-		Cause:    "QEMU is to open a folder as if it were a file: with readonly=on, mem-path must be a file; No such device also says that the file, or its file system, can't be mapped",
-		Do:       "name a file below it as mem-path, or take readonly=on away; plain QEMU: vmhuge exec -- qemu-system-x86_64 …, which needs no path",
+		Cause:    "QEMU was told to open a folder as if it were a file: with readonly=on, mem-path must be a file; No such device also says that the file, or its file system, can't be mapped",
+		Do:       "name a file below it as mem-path, or remove readonly=on; plain QEMU: vmhuge exec -- qemu-system-x86_64 …, which needs no path",
 	}}
 }
 
@@ -138,17 +138,17 @@ func files() []Row {
 			"unable to map backing store for guest RAM: Operation not permitted", "unable to map backing store for guest RAM: Invalid argument",
 		},
 		On:    []Place{Looking},
-		Cause: "the device of Looking Glass is missing, or not for QEMU's user, or smaller than the memory that is to be on it; it is no matter of huge pages",
-		Do:    "modprobe kvmfr static_size_mb=…; a udev rule that gives it to the group kvm; and its name in cgroup_device_acl of /etc/libvirt/qemu.conf and in AppArmor's local/abstractions/libvirt-qemu",
+		Cause: "the device of Looking Glass is missing, or QEMU's user has no access to it, or it is smaller than the memory that it must hold; this has nothing to do with huge pages",
+		Do:    "modprobe kvmfr static_size_mb=…; add a udev rule that gives it to the group kvm, and its name in cgroup_device_acl of /etc/libvirt/qemu.conf and in AppArmor's local/abstractions/libvirt-qemu",
 	}, {
 		ID: "file-denied", Says: []string{noReason, opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied"},
 		On:    plain,
-		Cause: "the guest's memory is to be a file there, which is no hugetlbfs, and QEMU's user may not open it, or AppArmor or SELinux denies it",
-		Do:    "namei -l PATH shows who may; journalctl -k | grep -i denied, what a security module says",
+		Cause: "the guest's memory is a file there, which is not on a hugetlbfs, and QEMU's user cannot open it, or AppArmor or SELinux denies it",
+		Do:    "namei -l PATH shows the permissions; journalctl -k | grep -i denied shows what a security module denied",
 	}, {
 		ID: "file-missing", Says: []string{noReason, opening + "No such file or directory"},
 		On:    plain,
-		Cause: "the file that is to be the guest's memory, an NVDIMM's or file-backed memory, is not there, nor is its folder; it is on no hugetlbfs",
+		Cause: "the file for the memory, an NVDIMM's or file-backed memory, does not exist, nor does its folder; it is not on a hugetlbfs",
 		Do:    "make the file with the size that <memory> or the device names (truncate -s SIZE PATH), or correct its path: virsh edit DOMAIN",
 	}, {
 		ID: "file-size", Says: []string{"backing store size 0x… is too small for 'size' option", "backing store size 0x… does not match 'size' option", "backing store align 0x… is larger than 'align' option"},
@@ -157,17 +157,17 @@ func files() []Row {
 	}, {
 		ID: "file-full", Says: []string{opening + "No space left on device", opening + "Disk quota exceeded"},
 		On:    plain,
-		Cause: "the file system below the guest's memory, which is no hugetlbfs, is full",
+		Cause: "the file system that holds the guest's memory, which is not a hugetlbfs, is full",
 		Do:    "df -h PATH, df -i PATH; remove what earlier guests left there, or mount -o remount,size=… where it is a tmpfs",
 	}, {
 		ID: "file-read-only", Says: []string{opening + "Read-only file system"},
 		On:    plain,
-		Cause: "the file system below the guest's memory, which is no hugetlbfs, is mounted read-only",
+		Cause: "the file system that holds the guest's memory, which is not a hugetlbfs, is mounted read-only",
 		Do:    "findmnt -T PATH, and mount -o remount,rw what it shows; or a device with readonly=on",
 	}, {
 		ID: "file-map", Says: []string{"unable to map backing store for guest RAM: Cannot allocate memory", "preallocating memory failed: Bad address", "Insufficient free host memory pages available to allocate guest RAM"},
 		On:    plain,
-		Cause: "the guest's memory is a file that is on no huge pages, and there is not enough memory or address space for it: the tmpfs's size, ulimit -v, or vm.overcommit_memory=2; or (Bad address) the file is shorter than the memory",
+		Cause: "the guest's memory is a file that is not on huge pages, and there is not enough memory or address space for it: the tmpfs's size, ulimit -v, or vm.overcommit_memory=2; or (Bad address) the file is shorter than the memory",
 		Do:    "df -h PATH, ls -l PATH; ulimit -v; sysctl vm.overcommit_memory; or vmhuge enable DOMAIN, for huge pages",
 	}}
 }

@@ -8,7 +8,7 @@ func programs() []Row {
 	javaDenied := []string{"Failed to reserve shared memory. (error = 1)", "Failed to reserve shared memory (errno = 1)"}
 	return []Row{{
 		ID: "dpdk-mount", Says: []string{"hugepages of size … reserved, but no mounted hugetlbfs found"},
-		Cause: "there are free huge pages of this size, and no hugetlbfs with it that a program with DPDK could have its files on. Of a size that it does not use, the message is harmless",
+		Cause: "there are free huge pages of this size, and no hugetlbfs with it that a program with DPDK could put its files on. Of a size that it does not use, the message is harmless",
 		Do:    "mkdir /mnt/huge && mount -t hugetlbfs -o pagesize=SIZE hugetlbfs /mnt/huge, and --huge-dir /mnt/huge (into a container it is passed); or --in-memory, which needs none",
 	}, {
 		ID: "dpdk-short", Says: []string{
@@ -24,15 +24,15 @@ func programs() []Row {
 		ID: "dpdk-scattered", Says: []string{"EAL: Can only reserve … pages from … requested"},
 		Versions: "DPDK before 18.05",
 		Cause:    "this DPDK counts pieces of memory that are in one piece physically, and has a limit for them (CONFIG_RTE_MAX_MEMSEG): the huge pages are there, but scattered",
-		Do:       "pages of 1 GiB, or 2 MiB ones from boot on (vmhuge prepare --persist --pages N --size SIZE --for NAME), which lie side by side; or a newer DPDK, which has no such limit",
+		Do:       "pages of 1 GiB, or 2 MiB ones reserved at boot (vmhuge prepare --persist --pages N --size SIZE --for NAME), which are contiguous; or a newer DPDK, which has no such limit",
 	}, {
 		ID: "dpdk-denied", Says: []string{"EAL: …open 'PATH' failed: Permission denied", "EAL: Couldn't get fd on hugepage file"},
-		Cause: "a program with DPDK can't make its files on the hugetlbfs: it was started by a user, and the mount is root's to write, or files of a run as root are left there",
-		Do:    "vmhuge prepare --user NAME makes a folder there for that user: --huge-dir names it to the program; or --in-memory, which needs none; ls -l /dev/hugepages/rtemap_* shows files that are left, to be removed while nothing uses them",
+		Cause: "a program with DPDK can't create its files on the hugetlbfs: it was started by a user, and only root can write to the mount, or files of a run as root are left there",
+		Do:    "vmhuge prepare --user NAME makes a folder there for that user: --huge-dir names it to the program; or --in-memory, which needs none; ls -l /dev/hugepages/rtemap_* shows files that are left: remove them while nothing uses them",
 	}, {
 		ID: "spdk-short", Says: []string{"requested … hugepages but only … could be allocated"},
 		Cause: "SPDK's setup.sh asked the kernel for huge pages, and it found too little free memory in one piece; what it got stays in the pool",
-		Check: "pool", Do: "vmhuge prepare --persist --pages N --size 2M --for spdk compacts memory on the way and has them from boot on; NRHUGE=N setup.sh then finds them, and HUGE_EVEN_ALLOC=yes spreads them over the nodes",
+		Check: "pool", Do: "vmhuge prepare --persist --pages N --size 2M --for spdk compacts memory now and reserves them at boot; NRHUGE=N setup.sh then finds them, and HUGE_EVEN_ALLOC=yes spreads them over the nodes",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "vpp-short", Says: []string{
@@ -52,7 +52,7 @@ func programs() []Row {
 		Kind: advice.NoMemory,
 	}, {
 		ID: "libhugetlbfs-mount", Says: []string{"libhugetlbfs…: WARNING: Hugepage size … unavailable", "libhugetlbfs…: WARNING: Unable to find default kernel hugepage size"},
-		Cause: "libhugetlbfs found no hugetlbfs with pages of this size that the program's user may write, or the kernel has no such pages; the program runs on without them",
+		Cause: "libhugetlbfs found no hugetlbfs with pages of this size that the program's user can write to, or the kernel has no such pages; the program runs on without them",
 		Do:    "findmnt -t hugetlbfs -o TARGET,OPTIONS shows the mounts; vmhuge prepare --user NAME makes a folder for that user, which libhugetlbfs is told in its environment (man 7 libhugetlbfs)",
 	}, {
 		ID: "oracle-limit", Says: []string{"ORA-27102: out of memory Linux…Error: 28", "ORA-27102: out of memory Linux…Error: 22"},
@@ -61,12 +61,12 @@ func programs() []Row {
 	}, {
 		ID: "oracle-short", Says: []string{"ORA-27102: out of memory", "Failed to allocate SGA in Huge", "ORA-27125: unable to create shared memory segment …Error: 12"},
 		UnlessAny: []string{"ORA-27102: out of memory Linux…Error: 28", "ORA-27102: out of memory Linux…Error: 22", "SVR4 Error", "IBM AIX", "HPUX", "OSD-"},
-		Cause:     "an Oracle database does not get memory for its SGA: with use_large_pages=ONLY it takes all of it from the pool that guests use too, and too few pages are free, or its memlock is smaller; else ordinary memory is short, of which the pool takes its part",
+		Cause:     "an Oracle database does not get memory for its SGA: with use_large_pages=ONLY it takes all of it from the pool that guests use too, and too few pages are free, or its memlock is smaller; else ordinary memory is short, and the pool takes part of it",
 		Check:     "pool", Do: "the alert log says how many pages it wants; vmhuge prepare --persist --pages N --size 2M --for oracle keeps them from guests; ulimit -l as the database's user must be as large (memlock in /etc/security/limits.d)",
 		Kind: advice.NoMemory,
 	}, {
 		ID: "oracle-denied", Says: []string{"ORA-27125: unable to create shared memory segment"}, UnlessAny: []string{"ORA-27125: unable to create shared memory segment …Error: 12", "ORA-27125: unable to create shared memory segment …Error: 28"},
-		Cause: "an Oracle database may not have its SGA on huge pages: its group is not vm.hugetlb_shm_group, or its memlock is smaller than the SGA",
+		Cause: "an Oracle database is not allowed to put its SGA on huge pages: its group is not vm.hugetlb_shm_group, or its memlock is smaller than the SGA",
 		Do:    "vmhuge prepare --persist --shm-group dba, where dba is the group of the database's user (id oracle); and oracle soft memlock unlimited, oracle hard memlock unlimited in /etc/security/limits.d",
 	}, {
 		ID: "java-short", Says: []string{"Failed to reserve and commit memory using large pages", "UseLargePages disabled, no large pages configured", "Failed to reserve and commit memory with large pages", "Failed to reserve large pages memory", "64-Bit Server VM warning: Failed to reserve shared memory"},
@@ -76,7 +76,7 @@ func programs() []Row {
 		Kind: advice.NoMemory,
 	}, {
 		ID: "java-denied", Says: javaDenied,
-		Cause: "a Java program may not take huge pages as shared memory (-XX:+UseSHM): its group is not vm.hugetlb_shm_group, and it has no CAP_IPC_LOCK; it runs on without them",
+		Cause: "a Java program is not allowed to take huge pages as shared memory (-XX:+UseSHM): its group is not vm.hugetlb_shm_group, and it has no CAP_IPC_LOCK; it runs on without them",
 		Do:    "vmhuge prepare --persist --shm-group GROUP; or -XX:-UseSHM, which takes them without, and -XX:+UseTransparentHugePages, which needs no pool",
 	}, {
 		ID: "postgresql-short", Says: []string{
@@ -96,7 +96,7 @@ func programs() []Row {
 			"HugeTLB: Warning: Failed to allocate … bytes. errno 1¶", "from HugeTLB memory. errno 1¶", "[InnoDB] Failed to allocate … bytes. errno 1¶",
 			"HugeTLB: Warning: Failed to allocate … bytes. errno 22", "from HugeTLB memory. errno 22", "[InnoDB] Failed to allocate … bytes. errno 22",
 		},
-		Cause: "a MySQL or MariaDB server with large_pages may not take huge pages: errno 1, its group is not vm.hugetlb_shm_group and it has no CAP_IPC_LOCK; errno 22, kernel.shmmax or kernel.shmall is smaller than its buffer pool",
+		Cause: "a MySQL or MariaDB server with large_pages is not allowed to take huge pages: errno 1, its group is not vm.hugetlb_shm_group and it has no CAP_IPC_LOCK; errno 22, kernel.shmmax or kernel.shmall is smaller than its buffer pool",
 		Do:    "vmhuge prepare --persist --shm-group mysql, and LimitMEMLOCK=infinity in its unit; sysctl kernel.shmmax kernel.shmall",
 	}, {
 		ID: "thp-warning", Says: []string{
@@ -111,7 +111,7 @@ func programs() []Row {
 			"avc: denied {…dev=\"hugetlbfs\"…scontext=…:container_t:", "avc: denied {…scontext=…:container_t:…tcontext=…:hugetlbfs_t:",
 		},
 		Unless: []string{"avc: denied {…permissive=1", "avc: denied {…comm=\"qemu"},
-		Cause:  "SELinux denies huge pages to a program beside the guests, such as Open vSwitch with DPDK or one in a container",
+		Cause:  "SELinux denies huge pages to a program that is not a guest, such as Open vSwitch with DPDK or one in a container",
 		Do:     "INSTALL openvswitch-selinux-extra-policy (RHEL) where it is Open vSwitch, or update selinux-policy; else ausearch -m avc --raw -o :hugetlbfs_t: | audit2allow -M vmhuge-local shows the rule to allow, and semodule -i vmhuge-local.pp adds it",
 	}}
 }

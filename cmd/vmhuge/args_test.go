@@ -257,7 +257,7 @@ func TestUsageErrors(t *testing.T) {
 func TestDomainNamedHelp(t *testing.T) {
 	for _, name := range []string{"help", "h", "enable"} {
 		code, stdout, stderr := try(t, "-c", "test:///default", "enable", name)
-		if want := `vmhuge: domain "` + name + `": there is no such domain; virsh list --all names them` + "\n"; code != exitFailed || stdout != "" || stderr != want {
+		if want := `vmhuge: domain "` + name + `": there is no such domain; virsh list --all shows the domains that exist` + "\n"; code != exitFailed || stdout != "" || stderr != want {
 			t.Errorf("%s: %d\n%s\n%s", name, code, stdout, stderr)
 		}
 	}
