@@ -71,7 +71,7 @@ func TestRefusedConf(t *testing.T) {
 	if r := vmhuge(t, "explain", lastWords(err)); !strings.Contains(r.Stdout, "hugetlbfs_mount in qemu.conf names") {
 		t.Errorf("of %s\nexplain says %s", err, r.Stdout)
 	}
-	hostSays(t, 3, map[string]string{"hugetlbfs": "blocker hugetlbfs_mount in " + qemuConf + " names /etc, which is on no hugetlbfs"})
+	hostSays(t, 3, map[string]string{"hugetlbfs": "blocker hugetlbfs_mount in " + qemuConf + " names /etc, which is not on a hugetlbfs"})
 }
 
 // lastWords is the end of an error that has libvirtd's whole log in it: that of all tests

@@ -83,10 +83,10 @@ func (k Kernel) beside(old, ours string) (have, need, do string) {
 		switch {
 		case !k.isGigantic(size) || !k.Skips(both):
 		case len(wanted.Areas) > 0 && was.Of(size) > 0:
-			return " asks for " + pages.Count(was.Of(size), size) + " at boot", ours + " without pages of that size: beside an area for pages on demand the kernel skips them at boot",
+			return " asks for " + pages.Count(was.Of(size), size) + " at boot", ours + " without pages of that size: with an area for pages on demand the kernel skips them at boot",
 				"take them out there: the area gives them when a guest needs them"
 		case len(was.Areas) > 0 && wanted.Of(size) > 0:
-			return " has " + hugeWords(old), ours + " without it: beside an area for pages on demand the kernel skips pages of " + size.String() + " at boot",
+			return " has " + hugeWords(old), ours + " without it: with an area for pages on demand the kernel skips pages of " + size.String() + " at boot",
 				"take it out there; or let guests take the pages from it, without --persist"
 		}
 	}

@@ -201,12 +201,12 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 	}
 	for _, w := range want.pages {
 		if len(want.areas) > 0 && k.isGigantic(w.Size) {
-			refuse("beside an area for pages on demand the kernel skips pages of 1 GiB at boot, and without systemd nothing of vmhuge runs then",
+			refuse("with an area for pages on demand the kernel skips pages of 1 GiB at boot, and without systemd vmhuge does not run then",
 				"one of the two", "leave out --persist for the pages, or --on-demand")
 		}
 	}
 	if named && k.Before(5, 16) {
-		refuse("Linux "+strings.TrimSpace(k.Release)+" takes no nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
+		refuse("Linux "+strings.TrimSpace(k.Release)+" does not support nodes in hugepages=", "Linux 5.16 or later", "boot that, or name no node")
 	}
 	return findings
 }
@@ -236,7 +236,7 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 		return nil, err
 	} else if there := k.Asks(later); boot.name == unifiedImage.name && slices.ContainsFunc(k.Sizes, func(size pages.Size) bool { return wanted.Of(size) > 0 && there.Of(size) > 0 }) {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: unifiedImage.byHand("") + ", then run this again",
-			Have: cmdline.KernelInstall + " has " + hugeWords(later) + " already, which this boot's command line has not: the kernel's image was not made anew, or not booted, since"}}, nil
+			Have: cmdline.KernelInstall + " has " + hugeWords(later) + " already, but this boot's command line does not: the kernel's image has not been rebuilt, or not booted, since"}}, nil
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand(ours),
 		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and vmhuge can't change it here"}
@@ -280,7 +280,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 			case len(want) > 0 && was.Of(size) > 0:
 				sum(file, was, size, "take them out there")
 			case len(want) > 0 && !slices.Equal(of, want), len(want) == 0 && !slices.Equal(of, bootPagesOf(was, size)):
-				conflict(file, " has "+hugeWords(old.Text), "a command line whose meaning does not change beside "+ours+": a hugepages= without a size is for the default size",
+				conflict(file, " has "+hugeWords(old.Text), "a command line whose meaning does not change with "+ours+": a hugepages= without a size is for the default size",
 					"write hugepagesz="+pages.SizeWord(cmp.Or(was.Default, k.Standard))+" before the first hugepages= there, if that is what it is for")
 			}
 		}
@@ -297,7 +297,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 	booted := k.Takes(cmdline.With(k.Cmdline, ""))
 	for _, size := range k.Sizes {
 		if wanted.Of(size) > 0 && booted.Of(size) > 0 && !foreign[size] {
-			sum("/proc/cmdline", booted, size, "reboot if you have removed them already, or remove them where this boot got them from, which is no file that vmhuge reads")
+			sum("/proc/cmdline", booted, size, "reboot if you have removed them already, or remove them where this boot got them from, which is not a file that vmhuge reads")
 		}
 	}
 	return findings

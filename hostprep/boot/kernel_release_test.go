@@ -24,7 +24,7 @@ func TestCountsByNodeOfOldKernels(t *testing.T) {
 func TestByHandInAnImage(t *testing.T) {
 	root := hosttest.Unpack(t, "one-node", "-- etc/kernel/cmdline --\nro hugepagesz=1G hugepages=4\n-- efi/EFI/Linux/a.efi --\nMZ\n-- proc/cmdline --\nro\n")
 	for size, want := range map[pages.Size]string{
-		pages.Size1GiB: "/etc/kernel/cmdline has hugepagesz=1G hugepages=4 already, which this boot's command line has not: the kernel's image was not made anew, or not booted, since",
+		pages.Size1GiB: "/etc/kernel/cmdline has hugepagesz=1G hugepages=4 already, but this boot's command line does not: the kernel's image has not been rebuilt, or not booted, since",
 		pages.Size2MiB: "the kernel's command line has no huge pages, and vmhuge can't change it here",
 	} {
 		findings, err := cmdlinePlan(host.Host{Root: root}, options{pages: []PoolPages{{size, 2, -1}}})

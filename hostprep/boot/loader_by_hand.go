@@ -67,7 +67,7 @@ var unifiedImage = loader{
 		return nil, false, nil
 	},
 	byHand: func(options string) string {
-		const anew = "have the kernel's image made anew (kernel-install add-all, mkinitcpio -P or dracut --regenerate-all --force, as it was made before), and reboot"
+		const anew = "rebuild the kernel's image (kernel-install add-all, mkinitcpio -P or dracut --regenerate-all --force, as it was made before), and reboot"
 		if options == "" {
 			return anew
 		}

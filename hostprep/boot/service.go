@@ -28,7 +28,7 @@ Description=Huge pages for libvirt guests
 Documentation=man:vmhuge(1)
 After=systemd-sysctl.service local-fs.target dev-hugepages.mount
 Before=libvirtd.service virtqemud.service libvirt-guests.service
-# A package that is gone is no reason for a host to be degraded.
+# If the package is removed, this unit must not leave the host degraded.
 ConditionFileIsExecutable=%[1]s
 
 [Service]
@@ -60,8 +60,8 @@ func findProgram(h host.Host) (string, *hostprep.Finding, error) {
 			return "", nil, cmp.Or(err, fs.ErrNotExist)
 		}
 		if change.ForeignHands(st.Mode, st.Uid) {
-			return "", &hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: at + " is " + host.OwnerText(st) + ": other users than root could change what root runs",
-				Need: "vmhuge in a folder that only root may write to, because systemd runs it at boot", Do: "install it in a folder where that is so, as usually /usr/local/bin, and run it from there; or " + change.RootsAlone(at, st)}, nil
+			return "", &hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: at + " is " + host.OwnerText(st) + ": users other than root could change what root runs",
+				Need: "vmhuge in a folder that only root can write to, because systemd runs it at boot", Do: "install it in such a folder, usually /usr/local/bin, and run it from there; or " + change.RootsAlone(at, st)}, nil
 		}
 		if at == "/" {
 			return self, nil, nil

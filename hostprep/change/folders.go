@@ -30,7 +30,7 @@ func RootFolders(h host.Host, dir string) ([]Change, error) {
 	case !host.IsDir(st):
 		return nil, advice.New(dir, "it is not a folder", "move it away")
 	case dir != "/" && ForeignHands(st.Mode, st.Uid):
-		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": other users than root could change what root runs", RootsAlone(dir, st))
+		return nil, advice.New(dir, "it is "+host.OwnerText(st)+": users other than root could change what root runs", RootsAlone(dir, st))
 	}
 	return changes, nil
 }

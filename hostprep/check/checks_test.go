@@ -95,9 +95,9 @@ mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted on a
 		{name: "mounted, but not qemu.conf's", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf`},
 		{name: "one of two entries is no hugetlbfs", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/mnt/huge1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
-mount warning : hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is on no hugetlbfs`},
+mount warning : hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is not on a hugetlbfs`},
 		{name: "one of two entries is no hugetlbfs, and no daemon", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/mnt/huge1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
-mount blocker bad-host: hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is on no hugetlbfs`},
+mount blocker bad-host: hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is not on a hugetlbfs`},
 		{name: "hugetlbfs_mount empty", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"\"\n", guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.BadHost, want: `
 mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 9.0 from starting its QEMU driver`},
 		{name: "default size without a mount", host: "no-libvirt", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Demand.DefaultSize = true }), verdict: hostprep.NoMount, want: `
@@ -125,7 +125,7 @@ mount warning : a tmpfs is mounted over the hugetlbfs on /mnt/huge`},
 		{name: "session", guest: guesttest.Guest(func(g *hostprep.Guest) {
 			g.Session, g.UID, g.Conf = true, 1000, "/home/alice/.config/libvirt/qemu.conf"
 		}), verdict: hostprep.NoMount, want: `
-mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that is writable for the user`},
+mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that the user can write to`},
 		{name: "session with memfd", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Session, g.UID = true, 1000 }), verdict: hostprep.Ready, fixable: true},
 		{name: "session with a folder of its own", edit: "-- modes --\ndev/hugepages/alice/ 0700 1000:1000\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages/alice\"\n",
 			guest: guesttest.Guest(func(g *hostprep.Guest) {
@@ -135,7 +135,7 @@ mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this si
 			guest: guesttest.Guest(func(g *hostprep.Guest) {
 				g.Session, g.UID, g.Conf = true, 1000, "/home/alice/.config/libvirt/qemu.conf"
 			}), verdict: hostprep.NoMount, want: `
-mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that is writable for the user`},
+mount blocker no-mount: the user's qemu.conf names no hugetlbfs_mount of this size that the user can write to`},
 
 		{name: "the mount's root is libvirt's to open", edit: "-- modes --\ndev/hugepages 1770 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "folders that nobody may search", edit: "-- modes --\ndev/hugepages/libvirt 0700 0:0\ndev/hugepages/libvirt/qemu 0740 0:107\n", guest: guesttest.Takes(1), verdict: hostprep.NoAccess, fixable: true, want: `
@@ -151,12 +151,12 @@ path blocker no-access fixable: /dev/hugepages/libvirt/qemu is 0611 64055:0 [chm
 		}, guest: guesttest.Takes(1), verdict: hostprep.NoAccess, want: `
 path blocker no-access: /dev/hugepages/libvirt is not a folder`},
 		{name: "left by a crash", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-web1/ 0700 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-web1 is left from an earlier start and belongs to somebody else: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-web1 (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-web1 is left from an earlier start and belongs to another user: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-web1 (was 0700 0:0)]`},
 		{name: "left by a crash, long name", edit: "-- modes --\ndev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst/ 0700 0:0\n",
 			guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Domain = "äbcdefghijklmnopqrstuvw" }), verdict: hostprep.NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst is left from an earlier start and belongs to somebody else: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst is left from an earlier start and belongs to another user: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/4-äbcdefghijklmnopqrst (was 0700 0:0)]`},
 		{name: "left by a crash, for a later start", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
-path warning  fixable: /dev/hugepages/libvirt/qemu/7-web1 is left from an earlier start and belongs to somebody else: 0700 0:0; the guest's start would fail on it if it became number 7 since libvirtd started [rmdir /dev/hugepages/libvirt/qemu/7-web1 (was 0700 0:0)]`},
+path warning  fixable: /dev/hugepages/libvirt/qemu/7-web1 is left from an earlier start and belongs to another user: 0700 0:0; the guest's start would fail on it if it became number 7 since libvirtd started [rmdir /dev/hugepages/libvirt/qemu/7-web1 (was 0700 0:0)]`},
 		{name: "folders that harm nobody", edit: `-- modes --
 dev/hugepages/libvirt/qemu/3-web1/ 0700 1000:1000
 dev/hugepages/libvirt/qemu/2-web1/ 0700 1000:1000
@@ -166,7 +166,7 @@ dev/hugepages/libvirt/qemu/x-web1/ 0700 0:0
 `, guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true},
 		{name: "in the hook only the start's own id counts", edit: "-- modes --\ndev/hugepages/libvirt/qemu/7-web1/ 0700 0:0\ndev/hugepages/libvirt/qemu/8-web1/ 0700 0:0\n",
 			guest: guesttest.Guest(func(g *hostprep.Guest) { g.ID, g.RunningIDs = 8, nil }), verdict: hostprep.NoAccess, fixable: true, want: `
-path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from an earlier start and belongs to somebody else: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/8-web1 (was 0700 0:0)]`},
+path blocker no-access fixable: /dev/hugepages/libvirt/qemu/8-web1 is left from an earlier start and belongs to another user: 0700 0:0 [rmdir /dev/hugepages/libvirt/qemu/8-web1 (was 0700 0:0)]`},
 
 		{name: "a hook of somebody else", edit: "-- etc/libvirt/hooks/qemu.d/10-mine --\n#!/bin/sh\n-- modes --\netc/libvirt/hooks/qemu.d/10-mine 0755 0:0\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
 hook note : libvirt runs /etc/libvirt/hooks/qemu.d/10-mine before the start`},

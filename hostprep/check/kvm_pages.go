@@ -30,10 +30,10 @@ var KVMPages = Check{"kvm-pages", func(h host.Host, g hostprep.Guest) ([]hostpre
 			}
 			return []hostprep.Finding{f}, nil
 		}
-		f.Need, f.Do = "kvm with hpage=1, for guests on huge pages", "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and load kvm anew"
+		f.Need, f.Do = "kvm with hpage=1, for guests on huge pages", "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and reload kvm"
 		if kvm.Nested {
 			f.Have += " and with nested=1, which before Linux 7.0 excludes that"
-			f.Do = "echo 'options kvm hpage=1 nested=0' > /etc/modprobe.d/kvm-hpage.conf, take nested=1 out where it is set, stop the guests and load kvm anew"
+			f.Do = "echo 'options kvm hpage=1 nested=0' > /etc/modprobe.d/kvm-hpage.conf, remove nested=1 where it is set, stop the guests and reload kvm"
 		}
 		return []hostprep.Finding{f}, nil
 	}

@@ -100,7 +100,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 		}
 		if !ok && !missing {
 			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath)
-			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is on no hugetlbfs", conf, entry), "mount it, or take it out of "+conf
+			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "mount it, or take it out of "+conf
 			f.Need = "a hugetlbfs there: without it, " + libvirtd.Name(h) + " does not start its QEMU driver"
 			findings = append(findings, f)
 		}
@@ -130,7 +130,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	}
 	if g.Session {
 		f.Cause = hostprep.SessionMount
-		f.Have = "the user's qemu.conf names no hugetlbfs_mount of this size that is writable for the user"
+		f.Have = "the user's qemu.conf names no hugetlbfs_mount of this size that the user can write to"
 		return f, nil
 	}
 	for _, m := range d.Unknown {

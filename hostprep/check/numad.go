@@ -24,7 +24,7 @@ var Numad = Check{"numad", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	}
 	return []hostprep.Finding{{
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.NumadMissing,
-		Have: "numad, which is to choose the guest's nodes, is not installed",
+		Have: "numad, which chooses the guest's nodes, is not installed",
 		Need: "numad, for placement='auto'",
 		Do:   host.Install(h, host.Package{host.UnknownFamily: "numad"}) + ", or name the nodes in <numatune>",
 	}}, nil

@@ -37,7 +37,7 @@ var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]host
 		if g.Demand.Backing == pages.None {
 			lower += "; or take it from the pools: vmhuge enable " + shell.Operand(g.Demand.Domain)
 		}
-		have := fmt.Sprintf("vm.overcommit_memory is 2, and of the %s that the kernel commits %s are left", pages.Amount(commit.Limit), pages.Amount(max(0, left)))
+		have := fmt.Sprintf("vm.overcommit_memory is 2, and %[2]s of the %[1]s that the kernel commits are left", pages.Amount(commit.Limit), pages.Amount(max(0, left)))
 		return ramShort(have, need, lower+"; or allow more: sysctl vm.overcommit_memory=0, and change it in /etc/sysctl.d to keep it"), nil
 	case commit.Mode == host.OvercommitGuess && largest > mem.Total+commit.Swap:
 		have := fmt.Sprintf("the host has %s of RAM and %s of swap, and the kernel maps nothing larger (vm.overcommit_memory is 0)", pages.Amount(mem.Total), pages.Amount(commit.Swap))
@@ -54,9 +54,9 @@ var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]host
 		pooled += p.Total * int64(p.Size)
 	}
 	if rest := mem.Total - pooled + commit.Swap; all > rest {
-		have := fmt.Sprintf("beside its pools of huge pages the host has %s of RAM and swap", pages.Amount(rest))
+		have := fmt.Sprintf("outside its pools of huge pages the host has %s of RAM and swap", pages.Amount(rest))
 		if pooled > 0 {
-			lower += "; or give pages of the pools back, which vmhuge status shows"
+			lower += "; or free pages of the pools, which vmhuge status shows"
 		}
 		return []hostprep.Finding{{Severity: hostprep.Warning, Cause: hostprep.RAMShort, Have: have,
 			Need: need + ": the guest starts, and the kernel kills it or another process once it uses that much", Do: lower}}, nil

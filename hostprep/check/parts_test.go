@@ -40,7 +40,7 @@ func TestHostChecks(t *testing.T) {
 		{name: "numad is not asked for", check: Numad, guest: guesttest.Takes(1)},
 		{name: "numad", check: Numad, edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true })},
 		{name: "no numad", check: Numad, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), cause: hostprep.NumadMissing, want: `
- blocker bad-host: numad, which is to choose the guest's nodes, is not installed`},
+ blocker bad-host: numad, which chooses the guest's nodes, is not installed`},
 
 		{name: "not pinned", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", nil)},
 		{name: "pinned there", check: EmulatorPin, host: "two-nodes", edit: cpuLists, guest: guesttest.OnNode("1", guesttest.Pinned("0-4"))},

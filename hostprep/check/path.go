@@ -121,7 +121,7 @@ func staleDirs(h host.Host, g hostprep.Guest, base string, user host.User) ([]ho
 		}
 		f := hostprep.Finding{
 			Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Cause: hostprep.FolderStale,
-			Have: fmt.Sprintf("%s is left from an earlier start and belongs to somebody else: %s", dir, host.OwnerText(st)),
+			Have: fmt.Sprintf("%s is left from an earlier start and belongs to another user: %s", dir, host.OwnerText(st)),
 			Need: "no folder there, or one owned by " + user.Name,
 		}
 		if n > last+1 {

@@ -81,7 +81,7 @@ var holdersCheck = hostCheck{"in use", func(h host.Host, _ anyGuest) ([]Fact, er
 	case len(files) > 0:
 		do = "if nobody needs them any more: rm " + strings.Join(remove, " ")
 	}
-	return append(facts, off(hostprep.Note, name, have, "pages that somebody uses", do)), nil
+	return append(facts, off(hostprep.Note, name, have, "only pages that something uses", do)), nil
 }}
 
 // leftFiles lists files on a hugetlbfs that hold pages, as words for a sentence and as
@@ -165,16 +165,16 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		switch bytes := r.Pages * int64(r.Size); {
 		case bytes > limit:
 			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s at boot, which is %s, and the host has %s of memory", r.Where, amount, pages.Amount(bytes), pages.Amount(mem.Total)),
-				"less, so that the next boot has memory for all else", "lower it in "+r.Where))
+				"less, so that the next boot has memory for everything else", "lower it in "+r.Where))
 		case sum > limit && r.Pages > 0:
 			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s asks for %s at boot; with all that is reserved at boot that is %s, and the host has %s of memory", r.Where, amount, pages.Amount(sum), pages.Amount(mem.Total)),
-				"less, so that the next boot has memory for all else", "lower it in "+r.Where))
+				"less, so that the next boot has memory for everything else", "lower it in "+r.Where))
 		case r.Pages > has.Total && r.Pages > pool.Most(state, mem.Total, pool.Reserve(mem.Total), r.Size) && has.Size != 0:
 			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s asks for %s at boot, and the pool has %d", r.Where, amount, has.Total),
-				"as many, if guests are to have them", "they do not fit beside the pools of other sizes that there are now: a reboot, or smaller pools of these"))
+				"as many, if they are for guests", "they do not fit beside the present pools of other sizes: reboot, or make those smaller"))
 		case r.Pages > has.Total && has.Size != 0:
 			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s asks for %s at boot, and the pool has %d", r.Where, amount, has.Total),
-				"as many, if guests are to have them", fmt.Sprintf("vmhuge prepare --pages %d --size %s%s allocates them now; where the boot found no memory for them, ask for fewer", r.Pages, pages.SizeWord(r.Size), onNode)))
+				"as many, if they are for guests", fmt.Sprintf("vmhuge prepare --pages %d --size %s%s allocates them now; if there was no memory for them at boot, ask for fewer", r.Pages, pages.SizeWord(r.Size), onNode)))
 		default:
 			facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
 		}
@@ -205,7 +205,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 				do += fmt.Sprintf("echo 0 > %s; ", pool.File(h.Root, node, g.Size))
 			}
 		}
-		do = "if no guest is to have them: " + strings.TrimSuffix(do, "; ")
+		do = "if they are not for a guest: " + strings.TrimSuffix(do, "; ")
 		if places := by[g.Size]; len(places) > 0 {
 			do += ", and take them out of " + strings.Join(places, " and ")
 		}

@@ -209,9 +209,9 @@ ok reserved: 2048 pages of 2 MiB at boot, by /etc/sysctl.d/50-hp.conf:1
 note reserved: nobody uses the 2048 pages of 2 MiB, which keep 4 GiB from everything else`},
 		{name: "slips", edit: cmdline("hugepages:8 -- hugepages=4") + "-- etc/fstab --\nnone /big hugetlbfs pageSize=1G 0 0\n-- etc/sysctl.conf --\nvm.nr_hugepage=8\n", want: `
 warning command line: hugepages:8 has a : where the kernel wants =, so that the kernel ignores it
-warning command line: hugepages=4 stands after --, so that the kernel hands it to init
-warning fstab: /etc/fstab:1: pageSize=1G is no option of hugetlbfs, so that the mount fails
-warning sysctl: /etc/sysctl.conf:1: vm.nr_hugepage = 8 is no setting of the kernel, so that nothing happens`},
+warning command line: hugepages=4 comes after --, so that the kernel passes it to init
+warning fstab: /etc/fstab:1: pageSize=1G is not an option of hugetlbfs, so that the mount fails
+warning sysctl: /etc/sysctl.conf:1: vm.nr_hugepage = 8 is not a setting of the kernel, so that nothing happens`},
 		{name: "every program waits for compaction", edit: thpFiles + "-- proc/buddyinfo --\nNode 0, zone Normal 90000 80000 40000 0 0 0 0 0 0 0 0\n" +
 			"-- sys/kernel/mm/transparent_hugepage/enabled --\n[always] madvise never\n-- sys/kernel/mm/transparent_hugepage/defrag --\n[always] defer defer+madvise madvise never\n", want: `
 ok THP: always, defrag always, shmem none
@@ -236,7 +236,7 @@ note in use: 12.8 GiB of huge pages are in use, and no process has them mapped`}
 		{name: "a count below 0", edit: "-- pools --\nall 2048 20 20 18446744073709551614 0 0\n0 2048 20 20 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", want: `
 ok headroom: the pools can grow by 11488 MiB
 ok pool 2 MiB: 20 pages, 20 free, 0 of them reserved, 0 surplus, overcommit 0
-warning pool 2 MiB: the kernel counts -2 pages as reserved, a fault of its own: it promises 2 more than there are, so that a program may die when it uses them, and frees none while fewer are in use
+warning pool 2 MiB: the kernel counts -2 pages as reserved, a kernel bug: it promises 2 more than exist, so that a program may die when it uses them, and frees none while fewer are in use
 ok node 0: 20 of 20 pages of 2 MiB are free
 note reserved: nobody uses the 20 pages of 2 MiB, which keep 40 MiB from everything else`},
 		{name: "uneven nodes", edit: "-- pools --\nall 2048 100 100 0 0 0\n0 2048 90 90 0\n1 2048 10 10 0\nall 1048576 0 0 0 0 0\n", want: `
@@ -268,7 +268,7 @@ note hugetlbfs: /dev/hugepages is mounted with min_size=4194304: 4 MiB reserved 
 blocker hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted
 warning hugetlbfs: a tmpfs is mounted over the hugetlbfs on /dev/hugepages`},
 		{name: "an entry of hugetlbfs_mount is none", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/etc\"]\n", verdict: hostprep.BadHost, want: `
-blocker hugetlbfs: hugetlbfs_mount in /etc/libvirt/qemu.conf names /etc, which is on no hugetlbfs
+blocker hugetlbfs: hugetlbfs_mount in /etc/libvirt/qemu.conf names /etc, which is not on a hugetlbfs
 warning libvirt: installed, but libvirtd does not run`},
 		{name: "younger than libvirtd", edit: hosttest.NewMount, prepare: hosttest.NoBase, verdict: hostprep.NoMount, want: `
 blocker hugetlbfs: /dev/hugepages was mounted after libvirtd (process 500) started`},

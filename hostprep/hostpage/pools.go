@@ -114,7 +114,7 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 		}
 		facts = append(facts, f)
 		if reserved, err := pool.ReadReserved(h.Root, g.Size); err == nil && reserved < 0 {
-			facts = append(facts, off(hostprep.Warning, f.Name, fmt.Sprintf("the kernel counts %d pages as reserved, a fault of its own: it promises %d more than there are, so that a program may die when it uses them, and frees none while fewer are in use", reserved, -reserved),
+			facts = append(facts, off(hostprep.Warning, f.Name, fmt.Sprintf("the kernel counts %d pages as reserved, a kernel bug: it promises %d more than exist, so that a program may die when it uses them, and frees none while fewer are in use", reserved, -reserved),
 				"0 or more", "reboot, when no guest has pages of this size; a mount with both size= and min_size= can be the cause"))
 		}
 	}

@@ -103,9 +103,9 @@ user warning no-access fixable: alice has no folder /dev/hugepages1G/alice [mkdi
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/dev/hugepages1G/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]
 user warning bad-host fixable: web1 has <locked/>, but its limit of locked memory can't be raised by the libvirt daemon of alice [mkdir -m 0755 /etc/security; mkdir -m 0755 /etc/security/limits.d; printf 'alice - memlock unlimited\n' > /etc/security/limits.d/90-vmhuge.conf]`},
 		{name: "a user whom the mount's root keeps out", edit: "-- modes --\ndev/hugepages 0750 0:36\ndev/hugepages/alice/ 0700 1000:1000\n-- etc/group --\nhuge:x:36:\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = \"/dev/hugepages/alice\"\n-- modes --\ndev/kvm 0666 0:0\ndev/hugepages/ 0750 0:36\ndev/hugepages/alice/ 0700 1000:1000\nhome/alice 0700 1000:1000\n", p: Options{User: "alice"}, want: `
-user warning no-access fixable: /dev/hugepages is 0750 0:36, and alice may not search it [gpasswd -a alice huge]`},
+user warning no-access fixable: /dev/hugepages is 0750 0:36, and alice cannot search it [gpasswd -a alice huge]`},
 		{name: "a user, and somebody's folder", edit: "-- modes --\ndev/hugepages/ 0700 0:0\ndev/hugepages/alice/ 0755 0:0\nhome/alice/ 0700 1000:1000\n-- home/alice/.config/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages/alice\"]\n", p: Options{User: "alice"}, want: `
-user warning no-access fixable: /dev/hugepages is 0700 0:0, and alice may not search it [chmod 0701 /dev/hugepages (was 0700)]
+user warning no-access fixable: /dev/hugepages is 0700 0:0, and alice cannot search it [chmod 0701 /dev/hugepages (was 0700)]
 user warning no-access: /dev/hugepages/alice is there, and is 0755 0:0`},
 		{name: "a user without a home", p: Options{User: "alice"}, want: `
 user warning no-access fixable: alice has no folder /dev/hugepages/alice [mkdir -m 0700 /dev/hugepages/alice; chown 1000:1000 /dev/hugepages/alice]
@@ -135,7 +135,7 @@ groups blocker bad-host fixable: /dev/kvm is 0660 0:116, and libvirt-qemu cannot
 groups note : /dev/kvm is 0660 0:116, and alice cannot open it [gpasswd -a alice kvm]
 qemu-conf blocker bad-host fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has "", which keeps libvirt 9.0 from starting its QEMU driver, and has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ""  # they said it would disable it' +'hugetlbfs_mount = ["/run/hugepages/kvm"]  # they said it would disable it']
 qemu-kvm warning  fixable: the service qemu-kvm mounts no hugetlbfs at boot [edit /etc/default/qemu-kvm: -'KVM_HUGEPAGES=0' +'KVM_HUGEPAGES=1']
-user warning no-access fixable: /run/hugepages/kvm is 1770 0:116, and alice may not search it [gpasswd -a alice kvm]
+user warning no-access fixable: /run/hugepages/kvm is 1770 0:116, and alice cannot search it [gpasswd -a alice kvm]
 user warning no-access fixable: alice has no folder /run/hugepages/kvm/alice [mkdir -m 0700 /run/hugepages/kvm/alice; chown 1000:1000 /run/hugepages/kvm/alice]
 user warning no-mount fixable: /home/alice/.config/libvirt/qemu.conf does not name the user's folders as hugetlbfs_mount [mkdir -m 0700 /home/alice/.config; chown 1000:1000 /home/alice/.config; mkdir -m 0700 /home/alice/.config/libvirt; chown 1000:1000 /home/alice/.config/libvirt; printf 'hugetlbfs_mount = ["/run/hugepages/kvm/alice"]\n' > /home/alice/.config/libvirt/qemu.conf]`},
 		{name: "an immutable system", host: "immutable", p: Options{User: "alice", Guests: []hostprep.Guest{guesttest.Takes(1), guesttest.Session(guesttest.Locked)}, Persist: true}, want: `

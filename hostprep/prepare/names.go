@@ -20,8 +20,8 @@ func unknownNames(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if isGuest, err := isGuest(h, p.For); err != nil {
 		return nil, err
 	} else if isGuest && p.For != "" && p.Pages[0].Pages > 0 {
-		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: p.For + " is a guest: no guest may take pages that --for reserves, that one neither",
-			Need: "a program that is no guest", Do: "vmhuge prepare " + shell.Quote(p.For) + " gets the pages that the guest lacks"})
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: p.For + " is a guest: no guest can take pages that --for reserves, not even that one",
+			Need: "a program that is not a guest", Do: "vmhuge prepare " + shell.Quote(p.For) + " gets the pages that the guest lacks"})
 	}
 	if p.User != "" {
 		if _, err := h.User(p.User, ""); errors.Is(err, host.ErrNoUser) {

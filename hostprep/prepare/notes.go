@@ -101,8 +101,8 @@ func (p Options) takenNotes(h host.Host, state pool.State) (notes [][3]string, e
 			g, _ := state.Global(want.Size)
 			spare := max(0, g.Available())
 			if has := persistent(state, want); has >= want.Pages && g.Free > 0 && spare == 0 {
-				notes = append(notes, [3]string{fmt.Sprintf("the pool has %s, of which %d are free, and all of these promised", pages.Count(has, want.Size), g.Free),
-					"enough for what is to take them: --pages counts the whole pool", fmt.Sprintf("for %d free ones, ask for %d", want.Pages, g.Total+want.Pages)})
+				notes = append(notes, [3]string{fmt.Sprintf("the pool has %s, of which %d are free, and all of those are promised", pages.Count(has, want.Size), g.Free),
+					"enough for what will take them: --pages counts the whole pool", fmt.Sprintf("for %d free ones, ask for %d", want.Pages, g.Total+want.Pages)})
 			}
 		}
 		return notes, nil

@@ -126,7 +126,7 @@ mkdir -m 0755 /var/lib/hugepages2M
 mount -t hugetlbfs -o pagesize=2M hugetlbfs /var/lib/hugepages2M
 edit /etc/fstab: +'hugetlbfs /var/lib/hugepages2M hugetlbfs nosuid,nodev,pagesize=2M 0 0'
 mkdir -m 0700 /var/lib/hugepages2M/alice && chown 1000:1000 /var/lib/hugepages2M/alice
-left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
+left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; create it, and run vmhuge prepare again
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/var/lib/hugepages2M/alice",\n   "state": "0700 1000:1000"\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
 `},
@@ -210,7 +210,7 @@ printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nw! /sys/
 		"folders and a group at boot": {host: "two-nodes", edits: systemdHost + "-- proc/sys/vm/hugetlb_shm_group --\n107\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"),
 			p: Options{Persist: true, User: "alice", ShmGroup: "kvm"}, want: `
 mkdir -m 0700 /dev/hugepages/alice && chown 1000:1000 /dev/hugepages/alice
-left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; make it, and run vmhuge prepare again
+left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; create it, and run vmhuge prepare again
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/dev/hugepages/alice",\n   "state": "0700 1000:1000"\n  }\n ],\n "hugetlb_shm_group": 107\n}\n' > /etc/vmhuge/boot.json
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.hugetlb_shm_group = 107\n' > /etc/sysctl.d/99-vmhuge.conf
@@ -234,20 +234,20 @@ mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G
 left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"all of the pool is promised": {host: "one-node", edits: systemdHost + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
-left: the pool has 2048 pages of 2 MiB, of which 1200 are free, and all of these promised; enough for what is to take them: --pages counts the whole pool; for 512 free ones, ask for 2560
+left: the pool has 2048 pages of 2 MiB, of which 1200 are free, and all of those are promised; enough for what will take them: --pages counts the whole pool; for 512 free ones, ask for 2560
 `},
 		"pages of others count as the program's": {host: "one-node", edits: systemdHost + booted + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{For: "ovs", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
 left: programs other than guests have, or are promised, at least 512 pages of 2 MiB, and vmhuge counts these as those of ovs; a reservation for each program that takes pages; if they are another program's, reserve for that one as well: vmhuge prepare --pages N --for PROGRAM
 `},
 		"a reservation for a guest": {host: "one-node", edits: systemdHost + booted + "-- etc/libvirt/qemu/db1.xml --\n<domain/>\n", p: Options{For: "db1", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
-left: db1 is a guest: no guest may take pages that --for reserves, that one neither; a program that is no guest; vmhuge prepare db1 gets the pages that the guest lacks
+left: db1 is a guest: no guest can take pages that --for reserves, not even that one; a program that is not a guest; vmhuge prepare db1 gets the pages that the guest lacks
 `},
 		"others reserve more than the host has": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 9000\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 16}}}, want: `
 mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
-left: /etc/sysctl.d/90-hp.conf:1 asks for 9000 pages of 2 MiB at boot, which is 17.6 GiB, and the host has 15.6 GiB; less, so that the next boot has memory for all else; lower it in /etc/sysctl.d/90-hp.conf:1
+left: /etc/sysctl.d/90-hp.conf:1 asks for 9000 pages of 2 MiB at boot, which is 17.6 GiB, and the host has 15.6 GiB; less, so that the next boot has memory for everything else; lower it in /etc/sysctl.d/90-hp.conf:1
 `},
 		"pages of another size that others reserve": {host: "two-nodes", edits: systemdHost + "-- proc/cmdline --\nhugepagesz=1G hugepages=2\n-- pools --\nall 2048 0 0 0 0 0\nall 1048576 2 2 0 0 0\n0 2048 0 0 0\n0 1048576 1 1 0\n1 2048 0 0 0\n1 1048576 1 1 0\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 16}}}, want: `
 mkdir -m 0755 /etc/vmhuge

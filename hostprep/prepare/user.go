@@ -133,8 +133,8 @@ func userFolder(h host.Host, p Options, user host.User, folder boot.Folder) ([]h
 	if st != nil && p.MountGroup == "" && host.Missing(user, st, host.MaySearch) != 0 {
 		f := hostprep.Finding{
 			Severity: hostprep.Warning, Verdict: hostprep.NoAccess,
-			Have: fmt.Sprintf("%s is %s, and %s may not search it", root, host.OwnerText(st), user.Name),
-			Need: "a mount that the user may search",
+			Have: fmt.Sprintf("%s is %s, and %s cannot search it", root, host.OwnerText(st), user.Name),
+			Need: "a mount that the user can search",
 		}
 		if gid := int(st.Gid); gid != 0 && st.Mode&0o010 != 0 && !user.In(gid) {
 			f.Fix(change.NewMember(user.Name, h.GroupName(gid)))
@@ -149,7 +149,7 @@ func userFolder(h host.Host, p Options, user host.User, folder boot.Folder) ([]h
 	f := hostprep.Finding{
 		Severity: hostprep.Warning, Verdict: hostprep.NoAccess,
 		Have: user.Name + " has no folder " + folder.Path,
-		Need: "one that nobody else may write to",
+		Need: "one that nobody else can write to",
 	}
 	switch {
 	case st == nil:
@@ -177,7 +177,7 @@ func userConf(h host.Host, _ Options, user host.User, folders []boot.Folder) ([]
 		Need: "a folder of every size there, for qemu:///session",
 	}
 	if st, err := h.Lstat(home); err != nil || st == nil || !host.IsDir(st) || st.Uid != uint32(user.UID) {
-		f.Have, f.Do = "the home of "+user.Name+", "+home+", is not a folder that they own", "make it, and run vmhuge prepare again"
+		f.Have, f.Do = "the home of "+user.Name+", "+home+", is not a folder that they own", "create it, and run vmhuge prepare again"
 		return []hostprep.Finding{f}, err
 	}
 	owner := fmt.Sprintf("%d:%d", user.UID, user.GID)

@@ -52,13 +52,13 @@ func (k kernel) wrongArea(word, value string) (Slip, bool) {
 		case amount == "0":
 			n = 0
 		case bytes < size:
-			why := fmt.Sprintf("is less than a page of %s%s, so that the kernel sets nothing apart%s", size, on, there)
+			why := fmt.Sprintf("is less than a page of %s%s, so that the kernel sets nothing aside%s", size, on, there)
 			if bareNumber.Get().MatchString(amount) {
 				why += ": a number without K, M or G counts bytes"
 			}
 			whys, works = append(whys, why), false
 		case bytes%size != 0:
-			whys = append(whys, fmt.Sprintf("is no multiple of %s%s, which some kernels round up and others refuse", size, on))
+			whys = append(whys, fmt.Sprintf("is not a multiple of %s%s, which some kernels round up and others refuse", size, on))
 		}
 		rights = append(rights, node+pages.SizeWord(pages.Size(n)*size))
 	}

@@ -91,7 +91,7 @@ func (k kernel) slips() []Slip {
 		if option, _, _ := splitOption(word); slices.Contains(hugeOptions, option) || meantOptions[option] != "" {
 			at := len(words) // as if it were the last
 			words = append(words, "")
-			found = append(found, correction{Slip{Word: word, Why: "stands after --, so that the kernel hands it to init", Right: word + " before the --"}, at, at})
+			found = append(found, correction{Slip{Word: word, Why: "comes after --, so that the kernel passes it to init", Right: word + " before the --"}, at, at})
 		}
 	}
 	k.fit(words, found)
@@ -145,9 +145,9 @@ func countBehind(words []string, i int, meant string, counted pages.Size) string
 	case name != "hugepages" || counted == 0:
 		return ""
 	case before == "hugepages":
-		return fmt.Sprintf(", as it does hugepages=%s behind it, a second count for pages of %s then", value, counted)
+		return fmt.Sprintf(", as it does hugepages=%s after it, then a second count for pages of %s", value, counted)
 	}
-	return fmt.Sprintf(", and takes hugepages=%s behind it for pages of %s", value, counted)
+	return fmt.Sprintf(", and takes hugepages=%s after it for pages of %s", value, counted)
 }
 
 var optionEnd = lazyregexp.New(`[=:]`)
@@ -182,7 +182,7 @@ func (k kernel) misspelled(word string, counted pages.Size) (Slip, bool) {
 		if lower == "vm.nr_hugepages" {
 			right += ", or sysctl.vm.nr_hugepages=" + rightCount(value, k.DefaultSize())
 		}
-		return Slip{Word: word, Why: "is no option of the kernel, which ignores it", Right: right}, true
+		return Slip{Word: word, Why: "is not an option of the kernel, which ignores it", Right: right}, true
 	}
 	return k.wrongValue(word, name, value, counted)
 }
@@ -224,7 +224,7 @@ func (k kernel) outOfOrder(words []string, i int, unnamed pages.Size) (Slip, boo
 			}
 			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: right}, true
 		case before == "" && after == "hugepagesz" && then == "" && pages.Memparse(size) != unnamed:
-			return Slip{Word: words[i], Why: fmt.Sprintf("stands before hugepagesz=%s, so that the kernel takes it for pages of %s", size, unnamed),
+			return Slip{Word: words[i], Why: fmt.Sprintf("comes before hugepagesz=%s, so that the kernel takes it for pages of %s", size, unnamed),
 				Right: "hugepagesz=" + size + " " + words[i]}, true
 		case k.ignores(words, i):
 			return Slip{Word: words[i], Why: "is ignored by the kernel, which has a count for pages of that size from an earlier hugepages="}, true
@@ -241,21 +241,21 @@ func (k kernel) outOfOrder(words []string, i int, unnamed pages.Size) (Slip, boo
 		for k := range i {
 			option, _, earlier := splitOption(words[k])
 			if next, _ := find(k+1, 1, "hugepages", "hugepagesz"); option == "hugepagesz" && pages.Memparse(earlier) == pages.Memparse(value) && next == "hugepages" {
-				return Slip{Word: words[i], Why: "names a size a second time, and the kernel takes the first count alone", Right: ""}, true
+				return Slip{Word: words[i], Why: "names a size a second time, and the kernel takes only the first count", Right: ""}, true
 			}
 		}
 	case "hugetlb_cma":
 		asked := k.Asks(k.Cmdline)
 		if n := asked.Of(k.Gigantic()); n > 0 && k.Skips(asked) {
-			return Slip{Word: words[i], Why: fmt.Sprintf("stands beside hugepages= for %s: with it the kernel skips the pages of that size at boot", pages.Count(n, k.Gigantic())),
-				Right: "one of the two: leave hugetlb_cma= out to have the pages from boot on"}, true
+			return Slip{Word: words[i], Why: fmt.Sprintf("is combined with hugepages= for %s, which makes the kernel skip the pages of that size at boot", pages.Count(n, k.Gigantic())),
+				Right: "one of the two: leave hugetlb_cma= out to reserve the pages at boot"}, true
 		}
 	case "hugetlb_cma_only":
 		switch asked := k.Asks(k.Cmdline); {
 		case asked.FromArea && !k.Since(6, 15):
 			return Slip{Word: words[i], Why: "is an option of Linux 6.15 and later, so that this kernel ignores it"}, true
 		case asked.FromArea && asked.Area() == 0:
-			return Slip{Word: words[i], Why: "does nothing without an area", Right: words[i] + " beside hugetlb_cma=, or neither"}, true
+			return Slip{Word: words[i], Why: "does nothing without an area", Right: words[i] + " together with hugetlb_cma=, or neither"}, true
 		}
 	}
 	return Slip{}, false

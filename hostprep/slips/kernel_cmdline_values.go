@@ -28,7 +28,7 @@ func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			parts = strings.Split(strings.TrimSuffix(value, ","), ",")
 		}
 		if first, _, byNode := strings.Cut(value, ":"); byNode && k.Before(5, 16) {
-			return slip(fmt.Sprintf("names nodes, which the kernel knows since 5.16: this one reads %s pages", first), "hugepages=N, a number of pages for all nodes")
+			return slip(fmt.Sprintf("names nodes, which the kernel supports since 5.16: this one reads %s pages", first), "hugepages=N, a number of pages for all nodes")
 		}
 		for _, part := range parts {
 			node, count, ok := strings.Cut(part, ":")
@@ -52,7 +52,7 @@ func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 		}
 	case "hugepagesz", "default_hugepagesz":
 		if size, rest, more := strings.Cut(value, ","); more && strings.Contains(rest, "=") {
-			return slip("has two options in one word, of which the kernel reads the size alone", name+"="+size+" "+rest)
+			return slip("has two options in one word, of which the kernel reads only the size", name+"="+size+" "+rest)
 		}
 		const onS390x = pages.Size(pages.MiB) // where it is the standard size, and nowhere else a size
 		right := name + "=" + sizeMeant(value, k.Sizes)
@@ -60,7 +60,7 @@ func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 		case !slices.Contains(pages.HugeSizes("", false), size) || size == onS390x && k.Standard != onS390x:
 			return slip("names a size that this kernel can't have: a number without K, M or G counts bytes", right)
 		case len(k.Sizes) > 0 && !slices.Contains(k.Sizes, size) && name == "hugepagesz":
-			return slip("names a size that this kernel does not have, so that it ignores that and the count behind it", right)
+			return slip("names a size that this kernel does not have, so that it ignores that and the count after it", right)
 		case len(k.Sizes) > 0 && !slices.Contains(k.Sizes, size):
 			return slip("names a size that this kernel does not have, so that its default stays "+k.Standard.String(), right)
 		}
@@ -75,7 +75,7 @@ func (k kernel) wrongValue(word, name, value string, counted pages.Size) (Slip, 
 			} else if slices.Contains(thpModes, lower) {
 				right = "transparent_hugepage=" + lower
 			}
-			return slip("is none of always, madvise and never, so that the kernel ignores it", right)
+			return slip("is not one of always, madvise and never, so that the kernel ignores it", right)
 		}
 	}
 	return Slip{}, false
@@ -97,7 +97,7 @@ func (k kernel) missingNode(word string, parts []string, missing int) Slip {
 	}
 	has := "this host does not have"
 	if slices.Contains(boot.KernelWords(k.Cmdline), "numa=off") {
-		has = "there is not with numa=off"
+		has = "does not exist with numa=off"
 		right = "hugepages=N, the sum of all nodes"
 	}
 	return Slip{Word: word, Why: fmt.Sprintf("names node %d, which %s, so that the kernel refuses the whole option and reserves none of its pages", missing, has), Right: right}

@@ -31,14 +31,14 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 		}
 		where := fmt.Sprintf("/etc/fstab:%d", i+1)
 		if meant := map[string]bool{"hugetlb": true, "hugepages": true, "hugepagefs": true, "hugepagesfs": true, "hugetblfs": true, "hugetlbf": true, "hugetlbsfs": true, "hugetlb_fs": true}; meant[strings.ToLower(f[2])] {
-			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is no file system, so that the mount fails", Right: "hugetlbfs"})
+			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is not a file system, so that the mount fails", Right: "hugetlbfs"})
 		}
 		if f[2] == "hugetlbfs" && len(f) > 3 {
 			slips = append(slips, optionSlips(where, f[3], sizes)...)
 		}
 		point := host.Unescape(f[1])
 		if f[2] == "hugetlbfs" && !path.IsAbs(point) {
-			slips = append(slips, Slip{Where: where, Word: f[1], Why: "is no path, so that nothing is mounted", Right: "the folder, such as /dev/hugepages, as the second field"})
+			slips = append(slips, Slip{Where: where, Word: f[1], Why: "is not a path, so that nothing is mounted", Right: "the folder, such as /dev/hugepages, as the second field"})
 		}
 		if f[2] != "hugetlbfs" && slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.Point == point }) {
 			slips = append(slips, Slip{Where: where, Word: f[2] + " on " + f[1], Why: "covers the hugetlbfs that is mounted there", Right: "another folder for one of the two"})
@@ -75,7 +75,7 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 				slips = append(slips, optionSlips(where, value, sizes)...)
 			case "Type":
 				if strings.Contains(strings.ToLower(value), "huge") && value != "hugetlbfs" {
-					slips = append(slips, Slip{Where: where, Word: "Type=" + value, Why: "is no file system, so that the mount fails", Right: "Type=hugetlbfs"})
+					slips = append(slips, Slip{Where: where, Word: "Type=" + value, Why: "is not a file system, so that the mount fails", Right: "Type=hugetlbfs"})
 				}
 			case "Where":
 				if right := boot.UnitName(path.Clean(value)); right != name {
@@ -167,9 +167,9 @@ func optionSlips(where, options string, sizes []pages.Size) []Slip {
 		size := pages.Memparse(value)
 		switch {
 		case name != meant && meant == "pagesize" && slices.Contains(pages.HugeSizes("", false), size):
-			bad("is no option of hugetlbfs, so that the mount fails", "pagesize="+pages.SizeWord(size))
+			bad("is not an option of hugetlbfs, so that the mount fails", "pagesize="+pages.SizeWord(size))
 		case name != meant:
-			bad("is no option of hugetlbfs, so that the mount fails", meant+"="+value)
+			bad("is not an option of hugetlbfs, so that the mount fails", meant+"="+value)
 		case !set:
 			bad("has no value, so that the mount fails", name+"=VALUE")
 		case name == "pagesize" && !slices.Contains(pages.HugeSizes("", false), size):
@@ -178,10 +178,10 @@ func optionSlips(where, options string, sizes []pages.Size) []Slip {
 			bad("names a size that this kernel does not have, so that the mount fails", "pagesize="+pages.SizeWord(sizes[0]))
 		case name == "mode":
 			if _, err := strconv.ParseUint(value, 8, 12); err != nil {
-				bad("is no mode in octal, so that the mount fails", "mode=1770")
+				bad("is not an octal mode, so that the mount fails", "mode=1770")
 			}
 		case name == "nr_inodes" && size == 0:
-			bad("is no number, so that the mount fails", "nr_inodes=N")
+			bad("is not a number, so that the mount fails", "nr_inodes=N")
 		}
 		if slip.Why != "" {
 			slips = append(slips, slip)

@@ -134,7 +134,7 @@ func (k kernel) fit(words []string, found []correction) {
 			}
 			lowered[size] = true
 			right := fitting(c.asked(), n, fit) + ", as " + why
-			if _, why := k.room.lacks(boot.Request{}, k.DefaultSize(), n); why == "" && n*int64(k.DefaultSize()) >= 128*pages.MiB && strings.Contains(c.Why, "stands before hugepagesz=") {
+			if _, why := k.room.lacks(boot.Request{}, k.DefaultSize(), n); why == "" && n*int64(k.DefaultSize()) >= 128*pages.MiB && strings.Contains(c.Why, "comes before hugepagesz=") {
 				right += fmt.Sprintf("; or without hugepagesz=%s, if pages of %s are meant", pages.SizeWord(size), k.DefaultSize())
 			}
 			c.Right = right
@@ -175,7 +175,7 @@ func fitting(words []string, n, fit int64) string {
 		}
 	}
 	if !counts && len(words) > 0 {
-		words = append(words, fmt.Sprintf("with hugepages=%d behind it", fit))
+		words = append(words, fmt.Sprintf("with hugepages=%d after it", fit))
 	}
 	if fit == 0 {
 		words = nil

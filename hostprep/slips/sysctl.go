@@ -36,15 +36,15 @@ func wrongSetting(name, value string, size pages.Size) (Slip, bool) {
 	_, err := sysctl.Number(value)
 	switch {
 	case known && right == "":
-		slip.Why = "is no setting of the kernel, so that nothing happens"
+		slip.Why = "is not a setting of the kernel, so that nothing happens"
 		if strings.Contains(lower, "transparent") {
 			slip.Right = "transparent_hugepage=" + value + " on the kernel's command line"
 		}
 		return slip, true
 	case known:
-		slip.Why = "is no setting of the kernel, so that nothing happens"
+		slip.Why = "is not a setting of the kernel, so that nothing happens"
 	case err != nil && slices.Contains(sysctl.HugePageSettings, name):
-		right, slip.Why = name, "is no number, so that the kernel refuses it"
+		right, slip.Why = name, "is not a number, so that the kernel refuses it"
 	default:
 		return Slip{}, false
 	}
@@ -138,7 +138,7 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 	if err == nil && !withConf {
 		err = boot.EachLine(h, []string{boot.SysctlConf}, func(where, line string) {
 			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
-				slips = append(slips, Slip{Where: where, Word: line, Why: "stands in a file that systemd does not read at boot; sysctl --system does",
+				slips = append(slips, Slip{Where: where, Word: line, Why: "is in a file that systemd does not read at boot; sysctl --system does",
 					Right: "the same line in /etc/sysctl.d/90-hugepages.conf"})
 			}
 		})
@@ -157,7 +157,7 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 			}
 			err := boot.EachLine(h, []string{path.Join(dir, name)}, func(where, line string) {
 				if key, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, key) {
-					slips = append(slips, Slip{Where: where, Word: line, Why: "stands in a file whose name does not end in .conf, so that sysctl does not read it",
+					slips = append(slips, Slip{Where: where, Word: line, Why: "is in a file whose name does not end in .conf, so that sysctl does not read it",
 						Right: "the name " + strings.TrimSuffix(name, path.Ext(name)) + ".conf"})
 				}
 			})
