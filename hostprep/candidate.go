@@ -12,6 +12,9 @@ type Candidate struct {
 	Traits pages.Traits
 	Runs   bool   // it runs now, and has what it takes
 	Doc    []byte // its XML, for another libvirt
+	// Instead is the guest on the pages that it is started on where its own are short; nil:
+	// it does not start then.
+	Instead *Candidate
 }
 
 // NewCandidate is a guest with a demand that does not run.

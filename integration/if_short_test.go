@@ -72,6 +72,57 @@ func TestStartIfShort(t *testing.T) {
 	done(t, "stop", "--force", "--timeout", "0s", name)
 }
 
+// enableIfShort notes in the definition what a guest is started on. check, status and plan
+// foresee it, start does it, and disable takes it back. Others have the pages of 1 GiB, and
+// the host has no memory for one more.
+func enableIfShort(t *testing.T) {
+	hostAsBefore(t)
+	setPages(t, 0, size2M, 1900)
+	dom := define(t, guest{memory: "<memory unit='GiB'>1</memory>"})
+	use(t, 0, size1G, readTestPools(t)[size1G].Nodes[0].Free)
+	name, before := nameOf(t, dom), definition(t, dom)
+	refused(t, 2, []string{"--if-short must be fail, thp or a page size"}, "enable", name, "--if-short", "small")
+	refused(t, 2, []string{"--thp and --if-short cannot be combined"}, "enable", name, "--thp", "--if-short", "thp")
+	refused(t, 1, []string{"it has no pages larger than 2 MiB"}, "enable", name, "--if-short", "2M")
+	for other, on := range map[string]pages.Backing{"thp": pages.THP, "2M": pages.Hugetlb} {
+		done(t, "enable", name, "--size", "1G", "--if-short", other)
+		if !strings.Contains(definition(t, dom), `if-short="`+other+`"`) {
+			t.Errorf("its definition does not say so:\n%s", definition(t, dom))
+		}
+		foreseen(t, name, on)
+		r := report(t, 0, "start", "--paused", name)
+		if r.Backing != on || r.InsteadOf == nil || on == pages.Hugetlb && r.Proof.HugetlbKiB["2048"] != pages.GiB/pages.KiB {
+			t.Errorf("%s: %+v", other, r)
+		}
+		done(t, "stop", "--force", "--timeout", "0s", name)
+	}
+	if r := report(t, 4, "start", "--if-short", "fail", name); r.Active() || r.InsteadOf != nil {
+		t.Errorf("against the definition: %+v", r)
+	}
+	done(t, "disable", name)
+	if after := definition(t, dom); after != before {
+		t.Errorf("its definition was\n%s\nand is\n%s", before, after)
+	}
+}
+
+// foreseen holds check, status and plan to a guest's policy on shortage.
+func foreseen(t *testing.T, name string, on pages.Backing) {
+	t.Helper()
+	r := report(t, 4, "check", name)
+	if r.Verdict != hostprep.NoMemory || r.Ready || !r.Fixable || r.Instead == nil || r.Instead.Backing != on || !r.Instead.Starts {
+		t.Errorf("check: %+v", r)
+	}
+	plans := ": fits, but not on the "
+	if on == pages.THP {
+		plans = ": does not fit" // in ordinary memory, of which the host keeps the rest
+	}
+	for command, want := range map[string]string{"check": "vmhuge start would start it on ", "status": name + ": vmhuge start puts it on ", "plan": name + plans} {
+		if r := vmhuge(t, command, name); !strings.Contains(r.Stdout, want) {
+			t.Errorf("%s does not say %q:\n%s", command, want, r.Stdout)
+		}
+	}
+}
+
 // startOn2MIfShortOf1G starts a guest for pages of 1 GiB, which another program has.
 func startOn2MIfShortOf1G(t *testing.T) {
 	hostAsBefore(t)

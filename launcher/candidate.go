@@ -30,5 +30,10 @@ func (l *Launcher) Candidate(name string) (hostprep.Candidate, error) {
 	if err != nil {
 		return c, refused(err, "looking at "+d.name)
 	}
+	copies, err := newCopies(l.host.Root)
+	if err != nil {
+		return c, err
+	}
+	FallBack(l.host, &c, copies.has(d.uuid))
 	return c, nil
 }

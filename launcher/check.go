@@ -31,7 +31,7 @@ func (l *Launcher) Check(name string) (Report, error) {
 		return Report{}, err
 	}
 	defer d.Free()
-	r, _ := l.inspect(d, 0)
+	r, s := l.inspect(d, 0)
 	if d.state.active() {
 		r, err := l.running(d, r)
 		if err != nil {
@@ -41,6 +41,9 @@ func (l *Launcher) Check(name string) (Report, error) {
 			r.Findings = append(r.Findings, *f)
 		}
 		return r, nil
+	}
+	if r.mayFallBack() && !r.Fixable && s.saved == notSaved {
+		l.foresee(d, &r)
 	}
 	return r, nil
 }
@@ -74,7 +77,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 		r.Findings = []hostprep.Finding{f}
 		return r, s
 	}
-	r.Backing, r.Demand, r.Totals = demand.Backing, demand.Items, demand.Totals()
+	r.Backing, r.Demand, r.Totals, r.IfShort = demand.Backing, demand.Items, demand.Totals(), demand.IfShort
 	guest, err := l.guest(d, demand, reserve)
 	if err != nil {
 		r.Verdict = hostprep.Unknown

@@ -9,6 +9,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -17,27 +18,15 @@ import (
 // startInstead starts a domain on other pages than its definition asks for, as the host
 // has too few of those: refused says so. The definition stays, and counts at the next start.
 func (l *Launcher) startInstead(ctx context.Context, d *domain, refused Report, o StartOptions) (Report, error) {
-	want := *o.IfShort
-	copies, err := newCopies(l.host.Root)
-	if err != nil {
-		return refused, err
-	}
-	want.Ours = copies.has(d.uuid)
-	if state, err := l.host.Pools(); err == nil {
-		want.Have = state.Sizes()
-	}
-	doc, err := xml.Instead(d.xml, want)
+	once, err := l.onOthers(d, refused)
 	if err != nil {
 		return refused, advice.About(err, "starting %s on other pages", d.name)
 	}
-	smallest := slices.MinFunc(refused.Totals, func(a, b pages.Total) int { return int(a.PageSize - b.PageSize) }).PageSize
-	if bytes.Equal(doc, d.xml) || !want.THP && want.PageSize >= smallest {
+	if once == nil {
 		return refused, nil
 	}
-	once := *d
-	once.xml, once.instead = doc, true
-	r, err := l.start(ctx, &once, o)
-	r.InsteadOf = refused.Totals
+	r, err := l.start(ctx, once, o)
+	r.IfShort, r.InsteadOf = refused.IfShort, refused.Totals
 	r.Changed = append(slices.Clone(refused.Changed), r.Changed...)
 	for _, f := range slices.Backward(refused.Findings) {
 		if f.Severity == hostprep.Blocker && f.Verdict == hostprep.NoMemory {
@@ -47,6 +36,85 @@ func (l *Launcher) startInstead(ctx context.Context, d *domain, refused Report, 
 		}
 	}
 	return r, err
+}
+
+// onOthers is the domain as it starts on other pages; nil: they are no smaller.
+func (l *Launcher) onOthers(d *domain, refused Report) (*domain, error) {
+	doc, err := l.insteadOf(d, refused.IfShort)
+	if err != nil {
+		return nil, err
+	}
+	smallest := slices.MinFunc(refused.Totals, func(a, b pages.Total) int { return int(a.PageSize - b.PageSize) }).PageSize
+	if bytes.Equal(doc, d.xml) || refused.IfShort != pages.IfShortTHP && pages.Size(refused.IfShort) >= smallest {
+		return nil, nil //nolint:nilnil // no other pages is an answer
+	}
+	once := *d
+	once.xml, once.instead = doc, true
+	return &once, nil
+}
+
+// insteadOf is the domain's XML on other pages.
+func (l *Launcher) insteadOf(d *domain, other pages.IfShort) ([]byte, error) {
+	copies, err := newCopies(l.host.Root)
+	if err != nil {
+		return nil, err
+	}
+	return insteadOf(l.host, d.xml, other, copies.has(d.uuid))
+}
+
+func insteadOf(h host.Host, doc []byte, other pages.IfShort, ours bool) ([]byte, error) {
+	want := xml.Backing{THP: other == pages.IfShortTHP, Ours: ours}
+	if !want.THP {
+		want.PageSize = pages.Size(other)
+	}
+	if state, err := h.Pools(); err == nil {
+		want.Have = state.Sizes()
+	}
+	return xml.Instead(doc, want)
+}
+
+// FallBack adds to a candidate what it is on the pages that vmhuge start puts it on where its
+// own are short. ours says that enable made its <hugepages>, as in xml.Backing.
+func FallBack(h host.Host, c *hostprep.Candidate, ours bool) {
+	if c.Demand.IfShort == 0 {
+		return
+	}
+	doc, err := insteadOf(h, c.Doc, c.Demand.IfShort, ours)
+	if err != nil {
+		return
+	}
+	demand, err := xml.Demand(doc, 0)
+	traits, terr := xml.Traits(doc)
+	if err != nil || terr != nil {
+		return
+	}
+	other := *c
+	other.Demand, other.Traits, other.Doc = demand, traits, doc
+	other.Traits.Autostart = c.Traits.Autostart
+	c.Instead = &other
+}
+
+// foresee says of a domain with too few of its pages what vmhuge start would come to on
+// others.
+func (l *Launcher) foresee(d *domain, r *Report) {
+	instead := Instead{Backing: pages.Hugetlb, Totals: []pages.Total{}}
+	if r.IfShort == pages.IfShortTHP {
+		instead.Backing = pages.THP
+	}
+	once, err := l.onOthers(d, *r)
+	switch {
+	case err != nil:
+		instead.Why = err.Error()
+	case once == nil:
+		return
+	default:
+		other, _ := l.inspect(once, 0)
+		instead.Totals, instead.Starts = append(instead.Totals, other.Totals...), other.Ready || other.Fixable
+		if i := slices.IndexFunc(other.Findings, func(f hostprep.Finding) bool { return f.Severity == hostprep.Blocker && !f.Fixable }); i >= 0 {
+			instead.Why = other.Findings[i].Have
+		}
+	}
+	r.Instead, r.Fixable = &instead, instead.Starts
 }
 
 // createOnce starts the domain with an XML that is not its definition. libvirt keeps the

@@ -22,12 +22,29 @@ type Report struct {
 	Findings []hostprep.Finding `json:"findings"`
 	Changed  []change.Change    `json:"changed"`
 	Proof    *proof.Proof       `json:"proof,omitempty"`
+	// IfShort is what vmhuge start puts it on where the host has too few of its pages, and
+	// Instead what it takes then: only where they are too few.
+	IfShort pages.IfShort `json:"if_short,omitempty"`
+	Instead *Instead      `json:"instead,omitempty"`
 	// InsteadOf are the pages that its definition asks for, where it was started on others,
 	// as the host has too few of them.
 	InsteadOf []pages.Total `json:"instead_of,omitempty"`
 	// Dest is the host to which the domain may be moved, if it was asked about:
 	// then the verdict is that host's.
 	Dest *Dest `json:"dest,omitempty"`
+}
+
+// Instead is a start on other pages than the definition asks for.
+type Instead struct {
+	Backing pages.Backing `json:"backing"`
+	Totals  []pages.Total `json:"totals"`
+	Starts  bool          `json:"starts"` // vmhuge start would succeed on them
+	Why     string        `json:"why,omitempty"`
+}
+
+// mayFallBack says that the domain does not start for want of pages, and may on others.
+func (r Report) mayFallBack() bool {
+	return r.IfShort != 0 && !r.Active() && r.Verdict == hostprep.NoMemory && r.Backing == pages.Hugetlb
 }
 
 // Active says whether a QEMU process stands behind the domain.

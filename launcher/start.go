@@ -18,18 +18,17 @@ import (
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
-	"vmhuge/xml"
 )
 
 // StartOptions is how a start goes about it.
 type StartOptions struct {
-	NoPrepare   bool         // change nothing on the host
-	Paused      bool         // the guest's CPUs wait for virsh resume
-	DryRun      bool         // only report
-	DropCaches  bool         // drop the page cache if that makes room for huge pages
-	HostReserve int64        // bytes of ordinary memory that the host keeps; 0: the rule's
-	IfShort     *xml.Backing // the pages to start on where those of the definition are short; nil: the start fails
-	AtLeast     float64      // percent of the RAM in use that transparent huge pages must back; 0: as they come
+	NoPrepare   bool           // change nothing on the host
+	Paused      bool           // the guest's CPUs wait for virsh resume
+	DryRun      bool           // only report
+	DropCaches  bool           // drop the page cache if that makes room for huge pages
+	HostReserve int64          // bytes of ordinary memory that the host keeps; 0: the rule's
+	IfShort     *pages.IfShort // what to start on where pages are short; nil: what the definition says
+	AtLeast     float64        // percent of the RAM in use that transparent huge pages must back; 0: as they come
 	Progress    Progress
 }
 
@@ -56,7 +55,10 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	}
 	defer d.Free()
 	r, err := l.start(ctx, d, o)
-	if err == nil && o.IfShort != nil && !r.Active() && r.Verdict == hostprep.NoMemory && r.Backing == pages.Hugetlb && !l.isSaved(d) {
+	if o.IfShort != nil {
+		r.IfShort = *o.IfShort
+	}
+	if err == nil && r.mayFallBack() && (!r.Fixable || o.NoPrepare) && !l.isSaved(d) {
 		r, err = l.startInstead(ctx, d, r, o)
 	}
 	if err == nil && o.AtLeast > 0 && !o.DryRun && r.Active() && r.Backing == pages.THP {

@@ -82,6 +82,8 @@ type DomainStatus struct {
 	// GivenBackBy says who gives back what was added for it: kernel, where the
 	// pages leave with QEMU, hook, or vmhuge, whose next run does.
 	GivenBackBy string `json:"given_back_by,omitempty"`
+	// IfShort is what vmhuge start puts it on where the host has too few of its pages.
+	IfShort pages.IfShort `json:"if_short,omitempty"`
 	// Cautions are sentences on what keeps its memory from being what its XML seems
 	// to say.
 	Cautions []string `json:"cautions,omitempty"`
@@ -249,7 +251,7 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 		}
 		switch demand, err := l.demand(d.xml); {
 		case err == nil:
-			g.Backing, g.Totals = demand.Backing, demand.Totals()
+			g.Backing, g.Totals, g.IfShort = demand.Backing, demand.Totals(), demand.IfShort
 		case errors.Is(err, libvirtd.ErrConf):
 			return nil, advice.About(err, "reading the backing of %s", d.name)
 		} // else libvirt would refuse its backing, and it has none

@@ -43,6 +43,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	if tune.mode == pages.Strict || tune.mode == pages.Restrictive {
 		demand.CPUSetNodes = tune.nodes
 	}
+	policy := d.policy()
 	for _, b := range found {
 		demand.Backends = append(demand.Backends, pages.Backend{Kind: b.kind, MemoryKiB: b.kib,
 			Uncommitted: b.page != smallPage || source(dom) == "file" && shared(dom)})
@@ -66,7 +67,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		default:
 			item.Pages = b.page.Ceil(b.kib * pages.KiB)
 		}
-		demand.Backing, demand.Keep = pages.Hugetlb, d.keep()
+		demand.Backing, demand.Keep, demand.IfShort = pages.Hugetlb, policy.keep, policy.ifShort
 		demand.Items = append(demand.Items, item)
 	}
 	return demand, nil

@@ -49,6 +49,15 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%s: it comes back as %s, %v", name, back, err)
 		}
 	}
+	once, err := Rewrite([]byte(plain), Backing{Usual: true, Keep: true, For: of(hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := pages.IfShortTHP
+	both, err := Rewrite(once, Backing{Usual: true, Keep: true, IfShort: &short})
+	if d, derr := Demand(both, 0); err != nil || derr != nil || d.Keep != hour || d.IfShort != short {
+		t.Errorf("both policies: %v, %v: %s", err, derr, both)
+	}
 	odd, err := Demand([]byte(strings.Replace(own, "<memoryBacking>", "<metadata><vmhuge:former xmlns:vmhuge='urn:vmhuge:1' keep='for good'/></metadata><memoryBacking>", 1)), pages.Size2MiB)
 	if err != nil || odd.Keep != 0 {
 		t.Errorf("%v, %v", odd.Keep, err)

@@ -21,23 +21,31 @@ import (
 // Early versions left out the mark if <hugepages> was all that they had added.
 const (
 	mark      = "metadata/former"
-	backedBy  = "backing" // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
-	keptFor   = "keep"    // an attribute: how long its pages stay for it once it has ended
+	backedBy  = "backing"  // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
+	keptFor   = "keep"     // an attribute: how long its pages stay for it once it has ended
+	ifShort   = "if-short" // an attribute: what it is started on where the host has too few of its pages
 	namespace = "urn:vmhuge:1"
 )
 
-// keep is what the mark says of how long the guest's pages stay for it; what can't be read
-// says nothing.
-func (d *document) keep() pages.Keep {
+// A policy is what the mark says of a guest's pages beside what was changed.
+type policy struct {
+	keep    pages.Keep
+	ifShort pages.IfShort
+}
+
+// policy reads the mark; what can't be read says nothing.
+func (d *document) policy() (p policy) {
 	el := d.root.child("metadata").child(mark)
 	if el == nil {
-		return 0
+		return p
 	}
-	keep, err := pages.ParseKeep(d.value(el, keptFor))
-	if err != nil {
-		return 0
+	if keep, err := pages.ParseKeep(d.value(el, keptFor)); err == nil {
+		p.keep = keep
 	}
-	return keep
+	if other, err := pages.ParseIfShort(d.value(el, ifShort)); err == nil {
+		p.ifShort = other
+	}
+	return p
 }
 
 // A former is the text that stood at a place before Rewrite came.
@@ -97,8 +105,8 @@ func (e *editor) former(at string) *former {
 func (e *editor) writeMark() {
 	el := e.root.child("metadata").child(mark)
 	// Without a mark, <hugepages> of the user's own would be taken for ours beside our copy of
-	// the former XML: one that said how long the pages stay stays.
-	if !e.thp && len(e.formers) == 0 && e.keep == 0 && e.document.keep() == 0 {
+	// the former XML: one that had a policy stays.
+	if none := (policy{}); !e.thp && len(e.formers) == 0 && e.policy == none && e.document.policy() == none {
 		if el != nil {
 			e.fill("metadata", []change{{el: el}})
 		}
@@ -110,8 +118,11 @@ func (e *editor) writeMark() {
 		if e.thp {
 			b.WriteString(" " + backedBy + "='" + string(pages.THP) + "'")
 		}
-		if e.keep != 0 {
-			b.WriteString(" " + keptFor + "='" + e.keep.String() + "'")
+		if e.policy.keep != 0 {
+			b.WriteString(" " + keptFor + "='" + e.policy.keep.String() + "'")
+		}
+		if e.policy.ifShort != 0 {
+			b.WriteString(" " + ifShort + "='" + e.policy.ifShort.String() + "'")
 		}
 		b.WriteString(">")
 		for _, was := range e.formers {

@@ -15,9 +15,11 @@ type Backing struct {
 	Source   string     // file, memfd; "": as it is
 	Threads  int        // of the allocation; 0: as it is, -1: none
 	Round    bool       // raise memory to a multiple of the page
-	THP      bool       // transparent huge pages: none of PageSize, Keep, Source and For
+	THP      bool       // transparent huge pages: none of PageSize, Keep, Source, For and IfShort
 	// For is how long the guest's pages stay for it once it has ended; nil: as it is.
 	For *pages.Keep
+	// IfShort is what it is started on where the host has too few of its pages; nil: as it is.
+	IfShort *pages.IfShort
 	// Ours says that the <hugepages> that stand there without a mark are of an
 	// earlier Rewrite: Revert then need not bring them back.
 	Ours bool
@@ -58,9 +60,12 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	if err := want.exists(dom); err != nil {
 		return nil, err
 	}
-	e := &editor{document: d, thp: want.THP, have: want.Have, formers: d.formers(want.Ours), keep: d.keep()}
+	e := &editor{document: d, thp: want.THP, have: want.Have, formers: d.formers(want.Ours), policy: d.policy()}
 	if want.For != nil {
-		e.keep = *want.For
+		e.policy.keep = *want.For
+	}
+	if want.IfShort != nil {
+		e.policy.ifShort = *want.IfShort
 	}
 	if want.THP {
 		if err := e.backTHP(want.Threads); err != nil {
@@ -86,7 +91,10 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if len(e.edits) == 0 && want.THP == d.wantsTHP() && e.keep == d.keep() {
+	if err := want.smaller(dom, found); err != nil {
+		return nil, err
+	}
+	if len(e.edits) == 0 && want.THP == d.wantsTHP() && e.policy == d.policy() {
 		return doc, nil
 	}
 	e.writeMark()
@@ -104,6 +112,22 @@ func (want Backing) exists(dom *domain) error {
 	}
 	why, _ := noSize(arch, dom.kvm(), want.PageSize)
 	return refusal(dom, pageSizeMissing, takeOne(arch, dom.kvm()), "%s", why)
+}
+
+// smaller refuses a policy on shortage that never comes into play: pages that no kernel of
+// the guest's host has, or none of the guest's is larger than.
+func (want Backing) smaller(dom *domain, found []backend) error {
+	if want.IfShort == nil || *want.IfShort <= 0 {
+		return nil
+	}
+	want.PageSize = pages.Size(*want.IfShort)
+	if err := want.exists(dom); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(found, func(b backend) bool { return b.page == 0 || b.page > want.PageSize }) {
+		return refusal(dom, noCause, "--if-short takes smaller pages than these, or thp", "it has no pages larger than %s", want.PageSize)
+	}
+	return nil
 }
 
 // Revert takes out what Rewrite put in and brings back what that replaced; what

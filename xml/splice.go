@@ -14,7 +14,7 @@ import (
 type editor struct {
 	*document
 	thp     bool         // the guest is put on transparent huge pages
-	keep    pages.Keep   // how long its pages stay for it
+	policy  policy       // what the mark is to say of its pages
 	have    []pages.Size // of huge pages that the host's kernel has; nil: not known
 	formers []former
 	edits   []edit

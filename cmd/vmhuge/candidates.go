@@ -7,6 +7,7 @@ import (
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/launcher"
 	"vmhuge/xml"
 )
 
@@ -56,6 +57,7 @@ func (p *program) readXML(path string) (hostprep.Candidate, error) {
 	traits, err := xml.Traits(doc)
 	guest := hostprep.NewCandidate(demand, traits)
 	guest.Doc = doc
+	launcher.FallBack(p.host(), &guest, false)
 	if guest.Name == "" {
 		guest.Name = path
 	}

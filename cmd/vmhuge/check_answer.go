@@ -16,6 +16,8 @@ func (p *program) showReport(r launcher.Report) {
 		p.say("%s: %s, %s", name, r.State, proofWords(*r.Proof))
 	case r.Ready:
 		p.say("%s: ready, takes %s", name, takesWords(r.Backing, r.Totals))
+	case r.Instead != nil && r.Instead.Starts:
+		say("%s: not ready (%s), takes %s; vmhuge start would start it on %s instead", name, r.Verdict, takesWords(r.Backing, r.Totals), takesWords(r.Instead.Backing, r.Instead.Totals))
 	case r.Fixable:
 		say("%s: not ready (%s), takes %s; vmhuge start would make it so", name, r.Verdict, takesWords(r.Backing, r.Totals))
 	default:
@@ -25,6 +27,9 @@ func (p *program) showReport(r launcher.Report) {
 		if f.Severity != hostprep.Note || p.verbose || r.Backing == "none" || r.Proof != nil {
 			say("  %s", findingWords(f))
 		}
+	}
+	if r.Instead != nil && !r.Instead.Starts {
+		say("  if-short: vmhuge start would not start it on %s either: %s", r.IfShort.Words(), oneLine(r.Instead.Why))
 	}
 	for _, change := range r.Changed {
 		p.say("  done: %s", changeWords(change))

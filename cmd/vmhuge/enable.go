@@ -92,7 +92,10 @@ the guest's memory private, unless a device needs it shared.
 
 --keep is stored in the XML, and takes effect when vmhuge or its hook next starts the
 guest: when it stops, its pages stay in the pool for its next start, and no other guest
-gets them. --keep no, disable and undo free them.`
+gets them. --keep no, disable and undo free them.
+
+--if-short is stored, too: vmhuge start then starts the guest on smaller pages (2M) or on
+transparent ones (thp) where the host has too few of its own. fail ends that.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {
@@ -103,5 +106,6 @@ func rewriteFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page size"},
 		&cli.BoolFlag{Name: "thp", Usage: "use transparent huge pages instead of reserved ones"},
 		&cli.StringFlag{Name: "keep", Usage: "`TIME` how long to keep its pages for it after it stops, such as 90m, always or no"},
+		&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what vmhuge start puts it on if its pages are short: fail, a size or thp"},
 	}
 }

@@ -54,9 +54,13 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 		}
 		want.For = &keep
 	}
+	var err error
+	if want.IfShort, err = ifShort(c); err != nil {
+		return want, err
+	}
 	want.THP = c.IsSet("thp") && c.Bool("thp")
 	if want.THP {
-		for _, name := range []string{"size", "source", "keep"} {
+		for _, name := range []string{"size", "source", "keep", "if-short"} {
 			if c.IsSet(name) {
 				return want, usage("--thp and --%s cannot be combined", name)
 			}

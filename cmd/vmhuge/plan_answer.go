@@ -49,7 +49,9 @@ var settingWords = map[string]string{"kernel": "kernel command line", "sysctl": 
 
 func (p *program) showPlanned(g plan.Guest) {
 	takes := totalsWords(g.Totals)
-	if g.PlainKiB > 0 {
+	if g.InsteadOf != nil && len(g.Totals) == 0 {
+		takes = picture.Size(g.PlainKiB) + " on transparent huge pages"
+	} else if g.PlainKiB > 0 {
 		takes = strings.TrimPrefix(takes+", "+picture.Size(g.PlainKiB)+" on small pages", ", ")
 	}
 	takes += fmt.Sprintf(", and %s for QEMU", picture.Size(g.OverheadKiB))
@@ -59,6 +61,8 @@ func (p *program) showPlanned(g plan.Guest) {
 	switch {
 	case g.Runs:
 		p.say("%s: runs, has %s", oneLine(g.Name), takes)
+	case g.Fits && g.InsteadOf != nil:
+		p.say("%s: fits, but not on the %s of its XML: takes %s", oneLine(g.Name), totalsWords(g.InsteadOf), takes)
 	case g.Fits:
 		p.say("%s: fits, takes %s", oneLine(g.Name), takes)
 	default:

@@ -6,7 +6,6 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/internal/pages"
 	"vmhuge/launcher"
-	"vmhuge/xml"
 )
 
 func (p *program) startCommand() *cli.Command {
@@ -24,6 +23,7 @@ domain that is enabled.
 --if-short starts the domain even if the host has too few of its huge pages: on smaller
 ones, or on transparent ones (thp). start then says so and shows what the guest got.
 The definition does not change: the next start tries its own pages again.
+enable --if-short stores this for every vmhuge start; --if-short fail overrides it.
 
 --at-least is for a guest on transparent huge pages, which the kernel does not
 guarantee: RAM that is on small pages after the start is collapsed for up to 30 seconds
@@ -49,7 +49,7 @@ EXIT STATUS
 			&cli.BoolFlag{Name: "paused", Usage: "start the guest paused (virsh resume runs it)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
-			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what to do if huge pages are short: fail (default), a page size or thp"},
+			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` if short, start on: fail, a page size, thp (default: as stored by enable)"},
 			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` required share of a --thp guest's RAM on huge pages, else exit status 4"},
 			hostReserveFlag(),
 		},
@@ -60,7 +60,7 @@ EXIT STATUS
 			if err != nil {
 				return err
 			}
-			if o.IfShort, err = ifShort(c.String("if-short")); err != nil {
+			if o.IfShort, err = ifShort(c); err != nil {
 				return err
 			}
 			if c.IsSet("at-least") {
@@ -97,19 +97,16 @@ EXIT STATUS
 	}
 }
 
-// ifShort reads what a guest is started on where its pages are short; nil: nothing.
-func ifShort(text string) (*xml.Backing, error) {
-	switch text {
-	case "", "fail":
-		return nil, nil //nolint:nilnil // no other pages is an answer
-	case "thp":
-		return &xml.Backing{THP: true}, nil
+// ifShort reads what a guest is started on where its pages are short; nil: as its XML says.
+func ifShort(c *cli.Context) (*pages.IfShort, error) {
+	if !c.IsSet("if-short") {
+		return nil, nil //nolint:nilnil // none given is an answer
 	}
-	size, err := pages.ParseSize(text)
+	other, err := pages.ParseIfShort(c.String("if-short"))
 	if err != nil {
-		return nil, usage("--if-short must be fail, thp or a page size such as 2M, not %q", text)
+		return nil, usage("--if-short must be fail, thp or a page size such as 2M, not %q", c.String("if-short"))
 	}
-	return &xml.Backing{PageSize: size}, nil
+	return &other, nil
 }
 
 func (p *program) showStart(r launcher.Report, dryRun bool) {

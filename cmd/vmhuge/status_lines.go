@@ -40,6 +40,9 @@ func (s hostStatus) lines(style picture.Style) []string {
 		lines = append(lines, "note   "+oneLine(strings.TrimSuffix(f.Check+": "+f.Have+"; "+f.Do, "; ")))
 	}
 	for _, d := range s.Domains {
+		if d.IfShort != 0 {
+			lines = append(lines, "note   "+oneLine(d.Name+": vmhuge start puts it on "+d.IfShort.Words()+" if its pages are short"))
+		}
 		for _, caution := range d.Cautions {
 			lines = append(lines, "note   "+oneLine(d.Name+": "+caution))
 		}

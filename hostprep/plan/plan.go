@@ -41,9 +41,10 @@ type Guest struct {
 	Fits        bool          `json:"fits"`
 	Why         string        `json:"why"` // it does not fit
 	Totals      []pages.Total `json:"totals"`
-	PlainKiB    int64         `json:"plain_kib"`    // of its RAM on small pages
-	OverheadKiB int64         `json:"overhead_kib"` // of QEMU itself
-	LaterKiB    int64         `json:"later_kib"`    // that virtio-mem devices take when the guest runs
+	InsteadOf   []pages.Total `json:"instead_of,omitempty"` // that its XML asks for, where vmhuge start puts it on others
+	PlainKiB    int64         `json:"plain_kib"`            // of its RAM on small pages
+	OverheadKiB int64         `json:"overhead_kib"`         // of QEMU itself
+	LaterKiB    int64         `json:"later_kib"`            // that virtio-mem devices take when the guest runs
 }
 
 // Need is what the guests need together of one page size in one place.
@@ -121,6 +122,7 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 	if err != nil {
 		return Plan{}, err
 	}
+	guests, insteadOf := before.fallBack(guests)
 	plan := Plan{Needs: newNeeds(guests), Lacks: before.allLacks(guests)}
 	if plan.Reservations, err = ledger.ReadReservations(h.Root); err != nil {
 		return Plan{}, err
@@ -129,6 +131,7 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 	for i, c := range guests {
 		g := Guest{Name: c.Name, UUID: c.UUID, Runs: c.Runs, Fits: whys[i] == "", Why: whys[i],
 			Totals: c.Demand.Totals(), PlainKiB: c.Plain() / pages.KiB, OverheadKiB: c.Overhead(before.small) / pages.KiB}
+		g.InsteadOf = insteadOf[i]
 		for _, item := range c.Demand.Items {
 			g.LaterKiB += item.LaterPages * item.PageSize.KiB()
 		}
@@ -154,6 +157,20 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 	plan.Memory.SwapKiB, plan.Memory.SwapFreeKiB = swap.Total/pages.KiB, (swap.Total-swap.Used)/pages.KiB
 	plan.Memory.KSMKiB = ksm.Sharing * before.small.KiB()
 	return plan, nil
+}
+
+// fallBack puts guests whose pages are short in their turn on those that vmhuge start then
+// takes, and returns beside each the pages that its XML asks for.
+func (r rehearsal) fallBack(guests []hostprep.Candidate) (settled []hostprep.Candidate, insteadOf [][]pages.Total) {
+	r = r.clone()
+	for _, c := range guests {
+		var asked []pages.Total
+		if why := r.start(c, false); why != "" && c.Instead != nil && r.start(*c.Instead, false) == "" {
+			asked, c = c.Demand.Totals(), *c.Instead
+		}
+		settled, insteadOf = append(settled, c), append(insteadOf, asked)
+	}
+	return settled, insteadOf
 }
 
 // startAll has all guests start in turn, and says of each why it would not.

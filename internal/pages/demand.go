@@ -107,6 +107,8 @@ type Demand struct {
 	Partition string `json:"-"`
 	// Keep is how long its pages stay for it once it has ended.
 	Keep Keep `json:"-"`
+	// IfShort is what it is started on where the host has too few of its pages.
+	IfShort IfShort `json:"-"`
 	// Locked says that <memoryBacking><locked/> is set.
 	Locked bool `json:"-"`
 }
