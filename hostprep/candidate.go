@@ -37,7 +37,7 @@ const (
 func (c Candidate) Plain() int64 {
 	plain := c.Traits.MemoryKiB
 	for _, item := range c.Demand.Items {
-		if item.Kind != pages.VirtioMem {
+		if item.Kind != pages.VirtioMem && item.Kind != pages.Growth {
 			plain -= item.MemoryKiB
 		}
 	}

@@ -136,7 +136,8 @@ func FileSizes(g Guest) []pages.Size {
 
 // NewClaim is the claim of a guest with that demand, without its owner.
 func NewClaim(d pages.Demand, uuid, name string) ledger.Claim {
-	return ledger.Claim{UUID: uuid, Name: name, Takes: TakesOf(d), Elastic: d.Elastic}
+	grows := slices.ContainsFunc(d.Items, func(i pages.Item) bool { return i.Kind == pages.Growth })
+	return ledger.Claim{UUID: uuid, Name: name, Takes: TakesOf(d), Elastic: d.Elastic || grows}
 }
 
 // TakesOf is what a demand takes from the pools, and where.
@@ -151,7 +152,7 @@ func TakesOf(d pages.Demand) []pool.Take {
 		if nodes == nil {
 			nodes = cpuset // of the thread that touches the pages
 		}
-		takes = append(takes, pool.Take{Nodes: nodes, Size: item.PageSize, Pages: item.Pages})
+		takes = append(takes, pool.Take{Nodes: nodes, Size: item.PageSize, Pages: item.Pages, Growth: item.Kind == pages.Growth})
 	}
 	return takes
 }

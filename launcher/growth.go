@@ -32,10 +32,20 @@ func (l *Launcher) growth(d *domain) *hostprep.Finding {
 	if err != nil {
 		return nil
 	}
+	var reserved int64
+	for _, p := range pending {
+		if p.Growth && p.For == d.name && p.Size == demand.Items[0].PageSize {
+			reserved += p.Unmapped
+		}
+	}
+	own := ""
+	if reserved > 0 {
+		own = pages.Count(reserved, demand.Items[0].PageSize) + plural(reserved) + " reserved for that, and "
+	}
 	size := demand.Items[0].PageSize
 	free := max(0, state.Spare(size, pending))
 	return &hostprep.Finding{Check: "growth", Severity: hostprep.Note,
-		Have: fmt.Sprintf("it can grow by up to %s; %s free for that, %s in all", pages.FormatKiB(m.MaxKiB-m.TotalKiB), pages.Count(free, size)+plural(free), pages.FormatKiB(free*size.KiB())),
+		Have: fmt.Sprintf("it can grow by up to %s; %s%s free for that, %s in all", pages.FormatKiB(m.MaxKiB-m.TotalKiB), own, pages.Count(free, size)+plural(free), pages.FormatKiB(free*size.KiB())),
 		Do:   "vmhuge memory " + shell.Operand(d.name) + " +SIZE allocates what is missing"}
 }
 

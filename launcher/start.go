@@ -135,6 +135,9 @@ func (l *Launcher) start(ctx context.Context, d *domain, o StartOptions) (Report
 func (r Report) shortOfDemand() error {
 	var want int64
 	for _, item := range r.Demand {
+		if item.Kind == pages.Growth {
+			continue
+		}
 		want += item.Pages * item.PageSize.KiB()
 	}
 	if got := r.Proof.Hugetlb(); got < want {

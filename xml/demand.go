@@ -70,6 +70,9 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		demand.Backing, demand.Keep, demand.IfShort = pages.Hugetlb, policy.keep, policy.ifShort
 		demand.Items = append(demand.Items, item)
 	}
+	if demand.Backing == pages.Hugetlb {
+		demand.Items = append(demand.Items, d.growthItem(found[0], policy.growth, cmp.Or(source(dom), "file"))...)
+	}
 	return demand, nil
 }
 

@@ -3,6 +3,7 @@ package xml
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"strings"
 
 	"vmhuge/internal/pages"
@@ -21,9 +22,10 @@ import (
 // Early versions left out the mark if <hugepages> was all that they had added.
 const (
 	mark      = "metadata/former"
-	backedBy  = "backing"  // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
-	keptFor   = "keep"     // an attribute: how long its pages stay for it once it has ended
-	ifShort   = "if-short" // an attribute: what it is started on where the host has too few of its pages
+	backedBy  = "backing"        // an attribute of the mark: which pages the guest is meant for, if not <hugepages>
+	keptFor   = "keep"           // an attribute: how long its pages stay for it once it has ended
+	growthFor = "reserve-growth" // an attribute: by how much it may grow on pages that are reserved for that
+	ifShort   = "if-short"       // an attribute: what it is started on where the host has too few of its pages
 	namespace = "urn:vmhuge:1"
 )
 
@@ -31,6 +33,7 @@ const (
 type policy struct {
 	keep    pages.Keep
 	ifShort pages.IfShort
+	growth  int64 // KiB by which it may grow on pages that are reserved for that
 }
 
 // policy reads the mark; what can't be read says nothing.
@@ -44,6 +47,9 @@ func (d *document) policy() (p policy) {
 	}
 	if other, err := pages.ParseIfShort(d.value(el, ifShort)); err == nil {
 		p.ifShort = other
+	}
+	if bytes, err := pages.ParseBytes(d.value(el, growthFor)); err == nil {
+		p.growth = bytes / pages.KiB
 	}
 	return p
 }
@@ -123,6 +129,9 @@ func (e *editor) writeMark() {
 		}
 		if e.policy.ifShort != 0 {
 			b.WriteString(" " + ifShort + "='" + e.policy.ifShort.String() + "'")
+		}
+		if e.policy.growth != 0 {
+			b.WriteString(fmt.Sprintf(" %s='%dK'", growthFor, e.policy.growth))
 		}
 		b.WriteString(">")
 		for _, was := range e.formers {

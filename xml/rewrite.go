@@ -15,11 +15,13 @@ type Backing struct {
 	Source   string     // file, memfd; "": as it is
 	Threads  int        // of the allocation; 0: as it is, -1: none
 	Round    bool       // raise memory to a multiple of the page
-	THP      bool       // transparent huge pages: none of PageSize, Keep, Source, For and IfShort
+	THP      bool       // transparent huge pages: none of PageSize, Keep, Source, For, IfShort and GrowthKiB
 	// For is how long the guest's pages stay for it once it has ended; nil: as it is.
 	For *pages.Keep
 	// IfShort is what it is started on where the host has too few of its pages; nil: as it is.
 	IfShort *pages.IfShort
+	// GrowthKiB is by how much it may grow on pages that are reserved for that; nil: as it is.
+	GrowthKiB *int64
 	// Ours says that the <hugepages> that stand there without a mark are of an
 	// earlier Rewrite: Revert then need not bring them back.
 	Ours bool
@@ -67,6 +69,9 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	if want.IfShort != nil {
 		e.policy.ifShort = *want.IfShort
 	}
+	if want.GrowthKiB != nil {
+		e.policy.growth = *want.GrowthKiB
+	}
 	if want.THP {
 		if err := e.backTHP(want.Threads); err != nil {
 			return nil, err
@@ -93,6 +98,11 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	}
 	if err := want.smaller(dom, found); err != nil {
 		return nil, err
+	}
+	if want.GrowthKiB != nil {
+		if err := e.mayGrow(found, *want.GrowthKiB); err != nil {
+			return nil, err
+		}
 	}
 	if len(e.edits) == 0 && want.THP == d.wantsTHP() && e.policy == d.policy() {
 		return doc, nil

@@ -95,17 +95,21 @@ guest: when it stops, its pages stay in the pool for its next start, and no othe
 gets them. --keep no, disable and undo free them.
 
 --if-short is stored, too: vmhuge start then starts the guest on smaller pages (2M) or on
-transparent ones (thp) where the host has too few of its own. fail ends that.`
+transparent ones (thp) where the host has too few of its own. fail ends that.
+
+--reserve-growth is for a guest with <maxMemory>: from its next start by vmhuge or its
+hook on, as many pages more stay in the pool for vmhuge memory until the guest stops.`
 
 // rewriteFlags are the flags of enable and of xml enable.
 func rewriteFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "size", Usage: "`SIZE` page size: 2M, 1G, auto or default"},
-		&cli.StringFlag{Name: "source", Usage: "`SOURCE` where the memory comes from: file (a hugetlbfs mount) or memfd (needs no mount)"},
-		&cli.StringFlag{Name: "threads", Usage: "`N` preallocation threads: a number, auto (what QEMU can use) or none (QEMU decides)"},
+		&cli.StringFlag{Name: "source", Usage: "`SOURCE` where the memory comes from: file (a hugetlbfs mount) or memfd (no mount)"},
+		&cli.StringFlag{Name: "threads", Usage: "`N` allocation threads: number, auto (what QEMU can use) or none (QEMU decides)"},
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page size"},
 		&cli.BoolFlag{Name: "thp", Usage: "use transparent huge pages instead of reserved ones"},
 		&cli.StringFlag{Name: "keep", Usage: "`TIME` how long to keep its pages for it after it stops, such as 90m, always or no"},
+		&cli.StringFlag{Name: "reserve-growth", Usage: "`SIZE` reserve pages for it to grow by while it runs, such as 4G, or no"},
 		&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what vmhuge start puts it on if its pages are short: fail, a size or thp"},
 	}
 }

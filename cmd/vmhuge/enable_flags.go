@@ -58,9 +58,20 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 	if want.IfShort, err = ifShort(c); err != nil {
 		return want, err
 	}
+	if text := c.String("reserve-growth"); c.IsSet("reserve-growth") {
+		bytes, err := pages.ParseBytes(text)
+		if text == "no" {
+			bytes, err = 0, nil
+		}
+		if err != nil || bytes%pages.KiB != 0 {
+			return want, usage("--reserve-growth must be an amount of memory such as 4G, or no, not %q", text)
+		}
+		kib := bytes / pages.KiB
+		want.GrowthKiB = &kib
+	}
 	want.THP = c.IsSet("thp") && c.Bool("thp")
 	if want.THP {
-		for _, name := range []string{"size", "source", "keep", "if-short"} {
+		for _, name := range []string{"size", "source", "keep", "if-short", "reserve-growth"} {
 			if c.IsSet(name) {
 				return want, usage("--thp and --%s cannot be combined", name)
 			}

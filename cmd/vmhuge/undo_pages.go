@@ -16,7 +16,7 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 		return err
 	}
 	claims = slices.DeleteFunc(claims, func(c ledger.Claim) bool { return c.Phase == ledger.Kept && slices.Contains(disabled, c.UUID) })
-	u.Reservations = ledger.Reservations(p.host().Root, claims)
+	u.Reservations = slices.DeleteFunc(ledger.Reservations(p.host().Root, claims), func(r ledger.Reservation) bool { return r.Growth && !r.Kept })
 	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.UUID == ledger.PreparedUUID })
 	if i < 0 && len(u.Reservations) == 0 {
 		return nil

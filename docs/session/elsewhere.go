@@ -13,6 +13,7 @@ var Elsewhere = map[string]string{
 	"sudo vmhuge collapse --follow":                    "integration/collapse_test.go#TestCollapseFollow",
 	"sudo vmhuge memory web1 +4G":                      "integration/memory_test.go#TestMemoryGuest",
 	"sudo vmhuge memory web1 -4G":                      "integration/memory_test.go#TestMemoryGuest",
+	"sudo vmhuge enable web1 --reserve-growth 4G":      "integration/one_gib_test.go#TestMicroVMPagesOf1GiB",
 	"./just package":                                   "integration/lab/package_test.go#TestPackage",
 	"sudo ./just package package-cockpit":              "packaging/cockpit_test.go#TestCockpitPackages",
 	"sudo ./just demo":                                 "integration/demo_test.go#TestDemo",

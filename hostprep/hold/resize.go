@@ -15,11 +15,11 @@ import (
 // change, and then ledger.Ledger.EndResize must be; else the guest's claim is as it was.
 func Resize(ctx context.Context, h host.Host, book *ledger.Ledger, r ledger.Resize, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	uuid := guest.Demand.UUID
-	o.Beside = append(o.Beside, book.Waiting(uuid)...) // which Grow leaves out as the guest's own
 	var nodes []int
 	if takes := hostprep.TakesOf(guest.Demand); len(takes) > 0 {
 		nodes = takes[0].Nodes
 	}
+	o.Beside = append(o.Beside, book.Beside(uuid, r, nodes)...) // which Grow leaves out as the guest's own
 	if err := book.BeginResize(uuid, guest.Demand.Domain, r, nodes); err != nil {
 		return nil, nil, err
 	}

@@ -50,6 +50,8 @@ type Claim struct {
 	// Elastic says that pages may leave the guest while it runs, so that they
 	// must stay in the pool for it.
 	Elastic bool `json:"elastic,omitempty"`
+	// Grown is what it has of the pages that were reserved for its growth.
+	Grown []pool.Take `json:"grown,omitempty"`
 	// Resize is a change of its memory that is under way while it runs.
 	Resize *Resize `json:"resize,omitempty"`
 	// Grants is what was added to the pools for it, to be freed when it ends.

@@ -39,11 +39,11 @@ func (l *Ledger) KeepFor(uuid string, keep pages.Keep) (given int64, err error) 
 		return 0, nil
 	case keep == 0:
 		c.Keep = nil
-	case c.Phase == InUse && c.Keep != nil, c.Phase == Kept: // it may have grown since its start
+	case c.Keep != nil && (c.Phase == InUse || c.Has != nil), c.Phase == Kept: // it may have grown since its start
 		k := *c.Keep
 		k.Seconds = int64(time.Duration(keep) / time.Second)
 		c.Keep = &k
-	case c.Phase == InUse && c.Has != nil:
+	case c.Has != nil:
 		return 0, nil // it has grown: what it takes at its start is not known any more
 	default:
 		for _, g := range c.Armed {
@@ -87,6 +87,7 @@ func (l *Ledger) needed(i int, c Claim) (Claim, error) {
 // stay makes a claim that of a guest that has ended, whose pages are kept.
 func (c *Claim) stay() {
 	c.Phase, c.PID, c.Owner, c.Takes, c.Has, c.Resize = Kept, 0, process.Process{}, c.Keep.Takes, nil, nil
+	c.Grown = nil
 	c.Until = 0
 	if c.Keep.Seconds < math.MaxInt64/int64(time.Second) {
 		c.Until = uptime() + c.Keep.Seconds

@@ -285,6 +285,9 @@ func (l *Ledger) Started(uuid string) error {
 		}
 		return err
 	}
+	if c.reservesGrowth(l.root) {
+		return nil // it is about to take these as well, for all others to see
+	}
 	return l.use(i, c)
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"sync"
 
 	"vmhuge/hostprep/pool"
@@ -104,11 +105,26 @@ func (c Claim) rest(root hostfs.Root) rest {
 // split shares the rest among the claim's takes.
 func (c Claim) split(r rest) []pool.Pending {
 	var pending []pool.Pending
-	for _, take := range c.Takes {
+	// What is reserved for its growth it takes last.
+	takes := slices.Clone(c.Takes)
+	slices.SortStableFunc(takes, func(a, b pool.Take) int {
+		switch {
+		case a.Growth == b.Growth:
+			return 0
+		case a.Growth:
+			return -1
+		}
+		return 1
+	})
+	for _, take := range takes {
 		// Which of its takes the guest has done is not known: each may still be to
 		// come, but in sum no more than the rest.
 		p := pool.Pending{Take: take, Unmapped: min(take.Pages, r.unmapped[take.Size]), Unfaulted: min(take.Pages, r.unfaulted[take.Size])}
 		r.unmapped[take.Size] -= p.Unmapped
+		if take.Growth {
+			p.For, p.Kept = c.Name, true
+			r.unfaulted[take.Size] -= p.Unfaulted
+		}
 		if p.Unfaulted > 0 {
 			pending = append(pending, p)
 		}

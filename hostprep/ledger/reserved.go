@@ -37,7 +37,7 @@ type Reservation struct {
 	// Kept says that they stay for a guest that has ended, Seconds for how long still; 0: always.
 	Kept    bool   `json:"kept,omitempty"`
 	Seconds int64  `json:"seconds,omitempty"`
-	UUID    string `json:"uuid,omitempty"` // of that guest
+	UUID    string `json:"uuid,omitempty"` // of that guest, or of the one that may grow
 }
 
 // Words are the reservation, and what of it is held back.
@@ -47,6 +47,8 @@ func (r Reservation) Words() string {
 		return fmt.Sprintf("%s while it does not run, for another %s", r, time.Duration(r.Seconds)*time.Second)
 	case r.Kept:
 		return fmt.Sprintf("%s while it does not run", r)
+	case r.Growth:
+		return r.String() + ", by which it can grow"
 	}
 	return fmt.Sprintf("%s, %d of them held back from guests", r, r.HeldBack)
 }
@@ -157,6 +159,14 @@ func Reservations(root hostfs.Root, claims []Claim) (all []Reservation) {
 					r.Seconds = max(1, c.Until-uptime())
 				}
 				all = append(all, r)
+			}
+		}
+		if c.Phase == Starting {
+			for _, p := range pendingOf(root, []Claim{c}, "") {
+				if p.Growth && p.Unmapped > 0 {
+					p.Pages = p.Unmapped
+					all = append(all, Reservation{For: c.Name, Take: p.Take, HeldBack: p.Unmapped, UUID: c.UUID})
+				}
 			}
 		}
 		if c.Phase != Reserved {

@@ -28,6 +28,13 @@ type Resize struct {
 	// added to the pools for it.
 	Had     int64 `json:"had"`
 	Granted int64 `json:"granted"`
+	// Reserved is how many of Pages, on Nodes, were reserved for its growth.
+	Reserved int64 `json:"reserved,omitempty"`
+	Nodes    []int `json:"nodes,omitempty"`
+	// Counted says that these have been counted as taken or not, and that Back of what the
+	// guest gave up are reserved for its growth again.
+	Counted bool  `json:"counted,omitempty"`
+	Back    int64 `json:"back,omitempty"`
 	// First says that the guest had no claim before.
 	First bool `json:"first,omitempty"`
 }
@@ -76,8 +83,8 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
 		c.Takes = append(c.Takes, pool.Take{Nodes: nodes, Size: r.Size, Pages: r.Pages})
 	}
 	if old.Phase == Starting { // what it has not taken yet of an earlier growth
-		for _, p := range old.pending(l.root) {
-			c.Takes = append(c.Takes, pool.Take{Nodes: p.Nodes, Size: p.Size, Pages: p.Unmapped})
+		for _, p := range l.beside(old, &r, nodes) {
+			c.Takes = append(c.Takes, pool.Take{Nodes: p.Nodes, Size: p.Size, Pages: p.Unmapped, Growth: p.Growth})
 		}
 	}
 	c.Has = nil
@@ -159,9 +166,10 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	}
 	r := *c.Resize
 	c.Takes, c.Has = less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), less(c.Has, r.Size, -grew)
+	c.countGrowth(&r, grew)
 	done := r
 	done.Pages, c.Resize = grew, &done // should this run be killed
-	excess := granted(c, r.Size) - max(0, r.Granted+grew)
+	excess := granted(c, r.Size) - max(0, r.Granted+grew+r.Back)
 	if given, owed, err = l.shed(i, c, r.Size, excess); err != nil {
 		return given, owed, err
 	}
@@ -183,7 +191,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 func less(takes []pool.Take, size pages.Size, n int64) []pool.Take {
 	takes = slices.Clone(takes)
 	for i := range takes {
-		if takes[i].Size == size && n > 0 {
+		if takes[i].Size == size && n > 0 && !takes[i].Growth {
 			part := min(n, takes[i].Pages)
 			takes[i].Pages -= part
 			n -= part
@@ -277,13 +285,14 @@ func granted(c Claim, size pages.Size) (n int64) {
 	return n
 }
 
-// Waiting is what a guest that runs has not taken yet of an earlier growth.
-func (l *Ledger) Waiting(uuid string) []pool.Pending {
+// Beside is what a guest has not taken yet of an earlier growth, or leaves reserved for a later
+// one, if it now grows as r says.
+func (l *Ledger) Beside(uuid string, r Resize, nodes []int) []pool.Pending {
 	i := l.index(uuid)
 	if i < 0 || l.claims[i].Phase != Starting {
 		return nil
 	}
-	return pendingOf(l.root, []Claim{l.claims[i]}, "")
+	return l.beside(l.claims[i], &r, nodes)
 }
 
 // HugetlbOf returns how many pages of a size a process has, or was promised.

@@ -161,7 +161,7 @@ func TestGrowInterrupted(t *testing.T) {
 
 func TestRelease(t *testing.T) {
 	promised := func(n int64, nodes ...int) []Pending {
-		return []Pending{{Take{nodes, pages.Size2MiB, n}, n, n, "", false}, {Take{nil, pages.Size1GiB, 1000}, 1000, 1000, "", false}}
+		return []Pending{{Take{Nodes: nodes, Size: pages.Size2MiB, Pages: n}, n, n, "", false}, {Take{Size: pages.Size1GiB, Pages: 1000}, 1000, 1000, "", false}}
 	}
 	for name, test := range map[string]struct {
 		host      string

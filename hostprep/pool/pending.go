@@ -11,6 +11,8 @@ type Take struct {
 	Nodes []int      `json:"nodes,omitempty"` // on these nodes alone; none named: on any
 	Size  pages.Size `json:"page_size_kib"`
 	Pages int64      `json:"pages"`
+	// Growth says that the guest leaves them in the pool until it grows.
+	Growth bool `json:"growth,omitempty"`
 }
 
 // At says whether two takes are from the same pools.

@@ -20,6 +20,7 @@ const (
 	Cell      Kind = "cell"       // <numa><cell>
 	DIMM      Kind = "dimm"       // <memory model='dimm'>
 	VirtioMem Kind = "virtio-mem" // <memory model='virtio-mem'>
+	Growth    Kind = "growth"     // none yet: it may grow by that much while it runs
 )
 
 // Mode is how <numatune> binds memory to host nodes.

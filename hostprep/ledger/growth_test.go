@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"testing"
+
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
+
+// web1 takes 40 pages, and has 20 more reserved for its growth. It grows, is refused, shrinks
+// and grows beyond them; the ledger and the pool have no page more or less.
+func TestReservedGrowth(t *testing.T) {
+	root := fixture(t, oneNode, us(), qemu(700, web1), smapsOf(700, 40))
+	l := open(t, root)
+	reserve := takes(20)[0]
+	reserve.Growth = true
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: append(takes(40), reserve), Elastic: true}))
+	must(t, l.Grow(t.Context(), web1, []pool.Need{{Size: pages.Size2MiB, Pages: 60}}, pool.Effort{}))
+	must(t, l.Started(web1))
+	is := func(when string, inPool, reserved int64, file string) {
+		t.Helper()
+		var held int64
+		for _, p := range l.Pending("") {
+			if !p.Growth || p.For != "web1" || !p.Kept {
+				t.Errorf("%s: %+v is pending", when, p)
+			}
+			held += p.Unmapped
+		}
+		if n := int64(nr(t, root, 0, 2048)); n != inPool || held != reserved {
+			t.Errorf("%s: %d pages in the pool, not %d; %d reserved, not %d", when, n, inPool, held, reserved)
+		}
+		if got := files(t, root); len(got) != 1 || got[0] != web1+"."+file {
+			t.Errorf("%s: %v", when, got)
+		}
+	}
+	change := func(by int64, mapped int) {
+		t.Helper()
+		grows(t, l, by, false)
+		must(t, l.AskResize(web1))
+		has(t, root, mapped)
+		if _, _, err := l.EndResize(web1); err != nil {
+			t.Error(err)
+		}
+	}
+	is("it has started", 160, 20, "starting")
+	l.Close()
+	l = open(t, root)
+	is("the next run", 160, 20, "starting")
+	change(10, 50)
+	is("10 more", 160, 10, "starting")
+	change(5, 50)
+	is("refused by libvirt", 160, 10, "starting")
+	change(-10, 40)
+	is("10 less", 160, 20, "starting")
+	change(20, 60)
+	is("all of it", 160, 0, "700")
+	grows(t, l, 10, false)
+	must(t, l.Grow(t.Context(), web1, []pool.Need{{Size: pages.Size2MiB, Pages: 10}}, pool.Effort{}))
+	must(t, l.AskResize(web1))
+	has(t, root, 70)
+	if _, _, err := l.EndResize(web1); err != nil {
+		t.Error(err)
+	}
+	is("beyond it", 170, 0, "700")
+	change(-30, 40)
+	is("back to its start", 160, 20, "starting")
+	if _, _, err := l.Release(web1); err != nil {
+		t.Error(err)
+	}
+	if n := nr(t, root, 0, 2048); n != 100 {
+		t.Errorf("%d pages are left", n)
+	}
+}
