@@ -137,6 +137,10 @@ func TestTop(t *testing.T) {
 		t.Errorf("it has %v", got)
 	}
 
+	s.press("c")
+	s.shows("collapse "+domain+"?", "which need no collapse", "y do it")
+	s.press("n")
+
 	for _, size := range [][2]string{{"1", "1"}, {"30", "5"}, {"60", "10"}, {"200", "50"}, {"80", "24"}} {
 		s.tmux("resize-window", "-x", size[0], "-y", size[1])
 		if size[0] == "60" {

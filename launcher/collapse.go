@@ -54,6 +54,15 @@ func (l *Launcher) Collapse(ctx context.Context, name string, o collapse.Options
 	return c, advice.About(err, "%s", what)
 }
 
+// UsualCollapse is what vmhuge collapse does without flags.
+func UsualCollapse(dryRun bool, progress Progress) collapse.Options {
+	return collapse.Options{AtLeast: 95, Budget: startBudget, Node: -1, DryRun: dryRun, Progress: func(done, all int64) {
+		if progress != nil {
+			progress("collapsing", done, all)
+		}
+	}}
+}
+
 // THPRun is a domain on transparent huge pages, from one start to its end.
 type THPRun struct {
 	Name, UUID string

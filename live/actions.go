@@ -25,6 +25,10 @@ func (s *Source) plan(action top.Action, g top.Guest) (lines []string, err error
 			e, err := l.Enable(g.UUID, want)
 			lines = s.Words.Enable(e)
 			return err
+		case top.Collapse:
+			c, err := l.Collapse(s.ctx, g.UUID, launcher.UsualCollapse(true, nil))
+			lines = s.Words.Collapse(c)
+			return err
 		}
 		lines = []string{fmt.Sprintf("It is asked to shut down; vmhuge waits up to %v for that.", stopTimeout)}
 		if g.GivenBackBy != "" {
@@ -54,6 +58,12 @@ func (s *Source) do(action top.Action, g top.Guest, report func(step string)) (s
 		case top.Enable:
 			e, err := l.Enable(g.UUID, s.Want)
 			sentence = s.Words.Line(e.Name) + ": enabled from its next start on"
+			return err
+		case top.Collapse:
+			c, err := l.Collapse(s.ctx, g.UUID, launcher.UsualCollapse(false, progress))
+			if err == nil {
+				sentence = s.Words.Collapse(c)[0]
+			}
 			return err
 		}
 		stopped, err := l.Stop(s.ctx, g.UUID, launcher.StopOptions{Timeout: stopTimeout, Progress: progress})

@@ -27,6 +27,8 @@ type Words struct {
 	Started  func(launcher.Report) string
 	NotReady func(launcher.Report) error // why it did not start
 	Stopped  func(launcher.Stopped) string
+	// Collapse is what a collapse would come to, or came to: the first line is a sentence.
+	Collapse func(launcher.Collapsed) []string
 	Progress func(step string, done, all int64) string
 }
 

@@ -46,9 +46,10 @@ type Action string
 
 // The actions.
 const (
-	Start  Action = "start"
-	Stop   Action = "stop"
-	Enable Action = "enable"
+	Start    Action = "start"
+	Stop     Action = "stop"
+	Enable   Action = "enable"
+	Collapse Action = "collapse"
 )
 
 // order is what the guests are sorted by.

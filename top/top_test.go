@@ -174,6 +174,8 @@ func TestConfirm(t *testing.T) {
 		{"down s y", "plan start old1, start old1"},
 		{"down x", ""},
 		{"down e y", "plan enable old1, enable old1"},
+		{"c y", "plan collapse db1, collapse db1"},
+		{"down c y", ""},   // it does not run
 		{"o o home s", ""}, // by coverage db1 comes first
 		{"/ w e b enter x y", "plan stop web1, stop web1"},
 		{"/ n o n e enter x", ""},

@@ -212,6 +212,8 @@ func (m *Model) command(key tea.KeyPressMsg) tea.Cmd {
 		return m.ask(Stop, confirming)
 	case "e":
 		return m.ask(Enable, confirming)
+	case "c":
+		return m.ask(Collapse, confirming)
 	}
 	return nil
 }
@@ -268,7 +270,7 @@ func (m *Model) ask(action Action, mode mode) tea.Cmd {
 	case action == Start && g.Active:
 		m.message = g.Name + " runs already"
 		return nil
-	case action == Stop && !g.Active:
+	case (action == Stop || action == Collapse) && !g.Active:
 		m.message = g.Name + " does not run"
 		return nil
 	}

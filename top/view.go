@@ -19,11 +19,12 @@ var help = []string{
 	"s                start it: allocates the pages, starts it, verifies its RAM",
 	"x                stop it: shuts it down and frees its pages",
 	"e                enable it: its XML asks for huge pages from the next start on",
+	"c                collapse it: moves its RAM to transparent huge pages while it runs",
 	"/                show only guests whose name contains what you type; Esc shows all",
 	"o                order by name, RAM, or share on huge pages (lowest first)",
 	"q, Ctrl-C        quit, once actions in progress are finished",
 	"",
-	"s, x and e show what they will do, and do it when you press y.",
+	"s, x, e and c show what they will do, and do it when you press y.",
 	"",
 	"TOTAL, USED, RESERVED and FREE count pages. RESERVED pages are promised to a",
 	"guest that has not touched them yet. BY VMHUGE counts the pages that vmhuge",
@@ -224,7 +225,7 @@ func wrap(line string, width int) []string {
 }
 
 func (m *Model) hints(s picture.Style) string {
-	text := "Enter details  s start  x stop  e enable  / filter  o order  ? help  q quit"
+	text := "Enter details  s start  x stop  e enable  c collapse  / filter  ? help  q quit"
 	switch {
 	case m.mode == filtering:
 		text = "type part of a name  Enter keep the filter  Esc show all"
@@ -234,7 +235,7 @@ func (m *Model) hints(s picture.Style) string {
 		text = "y do it  any other key cancels"
 	case m.mode == details || m.mode == helping:
 		text = "up, down scroll  Esc back"
-	case m.width < 76:
+	case m.width < 80:
 		text = "s start  x stop  e enable  ? help"
 	}
 	return s.Paint(picture.Dim, text)

@@ -23,13 +23,13 @@ import (
 func (p *program) topCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "top",
-		Usage:    "watch pools and guests live; start, stop and enable them with a key",
+		Usage:    "watch pools and guests live; start, stop, enable and collapse them with a key",
 		Category: watching,
 		Description: `Shows the pools, the guests and the hook's last calls, refreshed every two seconds.
-Enter shows details of the selected guest; s starts it, x stops it and e enables it:
-each shows what it will do and asks you to press y. ? lists the keys, q quits. If
-libvirt hangs or is down, top keeps running and says so. vmhuge-status(1) explains
-the columns.
+Enter shows details of the selected guest; s starts it, x stops it, e enables it and
+c collapses it: each shows what it will do and asks you to press y. ? lists the keys,
+q quits. If libvirt hangs or is down, top keeps running and says so. vmhuge-status(1)
+explains the columns.
 
 FILES
   /sys/devices/system/node/
@@ -118,6 +118,7 @@ func (p *program) topWords() live.Words {
 		Stopped: func(s launcher.Stopped) string {
 			return strings.Join(printed(func(p *program) { p.showStopped(s) }), " ")
 		},
+		Collapse: func(c launcher.Collapsed) []string { return printed(func(p *program) { p.showCollapsed(c) }) },
 		Progress: func(step string, done, all int64) string { return step + progressWords(done, all) },
 	}
 }
