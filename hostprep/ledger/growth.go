@@ -31,13 +31,9 @@ func (l *Ledger) beside(c Claim, r *Resize, nodes []int) (beside []pool.Pending)
 	return beside
 }
 
-// countGrowth settles what a guest has of the pages that were reserved for its growth, once:
-// what it did not take, or gave up of them, is reserved again.
+// countGrowth settles what a guest has of the pages that were reserved for its growth: what it
+// did not take, or gave up of them, is reserved again.
 func (c *Claim) countGrowth(r *Resize, grew int64) {
-	if r.Counted {
-		return
-	}
-	r.Counted = true
 	reserve := func(nodes []int, n int64) {
 		if n > 0 {
 			c.Takes = append(c.Takes, pool.Take{Nodes: nodes, Size: r.Size, Pages: n, Growth: true})

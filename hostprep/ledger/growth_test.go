@@ -4,11 +4,13 @@ import (
 	"testing"
 
 	"vmhuge/hostprep/pool"
+	"vmhuge/hostprep/process"
 	"vmhuge/internal/pages"
 )
 
 // web1 takes 40 pages, and has 20 more reserved for its growth. It grows, is refused, shrinks
-// and grows beyond them; the ledger and the pool have no page more or less.
+// and grows beyond them; the ledger and the pool have no page more or less, also where a
+// run is killed.
 func TestReservedGrowth(t *testing.T) {
 	root := fixture(t, oneNode, us(), qemu(700, web1), smapsOf(700, 40))
 	l := open(t, root)
@@ -62,7 +64,14 @@ func TestReservedGrowth(t *testing.T) {
 		t.Error(err)
 	}
 	is("beyond it", 170, 0, "700")
-	change(-30, 40)
+	must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: -20}, nil))
+	must(t, l.AskResize(web1))
+	has(t, root, 50)
+	must(t, l.save(0, l.claims[0].resized(-20)))
+	l.Close() // as if it were killed here
+	l = open(t, root)
+	is("20 less, killed", 170, 20, "starting")
+	change(-10, 40)
 	is("back to its start", 160, 20, "starting")
 	if _, _, err := l.Release(web1); err != nil {
 		t.Error(err)

@@ -31,8 +31,8 @@ type Resize struct {
 	// Reserved is how many of Pages, on Nodes, were reserved for its growth.
 	Reserved int64 `json:"reserved,omitempty"`
 	Nodes    []int `json:"nodes,omitempty"`
-	// Counted says that these have been counted as taken or not, and that Back of what the
-	// guest gave up are reserved for its growth again.
+	// Counted says that the claim has what came of the change, and Back that so many pages that
+	// the guest gave up are reserved for its growth again.
 	Counted bool  `json:"counted,omitempty"`
 	Back    int64 `json:"back,omitempty"`
 	// First says that the guest had no claim before.
@@ -164,11 +164,8 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	if pid, held := l.guests.Find(c.guest()); pid == 0 && !held {
 		return l.Release(uuid) // it has ended
 	}
+	c = c.resized(grew)
 	r := *c.Resize
-	c.Takes, c.Has = less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), less(c.Has, r.Size, -grew)
-	c.countGrowth(&r, grew)
-	done := r
-	done.Pages, c.Resize = grew, &done // should this run be killed
 	excess := granted(c, r.Size) - max(0, r.Granted+grew+r.Back)
 	if given, owed, err = l.shed(i, c, r.Size, excess); err != nil {
 		return given, owed, err
@@ -185,6 +182,18 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 		err = l.use(i, c)
 	}
 	return given, owed, err
+}
+
+// resized is the claim of a guest that has grown by so many pages, before any are freed. Should
+// this run be killed then, the next does not count them again.
+func (c Claim) resized(grew int64) Claim {
+	r := *c.Resize
+	if !r.Counted {
+		c.Takes, c.Has = less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), less(c.Has, r.Size, -grew)
+		c.countGrowth(&r, grew)
+	}
+	r.Pages, r.Counted, c.Resize = grew, true, &r
+	return c
 }
 
 // less takes n pages of a size off a list; nothing for a negative number.
