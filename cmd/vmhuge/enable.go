@@ -94,8 +94,8 @@ the guest's memory private, unless a device needs it shared.
 guest: when it stops, its pages stay in the pool for its next start, and no other guest
 gets them. --keep no, disable and undo free them.
 
---if-short is stored, too: vmhuge start then starts the guest on smaller pages (2M) or on
-transparent ones (thp) where the host has too few of its own. fail ends that.
+--if-short is stored, too: vmhuge start then starts the guest on smaller pages (2M) or
+on transparent ones (thp) where the host has too few of its own. fail ends that.
 
 --reserve-growth is for a guest with <maxMemory>: from its next start by vmhuge or its
 hook on, as many pages more stay in the pool for vmhuge memory until the guest stops.`
