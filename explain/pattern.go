@@ -110,7 +110,7 @@ func (k known) find(r reading, hugetlbfs []string) (all []Match) {
 			if len(k.unless) > 0 && saysAny(k.unless, r.message(at[0], at[1])) {
 				continue
 			}
-			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:at[1]]), " "), platform: r.platform}
+			m := Match{Row: k.Row, Text: strings.Join(strings.Fields(r.text[at[0]:numberEnd(r.text, at[1])]), " "), platform: r.platform}
 			if len(at) > 2 && at[2] >= 0 {
 				m.Path = strings.TrimRight(r.text[at[2]:at[3]], ".") // the end of a sentence
 			}
@@ -123,7 +123,7 @@ func (k known) find(r reading, hugetlbfs []string) (all []Match) {
 			if !isOn(k.On, memory.place) || k.OfUnaligned && memory.isAligned() {
 				continue
 			}
-			m.own = memory.place == MountRoot || memory.place == HugeFile
+			m.own = memory.place == MountRoot || memory.place == HugeFile || memory.place == Untold && r.typed
 			m.small = memory.page > 0 && memory.page <= smallestHuge
 			m.Domain = r.domainOf(at[0])
 			if !slices.ContainsFunc(all, func(other Match) bool { return other.Domain == m.Domain }) {
@@ -136,6 +136,19 @@ func (k known) find(r reading, hugetlbfs []string) (all []Match) {
 	}
 	return all
 }
+
+// numberEnd is where the number ends that words of a text end in.
+func numberEnd(text string, end int) int {
+	if end == 0 || !isDigit(text[end-1]) {
+		return end
+	}
+	for end < len(text) && isDigit(text[end]) {
+		end++
+	}
+	return end
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func saysAny(sentences []words, r reading) bool {
 	return slices.ContainsFunc(sentences, func(w words) bool { return len(w.all(r)) > 0 })

@@ -9,9 +9,10 @@ import (
 // a guest does not last, or they do not see it: a cure is in the platform's own terms.
 type platform struct {
 	name  string
-	marks []string // words by which a text shows that its guest is one of the platform's
-	pages string   // what to do where there are too few pages
-	guest string   // what to do about the guest's definition, or its folders
+	marks []string          // words by which a text shows that its guest is one of the platform's
+	pages string            // what to do where there are too few pages
+	guest string            // what to do about the guest's definition, or its folders
+	cures map[string]string // what to do where a row's cause is the platform's own, by the row's ID
 }
 
 var proxmox = &platform{
@@ -27,9 +28,12 @@ var platforms = []*platform{proxmox, {
 	marks: []string{"kubevirt", "KubeVirt", "virt-launcher", "virt-handler", "VirtualMachineInstance"},
 	pages: "KubeVirt starts the guest in a pod, and vmhuge can't: on the node vmhuge prepare --persist --pages N --size SIZE, then systemctl restart kubelet, which reads the pools at its start. The VirtualMachine's domain.memory.hugepages.pageSize (2Mi, 1Gi) must be that size; virt-launcher gets the pages as resources.limits hugepages-2Mi (hugepages-1Gi), and no more than these",
 	guest: "KubeVirt recreates the domain at each start, so changes by virsh edit are lost: change the VirtualMachine, spec.template.spec.domain (memory.guest, memory.hugepages.pageSize, resources, devices); what is mounted in virt-launcher is the node's and the kubelet's",
+	cures: map[string]string{
+		"locked-memory": "in KubeVirt virt-handler sets the limit of locked memory for virtqemud before the start (memlock rlimits in its log), and in virt-launcher nothing has CAP_SYS_RESOURCE to raise it: compare that number with libvirt's. 9007199254740991 is no limit at all, which <locked/> without a <hard_limit> asks for: leave out what adds <locked/>, as huge pages are never swapped out (a hook sidecar, realtime). A number that is a little too small grows with additionalGuestMemoryOverheadRatio of the KubeVirt resource",
+	},
 }, {
 	name:  "Kata Containers",
-	marks: []string{" kata[", ".kata.", "kata-runtime", "kata-containers", "kata-agent", "kata-shim", "kata-qemu", "containerd-shim-kata", "Kata Containers", "/run/vc/", "virtcontainers", "virtio-mem-pci fail QMP", "-name sandbox-"},
+	marks: []string{" kata[", ".kata.", "kata-runtime", "kata-containers", "kata-agent", "kata-shim", "kata-qemu", "containerd-shim-kata", "Kata Containers", "/run/vc/", "virtcontainers", "virtio-mem-pci fail QMP", "QMP command failed:", "-name sandbox-"},
 	pages: "Kata starts the guest itself, and vmhuge can't: with enable_hugepages = true in its configuration.toml each sandbox takes default_memory, and what is hot-plugged, from the host's pool: vmhuge prepare --persist --pages N --size 2M. In Kubernetes the pod needs as much as resources.limits hugepages-2Mi, which limits its cgroup (with sandbox_cgroup_only = true QEMU too); or enable_hugepages = false",
 	guest: "Kata starts the guest itself, without libvirt: its configuration.toml has default_memory, enable_hugepages, enable_virtio_mem and shared_fs; the memory of a container is hot-plugged, so that resources.limits.memory should be a multiple of the page",
 }, {
@@ -60,7 +64,7 @@ func platformOf(text string) *platform {
 }
 
 // ofPages are the rows of too few huge pages.
-var ofPages = []string{"hotplug-short", "pool-short", "node-short", "min-size", "cgroup-reserved", "cgroup-used", "page-lost"}
+var ofPages = []string{"hotplug-short", "pool-short", "node-short", "min-size", "cgroup-reserved", "cgroup-used", "page-lost", "vfio-bad-address"}
 
 // Platform is the name of the platform whose guest the text is about; "": of none that is known.
 func (m Match) Platform() string {
@@ -78,7 +82,11 @@ func OfDomain(do string) bool {
 // cure is the row's, if it holds for the platform's guests as well, or else the platform's.
 func (p *platform) cure(row Row, do string) string {
 	switch {
-	case p == nil || !strings.Contains(row.Do, "DOMAIN") && !strings.Contains(do, "vmhuge exec"):
+	case p == nil:
+		return do
+	case p.cures[row.ID] != "":
+		return p.cures[row.ID]
+	case !strings.Contains(row.Do, "DOMAIN") && !strings.Contains(do, "vmhuge exec"):
 		return do
 	case slices.Contains(ofPages, row.ID):
 		return p.pages

@@ -60,6 +60,8 @@ func TestCureOfOthers(t *testing.T) {
 		{"hugetlb_cma: cma area of node 0 should be at least 1024 MiB", "ask for more", "less"},
 		{"hugetlb_cma: reservation failed: err -12, node 0", "ask for less", "more"},
 		{"hugetlb_cma: reserved 4096 MiB on node 0", "nothing", "hugepages="},
+		{"qemu-system-ppc64: unable to map backing store for guest RAM: Cannot allocate memory\nqemu-system-ppc64: warning: falling back to regular RAM allocation", "vmhuge exec", "vmhuge start"},
+		{"virt-launcher: cannot limit locked memory of process 111 to 9007199254740991: Operation not permitted", "virt-handler", "virsh edit"},
 		{"EAL: Can only reserve 245 pages from 1024 requested\nEAL: FATAL: Cannot init memory", "1 GiB", "keeps them from guests"},
 		{"ORA-27102: out of memory\nLinux-x86_64 Error: 28: No space left on device", "kernel.shmall", "vmhuge prepare"},
 		{`-object {"qom-type":"memory-backend-file","id":"shmmem-shmem0","mem-path":"/dev/hugepages/x"}: can't open backing store /dev/hugepages/x for guest RAM: Permission denied`, "rm /dev/hugepages/x", "vmhuge start"},

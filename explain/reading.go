@@ -15,6 +15,7 @@ type reading struct {
 	text     string // in English, without what pasting has done to it
 	low      string // the same in small letters, byte for byte
 	cut      bool   // a line of it may end before its words do
+	typed    bool   // QEMU was started by hand, with -mem-path
 	platform *platform
 	domains  []mention // of several domains; none where the text names one at most
 }
@@ -22,11 +23,15 @@ type reading struct {
 func newReading(text string) reading {
 	r := reading{text: English(Clean(text))}
 	r.low = lower(r.text)
+	r.typed = byHand.Get().MatchString(r.text)
 	r.cut = cutMark.Get().MatchString(r.text)
 	r.domains = mentions(r.text)
 	r.platform = platformOf(r.text)
 	return r
 }
+
+// byHand is what QEMU says of a -mem-path that libvirt never writes so: it adds -mem-prealloc.
+var byHand = lazyregexp.New(`falling back to regular RAM allocation|Make sure that -mem-path\s+specified path|QEMU [0-9][0-9.]* monitor - type 'help'`)
 
 // message returns the message that words are in: their lines, with those before and behind
 // that a terminal or a mail has wrapped.

@@ -6,9 +6,17 @@ func access() []Row {
 	own := []string{"$ qemu-system-", "$ qemu-kvm", "$ kvm ", "libguestfs: ", "qemu:///session"}
 	kvmDenied := []string{
 		"Could not access KVM kernel module: Permission denied", "failed to initialize kvm: Permission denied", "/dev/kvm: Permission denied",
-		"Could not access KVM kernel module: Operation not permitted", "failed to initialize kvm: Operation not permitted", "/dev/kvm: Operation not permitted",
+		"Could not access KVM kernel module: Operation not permitted", "/dev/kvm: Operation not permitted",
 	}
+	// "failed to initialize kvm: Operation not permitted" is -1 of any part of KVM's setup.
 	return []Row{{
+		ID: "sev-setup",
+		Says: []string{
+			"sev_…kvm_init: kernel does not support", "sev_…kvm_init: failed to", "sev_…kvm_init: guest policy requires", "sev_…kvm_init: Failed to open", "sev_guest_init: failed to",
+		},
+		Cause: "QEMU could not set up SEV for a guest with <launchSecurity>: the kernel lacks what this QEMU asks for, SEV (SEV-ES, SEV-SNP) is off, or the firmware of its processor does not answer. Huge pages and the mode of /dev/kvm are not involved",
+		Do:    "grep . /sys/module/kvm_amd/parameters/sev*: Y or 1 is on; journalctl -k -g 'SEV|ccp' says what the firmware lacks; SEV-SNP needs Linux 6.11 and QEMU 9.1, and earlier builds of QEMU with it the kernel that they were made for",
+	}, {
 		ID: "kvm-missing",
 		Says: []string{
 			"Could not access KVM kernel module: No such file or directory", "Could not access KVM kernel module: No such device",

@@ -121,8 +121,9 @@ func definition() []Row {
 			"page size … is not available on node", "hugepages-…kB/nr_hugepages: No such file or directory", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
 			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
 		}),
-		Cause: "the kernel has no pages of that size",
-		Check: "page-size", Do: "vmhuge check lists the sizes that exist, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
+		Unless: ownDefault,
+		Cause:  "the kernel has no pages of that size",
+		Check:  "page-size", Do: "vmhuge check lists the sizes that exist, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
 	}, {
 		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi"},
 		Cause: "memory devices need ACPI",
@@ -149,12 +150,16 @@ func definition() []Row {
 			"not enough space, currently 0x… in use of total space for memory devices",
 			"exceeds slots count", "no free memory device slot available",
 			"maximum memory size must be", "maxMemory has to be specified when using memory devices", "maximum memory size (0x…) must be at least", "memory slots were specified but maximum memory size",
-			"unsupported number of memory slots", "unsupported amount of memory slots", "Specified number of memory slots", "no slots where allocated, please specify",
+			"no slots where allocated, please specify",
 		},
 		Cause: "memory devices need room: <maxMemory slots='…'> that is larger than <memory>, with a free slot",
 		Do:    "virsh edit DOMAIN: add or raise <maxMemory slots='16' unit='GiB'>…</maxMemory>; it takes effect at the next cold start",
 	}, {
-		ID: "phys-bits", Says: []string{"Address space limit 0x… < 0x… phys-bits too low"},
+		ID: "max-memory-slots", Says: []string{"Specified number of memory slots … exceeds max supported", "unsupported number of memory slots", "unsupported amount of memory slots"},
+		Cause: "<maxMemory> asks for more slots than the machine type has: 256 as a rule, 32 with pseries of an older QEMU",
+		Do:    "virsh edit DOMAIN: lower <maxMemory slots='…'> to what the message names, or to what the guest needs, one for each memory device (plain QEMU: -m …,slots=)",
+	}, {
+		ID: "phys-bits", Says: []string{"Address space limit 0x… < 0x… phys-bits too low", "phys-bits too low (…)"},
 		Versions: "QEMU since 7.1",
 		Cause:    "the guest's memory with the room for memory devices (<maxMemory>), and for the PCI devices above it, is beyond the addresses that its processor has",
 		Do:       "virsh edit DOMAIN: lower <maxMemory>, or give the guest the host's width: <maxphysaddr mode='passthrough'/> in <cpu>; huge pages are not involved",
@@ -204,6 +209,11 @@ func definition() []Row {
 		},
 		Cause: "QEMU's command line names the guest's memory twice, or with two sizes",
 		Check: "xml", Do: "plain QEMU: leave -mem-path, -mem-prealloc and the memory backend out, and vmhuge exec -- qemu-system-x86_64 … adds what fits; with libvirt take them out of <qemu:commandline>",
+	}, {
+		ID: "numa-mem", Says: []string{"-numa node,mem is not supported by this machine type"},
+		Versions: "machine types since QEMU 5.1",
+		Cause:    "the machine type takes the memory of the guest's NUMA nodes from memory backends alone, and the command line names it with mem=: libvirt is older than this QEMU, or <qemu:commandline> has -numa",
+		Do:       "update libvirt, take -numa out of <qemu:commandline>, or choose an older machine type (pc-q35-5.0): virsh edit DOMAIN (plain QEMU: -object memory-backend-ram,id=m0,size=… -numa node,memdev=m0)",
 	}, {
 		ID: "mem-path-xen", Says: []string{"-mem-path not supported with Xen"},
 		Cause: "QEMU runs for a guest of Xen, whose memory Xen allocates itself: it takes none from a hugetlbfs, and Xen alone chooses the size of its pages",

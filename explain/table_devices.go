@@ -2,6 +2,7 @@ package explain
 
 import (
 	"slices"
+	"strings"
 
 	"vmhuge/internal/advice"
 )
@@ -24,7 +25,10 @@ func memfd(reason string) []string {
 // memory.
 func devices() []Row {
 	// vfio_dma_map, since 10.0 vfio_container_dma_map: how QEMU writes the call and its result.
-	const mapped = "vfio_…dma_map(0x…, 0x…, 0x…, …)"
+	// Some programs take the blanks out.
+	mapped := func(result string) []string {
+		return []string{"vfio_…dma_map(0x…, 0x…, 0x…, …) = " + result, "vfio_…dma_map(0x…,0x…,0x…,…)=" + strings.Replace(result, " ", "", 1)}
+	}
 	refused := []string{
 		"vhost_set_mem_table failed: Input/output error", "vhost_set_mem_table failed: Invalid argument", "vhost_set_mem_table failed: Broken pipe",
 		"vhost_set_mem_table failed: Connection reset by peer", "vhost_set_mem_table failed: Protocol error",
@@ -36,32 +40,30 @@ func devices() []Row {
 		Cause: "a warning: VFIO could not map the BAR of another device for this one, so that the two can't copy to each other directly; the guest's memory is mapped, and it runs",
 		Do:    "nothing, unless two passed-through devices must copy to each other (GPUDirect)",
 	}, {
-		ID: "vfio-locked", Says: []string{
-			"VFIO_MAP_DMA failed: Cannot allocate memory", mapped + " = -12 (Cannot allocate memory)", "RLIMIT_MEMLOCK (…) exceeded",
+		ID: "vfio-locked", Says: append(mapped("-12 (Cannot allocate memory)"), "VFIO_MAP_DMA failed: Cannot allocate memory", "RLIMIT_MEMLOCK (…) exceeded",
 			"IOMMU_IOAS_MAP failed: Cannot allocate memory", "vhost_vdpa_dma_map: failed to write, …(Cannot allocate memory)",
-			"VFIO_MAP_DMA: -12", "vfio_dma_map failed, insufficient locked memory",
-		},
+			"VFIO_MAP_DMA: -12", "vfio_dma_map failed, insufficient locked memory"),
 		Cause: "VFIO pins all memory of the guest, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller: libvirt raises it for <hostdev>, but not for vDPA, devices in <qemu:commandline>, an ordinary user or a container. Huge pages count too",
 		Do:    "virsh edit DOMAIN: <memtune><hard_limit> of the guest's memory and 1 GiB more, from which libvirt makes the limit; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
 	}, {
-		ID: "vfio-bad-address", Says: []string{"VFIO_MAP_DMA failed: Bad address", mapped + " = -14 (Bad address)", "IOMMU_IOAS_MAP failed: Bad address", "vhost_vdpa_dma_map: failed to write, …(Bad address)"}, Unless: []string{"PCI BAR?"}, UnlessAny: []string{bars},
+		ID: "vfio-bad-address", Says: append(mapped("-14 (Bad address)"), "VFIO_MAP_DMA failed: Bad address", "IOMMU_IOAS_MAP failed: Bad address", "vhost_vdpa_dma_map: failed to write, …(Bad address)"), Unless: []string{"PCI BAR?"}, UnlessAny: []string{bars},
 		Cause: "VFIO, or vDPA, could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
 		Check: "pool", Do: "vmhuge check DOMAIN says what is missing; vmhuge start DOMAIN allocates it",
 	}, {
-		ID: "vfio-entries", Says: []string{mapped + " = -28 (No space left on device)", "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"},
+		ID: "vfio-entries", Says: append(mapped("-28 (No space left on device)"), "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"),
 		Cause: "VFIO has no entries left for mappings (65535 of a container): virtio-mem and balloons make many small ones",
 		Do:    "modprobe vfio_iommu_type1 dma_entry_limit=…, or a larger <block> for virtio-mem",
 	}, {
-		ID: "vfio-guest-address", Says: []string{"VFIO_MAP_DMA failed: Invalid argument", mapped + " = -22 (Invalid argument)", "IOMMU_IOAS_MAP failed: Invalid argument"}, UnlessAny: []string{bars},
+		ID: "vfio-guest-address", Says: append(mapped("-22 (Invalid argument)"), "VFIO_MAP_DMA failed: Invalid argument", "IOMMU_IOAS_MAP failed: Invalid argument"), UnlessAny: []string{bars},
 		Cause: "the IOMMU can't map a range of the guest's memory: its address is beyond the IOMMU's width, or taken (MSI, reserved regions); huge pages are not involved",
 		Do:    "dmesg | grep -i -e iommu -e dmar; virsh edit DOMAIN: <maxphysaddr mode='emulate' bits='39'/> in <cpu>, or less memory",
 	}, {
 		ID: "shared-memory", Says: []string{
 			"'virtiofs' requires shared memory", "vhost… requires shared memory",
-			"Failed initializing vhost-user memory map", "support for virtio-gpu devices requires a memfd memory backend",
+			"Failed initializing vhost-user memory map", "Waiting for daemon failed: HandleRequest(InvalidParam)", "support for virtio-gpu devices requires a memfd memory backend",
 		},
 		Cause: "virtiofs and vhost-user devices read the guest's memory from another process, so that it must be shared",
-		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages",
+		Do:    "virsh edit DOMAIN: <access mode='shared'/> in <memoryBacking>, with <source type='memfd'/> or huge pages (plain QEMU: -object memory-backend-memfd,id=m0,share=on,size=… -machine memory-backend=m0)",
 	}, {
 		ID: "vhost-user-map", Says: []string{"VHOST_CONFIG: …mmap region … failed", "VHOST_CONFIG: …mmap failed", "mmap qemu guest failed", "Processing VHOST_USER_SET_MEM_TABLE failed", "VHOST_USER_SET_MEM_TABLE failed"},
 		Cause: "the program behind a vhost-user device (Open vSwitch, DPDK, SPDK, VPP) can't map the guest's memory: it is private, its size is not a multiple of the huge page, or that program or its cgroup has reached a limit",
@@ -132,6 +134,12 @@ func devices() []Row {
 		ID: "memfd-denied", Says: slices.Concat(memfd("Operation not permitted"), memfd("Permission denied")),
 		Cause: "memfd_create is refused: by a seccomp filter around QEMU, as in a container, or by vm.memfd_noexec=2",
 		Do:    "sysctl vm.memfd_noexec must be 0 or 1; or vmhuge enable --source file DOMAIN",
+	}, {
+		ID: "guest-memfd-denied", Says: []string{
+			"error creating kvm guest memfd: Permission denied", "error creating kvm guest memfd : Permission denied", "error creating KVM guest_memfd: Permission denied",
+		},
+		Cause: "SELinux or AppArmor denies QEMU the private memory of a confidential guest (guest_memfd, for SEV-SNP or TDX), as a rule because its rules are older than the kernel. Huge pages are not involved",
+		Do:    "ausearch -m avc -ts recent, or journalctl -k | grep -i denied, shows what is denied; update selinux-policy (AppArmor: the profile of libvirt), else ausearch -m avc --raw | audit2allow -M vmhuge-local shows the rule to allow, and semodule -i vmhuge-local.pp adds it",
 	}, {
 		ID: "memfd-kernel", Says: slices.Concat(memfd("Invalid argument"), memfd("Function not implemented")),
 		Cause: "this kernel has no memfd on huge pages (before 4.14), or none that can be sealed (before 4.16)",

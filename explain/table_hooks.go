@@ -17,6 +17,11 @@ var (
 func hooks() []Row {
 	// Bash names the line after the word line, dash and others the number alone.
 	missing := []string{"/etc/libvirt/hooks/…: command not found", "unexpected exit status 127: /…: …: not found", "unexpected exit status 127: /…: line …: /…: No such file or directory"}
+	// What libvirt calls hooks for when there is no start to refuse.
+	var after []string
+	for _, operation := range []string{"stopped end", "release end"} {
+		after = append(after, "Hook script execution failed…/libvirt/hooks/… "+operation)
+	}
 	denied := []string{"unexpected exit status 126: /…: …: /…: Permission denied"}
 	return []Row{{
 		ID: "hook-denied",
@@ -50,10 +55,11 @@ func hooks() []Row {
 		Cause:     "a hook can't be run: it has no #! line, or names an interpreter that is not there; libvirt runs every file in qemu.d, editors' copies too",
 		Do:        "ls -la /etc/libvirt/hooks/qemu.d, and move out what is not a hook",
 	}, {
-		ID:    "hook-killed",
-		Says:  []string{"Hook script execution failed: …unexpected fatal signal"},
-		Cause: "a hook was killed",
-		Do:    "journalctl -k shows whether the kernel was short of memory; run vmhuge start DOMAIN again",
+		ID:     "hook-killed",
+		Says:   []string{"Hook script execution failed: …unexpected fatal signal", "Hook script execution failed: …unexpected exit status 137"},
+		Unless: after,
+		Cause:  "a hook was killed",
+		Do:     "journalctl -k shows whether the kernel was short of memory; run vmhuge start DOMAIN again",
 	}, {
 		ID:    "hook-allocates",
 		Says:  []string{"Not able to allocate all hugepages. Reverting"},
@@ -80,11 +86,17 @@ func hooks() []Row {
 		Cause: "vmhuge's hook cannot write its account of the pages, in /run/vmhuge, and changes no pool without it: libvirt's daemon is in a container, its unit is confined (ProtectSystem=), or SELinux or AppArmor denies it",
 		Do:    "vmhuge hook status asks SELinux; systemctl show -p ProtectSystem,ReadWritePaths,InaccessiblePaths DAEMON, and ReadWritePaths=/run/vmhuge by systemctl edit DAEMON; journalctl -k | grep -i denied",
 	}, {
-		ID:    "hook-refused",
-		Says:  []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
-		Codes: []int{70},
-		Cause: "a hook in /etc/libvirt/hooks refused the start; the text after its exit status is its own",
-		Check: "hook",
-		Do:    "do what the hook says; vmhuge hook status shows the state of vmhuge's own",
+		ID:    "hook-after",
+		Says:  after,
+		Cause: "a hook failed after the guest had ended (stopped, release): no start was refused. The text after its exit status is its own, and 137 says that it was killed; what it gives back, such as devices or pages, may be as the guest had it",
+		Do:    "do what the hook says, and by hand what it did not get to; vmhuge hook status shows the state of vmhuge's own",
+	}, {
+		ID:     "hook-refused",
+		Says:   []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
+		Unless: after,
+		Codes:  []int{70},
+		Cause:  "a hook in /etc/libvirt/hooks refused the start; the text after its exit status is its own",
+		Check:  "hook",
+		Do:     "do what the hook says; vmhuge hook status shows the state of vmhuge's own",
 	}}
 }

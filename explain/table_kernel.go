@@ -20,6 +20,14 @@ func poolRefused(reason string) []string {
 	return []string{"nr_hugepages': " + reason, "nr_hugepages …write error: " + reason, "setting key …vm.nr_huge…: " + reason, "Couldn't write '…' to 'vm/nr_huge…: " + reason}
 }
 
+// ownDefault is what old kernels say when they are asked for the default size that they have.
+var ownDefault = func() (says []string) {
+	for _, bytes := range []string{"65536", "1048576", "2097152", "4194304", "16777216", "33554432", "268435456", "536870912"} {
+		says = append(says, "HugeTLB: unsupported default_hugepagesz "+bytes+". Reverting to "+bytes)
+	}
+	return says
+}()
+
 // kernel is what the kernel and the tools for its settings say.
 func kernel() []Row {
 	mountDenied := []string{
@@ -117,14 +125,20 @@ func kernel() []Row {
 		Cause: "this kernel has no huge pages at all on this machine: a guest of Xen (PV) or of another hypervisor that shows none, an MMU without them (ppc64 with its hash table), or a kernel without CONFIG_HUGETLBFS",
 		Do:    "ls /sys/kernel/mm/hugepages shows the sizes, if there are any; in a guest give it the host's CPU model; vmhuge enable --thp DOMAIN needs no pool, where cat /sys/kernel/mm/transparent_hugepage/enabled is there",
 	}, {
+		ID: "kernel-line-default", Says: ownDefault,
+		Versions: "Linux before 5.8",
+		Cause:    "not an error: default_hugepagesz= names the size that is this kernel's default anyway, and the two sizes of the message are the same",
+		Do:       "nothing: ls /sys/kernel/mm/hugepages shows the sizes that exist",
+	}, {
 		ID: "kernel-line", Says: []string{
 			"preceded by an unsupported hugepagesz",
 			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
 			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
 		},
-		Cause: "the kernel's command line asks for huge pages with words, in an order or in a combination that the kernel does not accept",
-		Do:    "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
+		Unless: ownDefault,
+		Cause:  "the kernel's command line asks for huge pages with words, in an order or in a combination that the kernel does not accept",
+		Do:     "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
 	}, {
 		ID: "cma-skips-boot", Says: []string{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation"},
 		Cause: "with hugetlb_cma= on its command line the kernel does not allocate the gigantic pages (1 GiB on x86) of hugepages= at boot: they come out of hugetlb_cma at run time. Smaller pages are allocated as usual",

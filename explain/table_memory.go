@@ -114,9 +114,14 @@ func memory() []Row {
 		Cause: "if a PCI device is passed through (<hostdev>): the guest touched the device's memory (a BAR) while it slept (D3), was reset, or had dropped off the bus; or the processor can't map that BAR for a guest, as on some ARM servers. Huge pages are not involved",
 		Do:    "journalctl -k -g 'vfio|AER|pcieport' shows what the device did; options vfio-pci disable_idle_d3=1 in /etc/modprobe.d keeps an unused one awake; or start the guest once without <hostdev>",
 	}, {
-		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory", "preallocating memory failed: Cannot allocate memory", "KVM_SET_USER_MEMORY_REGION failed, …: Cannot allocate memory"},
+		ID: "kvm-memory", Says: []string{"kvm_init_vcpu failed: Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: 12 Cannot allocate memory", "kvm_init_vcpu: kvm_get_vcpu failed (…): Cannot allocate memory", "ioctl(KVM_CREATE_VM) failed: Cannot allocate memory", "failed to initialize kvm: Cannot allocate memory", "preallocating memory failed: Cannot allocate memory", "KVM_SET_USER_MEMORY_REGION failed, …: Cannot allocate memory"},
 		Cause: "the kernel has too little ordinary memory, for KVM's tables, page tables or guest memory that is not on huge pages: there are enough huge pages, but their pools may take up the memory that is missing",
 		Do:    "free -m, and vmhuge status for what the pools hold and nobody uses; vmhuge undo frees what vmhuge allocated, and --host-reserve SIZE leaves the host more",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "fork-memory", Says: []string{"cannot fork child process: Cannot allocate memory", "cannot fork child process: Can't allocate the memory"},
+		Cause: "libvirt's daemon could not start another program: the host has too little ordinary memory, or commits no more of it (vm.overcommit_memory=2), and the pools of huge pages take a part of it",
+		Do:    "free -m; grep Commit /proc/meminfo; vmhuge status for what the pools hold and nobody uses; vmhuge undo frees what vmhuge allocated",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "migration-page-size", Says: []string{"Mismatched RAM page size", "Post-copy: Host page size mismatch", "Postcopy needs matching RAM page sizes", "Postcopy needs matching target page sizes", "Userfault on this host does not support huge pages"},

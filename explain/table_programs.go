@@ -6,20 +6,31 @@ import "vmhuge/internal/advice"
 // same pools.
 func programs() []Row {
 	javaDenied := []string{"Failed to reserve shared memory. (error = 1)", "Failed to reserve shared memory (errno = 1)"}
+	// What says why DPDK has no memory, other than too few pages.
+	otherwise := []string{"EAL: Can only reserve", "EAL: Couldn't get fd on hugepage file"}
 	return []Row{{
 		ID: "dpdk-mount", Says: []string{"hugepages of size … reserved, but no mounted hugetlbfs found"},
 		Cause: "there are free huge pages of this size, and no hugetlbfs with it that a program with DPDK could put its files on. Of a size that it does not use, the message is harmless",
 		Do:    "mkdir /mnt/huge && mount -t hugetlbfs -o pagesize=SIZE hugetlbfs /mnt/huge, and --huge-dir /mnt/huge (into a container it is passed); or --in-memory, which needs none",
 	}, {
+		ID: "dpdk-ports", Says: []string{"Cannot allocate ethdev shared data"},
+		Cause: "a program with DPDK got no memory for its ports: too few huge pages are free of the size or on the node that it uses, files of an earlier run hold them, or it is a second process that does not find the memory of the first",
+		Check: "pool", Do: "ls /dev/hugepages/rtemap_*, and remove what no program uses; vmhuge status shows what each node has free, vmhuge prepare --persist --pages N --size SIZE --for NAME allocates more, which --socket-mem and --file-prefix must agree with",
+		Kind: advice.NoMemory,
+	}, {
 		ID: "dpdk-short", Says: []string{
-			"EAL: No available … hugepages reported", "EAL: No available hugepages reported", "EAL: No free … hugepages reported", "EAL: No free hugepages reported", "EAL: Cannot get hugepage information",
-			"EAL: FATAL: Cannot get hugepage information", "EAL: FATAL: Cannot init memory", "EAL: Not enough memory available", "EAL: Cannot init memory",
-			"EAL: …mmap() failed: Cannot allocate memory", "EAL: attempted to allocate … segments, but only",
+			"EAL: No available … hugepages reported", "EAL: No available hugepages reported", "EAL: No free … hugepages reported", "EAL: No free hugepages reported",
+			"EAL: Not enough memory available", "EAL: …mmap() failed: Cannot allocate memory", "EAL: attempted to allocate … segments, but only",
 		},
-		UnlessAny: []string{"EAL: Can only reserve", "EAL: Couldn't get fd on hugepage file"},
+		UnlessAny: otherwise,
 		Cause:     "a program with DPDK, such as Open vSwitch, found no free huge pages of that size for itself; it takes them from the same pool as the guests. Of a size that it does not use, the message is harmless",
 		Check:     "pool", Do: "vmhuge prepare --persist --pages N --size SIZE --for ovs-vswitchd, which keeps them from guests (with --node where --socket-mem names one); then start the program again. Files of an earlier run hold pages too: ls /dev/hugepages/rtemap_*",
 		Kind: advice.NoMemory,
+	}, {
+		ID: "dpdk-start", Says: []string{"EAL: Cannot get hugepage information", "EAL: FATAL: Cannot get hugepage information", "EAL: FATAL: Cannot init memory", "EAL: Cannot init memory"},
+		UnlessAny: append([]string{"reserved, but no mounted hugetlbfs found", "EAL: No free", "EAL: No available", "EAL: Not enough memory available", "EAL: …mmap() failed", "EAL: attempted to allocate"}, otherwise...),
+		Cause:     "a program with DPDK, such as Open vSwitch, could not set up its memory: no huge pages of a size are free for it, or no hugetlbfs is mounted with them; the lines before this one say which",
+		Check:     "pool", Do: "vmhuge status shows what is free; vmhuge prepare --persist --pages N --size SIZE --for ovs-vswitchd keeps pages from guests; findmnt -t hugetlbfs shows the mounts (--in-memory needs none)",
 	}, {
 		ID: "dpdk-scattered", Says: []string{"EAL: Can only reserve … pages from … requested"},
 		Versions: "DPDK before 18.05",
