@@ -93,6 +93,9 @@ func uncovered(d *document) string {
 // protected says whether it is a guest of Secure Execution on s390x.
 func (d *document) protected() bool { return d.security() == "s390-pv" }
 
+// guestMemfd says whether the guest's private memory is on no pages that could be chosen.
+func (d *document) guestMemfd() bool { return d.security() == "sev-snp" || d.security() == "tdx" }
+
 // security is the kind of <launchSecurity>; "": there is none.
 func (d *document) security() (kind string) {
 	for _, el := range d.root.all("launchSecurity") {
@@ -106,7 +109,9 @@ func (d *document) security() (kind string) {
 // none may back a protected guest (handle_diag_308() of target/s390x).
 func confidential(d *document) string {
 	switch kind := d.security(); {
-	case kind == "sev-snp" || kind == "tdx":
+	case d.guestMemfd() && !hasHugepages(&d.domain):
+		return "with " + kind + " the guest's private memory is a guest_memfd, which has no huge pages"
+	case d.guestMemfd():
 		return "with " + kind + " the guest's private memory is a guest_memfd, which has no huge pages: hugetlb pages back only what it shares, and stay allocated beside the private memory"
 	case d.protected() && hasHugepages(&d.domain):
 		return "with s390-pv QEMU does not let a guest on reserved huge pages enter protected mode: take out its <hugepages> or its <launchSecurity>"

@@ -30,7 +30,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	demand := pages.Demand{
 		Domain: dom.Name, UUID: dom.UUID, Type: dom.Type,
 		Backing: pages.None, Items: []pages.Item{}, Auto: tune.auto,
-		Shared: shared(dom), Elastic: shared(dom) || len(dom.Memorydevs) > 0,
+		Shared: shared(dom), PartlyShared: len(sharedCells(dom)) > 0 && len(sharedCells(dom)) < len(dom.Cells), Elastic: shared(dom) || len(dom.Memorydevs) > 0,
 		Locked: dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
 	}
 	if d.wantsTHP() {

@@ -130,6 +130,22 @@ func accesses(dom *domain) []string {
 	return modes
 }
 
+// privateCell says whether a cell is not shared by its own memAccess.
+func privateCell(dom *domain) bool {
+	return slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess != "shared" })
+}
+
+// sharedCells are the ids of the cells whose memory QEMU maps shared.
+func sharedCells(dom *domain) (ids []int) {
+	for i, access := range accesses(dom) {
+		if len(dom.Cells) > 0 && (access == "shared" || access == "" && source(dom) == "memfd") {
+			ids = append(ids, cellID(dom.Cells[i], i))
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 func sharedCell(dom *domain) bool {
 	return slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
 }

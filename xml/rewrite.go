@@ -56,6 +56,9 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	if !want.THP && d.protected() {
 		return nil, refusal(dom, protectedGuest, "take out its <launchSecurity>, or leave it on small pages", "with <launchSecurity type='s390-pv'/> it can't be on reserved huge pages: QEMU does not let it enter protected mode")
 	}
+	if want.THP && d.guestMemfd() {
+		return nil, refusal(dom, noCause, "leave it on small pages", "with <launchSecurity type='%s'/> its private memory is a guest_memfd, which gets no transparent huge pages, and what --thp allocates at start would stay beside it", d.security())
+	}
 	if want.Usual {
 		want.PageSize = dom.usual(want.Have)
 	}

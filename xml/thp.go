@@ -23,8 +23,8 @@ func (d *document) wantsTHP() bool {
 }
 
 // backTHP changes <memoryBacking> to memory that gets transparent huge pages.
-// Memory that somebody has to share stays shared: in a memfd, since a file on
-// disk has none.
+// Memory that somebody has to share stays shared: in a memfd, where all of it is; else
+// libvirt puts the cells that are shared into files, and the others are anonymous.
 func (e *editor) backTHP(threads int) error {
 	dom := &e.domain
 	if hasHugepages(dom) {
@@ -42,11 +42,11 @@ func (e *editor) backTHP(threads int) error {
 	e.devices(&need)
 	kind, spare := "anonymous", (*element)(nil)
 	switch {
-	case need.SharedBy > 0 || sharedCell(dom):
+	case need.SharedBy > 0 || sharedCell(dom) && (source(dom) == "memfd" || !privateCell(dom)):
 		kind = "memfd"
 	default:
 		// For <access> and memAccess, whatever they say, libvirt puts memory into a file.
-		e.dropMemAccess()
+		e.dropPrivate()
 		if b.MemoryAccess != nil {
 			spare, b.MemoryAccess = e.root.child("memoryBacking").child("memoryBacking/access"), nil
 		}
@@ -129,11 +129,11 @@ func (e *editor) absorb(changes []change, access *element) []change {
 	return nil
 }
 
-// dropMemAccess takes the attribute out of the cells.
-func (e *editor) dropMemAccess() {
+// dropPrivate takes the attribute out of the cells that it does not make shared.
+func (e *editor) dropPrivate() {
 	for i, el := range e.root.all("cpu/numa/cell") {
 		at, before := e.attrAfter(el, "memAccess")
-		if c := &e.domain.Cells[i]; at != nil && c.MemAccess != "" {
+		if c := &e.domain.Cells[i]; at != nil && c.MemAccess != "" && c.MemAccess != "shared" {
 			e.note(former{At: memAccess(*c, i), Behind: before, Text: string(e.raw[at[0]:at[1]])})
 			e.replace(at[0], at[1], "")
 			c.MemAccess = ""

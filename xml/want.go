@@ -81,15 +81,41 @@ func (want Want) thpCosts(before, after []byte) []string {
 		costs = append(costs, why+reserved)
 	}
 	size := pages.SizeWord(d.domain.usual(want.Have))
+	enable := "; vmhuge enable --size " + size
+	if b := d.domain.MemoryBacking; b != nil && b.MemoryAllocation != nil && b.MemoryAllocation.Mode == "ondemand" {
+		enable = "; without its <allocation mode='ondemand'/> (virsh edit) vmhuge enable --size " + size
+	}
 	if d.domain.hostArch() == "s390x" {
 		// s390_enable_sie() in the kernel's arch/s390/mm/gmap.c, from 3.7 on; 7.0 dropped that
-		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest and allows it no more of them", "; vmhuge enable --size "+size+" gives it reserved ones")
+		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest and allows it no more of them", enable+" gives it reserved ones")
+	}
+	stay := sharedCells(&d.domain)
+	mixed := len(stay) > 0 && len(stay) < len(d.domain.Cells)
+	if mixed {
+		say(fmt.Sprintf("only part of its memory gets transparent huge pages: cell %s is shared by its memAccess and stays so, in a file, where QEMU 7.2 aligns it to 4 KiB", joined(stay)), enable+" gives all of it reserved ones")
 	}
 	switch {
-	case is.Shared:
-		say("its virtiofs, vhost-user or vhost-vdpa devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages", "; vmhuge enable --size "+size+" --source memfd gives it reserved ones")
+	case mixed && len(sharedBefore(before)) <= len(stay):
+	case is.Shared && !mixed:
+		say("its virtiofs, vhost-user or vhost-vdpa devices or cells share its memory, which therefore stays shared; QEMU 7.2 aligns that to 4 KiB, so that it gets no transparent huge pages", enable+" --source memfd gives it reserved ones")
+	case was.Shared && mixed:
+		say("its other memory was shared and is private now; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
 	case was.Shared:
 		say("its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
 	}
 	return costs
+}
+
+// sharedBefore are the cells that a document has shared.
+func sharedBefore(doc []byte) []int {
+	d, err := parse(doc)
+	if err != nil {
+		return nil
+	}
+	return sharedCells(&d.domain)
+}
+
+// joined lists numbers in a sentence.
+func joined(numbers []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(numbers), "[]"), " ", " and ")
 }

@@ -42,7 +42,11 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 			Need: "madvise, so that the kernel compacts memory for guests that ask for it"}, "defrag", thp.Defrag, "madvise")
 	}
 	if g.Demand.Shared {
-		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: "its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
+		what := "its memory is shared"
+		if g.Demand.PartlyShared {
+			what = "a part of its memory is shared"
+		}
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: what + ", which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
 			Need: "private memory, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + shell.Operand(g.Demand.Domain)})
 		if !slices.Contains([]string{"advise", "within_size", "always", "force", ""}, thp.Shmem) {
 			advise(hostprep.Finding{Severity: hostprep.Warning, Have: "shmem_enabled is " + thp.Shmem + ": shared memory gets none even where it is aligned",

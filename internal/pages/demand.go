@@ -83,6 +83,8 @@ type Demand struct {
 	Unconfined bool `json:"-"`
 	// Shared says that other processes may map some of it.
 	Shared bool `json:"-"`
+	// PartlyShared says that this holds for some of its cells only.
+	PartlyShared bool `json:"-"`
 	// DefaultSize says that the domain leaves the page size of some of it to
 	// libvirt, whose default Items then have.
 	DefaultSize bool `json:"-"`
