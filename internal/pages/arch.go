@@ -94,7 +94,12 @@ func Usual(arch string, have []Size) Size {
 			best = k
 		}
 	}
-	if len(have) > 0 && !slices.Contains(have, best.usual) {
+	possible := HugeSizes(arch, false)
+	own := slices.DeleteFunc(slices.Clone(have), func(s Size) bool { return !slices.Contains(possible, s) })
+	elsewhere := len(own) == 0 && arch != "" && slices.ContainsFunc(kernels(), func(k kernel) bool { // a host of another architecture
+		return fits(k) && !slices.ContainsFunc(k.archs, func(other string) bool { return SameKernel(arch, other) })
+	})
+	if len(have) > 0 && !elsewhere && !slices.Contains(have, best.usual) {
 		return slices.Min(have)
 	}
 	return best.usual

@@ -23,6 +23,8 @@ func TestUsual(t *testing.T) {
 		{"loongarch64", []Size{512 * m}, 512 * m},
 		// A TCG guest lies on the host's pages, whatever its own architecture.
 		{"", []Size{m, 2 * g}, m}, {"", []Size{2 * m, 512 * m, 16 * g}, 512 * m}, {"alpha", []Size{2 * m, g}, 2 * m},
+		// The host is of another architecture.
+		{"s390x", []Size{2 * m, g}, m}, {"x86_64", []Size{m, 2 * g}, 2 * m}, {"sparc64", []Size{2 * m, g}, 8 * m},
 		// Sizes that no row has: the smallest of them.
 		{"x86_64", []Size{4 * m}, 4 * m}, {"sparc64", nil, 8 * m}, {"mips64el", nil, 32 * m},
 	} {
