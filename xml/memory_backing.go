@@ -146,6 +146,16 @@ func sharedCells(dom *domain) (ids []int) {
 	return ids
 }
 
+// sharedByCell says whether that cell's memAccess shares its memory.
+func (dom *domain) sharedByCell(id int) bool {
+	for i, c := range dom.Cells {
+		if cellID(c, i) == id {
+			return c.MemAccess == "shared"
+		}
+	}
+	return false
+}
+
 func sharedCell(dom *domain) bool {
 	return slices.ContainsFunc(dom.Cells, func(c libvirtxml.DomainCell) bool { return c.MemAccess == "shared" })
 }

@@ -44,7 +44,14 @@ func (d *document) traits() (pages.Traits, error) {
 		t.VCPUs = max(1, int(v.Value))
 	}
 	for _, b := range found {
-		t.WholeGiB = t.WholeGiB && b.kib*pages.KiB%pages.GiB == 0
+		keepsSmall := b.own && b.page == smallPage
+		t.WholeGiB = t.WholeGiB && (keepsSmall || b.kib*pages.KiB%pages.GiB == 0)
+		if keepsSmall && b.kind != pages.VirtioMem {
+			t.SmallKiB += b.kib
+		}
+		if b.kind == pages.Cell && d.domain.sharedByCell(b.cell) {
+			t.SharedKiB += b.kib
+		}
 		if b.kind != pages.VirtioMem { // the guest's driver takes it later
 			t.MemoryKiB += b.kib
 		}

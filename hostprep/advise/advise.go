@@ -4,6 +4,7 @@ package advise
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -55,6 +56,7 @@ type view struct {
 	state    pool.State
 	headroom int64 // bytes that the pools may grow
 	thp      host.THP
+	thpFile  string // that decides whether they are on, below transparent_hugepage
 	ksm      host.KSM
 	small    pages.Size // of the host's pages
 	thpPage  pages.Size // of transparent huge pages; 0: the kernel does not say
@@ -151,12 +153,16 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 	for _, n := range onDemand {
 		v.onDemand += n
 	}
+	v.thpFile = path.Join(h.THPFile("enabled")...)
 	v.headroom = pool.Headroom(v.state, v.mem.Total, v.mem.Available, pool.Reserve(v.mem.Total))
 	return v, nil
 }
 
 // ram is the guest's RAM in bytes.
 func (v view) ram() int64 { return v.Traits.MemoryKiB * pages.KiB }
+
+// reserved is how much of it reserved pages would hold, in bytes.
+func (v view) reserved() int64 { return (v.Traits.MemoryKiB - v.Traits.SmallKiB) * pages.KiB }
 
 // free is how many pages of a size a new guest gets without growth.
 func (v view) free(size pages.Size) int64 { return max(0, v.state.Spare(size, v.pending)) }
@@ -169,7 +175,7 @@ func (v view) has(size pages.Size) bool {
 // fits says whether the host can give the RAM in pages of a size: by those
 // that are free and by growth.
 func (v view) fits(size pages.Size) bool {
-	return v.Runs || (size.Ceil(v.ram())-v.free(size))*int64(size) <= v.headroom
+	return v.Runs || (size.Ceil(v.reserved())-v.free(size))*int64(size) <= v.headroom
 }
 
 // nodes are those on which the guest's memory must lie; nil: any.

@@ -324,3 +324,36 @@ func TestAdviceOfPromisedPages(t *testing.T) {
 		}
 	}
 }
+
+// A part of a guest may have pages of its own, and its kernel or the host's others than 2 MiB.
+func TestAdviceOfParts(t *testing.T) {
+	const two = "<domain type='kvm'><memory unit='GiB'>2</memory>"
+	cells := two + "<cpu><numa><cell memory='1' unit='GiB'/><cell memory='1' unit='GiB' memAccess='shared'/></numa></cpu></domain>"
+	const thp = "-- sys/kernel/mm/transparent_hugepage/"
+	for name, test := range map[string]struct{ doc, files, says, not string }{
+		"a DIMM on small pages": {"<domain type='kvm'><maxMemory slots='1' unit='GiB'>4</maxMemory><memory unit='GiB'>2</memory><features><acpi/></features><cpu><numa><cell memory='1' unit='GiB'/></numa></cpu><devices><memory model='dimm'><source><pagesize>4</pagesize></source><target><size unit='GiB'>1</size><node>0</node></target></memory></devices></domain>",
+			"", "page tables: 2 GiB is 524288 pages of 4 KiB with 4 MiB of page tables, 512 pages of 2 MiB, or 1 of 1 GiB", "1024 pages of 2 MiB"},
+		"a shared cell":      {cells, "", "shared cells: 1 GiB of it is in cells with memAccess='shared'", "shared memory: "},
+		"shared by devices":  {strings.Replace(cells, "</domain>", "<devices><filesystem><driver type='virtiofs'/></filesystem></devices></domain>", 1), "", "shared memory: ", "shared cells"},
+		"s390x elsewhere":    {two + "<os><type arch='s390x'/></os></domain>", "", "KVM on s390x takes no pages of 2 MiB, but of 1 MiB, and this host has none of these", "vmhuge enable"},
+		"s390x, also 1 GiB":  {two + "<os><type arch='s390x'/></os></domain>", "", "2048 pages of 1 MiB", "hugepagesz=1G"},
+		"off for this size":  {two + "</domain>", thp + "enabled --\n[always] madvise never\n" + thp + "hugepages-2048kB/enabled --\nalways inherit madvise [never]\n", "transparent_hugepage/hugepages-2048kB/enabled is never", ""},
+		"off for every size": {two + "</domain>", thp + "enabled --\nalways madvise [never]\n" + thp + "hugepages-2048kB/enabled --\nalways [inherit] madvise never\n", "transparent_hugepage/enabled is never", ""},
+	} {
+		root := hosttest.Unpack(t, "one-node", "-- proc/buddyinfo --\nNode 0, zone Normal 1 1 1 1 1 1 1 1 1 1 1\n-- proc/uptime --\n1000 1000\n"+
+			thp+"enabled --\nalways [madvise] never\n-- proc/zoneinfo --\nNode 0, zone Normal\n  pages free 1\n"+test.files)
+		demand, err := xml.Demand([]byte(test.doc), 0)
+		hosttest.Must(t, err)
+		traits, err := xml.Traits([]byte(test.doc))
+		hosttest.Must(t, err)
+		a, err := Weigh(host.Host{Root: root}, hostprep.NewCandidate(demand, traits))
+		hosttest.Must(t, err)
+		var says strings.Builder
+		for _, r := range a.Reasons {
+			says.WriteString(r.Rule + ": " + r.Says + "\n")
+		}
+		if !strings.Contains(says.String(), test.says) || test.not != "" && strings.Contains(says.String(), test.not) {
+			t.Errorf("%s:\n%s", name, says.String())
+		}
+	}
+}

@@ -59,7 +59,7 @@ var rules = []rule{
 		return when(v.ram() >= largeGuest, "%s needs %d transparent huge pages, and the kernel may fail to find some of them", pages.Amount(v.ram()), v.thpSize().Ceil(v.ram()))
 	}},
 	{"beyond the TLB", [4]int{0, 0, 1, 0}, nil, func(v view) string {
-		n := pages.Size2MiB.Ceil(v.ram())
+		n := pages.Size2MiB.Ceil(v.reserved())
 		return when(v.cpu.Known && n > tlbEntries, "a second-level TLB has up to %d entries, and the guest %s", tlbEntries, v.counts(" pages"))
 	}},
 
@@ -77,6 +77,10 @@ var rules = []rule{
 	{"shared memory", [4]int{-4, 3, 3, 0}, nil, func(v view) string {
 		return when(v.Traits.SharedBy > 0, "%d virtiofs, vhost-user or vhost-vdpa %s map %s; QEMU 7.2 aligns shared memory to 4 KiB, so that none of it gets transparent huge pages", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"), pages.Amount(v.ram()))
 	}},
+	{"shared cells", [4]int{-3, 1, 1, 0}, nil, func(v view) string {
+		shared := v.Traits.SharedKiB * pages.KiB
+		return when(v.Traits.SharedBy == 0 && shared > 0, "%s of it is in cells with memAccess='shared'; QEMU 7.2 aligns shared memory to 4 KiB, so that none of that gets transparent huge pages", pages.Amount(shared))
+	}},
 	{"shared access", [4]int{}, nil, func(v view) string {
 		return when(v.Traits.SharedBy > 0 && !v.Traits.Shared, "%d virtiofs, vhost-user or vhost-vdpa %s, but no <access mode='shared'/>, which they need", v.Traits.SharedBy, pages.Plural(v.Traits.SharedBy, "device"))
 	}},
@@ -93,7 +97,7 @@ var rules = []rule{
 		return when(!v.Runs && v.ram() > most, "%s of RAM are more than the %s that this host can give a guest, on pages of any kind: lower <memory>", pages.Amount(v.ram()), pages.Amount(most))
 	}},
 	{"room", [4]int{}, only2MiB, func(v view) string {
-		return when(v.has(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools can grow by %d", pages.Size2MiB.Ceil(v.ram()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
+		return when(v.takes(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools can grow by %d", pages.Size2MiB.Ceil(v.reserved()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
 	}},
 	{"balloon", [4]int{0, -3, -3, 0}, nil, func(v view) string {
 		given := v.ram() - v.Traits.CurrentKiB*pages.KiB
@@ -125,8 +129,8 @@ var rules = []rule{
 
 	// What the host has.
 	{"free pages", [4]int{0, 3, 0, 0}, nil, func(v view) string {
-		n := pages.Size2MiB.Ceil(v.ram())
-		return when(v.free(pages.Size2MiB) >= n, "%d pages of 2 MiB are free in the pool already, and it needs %d", v.free(pages.Size2MiB), n)
+		n := pages.Size2MiB.Ceil(v.reserved())
+		return when(v.takes(pages.Size2MiB) && v.free(pages.Size2MiB) >= n, "%d pages of 2 MiB are free in the pool already, and it needs %d", v.free(pages.Size2MiB), n)
 	}},
 	{"free memory in one piece", [4]int{2, 0, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
@@ -134,10 +138,10 @@ var rules = []rule{
 	}},
 	{"fragmentation", [4]int{0, 1, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
-		return when(v.blocks() < n && !v.guestMemfd() && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.ram()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
+		return when(v.blocks() < n && !v.guestMemfd() && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.reserved()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
 	}},
 	{"THP is off", [4]int{-3, 0, 0, 0}, nil, func(v view) string {
-		return when(v.thp.Enabled == "never", "transparent_hugepage/enabled is %s: it would get 0 of %d; madvise is enough for QEMU", v.thp.Enabled, v.thpSize().Ceil(v.ram()))
+		return when(v.thp.Enabled == "never", "transparent_hugepage/%s is %s: it would get 0 of %d; madvise is enough for QEMU", v.thpFile, v.thp.Enabled, v.thpSize().Ceil(v.ram()))
 	}},
 	{"no THP", [4]int{}, onlyTHP, func(v view) string {
 		return when(v.thp.Enabled == "", "this kernel has no transparent huge pages: /sys/kernel/mm/transparent_hugepage is missing")
@@ -169,17 +173,17 @@ var rules = []rule{
 		return when(!v.Traits.WholeGiB, "%s is not a multiple of 1 GiB in each part of the RAM", pages.Amount(v.ram()))
 	}},
 	{"1 GiB at hand", [4]int{0, 0, 3, 0}, nil, func(v view) string {
-		n := pages.Size1GiB.Ceil(v.ram())
-		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && v.free(pages.Size1GiB) >= n, "%d pages of 1 GiB are free, and it needs %d", v.free(pages.Size1GiB), n)
+		n := pages.Size1GiB.Ceil(v.reserved())
+		return when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && v.free(pages.Size1GiB) >= n, "%d pages of 1 GiB are free, and it needs %d", v.free(pages.Size1GiB), n)
 	}},
 	{"1 GiB on demand", [4]int{0, 0, 2, 0}, nil, func(v view) string {
-		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
-		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free < n && free+v.onDemand >= n && v.fits(pages.Size1GiB),
+		n, free := pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB)
+		return when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && free < n && free+v.onDemand >= n && v.fits(pages.Size1GiB),
 			"the kernel's area for them has room for %d pages of 1 GiB, %d more are free, and it needs %d: moving other memory out of the way makes the start slower", v.onDemand, free, n)
 	}},
 	{"1 GiB at boot", [4]int{0, 0, -3, 0}, nil, func(v view) string {
-		n, free := pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB)
-		text := when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
+		n, free := pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB)
+		text := when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
 			"%d pages of 1 GiB are free, and it needs %d: certain only at boot, with hugepagesz=1G hugepages=%d", free, n, n)
 		switch {
 		case text != "" && v.area: // beside it the kernel skips hugepages= of 1 GiB
@@ -191,11 +195,11 @@ var rules = []rule{
 		return text
 	}},
 	{"room", [4]int{}, only1GiB, func(v view) string {
-		return when(v.Traits.WholeGiB && v.has(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.ram()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
+		return when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
 	}},
 	{"page structs", [4]int{}, nil, func(v view) string {
-		freed := pages.Size2MiB.Ceil(v.ram()) * pages.Size2MiB.Structs(v.small)
-		return when(v.structs && v.Traits.Autostart && freed >= 256*pages.MiB,
+		freed := pages.Size2MiB.Ceil(v.reserved()) * pages.Size2MiB.Structs(v.small)
+		return when(v.takes(pages.Size2MiB) && v.structs && v.Traits.Autostart && freed >= 256*pages.MiB,
 			"the kernel keeps page structs for reserved pages: for pages that stay reserved it could free %s, vmhuge prepare --persist --free-vmemmap", pages.Amount(freed))
 	}},
 
@@ -209,7 +213,7 @@ var rules = []rule{
 		return when(t <= 30*time.Second, "a start on reserved pages zeroes %s first, %s on one CPU", pages.Amount(v.ram()), t)
 	}},
 	{"autostart", [4]int{0, 1, 1, 0}, nil, func(v view) string {
-		return when(v.Traits.Autostart, "it starts with the host, when memory is not fragmented yet; its %d pages of 2 MiB must be allocated before libvirt starts", pages.Size2MiB.Ceil(v.ram()))
+		return when(v.Traits.Autostart && v.takes(pages.Size2MiB), "it starts with the host, when memory is not fragmented yet; its %d pages of 2 MiB must be allocated before libvirt starts", pages.Size2MiB.Ceil(v.reserved()))
 	}},
 	{"migration", [4]int{}, nil, func(v view) string {
 		// QEMU migrates no guest with <launchSecurity>, of whatever type.
@@ -242,10 +246,31 @@ func (v view) foreign(size pages.Size) string {
 		return ""
 	}
 	text := fmt.Sprintf("KVM on %s takes no pages of %s", v.Traits.Arch, size)
-	if v.Traits.Security != "s390-pv" {
-		text += fmt.Sprintf(": vmhuge enable --size %s gives it reserved ones", pages.SizeWord(pages.Usual(v.Traits.Arch, v.state.Sizes())))
+	usual, here := v.usual()
+	switch {
+	case v.Traits.Security == "s390-pv":
+	case here:
+		text += fmt.Sprintf(": vmhuge enable --size %s gives it reserved ones", pages.SizeWord(usual))
+	default:
+		text += fmt.Sprintf(", but of %s, and this host has none of these", usual)
 	}
 	return text
+}
+
+// usual is the size of reserved pages that suits the guest where it takes none of 2 MiB, and
+// whether this host has it.
+func (v view) usual() (size pages.Size, here bool) {
+	own := pages.HugeSizes(v.Traits.Arch, true)
+	both := slices.DeleteFunc(v.state.Sizes(), func(s pages.Size) bool { return !slices.Contains(own, s) })
+	if len(both) == 0 {
+		return pages.Usual(v.Traits.Arch, nil), false
+	}
+	return pages.Usual(v.Traits.Arch, both), true
+}
+
+// takes says that the host has pages of a size, and the guest's KVM takes them.
+func (v view) takes(size pages.Size) bool {
+	return v.has(size) && (v.Traits.Arch == "" || slices.Contains(pages.HugeSizes(v.Traits.Arch, true), size))
 }
 
 // splits2MiB says that pages of 2 MiB are several entries of the page table's last level, as
@@ -259,15 +284,18 @@ func (v view) splits2MiB() bool {
 // RAM; of 2 MiB where it has none. word is what they are called.
 func (v view) counts(word string) string {
 	sizes := []pages.Size{pages.Size2MiB, pages.Size1GiB}
-	if v.splits2MiB() {
+	switch {
+	case v.splits2MiB():
 		sizes[0] = v.thpSize()
+	case v.foreign(pages.Size2MiB) != "":
+		sizes[0], _ = v.usual()
 	}
 	text := ""
 	for i, size := range sizes {
-		switch n := size.Ceil(v.ram()); {
+		switch n := size.Ceil(v.reserved()); {
 		case i == 0:
 			text = fmt.Sprintf("%d%s of %s", n, word, size)
-		case v.has(size) && (!v.cpu.Known || v.cpu.PDPE1GB):
+		case v.takes(size) && (!v.cpu.Known || v.cpu.PDPE1GB):
 			text += fmt.Sprintf(", or %d of %s", n, size)
 		}
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,7 +35,7 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 		findings = append(findings, f.With(SetTHP(h, name, from, to)))
 	}
 	if thp.Enabled == "never" {
-		advise(hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Have: "transparent huge pages are off: enabled is never",
+		advise(hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Have: "transparent huge pages are off: " + path.Join(h.THPFile("enabled")...) + " is never",
 			Need: "madvise or always", Do: "vmhuge start sets madvise"}, "enabled", "never", "madvise")
 	}
 	if thp.Defrag == "never" || thp.Defrag == "defer" {
@@ -64,8 +65,8 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 
 // SetTHP is the change of one of the kernel's settings.
 func SetTHP(h host.Host, name, from, to string) change.Change {
-	path := append([]string{"/"}, append(host.THPDir, h.THPFile(name)...)...)
-	return change.Change{Kind: change.KindSysfs, Path: filepath.Join(path...), From: from, To: to}
+	file := append([]string{"/"}, append(host.THPDir, h.THPFile(name)...)...)
+	return change.Change{Kind: change.KindSysfs, Path: filepath.Join(file...), From: from, To: to}
 }
 
 // slow is how long a scan by khugepaged may take before it is too late to help a guest.

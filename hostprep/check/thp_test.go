@@ -54,7 +54,7 @@ func TestCheckTHP(t *testing.T) {
 		{name: "off", edit: "-- " + thpSys + "enabled --\nalways madvise [never]\n", guest: ram(96), verdict: hostprep.BadHost,
 			want: "thp blocker true: transparent huge pages are off: enabled is never; madvise or always; vmhuge start sets madvise\n  " + fmt.Sprintf(echo, "madvise", "enabled", "never")},
 		{name: "off for this size alone", edit: "-- " + thpSys + "hugepages-2048kB/enabled --\nalways inherit madvise [never]\n", guest: ram(96), verdict: hostprep.BadHost,
-			want: "thp blocker true: transparent huge pages are off: enabled is never; madvise or always; vmhuge start sets madvise\n  " + fmt.Sprintf(echo, "madvise", "hugepages-2048kB/enabled", "never")},
+			want: "thp blocker true: transparent huge pages are off: hugepages-2048kB/enabled is never; madvise or always; vmhuge start sets madvise\n  " + fmt.Sprintf(echo, "madvise", "hugepages-2048kB/enabled", "never")},
 		{name: "on for this size alone", edit: "-- " + thpSys + "enabled --\nalways madvise [never]\n-- " + thpSys + "hugepages-2048kB/enabled --\nalways inherit [madvise] never\n", guest: ram(96)},
 		{name: "a kernel without", edit: "-- " + thpSys + "enabled --\n-- " + thpSys + "hugepages-2048kB/enabled --\n", guest: ram(96), verdict: hostprep.BadHost,
 			want: "thp blocker false: the kernel has no transparent huge pages; a kernel with CONFIG_TRANSPARENT_HUGEPAGE; use reserved pages: vmhuge enable --size 2M web1"},

@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -72,7 +73,7 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 		}
 		if taken := kib["AnonHugePages"] * pages.KiB; taken > 0 {
 			note(fmt.Sprintf("all programs get transparent huge pages (enabled is always), which hold %s: the pools lack %s, and compete with these for free blocks", pages.Amount(taken), pages.Amount(lacks)),
-				"transparent huge pages only for programs that ask for them", "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; QEMU asks")
+				"transparent huge pages only for programs that ask for them", "echo madvise > /sys/kernel/mm/transparent_hugepage/"+path.Join(h.THPFile("enabled")...)+"; QEMU asks")
 		}
 	}
 	for _, g := range p.Guests {

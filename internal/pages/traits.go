@@ -6,14 +6,16 @@ type Traits struct {
 	MemoryKiB  int64 `json:"memory_kib"`  // of RAM at start, on whatever pages
 	CurrentKiB int64 `json:"current_kib"` // what of it the balloon leaves the guest at start
 	VCPUs      int   `json:"vcpus"`
-	WholeGiB   bool  `json:"whole_gib"` // every part of the RAM is a multiple of 1 GiB
-	Shared     bool  `json:"shared"`    // other processes may map it
-	Locked     bool  `json:"locked"`    // <memoryBacking><locked/>
-	VFIO       int   `json:"vfio"`      // devices whose DMA pins all of the RAM
-	SharedBy   int   `json:"shared_by"` // virtiofs, vhost-user and vhost-vdpa devices, which must map it
-	Balloon    bool  `json:"balloon"`   // a virtio balloon
-	Reporting  bool  `json:"reporting"` // the balloon gives back what the guest leaves free
-	LimitKiB   int64 `json:"limit_kib"` // <memtune><hard_limit>; 0: none
+	WholeGiB   bool  `json:"whole_gib"`  // every part of the RAM is a multiple of 1 GiB
+	Shared     bool  `json:"shared"`     // other processes may map it
+	SharedKiB  int64 `json:"shared_kib"` // of cells that memAccess shares, whatever the rest is
+	SmallKiB   int64 `json:"small_kib"`  // of memory devices whose own <pagesize> is that of small pages
+	Locked     bool  `json:"locked"`     // <memoryBacking><locked/>
+	VFIO       int   `json:"vfio"`       // devices whose DMA pins all of the RAM
+	SharedBy   int   `json:"shared_by"`  // virtiofs, vhost-user and vhost-vdpa devices, which must map it
+	Balloon    bool  `json:"balloon"`    // a virtio balloon
+	Reporting  bool  `json:"reporting"`  // the balloon gives back what the guest leaves free
+	LimitKiB   int64 `json:"limit_kib"`  // <memtune><hard_limit>; 0: none
 	// SoftLimitKiB is <memtune><soft_limit>, above which the kernel slows QEMU down; 0: none.
 	SoftLimitKiB int64 `json:"soft_limit_kib"`
 	Autostart    bool  `json:"autostart"` // libvirt starts it with the host
