@@ -12,7 +12,7 @@ func access() []Row {
 	return []Row{{
 		ID: "sev-setup",
 		Says: []string{
-			"sev_…kvm_init: kernel does not support", "sev_…kvm_init: failed to", "sev_…kvm_init: guest policy requires", "sev_…kvm_init: Failed to open", "sev_guest_init: failed to",
+			"sev_…kvm_init: kernel does not support restricted guest memory", "sev_…kvm_init: kernel does not support", "sev_…kvm_init: failed to", "sev_…kvm_init: guest policy requires", "sev_…kvm_init: Failed to open", "sev_guest_init: failed to",
 		},
 		Cause: "QEMU could not set up SEV for a guest with <launchSecurity>: the kernel lacks what this QEMU asks for, SEV (SEV-ES, SEV-SNP) is off, or the firmware of its processor does not answer. Huge pages and the mode of /dev/kvm are not involved",
 		Do:    "grep . /sys/module/kvm_amd/parameters/sev*: Y or 1 is on; journalctl -k -g 'SEV|ccp' says what the firmware lacks; SEV-SNP needs Linux 6.11 and QEMU 9.1, and earlier builds of QEMU with it the kernel that they were made for",

@@ -42,6 +42,8 @@ func TestCheckTHP(t *testing.T) {
 	}
 	shared := ram(96)
 	shared.Demand.Shared = true
+	partly := shared
+	partly.Demand.PartlyShared = true
 	const echo = "echo %s > /" + thpSys + "%s (was %s)"
 	for _, test := range []struct {
 		name, edit string
@@ -65,6 +67,8 @@ func TestCheckTHP(t *testing.T) {
 		{name: "shared", guest: shared,
 			want: "thp warning false: its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits; private memory, or reserved pages; vmhuge enable --size 2M --source memfd web1" +
 				"\nthp warning false: shmem_enabled is never: shared memory gets none even where it is aligned; advise; " + fmt.Sprintf(echo, "advise", "shmem_enabled", "never") + "\n  " + fmt.Sprintf(echo, "advise", "shmem_enabled", "never")},
+		{name: "shared in part", guest: partly, edit: "-- " + thpSys + "shmem_enabled --\nalways within_size [advise] never deny force\n",
+			want: "thp warning false: a part of its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits; private memory, or reserved pages; vmhuge enable --size 2M --source memfd web1"},
 		{name: "more than khugepaged gets through", guest: ram(2048),
 			want: "thp note false: khugepaged scans 16 MiB every 10s, and 2 GiB in 21m0s; less than 10m0s, in case the guest starts on small pages; " +
 				fmt.Sprintf(echo, "17476", "khugepaged/pages_to_scan", "4096") + "\n  " + fmt.Sprintf(echo, "17476", "khugepaged/pages_to_scan", "4096")},
