@@ -26,9 +26,14 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	if err != nil {
 		return nil, err
 	}
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	enable := "vmhuge enable --size " + pages.SizeWord(pages.Usual(g.Traits.Arch, state.Sizes()))
 	if thp.Enabled == "" {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel has no transparent huge pages",
-			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: vmhuge enable --size 2M " + shell.Operand(g.Demand.Domain)}}, nil
+			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: " + enable + " " + shell.Operand(g.Demand.Domain)}}, nil
 	}
 	var findings []hostprep.Finding
 	advise := func(f hostprep.Finding, name, from, to string) {
@@ -48,7 +53,7 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 			what = "a part of its memory is shared"
 		}
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: what + ", which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
-			Need: "private memory, or reserved pages", Do: "vmhuge enable --size 2M --source memfd " + shell.Operand(g.Demand.Domain)})
+			Need: "private memory, or reserved pages", Do: enable + " --source memfd " + shell.Operand(g.Demand.Domain)})
 		if !slices.Contains([]string{"advise", "within_size", "always", "force", ""}, thp.Shmem) {
 			advise(hostprep.Finding{Severity: hostprep.Warning, Have: "shmem_enabled is " + thp.Shmem + ": shared memory gets none even where it is aligned",
 				Need: "advise"}, "shmem_enabled", thp.Shmem, "advise")

@@ -42,6 +42,8 @@ func TestCheckTHP(t *testing.T) {
 	}
 	shared := ram(96)
 	shared.Demand.Shared = true
+	ibm := ram(96)
+	ibm.Traits.Arch = "s390x"
 	partly := shared
 	partly.Demand.PartlyShared = true
 	const echo = "echo %s > /" + thpSys + "%s (was %s)"
@@ -64,6 +66,8 @@ func TestCheckTHP(t *testing.T) {
 			want: "thp warning false: defrag is defer: where memory is fragmented, the guest starts on small pages; madvise, so that the kernel compacts memory for guests that ask for it; " +
 				fmt.Sprintf(echo, "madvise", "defrag", "defer") + "\n  " + fmt.Sprintf(echo, "madvise", "defrag", "defer") +
 				"\nthp warning false: khugepaged/defrag is 0: small pages stay small where memory is fragmented; 1; " + fmt.Sprintf(echo, "1", "khugepaged/defrag", "0") + "\n  " + fmt.Sprintf(echo, "1", "khugepaged/defrag", "0")},
+		{name: "a kernel without, on s390x", edit: "-- " + thpSys + "enabled --\n-- " + thpSys + "hugepages-2048kB/enabled --\n-- pools --\nall 1024 0 0 0 0 0\n0 1024 0 0 0\n", guest: ibm, verdict: hostprep.BadHost,
+			want: "thp blocker false: the kernel has no transparent huge pages; a kernel with CONFIG_TRANSPARENT_HUGEPAGE; use reserved pages: vmhuge enable --size 1M web1"},
 		{name: "shared", guest: shared,
 			want: "thp warning false: its memory is shared, which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits; private memory, or reserved pages; vmhuge enable --size 2M --source memfd web1" +
 				"\nthp warning false: shmem_enabled is never: shared memory gets none even where it is aligned; advise; " + fmt.Sprintf(echo, "advise", "shmem_enabled", "never") + "\n  " + fmt.Sprintf(echo, "advise", "shmem_enabled", "never")},
