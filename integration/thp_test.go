@@ -147,6 +147,28 @@ func TestTHPNotAligned(t *testing.T) {
 	}
 }
 
+// TestTHPByCell has libvirt decide cell by cell: the one that is shared is a file, the other
+// anonymous and on transparent huge pages.
+func TestTHPByCell(t *testing.T) {
+	hostAsBefore(t)
+	setTHP(t, "enabled", "madvise")
+	cells := "<cpu><numa><cell id='0' cpus='0' memory='64' unit='MiB'/><cell id='1' memory='32' unit='MiB' memAccess='shared'/></numa></cpu>"
+	dom := define(t, guest{memory: "<memory unit='MiB'>96</memory>", more: cells, backing: "<nosharepages/>"})
+	domain, before := nameOf(t, dom), definition(t, dom)
+	if r := done(t, "enable", domain, "--thp"); !strings.Contains(r.Stderr, "cell 1 is shared by its memAccess and stays so, in a file") {
+		t.Errorf("enable: %+v", r)
+	}
+	startPaused(t, dom)
+	if p, code := verified(t, domain); p.THPKiB != 64<<10 || p.SmallKiB != 32<<10 || !p.Preallocated || code != 1 {
+		t.Errorf("exit code %d, %+v", code, p)
+	}
+	destroy(t, dom)
+	done(t, "disable", domain)
+	if diff := cmp.Diff(before, definition(t, dom)); diff != "" {
+		t.Errorf("disable (-before +after):\n%s", diff)
+	}
+}
+
 // TestVerifyWait starts a guest on small pages, of which the kernel then makes
 // huge ones.
 func TestVerifyWait(t *testing.T) {
