@@ -62,12 +62,16 @@ func readPools() (pools, error) {
 		for _, path := range nodes {
 			node, nodeErr := strconv.Atoi(strings.TrimPrefix(filepath.Base(path), "node"))
 			dir := nodePoolDir(node, kib)
-			var n nodePool
-			err = errors.Join(err, nodeErr,
-				readNumber(dir+"/nr_hugepages", &n.Total),
-				readNumber(dir+"/free_hugepages", &n.Free),
-				readNumber(dir+"/surplus_hugepages", &n.Surplus))
-			p.Nodes[node] = n
+			// Of a QEMU that ends meanwhile one file would be of before, and another of after.
+			for was := (nodePool{Total: -1}); was != p.Nodes[node] && err == nil; {
+				was = p.Nodes[node]
+				var n nodePool
+				err = errors.Join(nodeErr,
+					readNumber(dir+"/nr_hugepages", &n.Total),
+					readNumber(dir+"/free_hugepages", &n.Free),
+					readNumber(dir+"/surplus_hugepages", &n.Surplus))
+				p.Nodes[node] = n
+			}
 		}
 		if err != nil {
 			return nil, err

@@ -113,10 +113,11 @@ func Read(root hostfs.Root) (State, error) {
 	}
 	for _, size := range sizes {
 		g := Global{Size: size}
-		err := readCounters(root, append(globalDir, sizeDir(size)),
-			counter{"nr_hugepages", &g.Total}, counter{"free_hugepages", &g.Free},
-			counter{"surplus_hugepages", &g.Surplus}, counter{"nr_overcommit_hugepages", &g.Overcommit})
-		if err != nil {
+		dir := append(globalDir, sizeDir(size))
+		if err := readCounters(root, dir, counter{"nr_overcommit_hugepages", &g.Overcommit}); err != nil {
+			return state, err
+		}
+		if err := readTogether(root, dir, &g.Total, &g.Free, &g.Surplus, g.Overcommit > 0); err != nil {
 			return state, err
 		}
 		reserved, err := ReadReserved(root, size)
@@ -147,15 +148,34 @@ func Read(root hostfs.Root) (State, error) {
 		}
 		for _, size := range sizes {
 			p := Pool{Node: node, Size: size}
-			err := readCounters(root, append(nodeDir(node), sizeDir(size)),
-				counter{"nr_hugepages", &p.Total}, counter{"free_hugepages", &p.Free}, counter{"surplus_hugepages", &p.Surplus})
-			if err != nil {
+			g, _ := state.Global(size)
+			if err := readTogether(root, append(nodeDir(node), sizeDir(size)), &p.Total, &p.Free, &p.Surplus, g.Overcommit > 0); err != nil {
 				return state, err
 			}
 			state.Pools = append(state.Pools, p)
 		}
 	}
 	return state, nil
+}
+
+// readTogether reads a pool's counts of one moment. They are a file each: of a guest that ends
+// meanwhile, and whose pages are surplus, total would be of before and surplus of after, as if
+// somebody had set the pool. grows says that the kernel may add surplus.
+func readTogether(root hostfs.Root, dir []string, total, free, surplus *int64, grows bool) error {
+	read := func() error {
+		return readCounters(root, dir, counter{"surplus_hugepages", surplus}, counter{"nr_hugepages", total}, counter{"free_hugepages", free})
+	}
+	err := read()
+	for range 1000 { // a guest's end may take seconds
+		if err != nil || *surplus == 0 && !grows {
+			return err
+		}
+		was := [2]int64{*total, *surplus}
+		if err = read(); was == [2]int64{*total, *surplus} {
+			return err
+		}
+	}
+	return err
 }
 
 // counter is a file of a pool, and where its number goes.
