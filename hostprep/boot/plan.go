@@ -12,12 +12,17 @@ import (
 
 // Plan says what makes a table the one that the host has from boot on: its file, and the
 // files that follow from it. sysctl gets the pages of the default size that may be on any
-// node; the kernel's command line the gigantic ones, for which a running kernel seldom
+// node, unless the next boot has another default; the kernel's command line the gigantic ones, for which a running kernel seldom
 // finds memory; the service looks after the pages of single nodes and all the rest.
 func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 	old, err := Read(h)
 	if err != nil {
 		return nil, err
+	}
+	if refused, err := table.refuseDefault(h); err != nil {
+		return nil, err
+	} else if refused != nil {
+		return []hostprep.Finding{*refused}, nil
 	}
 	settings, onCmdline, err := table.split(h)
 	if err != nil {
@@ -75,9 +80,14 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 	if err != nil {
 		return nil, nil, err
 	}
+	next, err := NextDefault(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	stays := b.DefaultSize == 0 && next == nil
 	area := len(b.OnDemand) > 0 || kernel.Skips(kernel.Asks(withoutOurs(kernel.Cmdline)))
 	for _, row := range b.Sums(others) {
-		if row.Size == mem.HugePageSize && row.Nodes == nil && b.DefaultSize == 0 {
+		if row.Size == mem.HugePageSize && row.Nodes == nil && stays {
 			line, err := sysctlPages(h, row.Pages, b.Overcommit)
 			if err != nil {
 				return nil, nil, err

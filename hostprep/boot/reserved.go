@@ -64,7 +64,10 @@ func readReservations(h host.Host) ([]Reservation, error) {
 			all = append(all, r)
 		}
 	}
-	standard := kernel.DefaultSize()
+	standard, err := kernel.nextDefaultSize(h)
+	if err != nil {
+		return all, err
+	}
 	// set is a setting of the pool of the default size, on top of nothing.
 	set := func(r Reservation) {
 		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == standard })

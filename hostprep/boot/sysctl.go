@@ -42,8 +42,12 @@ func hugepages(h host.Host, name string, next bool) (int64, error) {
 	if !next || setting != "" {
 		return n, nil
 	}
+	size, err := kernel.nextDefaultSize(h)
+	if err != nil {
+		return 0, err
+	}
 	reserved, err := kernel.reservedNext(h)
-	return reserved[kernel.DefaultSize()], err
+	return reserved[size], err
 }
 
 // Kept is the first line of each file that vmhuge writes for boot. It stays the same in

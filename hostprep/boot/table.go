@@ -186,7 +186,11 @@ func OthersAtBoot(h host.Host) (map[pages.Size]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	others[kernel.DefaultSize()], err = hugepages(h, "vm.nr_hugepages", true)
+	size, err := kernel.nextDefaultSize(h)
+	if err != nil {
+		return nil, err
+	}
+	others[size], err = hugepages(h, "vm.nr_hugepages", true)
 	return others, err
 }
 

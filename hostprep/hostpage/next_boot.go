@@ -8,15 +8,64 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/sysctl"
 )
+
+// newDefault shows that the default size changes with the next boot, and what that makes of
+// settings that count pages of it.
+func newDefault(h host.Host) ([]Fact, error) {
+	const name = "next boot"
+	next, err := boot.NextDefault(h)
+	if err != nil || next == nil {
+		return nil, err
+	}
+	reboot := "reboot"
+	if next.First != "" {
+		reboot = next.First + ", then reboot"
+	}
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	counts, err := boot.DefaultCounts(h)
+	var facts []Fact
+	for _, s := range counts {
+		n, err := sysctl.Number(s.Value)
+		if err != nil {
+			continue
+		}
+		severity, all := hostprep.Warning, n*int64(next.Size)
+		if all <= mem.Total-pool.Reserve(mem.Total) { // it may be meant so
+			severity = hostprep.Note
+		}
+		do := fmt.Sprintf("take it out of %s; vmhuge prepare --persist --pages %d --size %s asks for pages by their size", s.Where, n, pages.SizeWord(mem.HugePageSize))
+		switch {
+		case s.Where == boot.SysctlFile:
+			do = "vmhuge prepare --persist, which writes it anew"
+		case !s.Sets("vm.nr_hugepages"):
+			do = "take it out of " + s.Where + ", or give a number of pages of " + next.Size.String()
+		}
+		facts = append(facts, off(severity, name, fmt.Sprintf("%s; %s = %s in %s then means pages of %s, %s in all: the host has %s",
+			next.Words(), s.Name, s.Value, s.Where, next.Size, pages.Amount(all), pages.Amount(mem.Total)),
+			"no setting that counts pages of the default size", do))
+	}
+	if facts == nil {
+		facts = append(facts, off(hostprep.Note, name, next.Words(), "the size beside each count from then on: vm.nr_hugepages, and hugepages= and mounts without a size, are for the default", reboot))
+	}
+	return facts, err
+}
 
 // nextBootCheck shows what the kernel's command line will ask for from the next boot on, and
 // whether that leaves the host enough memory.
 var nextBootCheck = hostCheck{"next boot", func(h host.Host, _ anyGuest) ([]Fact, error) {
 	const name = "next boot"
+	facts, err := newDefault(h)
+	if err != nil {
+		return nil, err
+	}
 	coming, err := boot.NextBoot(h)
 	if err != nil || coming == nil {
-		return nil, err
+		return facts, err
 	}
 	mem, err := h.Meminfo()
 	if err != nil {
@@ -31,7 +80,6 @@ var nextBootCheck = hostCheck{"next boot", func(h host.Host, _ anyGuest) ([]Fact
 		bytes += max(0, r.Pages) * int64(r.Size)
 	}
 	rest := mem.Total - bytes
-	var facts []Fact
 	for _, c := range coming {
 		have := fmt.Sprintf("%s asks for %s, and this boot's command line for %d", c.Where, pages.Count(c.Pages, c.Size), c.Now)
 		amount := pages.Amount((c.Pages - c.Now) * int64(c.Size))
