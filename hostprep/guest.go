@@ -101,11 +101,15 @@ type Allowance struct {
 	// kept is what min_size= of the guest's mounts keeps for it of what is
 	// reserved.
 	Kept map[pages.Size]int64
+	// ByCommit says that HeadroomKiB is what vm.overcommit_memory=2 leaves.
+	ByCommit bool
 }
 
 // Unasked is the Allowance of a host that has not been asked: the pools are as they
 // are, and must not grow. Hold asks by itself.
-func Unasked() Allowance { return Allowance{HeadroomKiB: 0, Reserve: 0, Pending: nil, Kept: nil} }
+func Unasked() Allowance {
+	return Allowance{HeadroomKiB: 0, Reserve: 0, Pending: nil, Kept: nil, ByCommit: false}
+}
 
 // ThreadContext says whether QEMU preallocates in threads of the node.
 func (g Guest) ThreadContext() bool { return g.Libvirt >= 9000000 && g.QEMU >= 7002000 }

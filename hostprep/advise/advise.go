@@ -154,8 +154,10 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		v.onDemand += n
 	}
 	v.thpFile = path.Join(h.THPFile("enabled")...)
-	v.headroom = pool.Headroom(v.state, v.mem.Total, v.mem.Available, pool.Reserve(v.mem.Total))
-	return v, nil
+	commit, err := h.Commit()
+	reserve := pool.Reserve(v.mem.Total)
+	v.headroom = min(pool.Headroom(v.state, v.mem.Total, v.mem.Available, reserve), commit.PoolRoom(reserve/4))
+	return v, err
 }
 
 // ram is the guest's RAM in bytes.

@@ -12,7 +12,7 @@ func BeyondHeadroom(needs []pool.Need, a hostprep.Allowance) *pool.Short {
 	left := a.HeadroomKiB
 	for _, need := range needs {
 		if can := left / need.Size.KiB(); can < need.Pages {
-			return &pool.Short{Need: need, Got: max(0, can), Kept: a.Reserve}
+			return &pool.Short{Need: need, Got: max(0, can), Kept: a.Reserve, ByCommit: a.ByCommit}
 		}
 		left -= need.Pages * need.Size.KiB()
 	}
@@ -22,27 +22,43 @@ func BeyondHeadroom(needs []pool.Need, a hostprep.Allowance) *pool.Short {
 // Allowance reads what the host may give the guest with a UUID while it keeps
 // reserve bytes of ordinary memory; 0: the rule's.
 func Allowance(h host.Host, uuid string, reserve int64) (hostprep.Allowance, error) {
-	headroomKiB, reserve, err := Headroom(h, reserve)
-	if err != nil {
+	a := hostprep.Unasked()
+	if err := Keep(&a, h, reserve); err != nil {
 		return hostprep.Unasked(), err
 	}
-	pending, err := h.Pending(uuid)
-	return hostprep.Allowance{HeadroomKiB: headroomKiB, Reserve: reserve, Pending: pending, Kept: nil}, err
+	var err error
+	a.Pending, err = h.Pending(uuid)
+	return a, err
 }
 
 // Headroom is how many KiB the pools may still grow when the host keeps reserve
 // bytes of ordinary memory; 0: the rule's, which is returned.
 func Headroom(h host.Host, reserve int64) (headroomKiB, kept int64, err error) {
+	var a hostprep.Allowance
+	err = Keep(&a, h, reserve)
+	return a.HeadroomKiB, a.Reserve, err
+}
+
+// Keep sets in an allowance how much the pools may still grow when the host keeps reserve bytes
+// of ordinary memory, 0: the rule's: by its memory, and by what the kernel lets programs commit.
+func Keep(a *hostprep.Allowance, h host.Host, reserve int64) error {
 	state, err := h.Pools()
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	mem, err := h.Meminfo()
 	if err != nil {
-		return 0, 0, err
+		return err
+	}
+	commit, err := h.Commit()
+	if err != nil {
+		return err
 	}
 	if reserve == 0 {
 		reserve = pool.Reserve(mem.Total)
 	}
-	return pool.Headroom(state, mem.Total, mem.Available, reserve) / pages.KiB, reserve, nil
+	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve)
+	room := commit.PoolRoom(reserve / 4)
+	a.HeadroomKiB, a.Reserve, a.ByCommit = min(headroom, room)/pages.KiB, reserve, room < headroom
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -87,7 +88,11 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
 				case f.CouldMake != nil:
-					f.Have += fmt.Sprintf("; %s (the host keeps %s for itself)", f.Words(), pages.Amount(g.Reserve)) + missing(l.Lacks()-f.Compacted)
+					keeps := "the host keeps " + pages.Amount(g.Reserve) + " for itself"
+					if g.ByCommit {
+						keeps = pool.ByCommit
+					}
+					f.Have += fmt.Sprintf("; %s (%s)", f.Words(), keeps) + missing(l.Lacks()-f.Compacted)
 				case short != nil:
 					f.Have += "; " + short.Error()
 				default:

@@ -52,8 +52,7 @@ func Grow(ctx context.Context, h host.Host, book *ledger.Ledger, uuid string, gu
 			}
 			continue
 		}
-		guest.HeadroomKiB, guest.Reserve, err = capacity.Headroom(h, o.Reserve)
-		if err != nil {
+		if err := capacity.Keep(&guest.Allowance, h, o.Reserve); err != nil {
 			return changed, nil, err
 		}
 		o.Effort.Reserve = guest.Reserve
@@ -145,6 +144,9 @@ func ShortFinding(short *pool.Short) *hostprep.Finding {
 	do := "stop a guest, use less memory, or reserve the pages at boot when memory is not fragmented"
 	if short.Kept > 0 {
 		do = "stop a guest, use less memory, or let the host keep less (--host-reserve)"
+	}
+	if short.ByCommit {
+		do = "stop a guest, use less memory, or let the kernel commit more: raise vm.overcommit_ratio, or sysctl vm.overcommit_memory=0"
 	}
 	return &hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Have: short.Error(), Need: "all of them",
 		Do: do, Changes: []change.Change{}}

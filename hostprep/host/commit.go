@@ -23,6 +23,23 @@ type Commit struct {
 	Swap      int64 // SwapTotal
 	Limit     int64 // CommitLimit, which counts with OvercommitNever alone
 	Committed int64 // Committed_AS
+	// Ratio is how many percent of the RAM beside the pools of huge pages Limit has, so that it
+	// falls as they grow; 0: it does not depend on them (vm.overcommit_kbytes).
+	Ratio int64
+}
+
+// NoLimit is more memory than a host has.
+const NoLimit = int64(1) << 62
+
+// PoolRoom is how many bytes the pools of huge pages may grow before Limit comes within keep
+// bytes of what is committed, when programs no longer can fork and map memory.
+//
+// Source: vm_commit_limit() in the kernel's mm/util.c: (RAM − huge pages) × ratio + swap.
+func (c Commit) PoolRoom(keep int64) int64 {
+	if c.Mode != OvercommitNever || c.Ratio <= 0 {
+		return NoLimit
+	}
+	return max(0, c.Limit-c.Committed-keep) * 100 / c.Ratio
 }
 
 // Commit reads /proc/sys/vm/overcommit_memory and /proc/meminfo.
@@ -43,5 +60,19 @@ func (h Host) Commit() (Commit, error) {
 	if !ok && mode == OvercommitNever {
 		return Commit{}, fmt.Errorf("%s has no CommitLimit", h.Root.Path("proc", "meminfo"))
 	}
-	return Commit{Mode: mode, Swap: kib["SwapTotal"] * pages.KiB, Limit: limit * pages.KiB, Committed: kib["Committed_AS"] * pages.KiB}, nil
+	c := Commit{Mode: mode, Swap: kib["SwapTotal"] * pages.KiB, Limit: limit * pages.KiB, Committed: kib["Committed_AS"] * pages.KiB}
+	if mode != OvercommitNever {
+		return c, nil
+	}
+	fixed, err := h.Root.ReadInt("proc", "sys", "vm", "overcommit_kbytes")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
+	if c.Ratio, err = h.Root.ReadInt("proc", "sys", "vm", "overcommit_ratio"); errors.Is(err, fs.ErrNotExist) {
+		c.Ratio, err = 50, nil // the kernel's own
+	}
+	if fixed > 0 {
+		c.Ratio = 0
+	}
+	return c, err
 }

@@ -48,12 +48,14 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 		return facts, nil // pageSizesCheck says why
 	}
 	reserve := pool.Reserve(mem.Total)
-	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve)
-	line := fine("headroom", fmt.Sprintf("the pools can grow by %d MiB", headroom/pages.MiB))
-	var pooled int64
-	for _, global := range state.Globals {
-		pooled += global.Total * int64(global.Size)
+	commit, err := h.Commit()
+	if err != nil {
+		return facts, err
 	}
+	room := commit.PoolRoom(reserve / 4)
+	headroom := min(pool.Headroom(state, mem.Total, mem.Available, reserve), room)
+	line := fine("headroom", fmt.Sprintf("the pools can grow by %d MiB", headroom/pages.MiB))
+	pooled := pool.Pooled(state)
 	free := func(p pool.Global) bool { return p.Available() > 0 }
 	short := max(reserve-(mem.Total-pooled), reserve/4-mem.Available)
 	switch {
@@ -64,7 +66,17 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 		line = off(hostprep.Warning, "headroom", fmt.Sprintf("the pools hold %s of %s; %s of the rest is available", pages.Amount(pooled), pages.Amount(mem.Total), pages.Amount(mem.Available)),
 			fmt.Sprintf("%s of ordinary memory for the host, %s of it available", pages.Amount(reserve), pages.Amount(reserve/4)), giveBack(h, state, short))
 	}
-	return append(facts, line), nil
+	facts = append(facts, line)
+	if room < host.NoLimit && room <= headroom { // it is what sets the headroom
+		f := fine("headroom", fmt.Sprintf("vm.overcommit_memory is 2: of the %s that the kernel commits %s are left, and each page of the pools lowers that",
+			pages.Amount(commit.Limit), pages.Amount(max(0, commit.Limit-commit.Committed))))
+		if headroom < int64(g.size) {
+			f.Severity, f.Need = hostprep.Warning, pages.Amount(reserve/4)+" left when the pools have grown: where none is left, programs cannot fork or map memory"
+			f.Do = fmt.Sprintf("let the kernel commit more: raise vm.overcommit_ratio, now %d, or sysctl vm.overcommit_memory=0; change it in /etc/sysctl.d to keep it", commit.Ratio)
+		}
+		facts = append(facts, f)
+	}
+	return facts, nil
 }}
 
 // giveBack is the command that frees so many bytes from a pool, or as many as are free on

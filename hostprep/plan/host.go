@@ -11,14 +11,17 @@ import (
 
 // Host is what a rehearsal must know of a host; it can be recorded.
 type Host struct {
-	TotalKiB     int64         `json:"total_kib"`
-	AvailableKiB int64         `json:"available_kib"` // MemAvailable
-	ReserveKiB   int64         `json:"reserve_kib"`   // of ordinary memory, that the host keeps
-	SmallPage    pages.Size    `json:"small_page_kib"`
-	Nodes        []HostNode    `json:"nodes"`
-	Pools        []pool.Pool   `json:"pools"`   // by node and size
-	Sums         []HostPool    `json:"sums"`    // by size, over all nodes
-	Pending      []HostPending `json:"pending"` // that guests which start now will still take
+	TotalKiB     int64 `json:"total_kib"`
+	AvailableKiB int64 `json:"available_kib"` // MemAvailable
+	ReserveKiB   int64 `json:"reserve_kib"`   // of ordinary memory, that the host keeps
+	// PoolRoomKiB is how much the pools may grow where vm.overcommit_memory is 2; nil: that
+	// does not matter.
+	PoolRoomKiB *int64        `json:"pool_room_kib,omitempty"`
+	SmallPage   pages.Size    `json:"small_page_kib"`
+	Nodes       []HostNode    `json:"nodes"`
+	Pools       []pool.Pool   `json:"pools"`   // by node and size
+	Sums        []HostPool    `json:"sums"`    // by size, over all nodes
+	Pending     []HostPending `json:"pending"` // that guests which start now will still take
 }
 
 // HostNode is the ordinary memory of a node.
@@ -64,6 +67,14 @@ func ReadHost(h host.Host, reserve int64) (r Host, err error) {
 	_, kept, err := capacity.Headroom(h, reserve)
 	if err != nil {
 		return r, err
+	}
+	commit, err := h.Commit()
+	if err != nil {
+		return r, err
+	}
+	if room := commit.PoolRoom(kept / 4); room < host.NoLimit {
+		room /= pages.KiB
+		r.PoolRoomKiB = &room
 	}
 	pending, err := h.Pending("")
 	if err != nil {
@@ -115,6 +126,10 @@ func (r Host) rehearsal() rehearsal {
 	}
 	for _, s := range r.Sums {
 		on.state.Globals = append(on.state.Globals, pool.Global(s))
+	}
+	on.mostPooled = host.NoLimit
+	if r.PoolRoomKiB != nil {
+		on.mostPooled = pool.Pooled(on.state) + *r.PoolRoomKiB*pages.KiB
 	}
 	return on
 }

@@ -25,12 +25,14 @@ type rehearsal struct {
 	total     int64 // MemTotal
 	available int64 // MemAvailable
 	reserve   int64
-	small     pages.Size // of the host's pages
-	fixed     bool       // no pool grows
-	plain     int64      // RAM on small pages and QEMU's own memory that guests have taken
-	kvm       host.KVMHPage
-	pending   func(except ...string) []pool.Pending // that other guests take
-	started   []string                              // the UUIDs of the guests that have started
+	// mostPooled is how many bytes the pools may have in all where vm.overcommit_memory is 2.
+	mostPooled int64
+	small      pages.Size // of the host's pages
+	fixed      bool       // no pool grows
+	plain      int64      // RAM on small pages and QEMU's own memory that guests have taken
+	kvm        host.KVMHPage
+	pending    func(except ...string) []pool.Pending // that other guests take
+	started    []string                              // the UUIDs of the guests that have started
 }
 
 // rehearse reads the host. It keeps reserve bytes of ordinary memory; 0: the
@@ -125,11 +127,13 @@ func shortOf(limits []capacity.Limit) string {
 
 // allowance is Host.Allowance on paper.
 func (r *rehearsal) allowance(uuid string) hostprep.Allowance {
-	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil}
+	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil, ByCommit: r.headroom() < r.left(0)}
 }
 
 // headroom is how many bytes the pools may still grow.
-func (r *rehearsal) headroom() int64 { return max(0, r.left(0)) }
+func (r *rehearsal) headroom() int64 {
+	return max(0, min(r.left(0), r.mostPooled-pool.Pooled(r.state)))
+}
 
 // ordinary is how many bytes of ordinary memory guests may still take: by the
 // same rule, with what they have taken.

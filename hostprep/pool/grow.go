@@ -26,7 +26,12 @@ type Short struct {
 	Got int64 // what could have been had
 	// Kept is the ordinary memory in bytes that the host keeps, if that is why.
 	Kept int64
+	// ByCommit says that the host keeps it because of vm.overcommit_memory=2.
+	ByCommit bool
 }
+
+// ByCommit is why the pools can't grow where vm.overcommit_memory is 2.
+const ByCommit = "vm.overcommit_memory is 2, and each page lowers CommitLimit, which must stay above what is committed"
 
 func (s *Short) Error() string {
 	where := ""
@@ -43,6 +48,9 @@ func (s *Short) Error() string {
 	why := fmt.Sprintf("the kernel can allocate %d", s.Got)
 	if s.Kept > 0 {
 		why = fmt.Sprintf("the host can spare %d: it keeps %s for itself", s.Got, pages.Amount(s.Kept))
+	}
+	if s.ByCommit {
+		why = fmt.Sprintf("the host can spare %d: %s", s.Got, ByCommit)
 	}
 	return fmt.Sprintf("%s needed%s: %s missing, as %s", needed, where, missing, why)
 }

@@ -46,11 +46,15 @@ func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
 // Spare is how many bytes of ordinary memory the pools may still take; less than nothing
 // where they have taken too much.
 func Spare(state State, memTotal, memAvailable, reserve int64) int64 {
-	pooled := int64(0)
+	return min(memTotal-reserve-Pooled(state), memAvailable-reserve/4)
+}
+
+// Pooled is how many bytes of the host's memory the pools hold.
+func Pooled(state State) (bytes int64) {
 	for _, g := range state.Globals {
-		pooled += g.Total * int64(g.Size)
+		bytes += g.Total * int64(g.Size)
 	}
-	return min(memTotal-reserve-pooled, memAvailable-reserve/4)
+	return bytes
 }
 
 // NodeReserve is the ordinary memory in bytes that each of so many nodes keeps
