@@ -46,7 +46,7 @@ EXIT STATUS
 			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
 			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` set aside an area for 1 GiB pages from the next boot on (hugetlb_cma)"},
 			&cli.BoolFlag{Name: "free-vmemmap", Usage: "free the page structs of huge pages (hugetlb_free_vmemmap)"},
-			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages; let the kernel allocate them when a guest starts"},
+			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages: the kernel allocates them at a start (not with --pages)"},
 			&cli.StringFlag{Name: "for", Usage: "`PROGRAM` reserve the --pages for this program, not guests (--pages 0 ends that)"},
 			hostReserveFlag(),
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},

@@ -67,14 +67,18 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 	if need.Pages < 0 || (c.IsSet("node") && need.Nodes[0] < 0) {
 		return want, usage("--pages and --node cannot be negative")
 	}
+	if want.Overcommit {
+		flag := "--pages"
+		if c.IsSet("for") {
+			flag = "--for"
+		}
+		return want, usage("%s reserves pages, and --overcommit reserves none", flag)
+	}
 	want.Pages = []pool.Need{need}
 	if c.IsSet("for") {
 		want.For = c.String("for")
-		switch {
-		case want.For == "" || len(want.For) > 64 || strings.ContainsFunc(want.For, func(r rune) bool { return !unicode.IsPrint(r) }):
+		if want.For == "" || len(want.For) > 64 || strings.ContainsFunc(want.For, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return want, usage("--for needs the name of a program, of at most 64 printable characters")
-		case want.Overcommit:
-			return want, usage("--for reserves pages, and --overcommit reserves none")
 		}
 	}
 	return want, nil
