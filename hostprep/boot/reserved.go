@@ -29,14 +29,52 @@ type Reservation struct {
 	File bool
 	// Coming says that it is not so in this boot: the kernel's next command line asks for them.
 	Coming bool
+	// By is what sets the same pool later in each boot, so that this has no effect; nil: nothing.
+	By     *Reservation
+	always bool // that it is a command of rc.local that runs in each boot
 }
 
 // Reservations lists what reserves pages when this host boots, apart from vmhuge: the
 // kernel's command line, sysctl's files, and what units, tmpfiles and rc.local write
-// to a pool.
+// to a pool. Those that another one overrides are not among them.
 func Reservations(h host.Host) ([]Reservation, error) {
-	return host.Once(h, cacheKey("reservations"), func() ([]Reservation, error) { return readReservations(h) })
+	all, err := withOverridden(h)
+	return slices.DeleteFunc(slices.Clone(all), func(r Reservation) bool { return r.By != nil || r.Pages == 0 && r.always }), err
 }
+
+// Overridden lists what rc.local, which runs last, sets anew.
+func Overridden(h host.Host) ([]Reservation, error) {
+	all, err := withOverridden(h)
+	return slices.DeleteFunc(slices.Clone(all), func(r Reservation) bool { return r.By == nil }), err
+}
+
+func withOverridden(h host.Host) ([]Reservation, error) {
+	return host.Once(h, cacheKey("reservations"), func() ([]Reservation, error) {
+		all, err := readReservations(h)
+		for i, r := range all {
+			for j, by := range all {
+				if r.before(by, j > i) && by.always && by.Size == r.Size && by.OnNode() == "" {
+					all[i].By = &all[j]
+				}
+			}
+		}
+		return all, err
+	})
+}
+
+// rcLocal is a script that systemd runs once everything else has been started (rc-local.service).
+var rcLocal = []string{"/etc/rc.local", "/etc/rc.d/rc.local"}
+
+// before says whether a place is read before one of rc.local's lines, which run in their order.
+// When units run is not known here.
+func (r Reservation) before(line Reservation, next bool) bool {
+	file, _, _ := strings.Cut(r.Where, ":")
+	of, _, _ := strings.Cut(line.Where, ":")
+	return file == of && next || slices.Contains(tmpfilesDirs, path.Dir(file)) || r.File && strings.Contains(file, "sysctl")
+}
+
+// runsAlways is a line of a script that runs whatever those before it say.
+var runsAlways = lazyregexp.New(`^(?:echo|sysctl)\b[^|&;]*$`)
 
 func readReservations(h host.Host) ([]Reservation, error) {
 	kernel, err := ReadKernel(h)
@@ -152,7 +190,7 @@ var tmpfilesDirs = []string{"/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/li
 // really runs then.
 func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 	var files []string
-	for _, file := range []string{"/etc/rc.local", "/etc/rc.d/rc.local"} {
+	for _, file := range rcLocal {
 		st, err := h.Lstat(file)
 		if err != nil {
 			return nil, err
@@ -177,8 +215,11 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 		if err != nil {
 			continue // a dangling or masked unit: it does nothing
 		}
-		for i, line := range strings.Split(text, "\n") {
-			line = strings.TrimSpace(line)
+		for i, written := range strings.Split(text, "\n") {
+			line := strings.TrimSpace(written)
+			if slices.Contains(rcLocal, file) && (written == "exit" || strings.HasPrefix(written, "exit ")) {
+				break // what follows does not run
+			}
 			m := scriptWrite.Get().FindStringSubmatch(line)
 			if m == nil || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
 				continue
@@ -186,12 +227,13 @@ func bootScripts(h host.Host, standard pages.Size) ([]Reservation, error) {
 			r := Reservation{Where: fmt.Sprintf("%s:%d", file, i+1), Text: line, Size: standard, Pages: -1, Later: true, File: true}
 			if n, err := strconv.ParseInt(cmp.Or(m[1], m[2], m[3]), 10, 62); err == nil {
 				r.Pages = n
+				r.always = slices.Contains(rcLocal, file) && runsAlways.Get().MatchString(strings.TrimRight(written, " \t"))
 			}
 			if size := sizeInPath.Get().FindStringSubmatch(line); size != nil {
 				kib, _ := strconv.ParseInt(size[1], 10, 52)
 				r.Size = pages.SizeOfKiB(kib)
 			}
-			if r.Pages != 0 {
+			if r.Pages != 0 || r.always {
 				all = append(all, r)
 			}
 		}

@@ -25,6 +25,8 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 		file, _, _ := strings.Cut(s.Where, ":")
 		name, after := "fstab", "systemctl daemon-reload; mount -a"
 		switch {
+		case strings.HasSuffix(s.Right, "of the two lines") && !strings.Contains(file, "sysctl"):
+			name, after = "pool", "reboot"
 		case strings.Contains(file, "sysctl"):
 			name, after = "sysctl", "sysctl --system"
 		case strings.HasSuffix(file, ".mount"):

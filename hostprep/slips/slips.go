@@ -18,7 +18,7 @@ type Slip struct {
 // for huge pages in vain.
 func InFiles(h host.Host) ([]Slip, error) {
 	var all []Slip
-	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, dropInSlips, sysctlSlips, unreadSettings} {
+	for _, look := range []func(host.Host) ([]Slip, error){fstabSlips, mountUnitSlips, dropInSlips, sysctlSlips, unreadSettings, overriddenSlips} {
 		slips, err := look(h)
 		if err != nil {
 			return all, err

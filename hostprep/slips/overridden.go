@@ -1,0 +1,21 @@
+package slips
+
+import (
+	"fmt"
+
+	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+)
+
+// overriddenSlips are about what sets a pool at boot, and rc.local then to something else.
+func overriddenSlips(h host.Host) ([]Slip, error) {
+	all, err := boot.Overridden(h)
+	var slips []Slip
+	for _, r := range all {
+		if r.Pages != r.By.Pages {
+			slips = append(slips, Slip{Where: r.Where, Word: r.Text, Right: "one of the two lines",
+				Why: fmt.Sprintf("is overridden by %s, which runs later and sets %d", r.By.Where, r.By.Pages)})
+		}
+	}
+	return slips, err
+}
