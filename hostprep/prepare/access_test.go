@@ -82,6 +82,8 @@ qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_
 		{name: "the same for pages", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 8}}}},
 		{name: "a list that lacks the size of pages", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\"]\n", p: Options{Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}, want: `
 qemu-conf blocker no-mount fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has no mount with pages of 1 GiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ["/dev/hugepages"]' +'hugetlbfs_mount = ["/dev/hugepages1G", "/dev/hugepages"]']`},
+		{name: "a list with the place of a mount that is to come", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/dev/hugepages1G\"]\n", p: Options{Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}},
+		{name: "the same for a guest", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/dev/hugepages1G\"]\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.OneGiB)}}},
 		{name: "pages of a program", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\"]\n", p: Options{For: "ovs", Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}},
 		{name: "a bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = what\n", p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.Memfd)}}, want: `
 groups warning unknown: cannot check: /etc/libvirt/qemu.conf: line 1: expected a string, a number or a list

@@ -97,7 +97,15 @@ func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) 
 		mounts = append(mounts, entry)
 	}
 	for _, entry := range empty {
-		// mountsStep mounts a hugetlbfs there.
+		// mountsStep mounts a hugetlbfs there: the one that it mounts anyway, or of the default size.
+		size, err := sizeAt(h, p, entry, needed)
+		if err != nil {
+			return nil, nil, err
+		}
+		if size != 0 && !covered[size] {
+			covered[size] = true
+			continue
+		}
 		if filepath.IsAbs(entry) && !covered[mem.HugePageSize] && slices.Contains(needed, mem.HugePageSize) {
 			covered[mem.HugePageSize] = true
 			continue
@@ -117,6 +125,17 @@ func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) 
 		mounts = append(mounts, point)
 	}
 	return libvirtd.KeepDefault(mounts, libvirtd.DefaultMount(entries)), have, nil
+}
+
+// sizeAt is the size of the needed pages whose hugetlbfs will be mounted on a point; 0: of none.
+func sizeAt(h host.Host, p Options, point string, needed []pages.Size) (pages.Size, error) {
+	for _, size := range needed {
+		at, err := mountPoint(h, size, p.Persist)
+		if err != nil || at == point {
+			return size, err
+		}
+	}
+	return 0, nil
 }
 
 // mountPoint is where a hugetlbfs of a size is mounted, or will be.
