@@ -20,6 +20,7 @@ type Kernel struct {
 	Sizes    []pages.Size // that it can have, smallest first
 	Standard pages.Size   // its default where the command line sets none
 	Nodes    []int        // that are online
+	memory   []int        // those of them with memory, over which the kernel spreads pages
 	Release  string       // of the one that runs; "": not known
 	Cmdline  string       // of the one that runs
 	cpu      host.CPU
@@ -47,6 +48,9 @@ func ReadKernel(h host.Host) (k Kernel, err error) {
 	}
 	for _, n := range nodes {
 		k.Nodes = append(k.Nodes, n.ID)
+		if n.Total > 0 {
+			k.memory = append(k.memory, n.ID)
+		}
 	}
 	mem, err := h.Meminfo()
 	if err != nil {
@@ -121,7 +125,7 @@ func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
 		return nil, err
 	}
 	if boot.byHand != nil {
-		return planByHand(h, k, boot, want.words(k.Nodes))
+		return planByHand(h, k, boot, want.words(k.memory))
 	}
 	before, err := boot.with("")
 	if err != nil {
@@ -131,7 +135,7 @@ func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
 	if !slices.ContainsFunc(before.lines(before.files), func(l cmdline.Line) bool { return !sameDefault(l) }) {
 		want.defaultSize = 0 // the command line sets it without vmhuge's options
 	}
-	ours := want.words(k.Nodes)
+	ours := want.words(k.memory)
 	after, err := boot.with(ours)
 	if err != nil {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: err.Error(), Need: pages.OrNothing(ours),
@@ -259,7 +263,7 @@ func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding 
 	// sum asks for the options of one size to be put in one place, as the kernel uses only
 	// the first of them.
 	sum := func(file string, there Request, size pages.Size, do string) {
-		total := options{pages: append(bootPagesOf(there, size), bootPagesOf(wanted, size)...)}.words(k.Nodes)
+		total := options{pages: append(bootPagesOf(there, size), bootPagesOf(wanted, size)...)}.words(k.memory)
 		conflict(file, fmt.Sprintf(" asks for %s", pages.Count(there.Of(size), size)),
 			fmt.Sprintf("%s in one place, %d of them there and %d of vmhuge's: the kernel uses only the first hugepages= of a size",
 				total, there.Of(size), wanted.Of(size)),

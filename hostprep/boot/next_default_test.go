@@ -111,3 +111,16 @@ func TestRefusedBesideANewDefault(t *testing.T) {
 		})
 	}
 }
+
+// The kernel has no pages on a node without memory: none are asked for there.
+func TestWordsBesideANodeWithoutMemory(t *testing.T) {
+	const empty = "-- sys/devices/system/node/node1/meminfo --\nNode 1 MemTotal: 0 kB\n"
+	const modern = "-- proc/sys/kernel/osrelease --\n6.8.0\n"
+	rows := []PoolPages{{pages.Size1GiB, 2, 0}, {pages.Size1GiB, 4, -1}}
+	for edit, want := range map[string]string{modern: "hugepagesz=1G hugepages=0:4,1:2", modern + empty: "hugepagesz=1G hugepages=0:6"} {
+		findings, err := cmdlinePlan(host.Host{Root: hosttest.Unpack(t, "two-nodes", grubDefaultsOf("quiet")+edit)}, options{pages: rows})
+		if err != nil || len(findings) != 1 || findings[0].Need != want {
+			t.Errorf("%v, %+v, not %s", err, findings, want)
+		}
+	}
+}

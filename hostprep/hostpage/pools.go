@@ -103,6 +103,14 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 	if err != nil {
 		return nil, nil // pageSizesCheck says why
 	}
+	nodes, err := h.Nodes()
+	if err != nil {
+		return nil, err
+	}
+	hasMemory := func(node int) bool {
+		i := slices.IndexFunc(nodes, func(n host.Node) bool { return n.ID == node })
+		return i < 0 || nodes[i].Total > 0
+	}
 	withCPUs := map[int]bool{}
 	for _, p := range state.Pools {
 		text, err := h.ReadIfThere("/sys/devices/system/node/node" + strconv.Itoa(p.Node) + "/cpulist")
@@ -117,7 +125,7 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 			g.Total, g.Free, g.Reserved, g.Surplus, g.Overcommit))
 		var counts []int64
 		for _, node := range state.Nodes(g.Size) {
-			if p, _ := state.Pool(node, g.Size); withCPUs[node] {
+			if p, _ := state.Pool(node, g.Size); withCPUs[node] && hasMemory(node) {
 				counts = append(counts, p.Persistent())
 			}
 		}

@@ -20,3 +20,21 @@ func TestRestartOfMountUnit(t *testing.T) {
 		}
 	}
 }
+
+// A node without memory has no pages, whatever the others have.
+func TestPoolsBesideANodeWithoutMemory(t *testing.T) {
+	const pools = "-- pools --\nall 2048 2048 1200 0 0 0\n0 2048 2048 1200 0\n1 2048 0 0 0\n"
+	const empty = "-- sys/devices/system/node/node1/meminfo --\nNode 1 MemTotal: 0 kB\nNode 1 MemFree: 0 kB\n"
+	for edit, want := range map[string]int{pools: 1, pools + empty: 0} {
+		facts, err := poolsCheck.Look(host.Host{Root: hosttest.Unpack(t, "two-nodes", edit)}, anyGuest{})
+		uneven := 0
+		for _, f := range facts {
+			if strings.HasPrefix(f.Need, "the same number on each node") {
+				uneven++
+			}
+		}
+		if err != nil || uneven != want {
+			t.Errorf("%q: %v, %d uneven, not %d", edit, err, uneven, want)
+		}
+	}
+}
