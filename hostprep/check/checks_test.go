@@ -121,6 +121,10 @@ mount blocker no-mount: 1 more files fit on /dev/hugepages, which is mounted wit
 			"44 27 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M\n45 44 0:42 / /mnt/huge rw - tmpfs none rw\n46 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n",
 			guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
 mount warning : a tmpfs is mounted over the hugetlbfs on /mnt/huge`},
+		{name: "a disk mounted over it", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts +
+			"44 27 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M\n45 44 0:42 / /mnt/huge rw - ext4 none rw\n46 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n",
+			guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `
+mount warning : an ext4 is mounted over the hugetlbfs on /mnt/huge`},
 
 		{name: "session", guest: guesttest.Guest(func(g *hostprep.Guest) {
 			g.Session, g.UID, g.Conf = true, 1000, "/home/alice/.config/libvirt/qemu.conf"

@@ -82,6 +82,14 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	return findings, nil
 }}
 
+// article is that of the name of a file system: an ext4, an xfs.
+func article(name string) string {
+	if strings.IndexAny(name, "aeioux") == 0 {
+		return "an"
+	}
+	return "a"
+}
+
 // refusedMounts finds the mounts with which libvirt does not start its QEMU driver. A daemon
 // that runs has found them in order. missing says that one which the guest needs is known to
 // be missing.
@@ -89,7 +97,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 	f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.OverMounted}
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
-		f.Have, f.Do = fmt.Sprintf("a %s is mounted over the hugetlbfs on %s", m.Hidden, m.Point), "umount "+shell.Quote(m.Point)
+		f.Have, f.Do = fmt.Sprintf("%s %s is mounted over the hugetlbfs on %s", article(m.Hidden), m.Hidden, m.Point), "umount "+shell.Quote(m.Point)
 		f.Need = "nothing mounted over it: with that, " + libvirtd.Name(h) + " does not start its QEMU driver"
 		findings = append(findings, f)
 	}

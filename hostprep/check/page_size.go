@@ -42,6 +42,9 @@ var PageSize = Check{"page-size", func(h host.Host, g hostprep.Guest) ([]hostpre
 		if cpu.Known && size == pages.Size1GiB && !cpu.PDPE1GB || cpu.Known && size == pages.Size2MiB && !cpu.PSE {
 			f.Have += ", and the processor does not support " + size.String()
 		}
+		if size == pages.Size1GiB && cpu.PDPE1GB {
+			f.Do += ", or boot with hugepagesz=1G, as the processor supports them"
+		}
 		findings = append(findings, f)
 	}
 	return findings, nil

@@ -91,7 +91,11 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 	}
 	for _, row := range sums {
 		if !slices.Contains(state.Sizes(), row.Size) {
-			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), "use a size that it has: "+pages.OrNone(sizes))
+			do := "use a size that it has: " + pages.OrNone(sizes)
+			if cpu, err := h.CPU(); err == nil && cpu.PDPE1GB && row.Size == pages.Size1GiB {
+				do = "boot with hugepagesz=1G, as the processor supports them, and run this again; or " + do
+			}
+			refuse(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", row.Size), row.Words(), do)
 		}
 		for _, id := range row.Nodes {
 			if !slices.ContainsFunc(nodes, func(n host.Node) bool { return n.ID == id }) {

@@ -256,6 +256,9 @@ printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hu
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
 `},
+		"a size that the kernel was not asked for": {host: "no-1g", edits: systemdHost + "-- proc/cpuinfo --\nprocessor : 0\nflags : pse pdpe1gb\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}, want: `
+left: the kernel has no pages of 1 GiB; 1 page of 1 GiB; boot with hugepagesz=1G, as the processor supports them, and run this again; or use a size that it has: 2 MiB
+`},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
 left: there is no node 7; 1 page of 2 MiB on node 7; use an existing node
 `},
