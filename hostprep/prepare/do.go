@@ -93,10 +93,8 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	if err == nil && len(short) == 0 {
 		done.Reservation = reservation
 	}
-	if p.Persist {
-		for i := range short {
-			short[i].Severity, short[i].Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"
-		}
+	for i := range short {
+		short[i] = p.untilReboot(short[i])
 	}
 	done.Findings = append(done.Findings, short...)
 	return done, unlessInterrupted(err)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
@@ -38,6 +40,7 @@ func (p Options) inTurn() []hostprep.Guest {
 type lack struct {
 	guest string // or whatever else lacks them; "": the pool, for no one
 	pool.Need
+	even bool // that the pages of any node even the pools out
 }
 
 // lacks lists what the pools lack to start all guests of a preparation.
@@ -45,19 +48,19 @@ func (p Options) lacks(h host.Host, state pool.State) ([]lack, error) {
 	var lacks []lack
 	for _, g := range p.inTurn() {
 		for _, need := range capacity.Shortfall(state, g) {
-			lacks = append(lacks, lack{g.Demand.Domain, need})
+			lacks = append(lacks, lack{g.Demand.Domain, need, false})
 		}
 	}
 	if p.For != "" {
 		needs, err := p.lacksReserved(h, state)
 		for _, need := range needs {
-			lacks = append(lacks, lack{"the reservation for " + p.For, need})
+			lacks = append(lacks, lack{"the reservation for " + p.For, need, false})
 		}
 		return lacks, err
 	}
 	lasting, err := withoutGuests(h, state)
 	for _, want := range p.Pages {
-		l := lack{"", want}
+		l := lack{"", want, true}
 		if l.Pages -= persistent(lasting, want); l.Pages <= 0 {
 			continue
 		}
@@ -121,7 +124,8 @@ func holdPrepared(ctx context.Context, h host.Host, book *ledger.Ledger, p Optio
 	return changed, findings, nil
 }
 
-// lacksPages are the findings of what the pools lack for a preparation.
+// lacksPages are the findings of what the pools lack for a preparation, and of which of it the
+// host could not give: all of one lack or nothing, as holdPrepared has it.
 func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
 	state, err := h.Pools()
 	if err != nil {
@@ -135,12 +139,78 @@ func lacksPages(h host.Host, p Options) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(lacks) == 0 {
+		return nil, nil
+	}
+	allowance, err := capacity.Allowance(h, ledger.PreparedUUID, p.Reserve)
+	if err != nil {
+		return nil, err
+	}
+	rooms, err := capacity.ReadRooms(h, allowance.Reserve)
+	if err != nil {
+		return nil, err
+	}
+	growth, unread := capacity.ReadGrowth(h, allowance.HeadroomKiB, allowance.Reserve)
+	starts := map[string]bool{} // guests that may start without, by overcommit or from another node
+	for _, g := range p.inTurn() {
+		starts[g.Demand.Domain] = check.ShortageNow(h, g) == nil
+	}
 	var findings []hostprep.Finding
 	for _, l := range lacks {
+		before := maps.Clone(rooms)
+		needs, short := rooms.Divide(state, l.Need, l.even)
+		if unread == nil && short == nil {
+			short = growth.Missing([]pool.Need{l.Need})
+		}
+		if beyond := capacity.BeyondHeadroom([]pool.Need{l.Need}, allowance); beyond != nil {
+			short = beyond
+		}
+		if short != nil {
+			rooms = before
+			if !starts[l.guest] {
+				findings = append(findings, p.refused(l, short))
+			}
+			continue
+		}
+		allowance.HeadroomKiB -= l.Pages * l.Size.KiB()
+		var changes []change.Change
+		for _, need := range needs {
+			changes = append(changes, change.PoolGrowth(h, state, nodes, need)...)
+			state = withMore(state, need)
+		}
 		findings = append(findings, hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Fixable: true,
-			Have: cmp.Or(l.guest, "the pool") + " lacks " + pages.Count(l.Pages, l.Size), Need: "all of them", Changes: change.PoolGrowth(h, state, nodes, l.Need)})
+			Have: cmp.Or(l.guest, "the pool") + " lacks " + pages.Count(l.Pages, l.Size), Need: "all of them", Changes: changes})
 	}
 	return findings, nil
+}
+
+// refused is the finding of a lack that the host can't give.
+func (p Options) refused(l lack, short *pool.Short) hostprep.Finding {
+	f := *hold.ShortFinding(short)
+	if l.guest != "" && !l.even {
+		f.Have = l.guest + ": " + f.Have
+	}
+	return p.untilReboot(f)
+}
+
+// untilReboot is a finding about pages that could not be allocated, and with Persist will be at
+// the next boot, unless the kernel is not to commit less memory.
+func (p Options) untilReboot(f hostprep.Finding) hostprep.Finding {
+	if p.Persist && !strings.Contains(f.Have, pool.ByCommit) {
+		f.Severity, f.Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"
+	}
+	return f
+}
+
+// withMore is a state in which a need of one node has been met.
+func withMore(state pool.State, need pool.Need) pool.State {
+	state.Pools = slices.Clone(state.Pools)
+	for i, p := range state.Pools {
+		if p.Size == need.Size && slices.Equal(need.Nodes, []int{p.Node}) {
+			state.Pools[i].Total += need.Pages
+		}
+	}
+	return state
 }
 
 // withoutGuests returns the pools without what was added for guests that run.
@@ -175,7 +245,20 @@ func growPrepared(ctx context.Context, h host.Host, book *ledger.Ledger, need po
 	effort.Reserve = allowance.Reserve
 	short := capacity.BeyondHeadroom([]pool.Need{need}, allowance)
 	if short == nil {
-		if err := book.Prepare(ctx, []pool.Need{need}, effort); err != nil && !errors.As(err, &short) {
+		rooms, err := capacity.ReadRooms(h, effort.Reserve)
+		if err != nil {
+			return nil, nil, err
+		}
+		needs, full := rooms.Divide(before, need, true)
+		if full != nil {
+			needs = []pool.Need{need}
+		}
+		err = book.Prepare(ctx, needs, effort)
+		if errors.As(err, &short) && len(needs) > 1 { // another node may have what one lacks
+			short = nil
+			err = book.Prepare(ctx, []pool.Need{need}, effort)
+		}
+		if err != nil && !errors.As(err, &short) {
 			return nil, nil, err
 		}
 	}
