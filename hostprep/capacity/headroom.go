@@ -1,6 +1,9 @@
 package capacity
 
 import (
+	"errors"
+	"io/fs"
+
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
@@ -51,6 +54,9 @@ func Keep(a *hostprep.Allowance, h host.Host, reserve int64) error {
 		return err
 	}
 	commit, err := h.Commit()
+	if errors.Is(err, fs.ErrPermission) { // SELinux may keep a hook from this setting (sysctl_vm_overcommit_t)
+		commit, err = host.Commit{}, nil
+	}
 	if err != nil {
 		return err
 	}
