@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
@@ -151,7 +152,11 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 		stay = append(stay, c)
 		after.start(c, false)
 	}
-	plan.Settings = after.settings(h.Root, stay, cmp.Or(mem.HugePageSize, pages.Size2MiB))
+	defaultSize := cmp.Or(mem.HugePageSize, pages.Size2MiB)
+	if next, err := boot.NextDefault(h); err == nil && next != nil {
+		defaultSize = 0 // a setting that counts pages of it would mean others after the next boot
+	}
+	plan.Settings = after.settings(h.Root, stay, defaultSize)
 	plan.Nodes = planNodes(before, after)
 	plan.Memory = newMemory(before, after, guests, moved)
 	plan.Memory.SwapKiB, plan.Memory.SwapFreeKiB = swap.Total/pages.KiB, (swap.Total-swap.Used)/pages.KiB

@@ -278,3 +278,14 @@ func TestPlanWithoutHPage(t *testing.T) {
 		}
 	}
 }
+
+// A setting that counts pages of the default size is none where that changes with the next boot.
+func TestSettingsBesideANewDefault(t *testing.T) {
+	const grub = "-- usr/sbin/grub-mkconfig --\n. ${sysconfdir}/default/grub\n-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"default_hugepagesz=1G\"\n"
+	for edits, want := range map[string]string{"": "vm.nr_hugepages = 2048", grub: "echo 2048 > /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"} {
+		plan, err := Make(host.Host{Root: hosttest.Unpack(t, "one-node", edits)}, []hostprep.Candidate{onPages("a", 8, pages.Size2MiB, -1)}, 0)
+		if err != nil || len(plan.Settings) != 1 || plan.Settings[0].Text != want {
+			t.Errorf("%v, %+v, not %s", err, plan.Settings, want)
+		}
+	}
+}
