@@ -99,6 +99,8 @@ func TestMicroVMTwoNodes(t *testing.T) {
 		{"offline", memoryOffline},
 		{"too-small", nodeTooSmall},
 		{"keeps-memory", nodeKeepsMemory},
+		{"prepared", preparedOnNodes},
+		{"commit", preparedWithinCommit},
 	}) {
 		t.Run(part.name, part.run)
 	}
