@@ -197,10 +197,12 @@ func randomBreaks(random *rand.Rand, nodes, size, n int) []namedBreak {
 	}
 	if one(3) {
 		options := []string{
-			fmt.Sprintf("size=%dM", 2*about()), fmt.Sprintf("nr_inodes=%d", 2+random.IntN(6)), fmt.Sprintf("min_size=%dM", 2*min(atHand, 4)),
+			fmt.Sprintf("size=%dM", 2*about()), fmt.Sprintf("nr_inodes=%d", 2+random.IntN(6)),
 			fmt.Sprintf("size=%dM,nr_inodes=%d", 2*about(), 4+random.IntN(4)), "mode=0700", "mode=1770,gid=107",
-			fmt.Sprintf("size=%dM,min_size=4M", 2*about()), // in micro-VMs alone: see sizeAndMinSizeFaults
-		}[random.IntN(5+min(nodes, 2))]
+			// Not on two nodes: where a guest's own has too few pages, Linux 6.1 takes those of
+			// min_size= off twice, and counts fewer reserved ones than none (sizeAndMinSizeFaults).
+			fmt.Sprintf("min_size=%dM", 2*min(atHand, 4)),
+		}[random.IntN(7-min(nodes, 2))]
 		add(mountAgain(mount2M, "pagesize=2M,"+options), "mount again with %s", options)
 	} else if one(5) {
 		path, bits := libvirtDir+[]string{"", "/qemu"}[random.IntN(2)], []os.FileMode{0o700, 0o711, 0o750, 0o710, 0o701}[random.IntN(5)]

@@ -61,21 +61,32 @@ func inMicroVM(t *testing.T, m machine) bool {
 	if strings.Contains(t.Name(), "/") || !strings.HasPrefix(t.Name(), microVMPrefix) {
 		t.Fatalf("only a test that is called %s… can have a micro-VM, and no subtest", microVMPrefix)
 	}
-	// An environment variable could be left over in any shell; only a micro-VM that
-	// this file has booted has these words on its kernel command line.
-	cmdline, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(cmdline), " "+machineVar+"=") {
+	if !isMicroVM(t) {
 		m.run(t)
 		return false
 	}
-	if nodes, _ := filepath.Glob(nodesGlob); len(nodes) != m.nodes || !strings.Contains(string(cmdline), " "+machineVar+"="+t.Name()+" ") {
+	cmdline := kernelCmdline(t)
+	if nodes, _ := filepath.Glob(nodesGlob); len(nodes) != m.nodes || !strings.Contains(cmdline, " "+machineVar+"="+t.Name()+" ") {
 		t.Fatalf("this is not its micro-VM: %d nodes, %s", len(nodes), cmdline)
 	}
 	fmt.Println(insideLine(scratch))
 	return true
+}
+
+// isMicroVM says whether this is one. An environment variable could be left over in any shell;
+// only a micro-VM that this file has booted has these words on its kernel command line.
+func isMicroVM(t *testing.T) bool {
+	t.Helper()
+	return strings.Contains(kernelCmdline(t), " "+machineVar+"=")
+}
+
+func kernelCmdline(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // The lines that report the inner test's result to the outer one. They contain the
