@@ -156,7 +156,7 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 	v.thpFile = path.Join(h.THPFile("enabled")...)
 	commit, err := h.Commit()
 	reserve := pool.Reserve(v.mem.Total)
-	v.headroom = min(pool.Headroom(v.state, v.mem.Total, v.mem.Available, reserve), commit.PoolRoom(reserve/4))
+	v.headroom = min(pool.Headroom(v.state, v.mem.Total, v.mem.Available, reserve, does), commit.PoolRoom(reserve/4))
 	return v, err
 }
 

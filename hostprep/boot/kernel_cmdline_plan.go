@@ -28,7 +28,11 @@ type Kernel struct {
 	noArea   bool // that it could not set apart the area for which its command line asks
 }
 
-func ReadKernel(h host.Host) (k Kernel, err error) {
+func ReadKernel(h host.Host) (Kernel, error) {
+	return host.Once(h, cacheKey("kernel"), func() (Kernel, error) { return readKernel(h) })
+}
+
+func readKernel(h host.Host) (k Kernel, err error) {
 	state, err := h.Pools()
 	if err != nil {
 		return k, err

@@ -12,8 +12,9 @@ import (
 
 // Plan says what makes a table the one that the host has from boot on: its file, and the
 // files that follow from it. sysctl gets the pages of the default size that may be on any
-// node, unless the next boot has another default; the kernel's command line the gigantic ones, for which a running kernel seldom
-// finds memory; the service looks after the pages of single nodes and all the rest.
+// node, unless the next boot has another default; the kernel's command line the gigantic
+// ones, for which a running kernel seldom finds memory; the service looks after the pages of
+// single nodes and all the rest.
 func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 	old, err := Read(h)
 	if err != nil {

@@ -63,7 +63,11 @@ func Keep(a *hostprep.Allowance, h host.Host, reserve int64) error {
 	if reserve == 0 {
 		reserve = pool.Reserve(mem.Total)
 	}
-	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve)
+	frees, _, err := h.FreesStructs()
+	if err != nil {
+		return err
+	}
+	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve, frees)
 	room := commit.PoolRoom(reserve / 4)
 	a.HeadroomKiB, a.Reserve, a.ByCommit = min(headroom, room)/pages.KiB, reserve, room < headroom
 	return nil

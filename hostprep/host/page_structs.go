@@ -1,13 +1,12 @@
 package host
 
+import "strings"
+
 // FreesStructs says whether the kernel frees the page structs of huge pages that are added
 // now (hugetlb_free_vmemmap=on, vm.hugetlb_optimize_vmemmap), and whether it can: a kernel
-// without CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP can't.
+// without CONFIG_HUGETLB_PAGE_OPTIMIZE_VMEMMAP can't. It has to find memory for them again
+// before it gives up a page.
 func (h Host) FreesStructs() (does, can bool, err error) {
 	text, err := h.ReadIfThere("/proc/sys/vm/hugetlb_optimize_vmemmap")
-	if err != nil || text == "" {
-		return false, false, err
-	}
-	state, err := h.Pools()
-	return state.FreesStructs, true, err
+	return strings.TrimSpace(text) == "1", text != "", err
 }

@@ -221,7 +221,7 @@ func TestPlanProperty(t *testing.T) {
 		}
 		first := ""
 		for _, c := range guests {
-			held := pool.Headroom(paper.state, paper.total, paper.available, paper.reserve)
+			held := pool.Headroom(paper.state, paper.total, paper.available, paper.reserve, false)
 			was := paper.state.Globals[0]
 			why := paper.start(c, false)
 			now := paper.state.Globals[0]

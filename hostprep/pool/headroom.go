@@ -31,11 +31,11 @@ func Most(state State, memTotal, reserve int64, size pages.Size) int64 {
 
 // Headroom is how many bytes the pools may still grow. Ordinary memory never shrinks below
 // the reserve, and a quarter of the reserve stays available to other programs: the guests'
-// QEMU processes need ordinary memory too. Where the kernel frees page structs, pages take
-// less of it than their size.
-func Headroom(state State, memTotal, memAvailable, reserve int64) int64 {
+// QEMU processes need ordinary memory too. Where the kernel frees the page structs of pages
+// that are added, they take less of it than their size.
+func Headroom(state State, memTotal, memAvailable, reserve int64, freesStructs bool) int64 {
 	spare := max(0, Spare(state, memTotal, memAvailable, reserve))
-	if state.FreesStructs && len(state.Globals) > 0 { // of large pages it frees more
+	if freesStructs && len(state.Globals) > 0 { // of large pages it frees more
 		size := state.Globals[0].Size
 		freed := size.Structs(pages.Size(os.Getpagesize()))
 		spare += spare / (int64(size) - freed) * freed

@@ -50,9 +50,6 @@ func (g Global) Available() int64 {
 type State struct {
 	Globals []Global // by size, smallest first
 	Pools   []Pool   // by node, then size
-	// FreesStructs says that of pages that are added now the kernel frees the page structs
-	// (hugetlb_free_vmemmap), and has to find memory for them again before it gives up a page.
-	FreesStructs bool
 }
 
 // Sizes returns the page sizes that the kernel has, smallest first.
@@ -127,11 +124,6 @@ func Read(root hostfs.Root) (State, error) {
 		g.Reserved = max(0, reserved)
 		state.Globals = append(state.Globals, g)
 	}
-	frees, err := root.ReadInt("proc", "sys", "vm", "hugetlb_optimize_vmemmap")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return state, err
-	}
-	state.FreesStructs = frees == 1
 	nodes, err := ReadNodes(root)
 	if err != nil {
 		return state, err

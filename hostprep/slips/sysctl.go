@@ -123,25 +123,24 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 			slips = append(slips, Slip{Where: where, Word: line, Why: "has no =, so that sysctl ignores the line", Right: name + " = " + value})
 		}
 	})
-	masked, maskErr := boot.SysctlMasked(h)
-	if maskErr != nil {
-		return slips, maskErr
+	if err != nil {
+		return slips, err
 	}
-	if err == nil && masked {
-		withConf = true
-		err = boot.EachLine(h, files, func(where, line string) {
+	// unread are the settings in files that are not read at boot.
+	unread := func(files []string, why, right string) error {
+		return boot.EachLine(h, files, func(where, line string) {
 			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
-				slips = append(slips, Slip{Where: where, Word: line, Why: "is not read at boot, as systemd-sysctl.service is masked", Right: "systemctl unmask systemd-sysctl.service"})
+				slips = append(slips, Slip{Where: where, Word: line, Why: why, Right: right})
 			}
 		})
 	}
-	if err == nil && !withConf {
-		err = boot.EachLine(h, []string{boot.SysctlConf}, func(where, line string) {
-			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
-				slips = append(slips, Slip{Where: where, Word: line, Why: "is in a file that systemd does not read at boot; sysctl --system does",
-					Right: "the same line in /etc/sysctl.d/90-hugepages.conf"})
-			}
-		})
+	masked, err := boot.SysctlMasked(h)
+	switch {
+	case err != nil:
+	case masked:
+		err = unread(files, "is not read at boot, as systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
+	case !withConf:
+		err = unread([]string{boot.SysctlConf}, "is in a file that systemd does not read at boot; sysctl --system does", "the same line in /etc/sysctl.d/90-hugepages.conf")
 	}
 	if err != nil {
 		return slips, err
@@ -155,12 +154,8 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 			if ext := path.Ext(name); strings.HasSuffix(name, "~") || !slices.Contains([]string{"", ".cnf", ".config", ".cfg", ".txt", ".sysctl"}, ext) {
 				continue
 			}
-			err := boot.EachLine(h, []string{path.Join(dir, name)}, func(where, line string) {
-				if key, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, key) {
-					slips = append(slips, Slip{Where: where, Word: line, Why: "is in a file whose name does not end in .conf, so that sysctl does not read it",
-						Right: "the name " + strings.TrimSuffix(name, path.Ext(name)) + ".conf"})
-				}
-			})
+			err := unread([]string{path.Join(dir, name)}, "is in a file whose name does not end in .conf, so that sysctl does not read it",
+				"the name "+strings.TrimSuffix(name, path.Ext(name))+".conf")
 			if err != nil {
 				return slips, err
 			}
