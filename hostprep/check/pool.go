@@ -133,7 +133,11 @@ func missing(n int64) string {
 func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 	kept := map[pages.Size]int64{}
 	h = h.EnsureSnapshot()
-	mounts, _ := usedMounts(h, g)
+	// min_size= is rare: first the mounts alone, without which driver's they are.
+	mounts, _ := h.Mounts()
+	if slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.MinSize != 0 }) {
+		mounts, _ = usedMounts(h, g)
+	}
 	for _, m := range mounts {
 		if m.MinSize == 0 {
 			continue

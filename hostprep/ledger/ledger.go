@@ -188,10 +188,8 @@ func (l *Ledger) Pending(except string) []pool.Pending {
 }
 
 func pendingOf(root hostfs.Root, claims []Claim, except ...string) (all []pool.Pending) {
-	for i, pending := range pendings(root, claims) {
-		if !slices.Contains(except, claims[i].UUID) {
-			all = append(all, pending...)
-		}
+	for _, pending := range pendings(root, claims, except...) {
+		all = append(all, pending...)
 	}
 	return all
 }

@@ -11,14 +11,16 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// pendings is what each of the claims will yet take, or holds back.
-func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
+// pendings is what each of the claims will yet take, or holds back; nothing for those of
+// some guests. These are about to start: a look at all processes for their QEMU, in each run
+// of the hook, would find none.
+func pendings(root hostfs.Root, claims []Claim, except ...string) [][]pool.Pending {
 	// A QEMU may have begun since the ledger was opened.
 	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })
 	rests := make([]rest, len(claims))
 	var promised pool.State // where a guest moves in
 	for i, c := range claims {
-		if c.Phase != Starting {
+		if c.Phase != Starting || slices.Contains(except, c.UUID) {
 			continue
 		}
 		if c.PID == 0 {
@@ -35,6 +37,9 @@ func pendings(root hostfs.Root, claims []Claim) [][]pool.Pending {
 	held := heldBack(root, claims)
 	all := make([][]pool.Pending, len(claims))
 	for i, c := range claims {
+		if slices.Contains(except, c.UUID) {
+			continue
+		}
 		switch c.Phase {
 		case Reserved:
 			all[i] = held[c.UUID]

@@ -20,7 +20,7 @@ func FuzzQEMUConf(f *testing.F) {
 	f.Add("# x\nuser = \"qemu\"\ngroup='kvm' # y\nnum = -1\nhugetlbfs_mount = [\n \"/dev/hugepages\", # a\n \"/dev/hugepages1G\",\n]\n")
 	f.Add("a = \"\"\"b\nc\"\"\"\nhugetlbfs_mount = \"\"\nuser = [\"a\"]\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		conf, err := ParseQEMUConf(strings.NewReader(text))
+		conf, err := ParseQEMUConf(text)
 		if err != nil {
 			return
 		}

@@ -115,7 +115,7 @@ func TestQEMUConf(t *testing.T) {
 		"max_files = 32768\nnum = -1\nx = \"\"\"a\nb\"\"\"\nuser = \"u\"\n":  {User: "u"},
 		"cgroup_device_acl = [\n \"/dev/null\", \"/dev/kvm\"\n]\nuser=\"u\"": {User: "u", DeviceACL: []string{"/dev/null", "/dev/kvm"}},
 	} {
-		got, err := ParseQEMUConf(strings.NewReader(text))
+		got, err := ParseQEMUConf(text)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%q: -want +got:\n%s%v", text, diff, err)
 		}
@@ -126,7 +126,7 @@ func TestQEMUConf(t *testing.T) {
 		"a = 1\nuser = 107": "line 2", "group = ['kvm']": "line 1", "hugetlbfs_mount = 0": "line 1", "security_driver = ['none', 1]": "line 1",
 		"namespaces = 'mount'": "line 1",
 	} {
-		if got, err := ParseQEMUConf(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), line+":") {
+		if got, err := ParseQEMUConf(text); err == nil || !strings.HasPrefix(err.Error(), line+":") {
 			t.Errorf("%q became %v, %v; want an error in %s", text, got, err, line)
 		}
 	}

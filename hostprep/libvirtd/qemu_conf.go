@@ -3,7 +3,6 @@ package libvirtd
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ func loadQEMUConf(h host.Host, path string) (QEMUConf, error) {
 	if err != nil {
 		return QEMUConf{}, err
 	}
-	conf, err := ParseQEMUConf(strings.NewReader(text))
+	conf, err := ParseQEMUConf(text)
 	if err != nil {
 		err = &advice.Error{What: path, Why: err.Error(), Do: "correct that line: libvirt's QEMU driver does not start with it", Err: ErrConf}
 	}
@@ -60,13 +59,9 @@ var ErrConf = errors.New("libvirt refuses qemu.conf")
 
 // ParseQEMUConf picks the settings that vmhuge needs. If a name occurs twice, libvirt uses
 // the first: virConfGetValue().
-func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
+func ParseQEMUConf(text string) (QEMUConf, error) {
 	var conf QEMUConf
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return conf, err
-	}
-	settings, err := parseConf(string(text))
+	settings, err := parseConf(text)
 	if err != nil {
 		return conf, err
 	}
@@ -94,7 +89,7 @@ func ParseQEMUConf(r io.Reader) (QEMUConf, error) {
 			continue
 		}
 		if s.number || s.list && wants == "a string" || !s.list && wants == "a list of strings" {
-			return conf, fmt.Errorf("line %d: libvirt expects %s as %s", 1+strings.Count(string(text[:s.start]), "\n"), wants, s.name)
+			return conf, fmt.Errorf("line %d: libvirt expects %s as %s", 1+strings.Count(text[:s.start], "\n"), wants, s.name)
 		}
 	}
 	return conf, nil
@@ -184,7 +179,12 @@ func (p *confParser) skip(lines bool) {
 		if p.rest == "" || p.rest[0] != '#' {
 			return
 		}
-		p.take(func(c byte) bool { return c != '\n' })
+		// Nearly all of the file is comments.
+		end := strings.IndexByte(p.rest, '\n')
+		if end < 0 {
+			end = len(p.rest)
+		}
+		p.rest = p.rest[end:]
 	}
 }
 

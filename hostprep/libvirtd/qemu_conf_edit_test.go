@@ -56,7 +56,7 @@ func FuzzSetMounts(f *testing.F) {
 				}
 				continue
 			}
-			conf, err := ParseQEMUConf(strings.NewReader(got))
+			conf, err := ParseQEMUConf(got)
 			if err != nil || cmp.Diff(mounts, conf.HugetlbfsMounts) != "" {
 				t.Fatalf("%q became %q: %q, %v", text, got, conf.HugetlbfsMounts, err)
 			}

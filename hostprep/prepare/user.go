@@ -183,7 +183,7 @@ func userConf(h host.Host, _ Options, user host.User, folders []boot.Folder) ([]
 	owner := fmt.Sprintf("%d:%d", user.UID, user.GID)
 	var wanted []string
 	changed, err := f.FixFile(h, change.FileEdit{Path: file, Fresh: "0600 " + owner, Dirs: "0700 " + owner, Edit: func(text string) (string, error) {
-		conf, err := libvirtd.ParseQEMUConf(strings.NewReader(text))
+		conf, err := libvirtd.ParseQEMUConf(text)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", file, err)
 		}
