@@ -56,12 +56,29 @@ type Claim struct {
 	Resize *Resize `json:"resize,omitempty"`
 	// Grants is what was added to the pools for it, to be freed when it ends.
 	Grants []pool.Grant `json:"grants"`
+	// Demoted is what was split for prepared pages, and becomes large again when these end.
+	Demoted []Demotion `json:"demoted,omitempty"`
 	// Keep is what stays for it when it has ended; nil: nothing.
 	Keep *Keep `json:"keep,omitempty"`
 	// Armed is the part of it that the kernel itself frees when QEMU ends; see arm.
 	Armed []pool.Grant `json:"armed,omitempty"`
 	// More are fields that a newer vmhuge wrote: they stay. Inside of grants none would.
 	More map[string]json.RawMessage `json:"-"`
+}
+
+// changing says whether the claim was cut off while a pool was being changed.
+func (c Claim) changing() bool {
+	return slices.ContainsFunc(c.Grants, func(g pool.Grant) bool { return g.Without != nil }) ||
+		slices.ContainsFunc(c.Demoted, func(d Demotion) bool { return d.From != nil })
+}
+
+// pools are those that the claim has changed.
+func (c Claim) pools() []pool.Grant {
+	pools := slices.Clip(c.Grants)
+	for _, d := range c.Demoted {
+		pools = append(pools, d.pool())
+	}
+	return pools
 }
 
 func (c Claim) guest() process.Guest {
@@ -132,11 +149,11 @@ func parseClaim(text []byte) (claimText, error) {
 		c, err = parseUnknown(text)
 	}
 	newer := errors.Is(err, errNewer)
-	for _, g := range slices.Concat(c.Grants, c.Armed) {
+	for _, g := range slices.Concat(c.pools(), c.Armed) {
 		switch {
 		case g.Pages >= 0 && g.Size > 0 && g.Node >= 0:
 		case newer: // it means something else
-			c.Grants, c.Armed = nil, nil
+			c.Grants, c.Armed, c.Demoted = nil, nil, nil
 		case err == nil:
 			err = fmt.Errorf("%d pages of %d bytes on node %d", g.Pages, g.Size, g.Node)
 		}

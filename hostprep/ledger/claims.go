@@ -99,7 +99,7 @@ func (l *Ledger) write(c Claim) error {
 	if err := l.heldByNewer(c.UUID); err != nil {
 		return err
 	}
-	if err := l.expect(c.Grants); err != nil {
+	if err := l.expect(c.pools()); err != nil {
 		return err
 	}
 	text, err := c.text(l.boot)
@@ -113,7 +113,7 @@ func (l *Ledger) write(c Claim) error {
 	if err := l.root.Replace(text, 0o644, append(slices.Clip(claimsDir), c.fileName())...); err != nil {
 		return err
 	}
-	l.account(c.UUID, were, c.Grants)
+	l.account(were, c)
 	return nil
 }
 
@@ -144,7 +144,7 @@ func (l *Ledger) remove(i int) error {
 		for _, g := range grants {
 			l.leave(g.Node, g.Size, g.Pages)
 		}
-		l.account(l.claims[i].UUID, grants, nil)
+		l.account(grants, Claim{UUID: l.claims[i].UUID})
 		l.claims = slices.Delete(l.claims, i, i+1)
 		return nil
 	}
@@ -155,7 +155,7 @@ func (l *Ledger) remove(i int) error {
 // the guest uses, but what was added for it is no longer known.
 func (l *Ledger) setAside(i int, why error) error {
 	name := l.claims[i].fileName()
-	l.counts.note(l.claims[i].UUID, nil)
+	l.counts.note(Claim{UUID: l.claims[i].UUID})
 	l.claims = slices.Delete(l.claims, i, i+1)
 	l.disown()
 	return l.moveAside(name, why)

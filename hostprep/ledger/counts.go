@@ -72,19 +72,19 @@ func (l *Ledger) readCounts() {
 	}
 	for _, c := range l.claims {
 		if c, err := l.read(c); err == nil {
-			l.counts.note(c.UUID, c.Grants)
+			l.counts.note(c)
 		}
 	}
 }
 
-// note notes whether grants of a claim are being changed.
-func (c *counts) note(uuid string, grants []pool.Grant) {
-	delete(c.unfinished, uuid)
-	if slices.ContainsFunc(grants, func(g pool.Grant) bool { return g.Without != nil }) {
+// note notes whether a claim's pools are being changed.
+func (c *counts) note(claim Claim) {
+	delete(c.unfinished, claim.UUID)
+	if claim.changing() {
 		if c.unfinished == nil {
 			c.unfinished = map[string]bool{}
 		}
-		c.unfinished[uuid] = true
+		c.unfinished[claim.UUID] = true
 	}
 }
 
@@ -133,7 +133,7 @@ func (l *Ledger) expect(grants []pool.Grant) error {
 			if p.Size != g.Size || l.counts.of(p.Node, p.Size) != nil {
 				continue
 			}
-			added, _, unfinished := l.addedTo(p)
+			added, _, _, unfinished := l.addedTo(p)
 			l.counts.pools = append(l.counts.pools, count{p.Node, p.Size, p.Persistent() - unfinished, p.Persistent() - unfinished - added})
 			l.counts.stale = true
 		}
@@ -146,7 +146,7 @@ func (l *Ledger) expect(grants []pool.Grant) error {
 }
 
 // account notes that a claim's grants are others now, because the pools are.
-func (l *Ledger) account(uuid string, were, are []pool.Grant) {
+func (l *Ledger) account(were []pool.Grant, c Claim) {
 	add := func(grants []pool.Grant, sign int64) {
 		for _, g := range grants {
 			if c := l.counts.of(g.Node, g.Size); c != nil && g.Without == nil {
@@ -156,8 +156,8 @@ func (l *Ledger) account(uuid string, were, are []pool.Grant) {
 		}
 	}
 	add(were, -1)
-	add(are, 1)
-	l.counts.note(uuid, are)
+	add(c.Grants, 1)
+	l.counts.note(c)
 }
 
 // saveChange saves a claim before one of its grants is changed. It is errMoved if the pool is
@@ -189,15 +189,16 @@ func (l *Ledger) leave(node int, size pages.Size, n int64) {
 func (l *Ledger) disown() {
 	for i := range l.counts.pools {
 		c := &l.counts.pools[i]
-		added, _, _ := l.addedTo(pool.Pool{Node: c.Node, Size: c.Size})
+		added := l.recorded(c.Node, c.Size)
 		c.Others = c.Persistent - added
 		l.counts.changed, l.counts.stale = true, true
 	}
 }
 
 // addedTo is how many pages all claims have added to a pool; where a writer died, how
-// many more they may have, and how many more the pool shows.
-func (l *Ledger) addedTo(p pool.Pool) (added, most, unfinished int64) {
+// many more they may have, how many fewer the pool may have by pages that were split, and how
+// many more it shows.
+func (l *Ledger) addedTo(p pool.Pool) (added, most, fewer, unfinished int64) {
 	added = l.newerHas(p)
 	for _, named := range l.claims {
 		c, err := l.read(named)
@@ -214,6 +215,12 @@ func (l *Ledger) addedTo(p pool.Pool) (added, most, unfinished int64) {
 				unfinished += g.There(p)
 			}
 		}
+		for _, d := range c.Demoted {
+			if d.Node == p.Node && d.Size == p.Size && d.From != nil {
+				most += d.Pages // if they are being put together again
+				fewer += d.Pages
+			}
+		}
 	}
-	return added, most, unfinished
+	return added, most, fewer, unfinished
 }

@@ -41,6 +41,8 @@ type Ledger struct {
 	Settled []Settlement
 	// Gone are those of them whose claims have ended, also where there was nothing to give back.
 	Gone []Settlement
+	// Reassembled are the pages that were split and are in one piece again.
+	Reassembled []Demotion
 	// SetAside are sentences about parts of the ledger that were dropped: files that could
 	// not be used, pools that another program has set.
 	SetAside []string

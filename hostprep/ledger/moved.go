@@ -50,7 +50,7 @@ func (l *Ledger) moved(state pool.State, size pages.Size) map[int]int64 {
 	}
 	for node := range more { // only now: it reads every claim
 		p, _ := state.Pool(node, size)
-		if added, _, _ := l.addedTo(p); added+more[node] < 0 {
+		if l.recorded(p.Node, p.Size)+more[node] < 0 {
 			return nil
 		}
 	}

@@ -76,7 +76,7 @@ func (l *Ledger) beginPrepared(more []pool.Grant) error {
 		if i = l.index(c.UUID); i < 0 {
 			return l.newPrepared(c, more)
 		}
-		c.Grants, c.More = slices.Concat(old.Grants, more), old.More
+		c.Grants, c.Demoted, c.More = slices.Concat(old.Grants, more), old.Demoted, old.More
 		if err := l.rename(i, c); err != nil {
 			return err
 		}

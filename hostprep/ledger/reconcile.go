@@ -149,5 +149,5 @@ func (l *Ledger) finish(c *Claim) (changed bool) {
 		}
 	}
 	c.Grants = slices.DeleteFunc(c.Grants, func(g pool.Grant) bool { return g.Pages == 0 })
-	return changed
+	return l.finishDemoted(c) || changed
 }

@@ -82,7 +82,9 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	switch {
 	case err != nil:
 	case owed == 0:
-		err = l.remove(i)
+		if err = l.reassemble(i); err == nil {
+			err = l.remove(i)
+		}
 	case len(kept) > 0:
 		c.Grants = kept
 		err = l.save(i, c)

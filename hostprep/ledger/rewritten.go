@@ -81,10 +81,10 @@ func (l *Ledger) findRewrites() error {
 			continue // a node that is gone
 		}
 		if l.counts.crashed || len(l.counts.unfinished) > 0 {
-			added, more, _ := l.addedTo(p)
+			added, more, fewer, _ := l.addedTo(p)
 			c.Persistent = c.Others + added
 			l.counts.changed = true
-			if p.Persistent() >= c.Persistent && p.Persistent() <= c.Persistent+more {
+			if p.Persistent() >= c.Persistent-fewer && p.Persistent() <= c.Persistent+more {
 				continue
 			}
 		}
