@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"vmhuge/hostprep/host"
 )
 
 // hostState is the part of the machine that a test must leave unchanged.
@@ -56,7 +58,8 @@ func readHost(t *testing.T) hostState {
 	}
 }
 
-// readMounts returns mountinfo without the IDs, which a remount changes.
+// readMounts returns mountinfo without the IDs, which a remount changes. Others may mount what
+// is theirs meanwhile: what counts is hugetlbfs, and what covers a folder of vmhuge's or libvirt's.
 func readMounts(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/mountinfo")
@@ -64,7 +67,12 @@ func readMounts(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var mounts []string
+	ours := append([]string{"/dev", "/run", "/var/lib"}, watchedDirs...)
 	for line := range strings.Lines(string(data)) {
+		point := strings.Fields(line)[4]
+		if !strings.Contains(line, " - hugetlbfs ") && !slices.ContainsFunc(ours, func(dir string) bool { return host.Within(point, dir) || host.Within(dir, point) }) {
+			continue
+		}
 		mounts = append(mounts, strings.Join(strings.Fields(line)[3:], " "))
 	}
 	slices.Sort(mounts)

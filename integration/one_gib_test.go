@@ -23,6 +23,7 @@ func TestMicroVMPagesOf1GiB(t *testing.T) {
 	t.Run("if-short", startOn2MIfShortOf1G)
 	t.Run("enable-if-short", enableIfShort)
 	t.Run("reserve-growth", reserveGrowth)
+	t.Run("demote", demote)
 	t.Run("faults", func(t *testing.T) {
 		// These pages exist from boot on; tests about too few of them run on machines without.
 		few := []string{"pool-1G-one-short", "sizes-mixed-short-of-1G"}

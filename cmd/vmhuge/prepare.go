@@ -20,7 +20,8 @@ func (p *program) prepareCommand() *cli.Command {
   vmhuge prepare web1 db1 --persist
   vmhuge prepare --pages 1024 --size 2M --node 0
   vmhuge prepare --persist --on-demand 16G
-  vmhuge prepare --pages 512 --size 2M --for ovs-vswitchd`,
+  vmhuge prepare --pages 512 --size 2M --for ovs-vswitchd
+  vmhuge prepare --demote 1 --node 0`,
 		Description: `Sets up what the named domains need: hugetlbfs mounts, folders, groups, AppArmor
 rules and pages. Without a name it does so for all domains with autostart. With
 --persist this survives reboots. Each change is recorded before it is made, and
@@ -44,6 +45,7 @@ EXIT STATUS
 			&cli.Int64Flag{Name: "pages", Usage: "`N` grow the pool to at least this many pages, for any guest or program"},
 			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size for --pages (default: the kernel's)"},
 			&cli.IntFlag{Name: "node", Usage: "`NODE` NUMA node for --pages (default: any)", Value: -1},
+			&cli.Int64Flag{Name: "demote", Usage: "`N` split this many free pages of 1 GiB, or of --size, into smaller ones"},
 			&cli.StringSliceFlag{Name: "on-demand", Usage: "`SIZE[@NODE]` set aside an area for 1 GiB pages from the next boot on (hugetlb_cma)"},
 			&cli.BoolFlag{Name: "free-vmemmap", Usage: "free the page structs of huge pages (hugetlb_free_vmemmap)"},
 			&cli.BoolFlag{Name: "overcommit", Usage: "reserve no pages: the kernel allocates them at a start (not with --pages)"},
@@ -79,7 +81,7 @@ func (p *program) prepare(c *cli.Context) error {
 		return err
 	}
 	var l *launcher.Launcher
-	if len(names) > 0 || (len(want.Pages) == 0 && want.OnDemand == nil && want.FreeStructs == nil && want.User == "" && want.MountGroup == "") {
+	if len(names) > 0 || (len(want.Pages) == 0 && want.Demote == nil && want.OnDemand == nil && want.FreeStructs == nil && want.User == "" && want.MountGroup == "") {
 		l, err = p.connect()
 		if err != nil {
 			return err

@@ -44,6 +44,10 @@ func (p *program) preparation(c *cli.Context) (prepare.Options, error) {
 		free := c.Bool("free-vmemmap")
 		want.FreeStructs = &free
 	}
+	if c.IsSet("demote") {
+		want.Demote, err = p.demote(c)
+		return want, err
+	}
 	if !c.IsSet("pages") {
 		if c.IsSet("size") && want.OnDemand == nil || c.IsSet("node") || c.IsSet("for") {
 			return want, usage("--size, --node and --for need --pages")

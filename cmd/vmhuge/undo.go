@@ -55,6 +55,8 @@ type undone struct {
 	Left     []journal.Left  `json:"left"`
 	GivenKiB int64           `json:"given_back_kib"` // of the pages that prepare had added
 	OwedKiB  int64           `json:"owed_kib"`       // of them, what waits until guests end
+	// Reassembled are the pages that prepare had split and that are in one piece again.
+	Reassembled []ledger.Demotion `json:"reassembled,omitempty"`
 	// Reservations are those for programs, and of what was kept for guests, that were ended.
 	Reservations []ledger.Reservation `json:"reservations,omitempty"`
 }
@@ -80,7 +82,7 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 	if dryRun {
 		would = "would "
 	}
-	if len(u.Undone)+len(u.Left)+len(u.Reservations) == 0 && u.GivenKiB+u.OwedKiB == 0 {
+	if len(u.Undone)+len(u.Left)+len(u.Reservations)+len(u.Reassembled) == 0 && u.GivenKiB+u.OwedKiB == 0 {
 		p.say("nothing to undo")
 	}
 	for _, r := range u.Reservations {
@@ -95,6 +97,9 @@ func (p *program) showUndone(u undone, dryRun bool) int {
 	}
 	if u.OwedKiB > 0 {
 		p.say("%sundo: %s of huge pages are in use, and will be freed when their guests stop", would, pages.FormatKiB(u.OwedKiB))
+	}
+	for _, d := range u.Reassembled {
+		p.say("%sundo: %s in one piece again", would, d)
 	}
 	for _, change := range u.Undone {
 		p.say("%sundo: %s", would, changeWords(change))

@@ -29,6 +29,7 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 			for _, grant := range c.Grants {
 				u.GivenKiB += grant.Pages * grant.Size.KiB()
 			}
+			u.Reassembled = append(u.Reassembled, c.Demoted...)
 		}
 		return nil
 	}
@@ -37,6 +38,7 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 		return err
 	}
 	defer book.Close()
+	told := len(book.SetAside)
 	var given, owed int64
 	for _, r := range u.Reservations {
 		if !r.Kept {
@@ -51,6 +53,10 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 		}
 	}
 	more, waits, err := book.Release(ledger.PreparedUUID)
+	u.Reassembled = book.Reassembled
+	for _, sentence := range book.SetAside[told:] {
+		p.warn("%s", oneLine(sentence))
+	}
 	u.GivenKiB, u.OwedKiB = (given+more)/pages.KiB, (owed+waits)/pages.KiB
 	return err
 }

@@ -84,6 +84,7 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				if program := l.HeldFor(); program != "" {
 					f.Do += ", or reserve less for " + program + " (vmhuge prepare --for, vmhuge enable --keep no)"
 				}
+				f.Do += capacity.ByDemotion(h.Root, state, pool.Need{Nodes: l.Nodes, Size: l.Size, Pages: l.Lacks()}, g.Pending)
 				short := capacity.BeyondHeadroom(needs, g.Allowance)
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages

@@ -133,6 +133,9 @@ func refuse(h host.Host, guest hostprep.Guest, short *pool.Short) *hostprep.Find
 		}
 	}
 	f := ShortFinding(short)
+	if state, err := h.Pools(); err == nil {
+		f.Do += capacity.ByDemotion(h.Root, state, pool.Need{Nodes: short.Nodes, Size: short.Size, Pages: short.Pages - short.Got}, guest.Pending)
+	}
 	if _, area, err := capacity.ReadEmptying(h); err == nil && area && short.Size == pages.Size1GiB && short.Kept == 0 {
 		f.Do = "start it again, for what programs pin for a moment, as for direct I/O, cannot be moved out of the kernel's area; or stop a guest, or use less memory"
 	}

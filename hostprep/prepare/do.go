@@ -27,6 +27,11 @@ type Result struct {
 func Would(h host.Host, p Options) (Result, error) {
 	h = h.Snapshot()
 	would := Result{Changed: []change.Change{}}
+	if p.Demote != nil {
+		f, err := p.wouldDemote(h)
+		would.Findings = []hostprep.Finding{f}
+		return would, err
+	}
 	var possible bool
 	if would.Findings, possible = Plan(h, p); !possible {
 		return would, nil
@@ -48,6 +53,14 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	journal := journal.Journal{Host: h}
 	if err := journal.Finish(); err != nil {
 		return done, err
+	}
+	if p.Demote != nil {
+		var refused *hostprep.Finding
+		var err error
+		if done.Changed, refused, err = p.demote(ctx, h); refused != nil {
+			done.Findings = append(done.Findings, *refused)
+		}
+		return done, unlessInterrupted(err)
 	}
 	// What could not be looked at is not done either.
 	findings, possible := plan(h.Snapshot(), p, hostprep.Blocker)

@@ -21,6 +21,8 @@ type Options struct {
 	// after a reboot too, whoever reserves them.
 	Pages []pool.Need
 	For   string // the program for which Pages are reserved: no guest may take them; "": none
+	// Demote are free pages that are split into smaller ones until vmhuge undo; nil: none.
+	Demote *pool.Need
 	// OnDemand are the areas from which the kernel shall be able to allocate pages of 1 GiB
 	// at any time, from the next boot on; nil: as they are.
 	OnDemand []Area
