@@ -207,6 +207,17 @@ func TestStartAtLeast(t *testing.T) {
 		}
 		stopNow(t, name)
 	}
+	refused(t, 2, []string{"--at-least is about transparent huge pages"}, "enable", name, "--at-least", "99%")
+	done(t, "enable", name, "--thp", "--at-least", "99%")
+	setTHP(t, "enabled", "never")
+	startPaused(t, dom)
+	if r := report(t, 0, start...); r.Proof.Verdict != proof.AllHuge || r.AtLeast != 99 {
+		t.Errorf("as its XML asks: %+v", r)
+	}
+	stopNow(t, name)
+	if r := done(t, "status"); !strings.Contains(r.Stdout, name+": vmhuge start collapses it until 99 % of its RAM in use is on huge pages") {
+		t.Error(r.Stdout)
+	}
 	done(t, "disable", name)
 
 	name = nameOf(t, define(t, guest{name: domainName(t) + "-shared", memory: "<memory unit='MiB'>64</memory>",

@@ -77,7 +77,7 @@ func (l *Launcher) inspect(d *domain, reserve int64) (r Report, s start) {
 		r.Findings = []hostprep.Finding{f}
 		return r, s
 	}
-	r.Backing, r.Demand, r.Totals, r.IfShort = demand.Backing, demand.Items, demand.Totals(), demand.IfShort
+	r.Backing, r.Demand, r.Totals, r.IfShort, r.AtLeast = demand.Backing, demand.Items, demand.Totals(), demand.IfShort, demand.AtLeast
 	guest, err := l.guest(d, demand, reserve)
 	if err != nil {
 		r.Verdict = hostprep.Unknown

@@ -66,7 +66,8 @@ func UsualCollapse(dryRun bool, progress Progress) collapse.Options {
 // THPRun is a domain on transparent huge pages, from one start to its end.
 type THPRun struct {
 	Name, UUID string
-	ID         uint // libvirt gives each start another one
+	ID         uint    // libvirt gives each start another one
+	AtLeast    float64 // percent of its RAM in use that must be on huge pages, if its XML says so
 }
 
 // THPRuns are the domains that run now and whose XML enable --thp has made. One that is still
@@ -107,7 +108,7 @@ func (l *Launcher) thpRun(dom *libvirt.Domain) (run THPRun, ready bool, err erro
 	if err != nil || demand.Backing != pages.THP {
 		return run, false, nil
 	}
-	run.Name, run.UUID = demand.Domain, demand.UUID
+	run.Name, run.UUID, run.AtLeast = demand.Domain, demand.UUID, demand.AtLeast
 	run.ID, err = dom.GetID()
 	return run, err == nil, err
 }
@@ -119,7 +120,7 @@ const startBudget = 30 * time.Second
 // huge pages, and proves it.
 func (l *Launcher) promise(ctx context.Context, r Report, o StartOptions) (Report, error) {
 	o.Progress.say("collapsing its memory")
-	c, err := l.Collapse(ctx, r.UUID, collapse.Options{AtLeast: o.AtLeast, Budget: startBudget, Node: -1, Progress: func(done, all int64) {
+	c, err := l.Collapse(ctx, r.UUID, collapse.Options{AtLeast: r.AtLeast, Budget: startBudget, Node: -1, Progress: func(done, all int64) {
 		if o.Progress != nil {
 			o.Progress("collapsing its memory", done, all)
 		}
@@ -133,7 +134,7 @@ func (l *Launcher) promise(ctx context.Context, r Report, o StartOptions) (Repor
 	}
 	r.Proof = proven.Proof
 	if !c.Reached {
-		return r, &advice.Error{What: "verifying " + r.Name, Why: fmt.Sprintf("it runs, but %g %% of its RAM in use is on huge pages, not %g %%", c.Percent, o.AtLeast),
+		return r, &advice.Error{What: "verifying " + r.Name, Why: fmt.Sprintf("it runs, but %g %% of its RAM in use is on huge pages, not %g %%", c.Percent, r.AtLeast),
 			Do: "see why: vmhuge collapse " + shell.Operand(r.Name), Kind: advice.NoMemory}
 	}
 	return r, nil

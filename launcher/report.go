@@ -22,6 +22,9 @@ type Report struct {
 	Findings []hostprep.Finding `json:"findings"`
 	Changed  []change.Change    `json:"changed"`
 	Proof    *proof.Proof       `json:"proof,omitempty"`
+	// AtLeast is how many percent of its RAM in use must be on transparent huge pages once
+	// vmhuge has started it; 0: as they come.
+	AtLeast float64 `json:"at_least_percent,omitempty"`
 	// IfShort is what vmhuge start puts it on where the host has too few of its pages, and
 	// Instead what it takes then: only where they are too few.
 	IfShort pages.IfShort `json:"if_short,omitempty"`

@@ -28,7 +28,7 @@ type StartOptions struct {
 	DropCaches  bool           // drop the page cache if that makes room for huge pages
 	HostReserve int64          // bytes of ordinary memory that the host keeps; 0: the rule's
 	IfShort     *pages.IfShort // what to start on where pages are short; nil: what the definition says
-	AtLeast     float64        // percent of the RAM in use that transparent huge pages must back; 0: as they come
+	AtLeast     *float64       // percent of the RAM in use that transparent huge pages must back; nil: what the definition says
 	Progress    Progress
 }
 
@@ -61,7 +61,10 @@ func (l *Launcher) Start(ctx context.Context, name string, o StartOptions) (Repo
 	if err == nil && r.mayFallBack() && (!r.Fixable || o.NoPrepare) && !l.isSaved(d) {
 		r, err = l.startInstead(ctx, d, r, o)
 	}
-	if err == nil && o.AtLeast > 0 && !o.DryRun && r.Active() && r.Backing == pages.THP {
+	if o.AtLeast != nil {
+		r.AtLeast = *o.AtLeast
+	}
+	if err == nil && r.AtLeast > 0 && !o.DryRun && r.Active() && r.Backing == pages.THP {
 		return l.promise(ctx, r, o)
 	}
 	return r, err

@@ -82,6 +82,9 @@ type DomainStatus struct {
 	// GivenBackBy says who gives back what was added for it: kernel, where the
 	// pages leave with QEMU, hook, or vmhuge, whose next run does.
 	GivenBackBy string `json:"given_back_by,omitempty"`
+	// AtLeast is how many percent of its RAM in use must be on transparent huge pages once it
+	// runs; 0: as they come.
+	AtLeast float64 `json:"at_least_percent,omitempty"`
 	// IfShort is what vmhuge start puts it on where the host has too few of its pages.
 	IfShort pages.IfShort `json:"if_short,omitempty"`
 	// Cautions are sentences on what keeps its memory from being what its XML seems
@@ -251,7 +254,7 @@ func (l *Launcher) Guests(names []string, hook hook.Status) ([]DomainStatus, err
 		}
 		switch demand, err := l.demand(d.xml); {
 		case err == nil:
-			g.Backing, g.Totals, g.IfShort = demand.Backing, demand.Totals(), demand.IfShort
+			g.Backing, g.Totals, g.IfShort, g.AtLeast = demand.Backing, demand.Totals(), demand.IfShort, demand.AtLeast
 		case errors.Is(err, libvirtd.ErrConf):
 			return nil, advice.About(err, "reading the backing of %s", d.name)
 		} // else libvirt would refuse its backing, and it has none

@@ -33,8 +33,9 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 		Shared: shared(dom), PartlyShared: len(sharedCells(dom)) > 0 && len(sharedCells(dom)) < len(dom.Cells), Elastic: shared(dom) || len(dom.Memorydevs) > 0,
 		Locked: dom.MemoryBacking != nil && dom.MemoryBacking.MemoryLocked != nil,
 	}
+	policy := d.policy()
 	if d.wantsTHP() {
-		demand.Backing = pages.THP
+		demand.Backing, demand.AtLeast = pages.THP, policy.atLeast
 	}
 	demand.EmulatorCPUs, demand.Partition, demand.Unconfined = emulatorCPUs(dom), partition(dom), unconfined(dom)
 	if dom.ID != nil {
@@ -43,7 +44,6 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	if tune.mode == pages.Strict || tune.mode == pages.Restrictive {
 		demand.CPUSetNodes = tune.nodes
 	}
-	policy := d.policy()
 	for _, b := range found {
 		demand.Backends = append(demand.Backends, pages.Backend{Kind: b.kind, MemoryKiB: b.kib,
 			Uncommitted: b.page != smallPage || source(dom) == "file" && shared(dom)})

@@ -26,6 +26,7 @@ const (
 	keptFor   = "keep"           // an attribute: how long its pages stay for it once it has ended
 	growthFor = "reserve-growth" // an attribute: by how much it may grow on pages that are reserved for that
 	ifShort   = "if-short"       // an attribute: what it is started on where the host has too few of its pages
+	atLeast   = "at-least"       // an attribute: how much of its RAM transparent huge pages must back, 95%
 	namespace = "urn:vmhuge:1"
 )
 
@@ -33,7 +34,8 @@ const (
 type policy struct {
 	keep    pages.Keep
 	ifShort pages.IfShort
-	growth  int64 // KiB by which it may grow on pages that are reserved for that
+	growth  int64   // KiB by which it may grow on pages that are reserved for that
+	atLeast float64 // percent of the RAM in use that transparent huge pages must back
 }
 
 // policy reads the mark; what can't be read says nothing.
@@ -47,6 +49,9 @@ func (d *document) policy() (p policy) {
 	}
 	if other, err := pages.ParseIfShort(d.value(el, ifShort)); err == nil {
 		p.ifShort = other
+	}
+	if percent, err := pages.ParsePercent(d.value(el, atLeast)); err == nil {
+		p.atLeast = percent
 	}
 	if bytes, err := pages.ParseBytes(d.value(el, growthFor)); err == nil {
 		p.growth = bytes / pages.KiB
@@ -132,6 +137,9 @@ func (e *editor) writeMark() {
 		}
 		if e.policy.growth != 0 {
 			b.WriteString(fmt.Sprintf(" %s='%dK'", growthFor, e.policy.growth))
+		}
+		if e.policy.atLeast != 0 {
+			b.WriteString(fmt.Sprintf(" %s='%g%%'", atLeast, e.policy.atLeast))
 		}
 		b.WriteString(">")
 		for _, was := range e.formers {

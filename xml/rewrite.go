@@ -22,6 +22,9 @@ type Backing struct {
 	IfShort *pages.IfShort
 	// GrowthKiB is by how much it may grow on pages that are reserved for that; nil: as it is.
 	GrowthKiB *int64
+	// AtLeast is how many percent of its RAM in use transparent huge pages must back once it has
+	// started, with THP; 0: as they come, nil: as it is.
+	AtLeast *float64
 	// Ours says that the <hugepages> that stand there without a mark are of an
 	// earlier Rewrite: Revert then need not bring them back.
 	Ours bool
@@ -74,6 +77,9 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	}
 	if want.GrowthKiB != nil {
 		e.policy.growth = *want.GrowthKiB
+	}
+	if want.AtLeast != nil {
+		e.policy.atLeast = *want.AtLeast
 	}
 	if want.THP {
 		if err := e.backTHP(want.Threads); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -125,8 +124,8 @@ func (p *program) collapseOptions(c *cli.Context) (o collapse.Options, err error
 
 func percentage(c *cli.Context, flag string) (float64, error) {
 	text := c.String(flag)
-	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
-	if err != nil || !(n >= 0 && n <= 100) {
+	n, err := pages.ParsePercent(text)
+	if err != nil {
 		return 0, usage("--%s: %q is not a percentage: write it as 95%%", flag, text)
 	}
 	return n, nil

@@ -75,7 +75,11 @@ func (p *program) collapseRuns(ctx context.Context, l *launcher.Launcher, o coll
 		at, tried := tries[run]
 		if ctx.Err() == nil && (!tried || !at.IsZero() && !time.Now().Before(at)) {
 			at = time.Time{}
-			if p.exit(p.collapse(ctx, l, []string{run.UUID}, o)) != exitDone {
+			of := o
+			if run.AtLeast > 0 {
+				of.AtLeast = run.AtLeast
+			}
+			if p.exit(p.collapse(ctx, l, []string{run.UUID}, of)) != exitDone {
 				at = time.Now().Add(collapseAgain)
 			}
 		}

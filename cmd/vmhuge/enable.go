@@ -90,6 +90,9 @@ size.
 swapped and ballooned, but the kernel may not find enough free 2 MiB blocks. It makes
 the guest's memory private, unless a device needs it shared.
 
+--at-least 95% is stored in the XML: vmhuge start, or vmhuge collapse --follow, then
+collapses the guest's memory once it runs, and fails if less of it is on huge pages.
+
 --keep is stored in the XML, and takes effect when vmhuge or its hook next starts the
 guest: when it stops, its pages stay in the pool for its next start, and no other guest
 gets them. --keep no, disable and undo free them.
@@ -108,6 +111,7 @@ func rewriteFlags() []cli.Flag {
 		&cli.StringFlag{Name: "threads", Usage: "`N` allocation threads: number, auto (what QEMU can use) or none (QEMU decides)"},
 		&cli.BoolFlag{Name: "round", Usage: "raise the guest's memory to a multiple of the page size"},
 		&cli.BoolFlag{Name: "thp", Usage: "use transparent huge pages instead of reserved ones"},
+		&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` with --thp: share of its RAM in use that must be on huge pages (0: any)"},
 		&cli.StringFlag{Name: "keep", Usage: "`TIME` how long to keep its pages for it after it stops, such as 90m, always or no"},
 		&cli.StringFlag{Name: "reserve-growth", Usage: "`SIZE` reserve pages for it to grow by while it runs, such as 4G, or no"},
 		&cli.StringFlag{Name: "if-short", Usage: "`PAGES` what vmhuge start puts it on if its pages are short: fail, a size or thp"},

@@ -69,7 +69,13 @@ func wanted(c *cli.Context) (launcher.Want, error) {
 		kib := bytes / pages.KiB
 		want.GrowthKiB = &kib
 	}
+	if want.AtLeast, err = atLeast(c); err != nil {
+		return want, err
+	}
 	want.THP = c.IsSet("thp") && c.Bool("thp")
+	if want.AtLeast != nil && !want.THP {
+		return want, usage("--at-least is about transparent huge pages: it needs --thp")
+	}
 	if want.THP {
 		for _, name := range []string{"size", "source", "keep", "if-short", "reserve-growth"} {
 			if c.IsSet(name) {

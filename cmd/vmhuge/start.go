@@ -50,7 +50,7 @@ EXIT STATUS
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, change nothing"},
 			&cli.BoolFlag{Name: "drop-caches", Usage: "drop the host's page cache if too few pages can be allocated"},
 			&cli.StringFlag{Name: "if-short", Usage: "`PAGES` if short, start on: fail, a page size, thp (default: as stored by enable)"},
-			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` required share of a --thp guest's RAM on huge pages, else exit status 4"},
+			&cli.StringFlag{Name: "at-least", Usage: "`PERCENT` required share of a --thp guest's RAM, else exit 4 (default: as enabled)"},
 			hostReserveFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -63,10 +63,8 @@ EXIT STATUS
 			if o.IfShort, err = ifShort(c); err != nil {
 				return err
 			}
-			if c.IsSet("at-least") {
-				if o.AtLeast, err = percentage(c, "at-least"); err != nil {
-					return err
-				}
+			if o.AtLeast, err = atLeast(c); err != nil {
+				return err
 			}
 			names, err := anyNames(c)
 			if err != nil {
@@ -131,4 +129,13 @@ func (p *program) notices(l *launcher.Launcher) {
 			p.warn("%s", oneLine(notice))
 		}
 	}
+}
+
+// atLeast reads how much of a guest's RAM must be on transparent huge pages; nil: as its XML says.
+func atLeast(c *cli.Context) (*float64, error) {
+	if !c.IsSet("at-least") {
+		return nil, nil
+	}
+	percent, err := percentage(c, "at-least")
+	return &percent, err
 }

@@ -110,6 +110,8 @@ type Demand struct {
 	Partition string `json:"-"`
 	// Keep is how long its pages stay for it once it has ended.
 	Keep Keep `json:"-"`
+	// AtLeast is how many percent of its RAM in use transparent huge pages must back; 0: as they come.
+	AtLeast float64 `json:"-"`
 	// IfShort is what it is started on where the host has too few of its pages.
 	IfShort IfShort `json:"-"`
 	// Locked says that <memoryBacking><locked/> is set.

@@ -1,0 +1,30 @@
+package xml
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestAtLeast puts on record how much of a guest transparent huge pages must back. It ends with
+// 0, with reserved pages, and with Revert.
+func TestAtLeast(t *testing.T) {
+	const gib = "<memory unit='GiB'>1</memory>"
+	doc := guest(gib)
+	percent := func(n float64) *float64 { return &n }
+	out, err := Rewrite(doc, Backing{THP: true, AtLeast: percent(97.5)})
+	if d, derr := Demand(out, 0); err != nil || derr != nil || d.AtLeast != 97.5 || !strings.Contains(string(out), " at-least='97.5%'") {
+		t.Errorf("%v, %v: %+v\n%s", err, derr, d, out)
+	}
+	if again, err := Rewrite(out, Backing{THP: true}); err != nil || string(again) != string(out) {
+		t.Errorf("without the flag it changes: %v\n%s", err, again)
+	}
+	if back, err := Revert(out, false); err != nil || string(back) != string(doc) {
+		t.Errorf("it comes back as %s, %v", back, err)
+	}
+	for name, want := range map[string]Backing{"0": {THP: true, AtLeast: percent(0)}, "reserved": {Usual: true}} {
+		none, err := Rewrite(out, want)
+		if d, derr := Demand(none, 0); err != nil || derr != nil || d.AtLeast != 0 || strings.Contains(string(none), "at-least") {
+			t.Errorf("%s: %v, %v\n%s", name, err, derr, none)
+		}
+	}
+}
