@@ -95,7 +95,7 @@ export interface Report extends Domain {
 
 export interface Edit extends Domain { done: boolean; diff: string; warnings: string[]; findings: Finding[] }
 
-export interface Stopped extends Domain { done: boolean; given_back_kib: number; owed_kib: number }
+export interface Stopped extends Domain { done: boolean; given_back_kib: number; owed_kib: number; kept_kib: number }
 
 export interface Collapsed extends Domain {
     ram_kib: number;

@@ -106,7 +106,11 @@ export function Stop({ guest, ...rest }: Props) {
             rehearse: async () => null,
             plan: () => <p>{_("It is asked to shut down. The pages that vmhuge added for it are then freed.")}</p>,
             perform: () => runFor(force ? ["stop", "--force"] : ["stop"], guest.uuid),
-            said: s => about(_("$0 is shut off; $1 of huge pages were freed."), guest, size(s.given_back_kib)),
+            said: s => s.kept_kib
+                ? about(_("$0 is shut off; $1 of huge pages stay for its next start."), guest, size(s.kept_kib))
+                : s.owed_kib
+                    ? about(_("$0 is shut off; $1 of huge pages are freed once another program no longer uses them."), guest, size(s.owed_kib))
+                    : about(_("$0 is shut off; $1 of huge pages were freed."), guest, size(s.given_back_kib)),
         }} />
     );
 }
