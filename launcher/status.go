@@ -32,7 +32,8 @@ type Status struct {
 	Domains      []DomainStatus       `json:"domains"`
 	Hook         hook.Status          `json:"hook"`
 	THP          host.THP             `json:"thp"`
-	// CMA is nil if the kernel keeps no areas for contiguous memory.
+	// CMA is nil if the kernel keeps no areas for pages of 1 GiB on demand. It counts those
+	// for other uses (cma=) as well.
 	CMA *host.CMA `json:"cma,omitempty"`
 	// Settled is what was given back just now for guests that are gone, SetAside
 	// are sentences about claims that could not be read. Both are Settle's.
@@ -163,10 +164,7 @@ func ReadHostStatus(host host.Host) (Status, error) {
 	if s.THP, err = host.THP(); err != nil {
 		return s, err
 	}
-	mem, err := host.Meminfo()
-	if mem.CMA != nil && mem.CMA.TotalKiB > 0 {
-		s.CMA = mem.CMA
-	}
+	s.CMA, err = host.Areas()
 	return s, err
 }
 

@@ -22,18 +22,14 @@ type Emptying struct {
 
 // ReadEmptying looks at the areas; false: there is none.
 func ReadEmptying(h host.Host) (Emptying, bool, error) {
-	there, err := h.HasAreas()
-	if err != nil || !there {
-		return Emptying{}, false, err
-	}
-	mem, err := h.Meminfo()
-	if err != nil || mem.CMA == nil {
+	areas, err := h.Areas()
+	if err != nil || areas == nil {
 		return Emptying{}, false, err
 	}
 	state, err := h.Pools()
 	gigantic, _ := state.Global(pages.Size1GiB)
-	e := Emptying{free: mem.CMA.FreeKiB * pages.KiB}
-	e.other = max(0, mem.CMA.TotalKiB*pages.KiB-e.free-gigantic.Total*pages.GiB)
+	e := Emptying{free: areas.FreeKiB * pages.KiB}
+	e.other = max(0, areas.TotalKiB*pages.KiB-e.free-gigantic.Total*pages.GiB)
 	return e, true, err
 }
 

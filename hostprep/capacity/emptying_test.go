@@ -33,7 +33,14 @@ func TestEmptying(t *testing.T) {
 	if want := (Emptying{3 * pages.GiB, 5 * pages.GiB}); e != want || !there || err != nil {
 		t.Errorf("%v %v %v", e, there, err)
 	}
-	if _, there, err := ReadEmptying(host.Host{Root: hosttest.Unpack(t, "one-node", "")}); there || err != nil {
-		t.Errorf("without an area: %v %v", there, err)
+	for name, edits := range map[string]string{
+		"without an area":                  "",
+		"with one that could not be had":   "-- proc/cmdline --\nhugetlb_cma=8G\n-- proc/meminfo --\nMemTotal: 16384000 kB\nCmaTotal: 0 kB\nCmaFree: 0 kB\n",
+		"with one for other uses (cma=)":   "-- proc/cmdline --\ncma=64M\n-- proc/meminfo --\nMemTotal: 16384000 kB\nCmaTotal: 65536 kB\nCmaFree: 65536 kB\n",
+		"on a kernel that is not built so": "-- proc/cmdline --\nhugetlb_cma=8G\n",
+	} {
+		if _, there, err := ReadEmptying(host.Host{Root: hosttest.Unpack(t, "one-node", edits)}); there || err != nil {
+			t.Errorf("%s: %v %v", name, there, err)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func TestGrowth(t *testing.T) {
 		{"a zone with little free", "-- proc/zoneinfo --\n" + strings.Replace(hosttest.Zoneinfo, "850000", "21120", 1), 8 * pages.GiB, pages.Size2MiB, hostprep.CouldMake{Now: 10, Compacted: 4096}},
 		{"little headroom", "", pages.GiB, pages.Size2MiB, hostprep.CouldMake{Now: 512, Compacted: 512}},
 		{"1 GiB: at most as many as lie in one zone, and none is sure", "", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 0, Compacted: 21}},
-		{"1 GiB: 2.67 GiB are free in an area that is kept for them", "-- proc/cmdline --\nhugetlb_cma=8G\n", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 2, Compacted: 21}},
+		{"1 GiB: 2.67 GiB are free in an area that is kept for them", "-- proc/cmdline --\nhugetlb_cma=8G\n-- proc/meminfo --\nMemTotal: 16384000 kB\nCmaTotal: 8388608 kB\nCmaFree: 2800000 kB\n", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 2, Compacted: 21}},
 		{"1 GiB: none where only what can move may be", "-- proc/zoneinfo --\n" + strings.Replace(hosttest.Zoneinfo, "Normal", "Movable", 1), 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{}},
 		{"1 GiB: but with vm.movable_gigantic_pages", "-- proc/sys/vm/movable_gigantic_pages --\n1\n-- proc/zoneinfo --\n" + strings.Replace(hosttest.Zoneinfo, "Normal", "Movable", 1), 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 0, Compacted: 21}},
 		{"1 GiB: the pool's own are not made again", "-- pools --\n0 1048576 20 0 0\n", 50 * pages.GiB, pages.Size1GiB, hostprep.CouldMake{Now: 0, Compacted: 1}},

@@ -13,8 +13,8 @@ import (
 //
 // Source: mm/hugetlb_cma.c and alloc_contig_range() of the kernel.
 func (h Host) OnDemand() (byNode map[int]int64, err error) {
-	there, err := h.HasAreas()
-	if err != nil || !there {
+	areas, err := h.Areas()
+	if err != nil || areas == nil {
 		return nil, err
 	}
 	zones, err := h.Zoneinfo()
@@ -29,10 +29,18 @@ func (h Host) OnDemand() (byNode map[int]int64, err error) {
 	return byNode, err
 }
 
-// HasAreas says whether the kernel was asked to keep such areas.
-func (h Host) HasAreas() (bool, error) {
+// Areas is the memory of such areas, with those that the kernel keeps for other uses (cma=);
+// nil: it was asked for none (hugetlb_cma=), or could not set them apart.
+func (h Host) Areas() (*CMA, error) {
 	line, err := h.ReadIfThere("/proc/cmdline")
-	return strings.Contains(line, "hugetlb_cma="), err
+	if err != nil || !strings.Contains(line, "hugetlb_cma=") {
+		return nil, err
+	}
+	mem, err := h.Meminfo()
+	if err != nil || mem.CMA == nil || mem.CMA.TotalKiB == 0 {
+		return nil, err
+	}
+	return mem.CMA, nil
 }
 
 // Movable is the zone of what can move: where nothing else may be, as kernelcore= and
