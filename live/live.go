@@ -18,7 +18,8 @@ import (
 
 // Words makes lines of answers. None of them is obeyed by a terminal.
 type Words struct {
-	Line     func(text string) string // of names, and of errors
+	Line     func(text string) string     // of names, and of errors
+	Area     func(launcher.Status) string // for pages of 1 GiB on demand; "": there is none
 	Wrong    func(launcher.Status) []string
 	Call     func(hook.Event) string
 	Details  func(launcher.Report) []string
@@ -98,7 +99,7 @@ func (s *Source) readHost() (top.Host, error) {
 		return top.Host{}, err
 	}
 	s.hook.Store(&status.Hook)
-	host := top.Host{Pools: Pools(status.Pools), Wrong: s.Words.Wrong(status)}
+	host := top.Host{Pools: Pools(status.Pools), Area: s.Words.Area(status), Wrong: s.Words.Wrong(status)}
 	events, err := hook.Events(s.Host)
 	if err != nil {
 		host.Wrong = append(host.Wrong, s.Words.Line(err.Error()))

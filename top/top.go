@@ -30,6 +30,7 @@ type Source struct {
 // Host is what is seen without libvirt.
 type Host struct {
 	Pools  []picture.Pool
+	Area   string   // for pages of 1 GiB on demand; "": there is none
 	Events []string // of the hook, the newest first
 	Wrong  []string
 }

@@ -118,18 +118,21 @@ func TestScreens(t *testing.T) {
 		style         picture.Style
 		width, height int
 		keys          []string
+		area          string
 	}{
-		"list":     {utf8, 80, 24, nil},
-		"ascii":    {ascii, 80, 24, []string{"down"}},
-		"narrow":   {ascii, 44, 14, nil},
-		"tiny":     {ascii, 20, 3, nil},
-		"filtered": {ascii, 80, 16, []string{"/", "d"}},
-		"confirm":  {ascii, 80, 16, []string{"end", "x"}},
-		"details":  {ascii, 80, 16, []string{"enter"}},
-		"help":     {ascii, 80, 24, []string{"?"}},
-		"colours":  {picture.Style{UTF8: true, Colours: true}, 80, 12, []string{"o"}},
+		"list":     {utf8, 80, 24, nil, ""},
+		"area":     {utf8, 80, 16, nil, "area   16 GiB of CMA, of which 4.5 GiB is free (pages of 1 GiB on demand)"},
+		"ascii":    {ascii, 80, 24, []string{"down"}, ""},
+		"narrow":   {ascii, 44, 14, nil, ""},
+		"tiny":     {ascii, 20, 3, nil, ""},
+		"filtered": {ascii, 80, 16, []string{"/", "d"}, ""},
+		"confirm":  {ascii, 80, 16, []string{"end", "x"}, ""},
+		"details":  {ascii, 80, 16, []string{"enter"}, ""},
+		"help":     {ascii, 80, 24, []string{"?"}, ""},
+		"colours":  {picture.Style{UTF8: true, Colours: true}, 80, 12, []string{"o"}, ""},
 	} {
 		m := newModel(t, source(&[]string{}), row.style)
+		m.host.Area = row.area
 		m.Update(tea.WindowSizeMsg{Width: row.width, Height: row.height})
 		press(t, m, row.keys...)
 		got := strings.ReplaceAll(m.screen(), "\x1b", "^[") + "\n"
@@ -149,6 +152,7 @@ func TestScreens(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for _, keys := range [][]string{nil, {"/", "w"}, {"?"}, {"s"}, {"enter"}} {
 		m := newModel(t, source(&[]string{}), picture.Style{UTF8: true, Colours: true})
+		m.host.Area = "area   16 GiB of CMA"
 		press(t, m, keys...)
 		for width := range 100 {
 			for height := range 40 {

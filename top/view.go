@@ -57,6 +57,9 @@ func (m *Model) screen() string {
 	message := m.told(s)
 	body := m.height - 2 - len(message) // but the title and the keys
 	pools := s.Pools(m.host.Pools)
+	if m.host.Area != "" {
+		pools = append(pools, s.Text(m.host.Area))
+	}
 	if room := body / 2; len(pools) > room {
 		pools = pools[:room]
 	}

@@ -23,8 +23,8 @@ func (s hostStatus) lines(style picture.Style) []string {
 	for _, m := range s.Mounts {
 		lines = append(lines, fmt.Sprintf("mount  %s, pages of %s", m.Point, m.Size))
 	}
-	if s.CMA != nil {
-		lines = append(lines, fmt.Sprintf("area   %s of CMA, of which %s is free (pages of 1 GiB on demand)", pages.FormatKiB(s.CMA.TotalKiB), pages.Amount(s.CMA.FreeKiB*pages.KiB)))
+	if line := areaLine(s.Status); line != "" {
+		lines = append(lines, line)
 	}
 	lines = append(lines, "hook   "+s.Hook.String())
 	for _, settled := range s.Settled {
@@ -51,6 +51,14 @@ func (s hostStatus) lines(style picture.Style) []string {
 		}
 	}
 	return lines
+}
+
+// areaLine is about the area for pages of 1 GiB on demand; "": there is none.
+func areaLine(s launcher.Status) string {
+	if s.CMA == nil {
+		return ""
+	}
+	return fmt.Sprintf("area   %s of CMA, of which %s is free (pages of 1 GiB on demand)", pages.FormatKiB(s.CMA.TotalKiB), pages.Amount(s.CMA.FreeKiB*pages.KiB))
 }
 
 // wrong is what is not as it should be, each in a line.

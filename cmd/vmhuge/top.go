@@ -97,6 +97,7 @@ func (p *program) topWords() live.Words {
 	}
 	return live.Words{
 		Line:  oneLine,
+		Area:  areaLine,
 		Wrong: func(s launcher.Status) []string { return hostStatus{Status: s}.wrong(true) },
 		Call:  func(e hook.Event) string { return callWords(&e) },
 		Details: func(r launcher.Report) []string {
