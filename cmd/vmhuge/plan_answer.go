@@ -25,6 +25,9 @@ func (p *program) showPlan(plan plan.Plan) {
 	m := plan.Memory
 	p.say("host: %s, of which it keeps %s; the pools can grow by %s, and by %s after this",
 		picture.Size(m.TotalKiB), picture.Size(m.ReserveKiB), picture.Size(m.HeadroomKiB), picture.Size(m.LeftKiB))
+	if m.AreaKiB > 0 {
+		p.say("area: %s of it, in which the kernel can allocate pages of 1 GiB on demand", picture.Size(m.AreaKiB))
+	}
 	if plan.Fits {
 		p.say("all of them fit")
 	} else {

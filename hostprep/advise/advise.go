@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"vmhuge/hostprep"
@@ -64,8 +63,9 @@ type view struct {
 	zones    []host.Zone
 	uptime   time.Duration
 	pending  []pool.Pending // that other guests and programs are yet to take
-	area     bool           // that the kernel's command line asks for an area of such pages
-	onDemand int64          // pages of 1 GiB that the kernel's areas for them can give now
+	areas    *host.CMA      // for pages of 1 GiB on demand; nil: there are none
+	onDemand int64          // pages of 1 GiB that these can give now
+	freed    pages.Size     // of the small pages whose page structs the kernel frees with a huge page; 0: it frees none
 	structs  bool           // the kernel keeps page structs of huge pages that it could free
 	counted  bool           // memory limits count reserved pages
 }
@@ -114,6 +114,8 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		func() error { v.zones, err = h.Buddyinfo(); return err },
 		func() error { v.small, err = h.SmallPage(); return err },
 		func() error { v.uptime, err = h.Uptime(); return err },
+		func() error { v.areas, err = h.Areas(); return err },
+		func() error { v.freed, err = h.StructsFreed(); return err },
 		func() error { v.counted, err = h.CountsHugetlb(); return err },
 	} {
 		if err := read(); err != nil {
@@ -127,10 +129,6 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 			return v, err
 		}
 	}
-	cmdline, err := h.ReadIfThere("/proc/cmdline")
-	if err != nil {
-		return v, err
-	}
 	said, err := h.ReadIfThere("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
 	if err != nil {
 		return v, err
@@ -140,23 +138,22 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 			return v, err
 		}
 	}
-	v.area = v.mem.CMA != nil && v.mem.CMA.TotalKiB > 0 && strings.Contains(cmdline, "hugetlb_cma=")
 	onDemand, err := h.OnDemand()
 	if err != nil {
 		return v, err
 	}
-	does, can, err := h.FreesStructs()
+	_, can, err := h.FreesStructs()
 	if err != nil {
 		return v, err
 	}
-	v.structs = can && !does
+	v.structs = can && v.freed == 0
 	for _, n := range onDemand {
 		v.onDemand += n
 	}
 	v.thpFile = path.Join(h.THPFile("enabled")...)
 	commit, err := h.Commit()
 	reserve := pool.Reserve(v.mem.Total)
-	v.headroom = min(pool.Headroom(v.state, v.mem.Total, v.mem.Available, reserve, does), commit.PoolRoom(reserve/4))
+	v.headroom = min(pool.Headroom(v.state, v.mem.Total, v.mem.Available, reserve, v.freed), commit.PoolRoom(reserve/4))
 	return v, err
 }
 

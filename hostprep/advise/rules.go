@@ -186,7 +186,7 @@ var rules = []rule{
 		text := when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
 			"%d pages of 1 GiB are free, and it needs %d: certain only at boot, with hugepagesz=1G hugepages=%d", free, n, n)
 		switch {
-		case text != "" && v.area: // beside it the kernel skips hugepages= of 1 GiB
+		case text != "" && v.areas != nil: // beside it the kernel skips hugepages= of 1 GiB
 			text, _, _ = strings.Cut(text, ": certain")
 			text += fmt.Sprintf(", and the kernel's area for them, hugetlb_cma=, has room for %d: certain only with a larger one, from the next boot on", v.onDemand)
 		case text != "" && v.mem.CMA != nil:

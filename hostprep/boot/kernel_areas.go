@@ -57,6 +57,32 @@ func (k Kernel) Skips(r Request) bool {
 // HasArea says that the kernel has set apart the area for which its command line asks.
 func (k Kernel) HasArea() bool { return k.CMA && !k.noArea && k.Asks(k.Cmdline).Area() > 0 }
 
+// AreaFor is the option that has the kernel set apart, on each node with memory, an area of at
+// least so many bytes; "": those that it has set apart are as large.
+//
+// Source of how it divides one value among the nodes: hugetlb_cma_reserve().
+func (k Kernel) AreaFor(bytes map[int]int64) string {
+	asked := k.Asks(k.Cmdline).Areas
+	areas, larger := map[int]int64{}, false
+	for _, node := range k.memory {
+		has := asked[node]
+		if all, spread := asked[-1]; spread && len(asked) == 1 {
+			has = all / int64(len(k.memory))
+		}
+		larger = larger || bytes[node] > has
+		if gib := max(has, bytes[node]) / pages.GiB; gib > 0 {
+			areas[node] = gib
+		}
+	}
+	if !larger {
+		return ""
+	}
+	if len(k.memory) == 1 {
+		areas = map[int]int64{-1: areas[k.memory[0]]}
+	}
+	return "hugetlb_cma=" + byNode(areas, nil, "G")
+}
+
 // Since says whether the kernel that runs is known to be of a version or later, and Before
 // whether it is known to be older.
 func (k Kernel) Since(major, minor int) bool {

@@ -63,11 +63,11 @@ func Keep(a *hostprep.Allowance, h host.Host, reserve int64) error {
 	if reserve == 0 {
 		reserve = pool.Reserve(mem.Total)
 	}
-	frees, _, err := h.FreesStructs()
+	freed, err := h.StructsFreed()
 	if err != nil {
 		return err
 	}
-	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve, frees)
+	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve, freed)
 	room := commit.PoolRoom(reserve / 4)
 	a.HeadroomKiB, a.Reserve, a.ByCommit = min(headroom, room)/pages.KiB, reserve, room < headroom
 	return nil

@@ -52,12 +52,12 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 	if err != nil {
 		return facts, err
 	}
-	frees, _, err := h.FreesStructs()
+	freed, err := h.StructsFreed()
 	if err != nil {
 		return facts, err
 	}
 	room := commit.PoolRoom(reserve / 4)
-	headroom := min(pool.Headroom(state, mem.Total, mem.Available, reserve, frees), room)
+	headroom := min(pool.Headroom(state, mem.Total, mem.Available, reserve, freed), room)
 	line := fine("headroom", fmt.Sprintf("the pools can grow by %d MiB", headroom/pages.MiB))
 	pooled := pool.Pooled(state)
 	free := func(p pool.Global) bool { return p.Available() > 0 }

@@ -16,12 +16,14 @@ type Host struct {
 	ReserveKiB   int64 `json:"reserve_kib"`   // of ordinary memory, that the host keeps
 	// PoolRoomKiB is how much the pools may grow where vm.overcommit_memory is 2; nil: that
 	// does not matter.
-	PoolRoomKiB *int64        `json:"pool_room_kib,omitempty"`
-	SmallPage   pages.Size    `json:"small_page_kib"`
-	Nodes       []HostNode    `json:"nodes"`
-	Pools       []pool.Pool   `json:"pools"`   // by node and size
-	Sums        []HostPool    `json:"sums"`    // by size, over all nodes
-	Pending     []HostPending `json:"pending"` // that guests which start now will still take
+	PoolRoomKiB *int64     `json:"pool_room_kib,omitempty"`
+	SmallPage   pages.Size `json:"small_page_kib"`
+	// FreesStructs says that the kernel frees the page structs of pages that are added.
+	FreesStructs bool          `json:"frees_structs,omitempty"`
+	Nodes        []HostNode    `json:"nodes"`
+	Pools        []pool.Pool   `json:"pools"`   // by node and size
+	Sums         []HostPool    `json:"sums"`    // by size, over all nodes
+	Pending      []HostPending `json:"pending"` // that guests which start now will still take
 }
 
 // HostNode is the ordinary memory of a node.
@@ -83,6 +85,9 @@ func ReadHost(h host.Host, reserve int64) (r Host, err error) {
 	if r.SmallPage, err = h.SmallPage(); err != nil {
 		return r, err
 	}
+	if r.FreesStructs, _, err = h.FreesStructs(); err != nil {
+		return r, err
+	}
 	r.TotalKiB, r.AvailableKiB, r.ReserveKiB = mem.Total/pages.KiB, mem.Available/pages.KiB, kept/pages.KiB
 	r.setState(state)
 	for _, n := range nodes {
@@ -126,6 +131,9 @@ func (r Host) rehearsal() rehearsal {
 	}
 	for _, s := range r.Sums {
 		on.state.Globals = append(on.state.Globals, pool.Global(s))
+	}
+	if r.FreesStructs {
+		on.freed = r.SmallPage
 	}
 	on.mostPooled = host.NoLimit
 	if r.PoolRoomKiB != nil {

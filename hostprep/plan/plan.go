@@ -83,17 +83,18 @@ type Node struct {
 // Memory is the host's memory against the guests'.
 type Memory struct {
 	TotalKiB       int64 `json:"total_kib"`
-	ReserveKiB     int64 `json:"reserve_kib"`      // that the host keeps
-	HeadroomKiB    int64 `json:"headroom_kib"`     // that the pools may grow now
-	LeftKiB        int64 `json:"left_kib"`         // and once all that fit have started
-	GuestsKiB      int64 `json:"guests_kib"`       // the RAM of all guests
-	ReservedKiB    int64 `json:"reserved_kib"`     // of it on reserved pages
-	PlainKiB       int64 `json:"plain_kib"`        // of it on small pages
-	OverheadKiB    int64 `json:"overhead_kib"`     // of QEMU itself, besides
-	BalloonKiB     int64 `json:"balloon_kib"`      // that balloons may take of the plain RAM
-	BalloonLostKiB int64 `json:"balloon_lost_kib"` // that they could have taken of the reserved
-	KSMKiB         int64 `json:"ksm_kib"`          // that KSM saves now
-	SwapKiB        int64 `json:"swap_kib"`         // there is
+	ReserveKiB     int64 `json:"reserve_kib"`        // that the host keeps
+	HeadroomKiB    int64 `json:"headroom_kib"`       // that the pools may grow now
+	LeftKiB        int64 `json:"left_kib"`           // and once all that fit have started
+	AreaKiB        int64 `json:"area_kib,omitempty"` // that the kernel keeps for pages of 1 GiB on demand
+	GuestsKiB      int64 `json:"guests_kib"`         // the RAM of all guests
+	ReservedKiB    int64 `json:"reserved_kib"`       // of it on reserved pages
+	PlainKiB       int64 `json:"plain_kib"`          // of it on small pages
+	OverheadKiB    int64 `json:"overhead_kib"`       // of QEMU itself, besides
+	BalloonKiB     int64 `json:"balloon_kib"`        // that balloons may take of the plain RAM
+	BalloonLostKiB int64 `json:"balloon_lost_kib"`   // that they could have taken of the reserved
+	KSMKiB         int64 `json:"ksm_kib"`            // that KSM saves now
+	SwapKiB        int64 `json:"swap_kib"`           // there is
 	SwapFreeKiB    int64 `json:"swap_free_kib"`
 	SwapWantedKiB  int64 `json:"swap_wanted_kib"` // recommended
 }
@@ -156,9 +157,16 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 	if next, err := boot.NextDefault(h); err == nil && next != nil {
 		defaultSize = 0 // a setting that counts pages of it would mean others after the next boot
 	}
-	plan.Settings = after.settings(h.Root, stay, defaultSize)
+	kernel, err := boot.ReadKernel(h)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan.Settings = after.settings(h.Root, kernel, stay, defaultSize)
 	plan.Nodes = planNodes(before, after)
 	plan.Memory = newMemory(before, after, guests, moved)
+	if kernel.HasArea() {
+		plan.Memory.AreaKiB = mem.CMA.TotalKiB
+	}
 	plan.Memory.SwapKiB, plan.Memory.SwapFreeKiB = swap.Total/pages.KiB, (swap.Total-swap.Used)/pages.KiB
 	plan.Memory.KSMKiB = ksm.Sharing * before.small.KiB()
 	return plan, nil
@@ -292,9 +300,10 @@ func newNeeds(guests []hostprep.Candidate) []Need {
 	return needs
 }
 
-// settings reserve the pools as they then are, for the sizes that the guests
-// take.
-func (r rehearsal) settings(root hostfs.Root, guests []hostprep.Candidate, defaultSize pages.Size) []Setting {
+// settings reserve the pools as they then are, for the sizes that the guests take. Where the
+// kernel keeps areas for gigantic pages it reserves none at boot: then the areas must have
+// room for them.
+func (r rehearsal) settings(root hostfs.Root, kernel boot.Kernel, guests []hostprep.Candidate, defaultSize pages.Size) []Setting {
 	sizes := map[pages.Size]bool{}
 	for _, c := range guests {
 		for _, total := range c.Demand.Totals() {
@@ -308,11 +317,17 @@ func (r rehearsal) settings(root hostfs.Root, guests []hostprep.Candidate, defau
 		}
 		nodes := r.state.Nodes(g.Size)
 		var byNode []string
+		bytes := map[int]int64{}
 		for _, node := range nodes {
 			p, _ := r.state.Pool(node, g.Size)
 			byNode = append(byNode, fmt.Sprintf("%d:%d", node, p.Total))
+			bytes[node] = p.Total * int64(g.Size)
 		}
 		switch count := fmt.Sprint(g.Total); {
+		case g.Size == kernel.Gigantic() && kernel.HasArea():
+			if word := kernel.AreaFor(bytes); word != "" {
+				settings = append(settings, Setting{"kernel", word})
+			}
 		case g.Size >= pages.Size1GiB:
 			if len(nodes) > 1 {
 				count = strings.Join(byNode, ",")

@@ -221,7 +221,7 @@ func TestPlanProperty(t *testing.T) {
 		}
 		first := ""
 		for _, c := range guests {
-			held := pool.Headroom(paper.state, paper.total, paper.available, paper.reserve, false)
+			held := pool.Headroom(paper.state, paper.total, paper.available, paper.reserve, 0)
 			was := paper.state.Globals[0]
 			why := paper.start(c, false)
 			now := paper.state.Globals[0]
@@ -276,6 +276,54 @@ func TestPlanWithoutHPage(t *testing.T) {
 		if err != nil || p.Guests[0].Why != why || p.Guests[1].Why != "" {
 			t.Errorf("hpage=%s: %+v, %v", hpage, p.Guests, err)
 		}
+	}
+}
+
+// Where the kernel keeps areas for pages of 1 GiB on demand it skips those of hugepages=: a
+// setting is only there where an area is too small.
+func TestSettingsBesideAnArea(t *testing.T) {
+	const meminfo = "-- proc/meminfo --\nMemTotal: 32000000 kB\nMemAvailable: 29000000 kB\nHugepagesize: 2048 kB\nCmaTotal: 4194304 kB\nCmaFree: 4194304 kB\n"
+	for _, test := range []struct {
+		host, area string
+		guests     []hostprep.Candidate
+		want       []Setting
+	}{
+		{"one-node", "4G", []hostprep.Candidate{onPages("a", 4, pages.Size1GiB, -1)}, nil},
+		{"one-node", "4G", []hostprep.Candidate{onPages("a", 5, pages.Size1GiB, -1)}, []Setting{{"kernel", "hugetlb_cma=5G"}}},
+		{"two-nodes", "4G", []hostprep.Candidate{onPages("a", 2, pages.Size1GiB, 1)}, nil},
+		{"two-nodes", "4G", []hostprep.Candidate{onPages("a", 3, pages.Size1GiB, 1)}, []Setting{{"kernel", "hugetlb_cma=0:2G,1:3G"}}},
+		{"two-nodes", "0:4G", []hostprep.Candidate{onPages("a", 2, pages.Size1GiB, 1)}, []Setting{{"kernel", "hugetlb_cma=0:4G,1:2G"}}},
+		{"two-nodes", "1:4G", []hostprep.Candidate{onPages("a", 4, pages.Size1GiB, 1)}, nil},
+	} {
+		plan, err := Make(host.Host{Root: hosttest.Unpack(t, test.host, meminfo+"-- proc/cmdline --\nhugetlb_cma="+test.area+"\n")}, test.guests, 0)
+		if diff := cmp.Diff(test.want, plan.Settings); err != nil || !plan.Fits || diff != "" || plan.Memory.AreaKiB != 4<<20 {
+			t.Errorf("%s, %s, %s: %v, %+v", test.host, test.area, test.guests[0].Demand.Items[0].HostNodes, err, plan)
+		}
+	}
+}
+
+// Where the kernel frees the page structs of pages that are added, more of them fit, and
+// what is left is as much as another look at the host would find.
+func TestPlanFreesStructs(t *testing.T) {
+	const frees = "-- proc/sys/vm/hugetlb_optimize_vmemmap --\n1\n"
+	fit := func(edits string, count int64) Plan {
+		plan, err := Make(host.Host{Root: hosttest.Unpack(t, "one-node", edits)}, []hostprep.Candidate{onPages("a", 1200+count, pages.Size2MiB, -1)}, 0)
+		hosttest.Must(t, err)
+		return plan
+	}
+	// The pools may grow by 4928 pages of 2 MiB, and each needs 28 KiB less than that.
+	const more = 4928 * 28 / (2048 - 28)
+	for count, edits := range map[int64]string{4928: "", 4928 + more: frees} {
+		if !fit(edits, count).Fits || fit(edits, count+1).Fits {
+			t.Errorf("%q: not just %d fit", edits, count)
+		}
+	}
+	const added = 1000
+	plan := fit(frees, added)
+	then := fmt.Sprintf("%s-- pools --\nall 2048 3048 0 0 0 0\n0 2048 3048 0 0\n-- proc/meminfo --\nMemTotal: %d kB\nMemAvailable: %d kB\nHugepagesize: 2048 kB\n",
+		frees, 16384000+28*added, 12288000-(2048-28)*added)
+	if again := fit(then, -1200); again.Memory.HeadroomKiB != plan.Memory.LeftKiB {
+		t.Errorf("the plan leaves %d KiB, and then there are %d", plan.Memory.LeftKiB, again.Memory.HeadroomKiB)
 	}
 }
 

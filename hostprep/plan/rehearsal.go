@@ -28,6 +28,7 @@ type rehearsal struct {
 	// mostPooled is how many bytes the pools may have in all where vm.overcommit_memory is 2.
 	mostPooled int64
 	small      pages.Size // of the host's pages
+	freed      pages.Size // the same where the kernel frees the page structs of pages that are added; 0: it does not
 	fixed      bool       // no pool grows
 	plain      int64      // RAM on small pages and QEMU's own memory that guests have taken
 	kvm        host.KVMHPage
@@ -127,21 +128,22 @@ func shortOf(limits []capacity.Limit) string {
 
 // allowance is Host.Allowance on paper.
 func (r *rehearsal) allowance(uuid string) hostprep.Allowance {
-	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil, ByCommit: r.headroom() < r.left(0)}
+	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil, ByCommit: r.headroom() < r.byMemory()}
 }
 
 // headroom is how many bytes the pools may still grow.
 func (r *rehearsal) headroom() int64 {
-	return max(0, min(r.left(0), r.mostPooled-pool.Pooled(r.state)))
+	return max(0, min(r.byMemory(), r.mostPooled-pool.Pooled(r.state)))
 }
 
-// ordinary is how many bytes of ordinary memory guests may still take: by the
-// same rule, with what they have taken.
-func (r *rehearsal) ordinary() int64 { return r.left(r.plain) }
+func (r *rehearsal) byMemory() int64 {
+	return pool.Headroom(r.state, r.total, r.available, r.reserve, r.freed)
+}
 
-// left is what the rule leaves; less than nothing where too much is taken.
-func (r *rehearsal) left(taken int64) int64 {
-	return pool.Spare(r.state, r.total-taken, r.available, r.reserve)
+// ordinary is how many bytes of ordinary memory guests may still take: by the same rule,
+// with what they have taken; less than nothing where they have taken too much.
+func (r *rehearsal) ordinary() int64 {
+	return pool.Spare(r.state, r.total-r.plain, r.available, r.reserve)
 }
 
 // grow adds pages as ledger.Ledger.Grow does: large ones first, on the node with
@@ -193,14 +195,20 @@ func (r *rehearsal) add(node int, size pages.Size, n, surplus int64) {
 			g.Total, g.Free, g.Surplus = g.Total+n, g.Free+n, g.Surplus+surplus
 		}
 	}
+	structs := int64(0) // that become ordinary memory
+	if r.freed != 0 {
+		structs = n * size.Structs(r.freed)
+	}
+	r.total += structs
 	if mem := r.node(node); mem != nil {
-		mem.Free -= n * int64(size)
+		mem.Total += structs
+		mem.Free -= n*int64(size) - structs
 		if mem.Free < 0 && mem.Cache > 0 { // the kernel drops the cache for it
 			dropped := min(-mem.Free, mem.Cache)
 			mem.Free, mem.Cache = mem.Free+dropped, mem.Cache-dropped
 		}
 	}
-	r.available -= n * int64(size)
+	r.available -= n*int64(size) - structs
 }
 
 // take has a guest take its pages: first those that must lie on some nodes;

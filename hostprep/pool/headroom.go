@@ -1,10 +1,6 @@
 package pool
 
-import (
-	"os"
-
-	"vmhuge/internal/pages"
-)
+import "vmhuge/internal/pages"
 
 // Reserve is the ordinary memory that a host keeps for itself unless told
 // otherwise: 2 GiB, and on hosts of more than 64 GiB another 0.5 GiB for each
@@ -31,14 +27,15 @@ func Most(state State, memTotal, reserve int64, size pages.Size) int64 {
 
 // Headroom is how many bytes the pools may still grow. Ordinary memory never shrinks below
 // the reserve, and a quarter of the reserve stays available to other programs: the guests'
-// QEMU processes need ordinary memory too. Where the kernel frees the page structs of pages
-// that are added, they take less of it than their size.
-func Headroom(state State, memTotal, memAvailable, reserve int64, freesStructs bool) int64 {
+// QEMU processes need ordinary memory too. Pages that are added take less of it than their
+// size where the kernel frees their page structs, which describe small pages of this size;
+// 0: it frees none.
+func Headroom(state State, memTotal, memAvailable, reserve int64, freed pages.Size) int64 {
 	spare := max(0, Spare(state, memTotal, memAvailable, reserve))
-	if freesStructs && len(state.Globals) > 0 { // of large pages it frees more
+	if freed != 0 && len(state.Globals) > 0 { // of large pages it frees more
 		size := state.Globals[0].Size
-		freed := size.Structs(pages.Size(os.Getpagesize()))
-		spare += spare / (int64(size) - freed) * freed
+		structs := size.Structs(freed)
+		spare += spare / (int64(size) - structs) * structs
 	}
 	return spare
 }

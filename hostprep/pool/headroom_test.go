@@ -36,11 +36,11 @@ func TestHeadroom(t *testing.T) {
 		"a host smaller than reserve": {pool(0, 0), gib, gib, 0},
 		"pools above the limit":       {pool(0, 31), 32 * gib, gib, 0},
 	} {
-		if got := Headroom(test.state, test.total, test.available, Reserve(test.total), false); got != test.want {
+		if got := Headroom(test.state, test.total, test.available, Reserve(test.total), 0); got != test.want {
 			t.Errorf("%s: %d MiB, not %d", name, got/pages.MiB, test.want/pages.MiB)
 		}
 	}
-	if got := Headroom(pool(0, 0), 8*gib, 8*gib, 6*gib, false); got != 2*gib {
+	if got := Headroom(pool(0, 0), 8*gib, 8*gib, 6*gib, 0); got != 2*gib {
 		t.Errorf("with a reserve of 6 of 8 GiB: %d MiB", got/pages.MiB)
 	}
 }
