@@ -59,6 +59,7 @@ func TestCureOfOthers(t *testing.T) {
 		{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation", "off the command line", "--persist"},
 		{"hugetlb_cma: cma area of node 0 should be at least 1024 MiB", "ask for more", "less"},
 		{"hugetlb_cma: reservation failed: err -12, node 0", "ask for less", "more"},
+		{"[    0.000000] cma: Failed to reserve 1024 MiB", "ask for less", "more"},
 		{"hugetlb_cma: reserved 4096 MiB on node 0", "nothing", "hugepages="},
 		{"qemu-system-ppc64: unable to map backing store for guest RAM: Cannot allocate memory\nqemu-system-ppc64: warning: falling back to regular RAM allocation", "vmhuge exec", "vmhuge start"},
 		{"virt-launcher: cannot limit locked memory of process 111 to 9007199254740991: Operation not permitted", "virt-handler", "virsh edit"},

@@ -148,7 +148,7 @@ func kernel() []Row {
 		Cause: "hugetlb_cma= is smaller than one gigantic page, in total or on the node that the message names, and nothing is reserved there",
 		Do:    "ask for more, a multiple of the size that the message names: hugetlb_cma=4G, or hugetlb_cma=0:2G,1:2G by nodes",
 	}, {
-		ID: "cma-failed", Says: []string{"hugetlb_cma: reservation failed"},
+		ID: "cma-failed", Says: []string{"hugetlb_cma: reservation failed", "cma: Failed to reserve … MiB"},
 		Cause: "the kernel found no free range of the size of hugetlb_cma= in one piece on that node, and has none of it there",
 		Do:    "ask for less on that node, or on another one: hugetlb_cma=0:4G,1:8G by nodes, in multiples of 1 GiB",
 		Kind:  advice.NoMemory,
