@@ -90,9 +90,10 @@ lanes COMMIT COMPRESSION LIMIT: deps-browser build format
         'machine' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -skip '^TestMicroVM' ./integration" \
         'micro-VMs' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -run '^TestMicroVM' ./integration" \
         'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 12 {{ COMMIT }}) ./integration/lab" \
-        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab"
+        'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab" \
+        {{ if COMMIT == '' { "'lab with the kernel of backports' \"VMHUGE_LAB_SUITE=trixie-backports go test -vet=off -count=1 -timeout " + LIMIT + " -run '^TestPrepareOnDemand$' ./integration/lab\"" } else { '' } }}
 
-# every test of the lab, on Debian 12 (bookworm) or 13 (trixie) (as root)
+# every test of the lab, on Debian 12 (bookworm), 13 (trixie), or that with a newer kernel (trixie-backports) (as root)
 lab SUITE: deps-test
     VMHUGE_LAB_SUITE={{ SUITE }} go test -count=1 -timeout 90m -v ./integration/lab
 
@@ -130,9 +131,10 @@ chaos-versions COMMIT ROUNDS='100': deps
 chaos-nodes ROUNDS='100' SUITE='': deps
     MICROVM_KERNEL={{ SUITE }} CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosNodes' ./integration
 
-# guests on 1 GiB pages from the kernel's CMA area (hugetlb_cma=), in a micro-VM; SUITE: of a kernel with CMA (as root)
-on-demand ROUNDS='50' SUITE='trixie-backports': deps
-    MICROVM_KERNEL={{ SUITE }} ON_DEMAND_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMOnDemand' ./integration
+# guests on 1 GiB pages from the kernel's CMA area (hugetlb_cma=), in micro-VMs and in the lab; SUITE: of a kernel with CMA (as root)
+on-demand ROUNDS='50' SUITE='trixie-backports': deps-test
+    MICROVM_KERNEL={{ SUITE }} ON_DEMAND_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 12h -v -run '^TestMicroVMOnDemand' ./integration
+    VMHUGE_LAB_SUITE={{ SUITE }} go test -count=1 -timeout 90m -v -run '^TestPrepareOnDemand$' ./integration/lab
 
 # system calls that fail, and kills at them, in prepare, undo, hook and enable; 0: each in turn, which takes an hour (as root)
 faults COUNT='0': deps-build

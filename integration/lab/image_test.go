@@ -108,7 +108,7 @@ func (img image) build(dir string, making *os.File) error {
 
 // removeOld removes the images of the suite that nobody uses.
 func (img image) removeOld() {
-	old, _ := filepath.Glob(filepath.Join(img.cache, suite()+"-*"))
+	old, _ := filepath.Glob(filepath.Join(img.cache, suite()+"-"+strings.Repeat("[0-9a-f]", 12))) // not those of suite()-backports
 	for _, dir := range old {
 		if free, err := lock(dir, 0, unix.LOCK_EX|unix.LOCK_NB); err == nil {
 			_ = os.RemoveAll(dir)

@@ -15,11 +15,12 @@ import (
 
 // everything lists what prepare may touch: all of /etc but what libvirt writes of
 // its guests, GRUB's menu, mounts, accounts, settings and pools. systemd mounts a
-// unit's credentials when it starts the unit, and serial-getty may be late.
+// unit's credentials when it starts the unit, and serial-getty may be late. The size of
+// /run is a share of MemTotal, which is not the same to the page after each boot.
 const everything = `
 find /etc /usr/local /boot/grub/grub.cfg '(' -path /etc/libvirt/qemu -o -path /etc/apparmor.d/libvirt ')' -prune -o -type f -exec sha256sum {} + -o -printf '%p %y %m %u %g %l\n' | sort
 find /var/lib/vmhuge 2>&1
-findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/(user|credentials)|proc/sys/fs/binfmt)' | sed 's/\(size=[0-9]*k,\)\{0,1\}nr_inodes=[0-9]*/size/; s/fd=[0-9]*,pgrp=[0-9]*,//; s/pipe_ino=[0-9]*//' | sort
+findmnt -rno TARGET,FSTYPE,OPTIONS | grep -Ev '^/(run/(user|credentials)|proc/sys/fs/binfmt)' | sed 's/\(size=[0-9]*k,\)\{0,1\}nr_inodes=[0-9]*/size/; /^\/run tmpfs/s/size=[0-9]*k/size/; s/fd=[0-9]*,pgrp=[0-9]*,//; s/pipe_ino=[0-9]*//' | sort
 stat -c '%n %a %U:%G' /dev/hugepages*
 getent passwd; getent group
 sysctl -a 2>/dev/null | grep -E '^(vm|kernel\.shm)' | grep -Ev '^vm\.(stat|nr_hugepages_mempolicy|user_reserve_kbytes)'
@@ -41,12 +42,6 @@ func TestPrepare(t *testing.T) {
 	l.Reboot()
 	l.Must("virsh version")
 	before, noPages := l.Must(everything), l.Must(labPools)
-	same := func(when, want string) {
-		t.Helper()
-		if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(l.Must(everything), "\n")); diff != "" {
-			t.Errorf("%s (-before +after):\n%s", when, diff)
-		}
-	}
 	if out := l.Run("virsh start tiny"); out.Code == 0 {
 		t.Errorf("with nothing prepared: %+v", out)
 	}
@@ -68,7 +63,7 @@ func TestPrepare(t *testing.T) {
 	if out := l.Run(prepare); !strings.Contains(out.Stdout, "nothing to do") && out.Code != 4 {
 		t.Errorf("a second time: %+v", out)
 	}
-	same("a second prepare has changed", prepared)
+	l.same("a second prepare has changed", prepared)
 
 	l.Reboot()
 	deadline := time.Now().Add(3 * time.Minute)
@@ -105,7 +100,15 @@ func TestPrepare(t *testing.T) {
 	}
 	l.Reboot()
 	l.Must("virsh version")
-	same("undone, after a reboot, it leaves", before)
+	l.same("undone, after a reboot, it leaves", before)
+}
+
+// same holds what prepare may touch to be as it was.
+func (l *lab) same(when, before string) {
+	l.t.Helper()
+	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(l.Must(everything), "\n")); diff != "" {
+		l.t.Errorf("%s (-before +after):\n%s", when, diff)
+	}
 }
 
 // denied has a guest that is bound to node 0 fail for what AppArmor's rules of
