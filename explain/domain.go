@@ -112,7 +112,7 @@ var domainForms = expressions(
 	`-name '?(?:guest=)?([^\s,']+),debug-threads`,
 	`-name '?guest=([^\s,']+)`,
 	// The hook's command line.
-	`/etc/libvirt/hooks/[^\s)]+ (\S+) (?:prepare|start|started|stopped|release|migrate|restore|reconnect) (?:begin|end)\b`,
+	`/libvirt/hooks/[^\s)]+ (\S+) (?:prepare|start|started|stopped|release|migrate|restore|reconnect) (?:begin|end)\b`,
 	// Other programs, and other languages.
 	`\bVM '([^'\n]+)' failed to start`, `\bVM "([^"\n]+)" failed to start`, `\bVM (\S+) (?:failed to start|konnte)`,
 	`(?im)(?:^|[^n] |[^a-z ])(?:domain|domäne|domaine|dominio|domínio|domena|domeny|domenę) '([^'\n]+)'`,

@@ -55,6 +55,7 @@ type Names struct {
 	Daemon  string // DAEMON: the unit of libvirt's daemon that has the QEMU driver
 	User    string // USER: whom QEMU runs as
 	Install string // INSTALL: the command of the package manager, such as apt-get install
+	Conf    string // the directory of libvirt's configuration where it is not /etc/libvirt
 }
 
 // Cure is what to do about it. The names of the domain and of the path are from a text that
@@ -64,6 +65,9 @@ func (m Match) Cure(n Names) string {
 	if m.Path != "" {
 		words[1] = shell.Quote(m.Path)
 		words = append(words, "UNIT", shell.Quote(path.Base(m.Path)))
+	}
+	if n.Conf != "" {
+		words = append(words, "/etc/libvirt", n.Conf)
 	}
 	if n.User != "" {
 		words = append(words, "USER", shell.Quote(n.User))

@@ -71,7 +71,7 @@ func PlaceOf(path string, hugetlbfs ...string) Place {
 		return SharedMem
 	case strings.HasPrefix(trimmed, "/dev/kvmfr"):
 		return Looking
-	case strings.HasPrefix(trimmed, "/var/lib/libvirt/qemu/ram"):
+	case strings.Contains(trimmed, "/lib/libvirt/qemu/ram"):
 		return MemoryDir
 	case usualMount.Get().MatchString(trimmed):
 		if usualMount.Get().FindString(trimmed) == trimmed {

@@ -19,7 +19,7 @@ func connection() []Row {
 		return sockets
 	}
 	// A user's daemons, and what QEMU, its agent and swtpm listen on.
-	others := []string{"Failed to connect socket to '/run/user/", "Failed to connect socket to '/run/libvirt/qemu/", "Failed to connect socket to '/var/run/libvirt/qemu/", "Failed to connect socket to '/var/lib/libvirt/qemu/"}
+	others := []string{"Failed to connect socket to '/run/user/", "Failed to connect socket to …/run/libvirt/qemu/", "Failed to connect socket to …/lib/libvirt/qemu/"}
 	return []Row{{
 		ID:    "no-permission",
 		Says:  []string{"Failed to connect socket to …: Permission denied", "authentication unavailable: no polkit agent", "authentication failed: access denied by policy"},

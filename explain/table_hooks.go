@@ -13,7 +13,7 @@ var (
 	ofSession = []string{"qemu:///session", "/run/user/", "/.config/libvirt/", "HOME=/home/"}
 )
 
-// hooks is what libvirt says of the programs in /etc/libvirt/hooks, and they themselves.
+// hooks is what libvirt says of the programs in libvirt/hooks, and they themselves.
 func hooks() []Row {
 	// Bash names the line after the word line, dash and others the number alone.
 	missing := []string{"/etc/libvirt/hooks/…: command not found", "unexpected exit status 127: /…: …: not found", "unexpected exit status 127: /…: line …: /…: No such file or directory"}
@@ -95,7 +95,7 @@ func hooks() []Row {
 		Says:   []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
 		Unless: after,
 		Codes:  []int{70},
-		Cause:  "a hook in /etc/libvirt/hooks refused the start; the text after its exit status is its own",
+		Cause:  "one of libvirt's hooks refused the start; the text after its exit status is its own",
 		Check:  "hook",
 		Do:     "do what the hook says; vmhuge hook status shows the state of vmhuge's own",
 	}}

@@ -20,6 +20,7 @@ import (
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/probe"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/hostfs"
 )
 
 // Launcher is a connection to a libvirt daemon and the host it runs on.
@@ -74,7 +75,7 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 			return nil, err
 		}
 	}
-	conn, err := libvirt.NewConnect(uri)
+	conn, err := libvirt.NewConnect(socketURI(uri, host))
 	if err != nil {
 		return nil, cannotConnect(err, host, uri)
 	}
@@ -105,6 +106,16 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 		}
 	}
 	return l, nil
+}
+
+// socketURI is the URI with the socket of this host's daemon, where that is not the one that
+// the libvirt which this program is linked with was built for. A user's own stays.
+func socketURI(uri string, h host.Host) string {
+	where := h.Root.Libvirt()
+	if uri != "qemu:///system" || where.Run == hostfs.UsualLibvirt.Run {
+		return uri
+	}
+	return uri + "?socket=" + url.QueryEscape(where.StateDir()+"/"+libvirtd.Socket(h))
 }
 
 // isRemote says whether the daemon of a URI runs on another host.

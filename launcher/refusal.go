@@ -21,7 +21,7 @@ func refused(err error, what string) error { return refusedBy(err, what, explain
 // Names are those of the system's libvirt on a host, for a domain of it. What can't be read
 // is not known.
 func Names(h host.Host, domain string) explain.Names {
-	n := explain.Names{Domain: domain, Daemon: libvirtd.Name(h), Install: strings.TrimSpace(host.Install(h, host.Package{}))}
+	n := explain.Names{Domain: domain, Daemon: libvirtd.Name(h), Install: strings.TrimSpace(host.Install(h, host.Package{})), Conf: h.Root.Libvirt().ConfDir()}
 	if conf, err := libvirtd.ReadQEMUConf(h, ""); err == nil {
 		user, _ := libvirtd.QEMUUser(h, conf)
 		n.User = user.Name

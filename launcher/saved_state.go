@@ -32,7 +32,7 @@ func (l *Launcher) next(d *domain) (doc []byte, state savedState, err error) {
 	if has, hasErr := d.HasManagedSaveImage(0); hasErr == nil && !has {
 		return d.xml, notSaved, nil // another start has just used it
 	}
-	if !l.session && !l.remote && isCutShort(l.host.Root.Path(savedStates, d.name+".save")) {
+	if !l.session && !l.remote && isCutShort(l.host.Root.Path(l.host.Root.Libvirt().QEMULib(), "save", d.name+".save")) {
 		return d.xml, cutShort, nil
 	}
 	err = refused(err, "reading the saved state of "+d.name)
@@ -49,9 +49,6 @@ func (l *Launcher) isSaved(d *domain) bool {
 	has, err := d.HasManagedSaveImage(0)
 	return err == nil && has
 }
-
-// savedStates is where the system driver keeps them.
-const savedStates = "var/lib/libvirt/qemu/save"
 
 // isCutShort says whether libvirt will discard the file of a saved state: its header is not
 // whole, or says that the save has not ended.

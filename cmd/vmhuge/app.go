@@ -103,6 +103,7 @@ EXIT STATUS
 			p.completionCommand(), p.helpCommand(), p.completeCommand(), p.probeCommand(), p.manCommand(),
 		},
 		HideHelp:       true, // help.go has a better one
+		Before:         p.locateLibvirt,
 		Action:         func(c *cli.Context) error { return p.help(c.App, nil) },
 		OnUsageError:   onUsageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // exit codes are exit.go's

@@ -81,5 +81,5 @@ func (p *program) domainLogs() string {
 			return filepath.Join(dir, "libvirt", "qemu", "log")
 		}
 	}
-	return libvirtd.DomainLogDir
+	return p.host().Root.Libvirt().QEMULogs()
 }

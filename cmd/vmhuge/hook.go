@@ -36,10 +36,15 @@ when it started calls none until it is reloaded: --reload does that. Settings st
 as they are unless you give their flag: --drop-if-short=false and --host-reserve 0
 reset them.
 
+Where libvirt was built with other directories than /etc, /var and /run, the hook is
+copied to its own; they are found from the running daemon, and kept in
+/etc/vmhuge/libvirt.json.
+
 FILES
   /etc/libvirt/hooks/qemu.d/90-vmhuge
   /usr/lib/vmhuge/vmhuge-hook
   /etc/vmhuge/hook.json
+  /etc/vmhuge/libvirt.json
   /var/lib/vmhuge/hook.json
 EXIT STATUS
   0  installed, or already was
@@ -49,6 +54,7 @@ EXIT STATUS
 					&cli.BoolFlag{Name: "reload", Usage: "reload libvirt's daemon if needed"},
 					&cli.BoolFlag{Name: "drop-if-short", Usage: "restore a saved guest without huge pages if there are too few"},
 					&cli.StringFlag{Name: "host-reserve", Usage: reserveUsage},
+					&cli.StringFlag{Name: "libvirt-prefix", Usage: "`DIR` that a libvirt of your own is installed in, if it is not running"},
 					dryRun,
 				},
 				Action: p.hookInstall,

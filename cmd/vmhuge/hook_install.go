@@ -20,6 +20,11 @@ func (p *program) hookInstall(c *cli.Context) error {
 		return err
 	}
 	host := p.host()
+	if c.IsSet("libvirt-prefix") {
+		if err := libvirtd.LocateIn(host, c.String("libvirt-prefix")); err != nil {
+			return err
+		}
+	}
 	settings, err := hookSettings(c, host)
 	if err != nil {
 		return err

@@ -80,6 +80,7 @@ func ownFiles() []entry {
 		{"/etc/systemd/system/vmhuge.service", "the unit that allocates the pages of single nodes at boot"},
 		{"/etc/vmhuge/boot.json", "the pages to reserve at boot, and for which guests; the sysctl file, the unit and the kernel command line are generated from it"},
 		{"/etc/vmhuge/hook.json", "the hook's settings, if they are not the defaults"},
+		{"/etc/vmhuge/libvirt.json", "sysconfdir, localstatedir and runstatedir of a libvirt that has its files elsewhere than in /etc, /var and /run"},
 		{"/run/vmhuge/claims/", "a file for each guest: how many pages vmhuge added for it, and where"},
 		{"/run/vmhuge/hook.log", "one line for each hook call since boot"},
 		{"/var/lib/vmhuge/changes.json", "the changes that vmhuge undo can revert"},

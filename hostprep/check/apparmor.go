@@ -16,7 +16,6 @@ import (
 
 const (
 	appArmorRules    = "/etc/apparmor.d/abstractions/libvirt-qemu"
-	appArmorTemplate = "/etc/apparmor.d/libvirt/TEMPLATE.qemu"
 	AppArmorProfiles = "/sys/kernel/security/apparmor/profiles"
 )
 
@@ -47,7 +46,7 @@ var AppArmor = Check{"apparmor", func(h host.Host, g hostprep.Guest) ([]hostprep
 		return nil, err
 	}
 	// The template's flags say how QEMU is confined: complain and unconfined refuse nothing.
-	template, err := h.ReadIfThere(appArmorTemplate)
+	template, err := h.ReadIfThere(h.Root.Libvirt().Etc + "/apparmor.d/libvirt/TEMPLATE.qemu")
 	if err != nil || strings.Contains(template, "complain") || strings.Contains(template, "unconfined") {
 		return nil, err
 	}

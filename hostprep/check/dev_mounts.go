@@ -29,7 +29,7 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.DevMountedTwice,
 		Have: fmt.Sprintf("/dev is mounted twice, and libvirt then starts no guest with %s mounted below %s", inner, outer),
 		Need: "nothing mounted below " + outer + ", or /dev mounted once",
-		Do:   "umount " + shell.Quote(inner) + "; or write namespaces = [] into " + libvirtd.QEMUConfPath + " && systemctl restart libvirtd",
+		Do:   "umount " + shell.Quote(inner) + "; or write namespaces = [] into " + libvirtd.QEMUConfPath(h) + " && systemctl restart " + libvirtd.Name(h),
 	}}, nil
 }}
 

@@ -92,7 +92,7 @@ func knows(h host.Host, g hostprep.Guest, d libvirtd.Driver, m host.Mount) (bool
 	// The driver uses a mount named in qemu.conf, whatever was mounted there since.
 	looked := m.Point
 	if d.Conf.HugetlbfsMounts != nil {
-		looked = cmp.Or(g.Conf, libvirtd.QEMUConfPath)
+		looked = cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
 	}
 	st, err := h.Lstat(looked)
 	return st != nil && st.Ctim.Nano() < daemon.Started.UnixNano(), err

@@ -32,7 +32,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 		return nil, err
 	}
 	if slices.Contains(d.Conf.HugetlbfsMounts, "") {
-		conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath)
+		conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
 		return []hostprep.Finding{{
 			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.ConfEmptyMount,
 			Have: fmt.Sprintf(`hugetlbfs_mount = "" in %s keeps libvirt 9.0 from starting its QEMU driver`, conf),
@@ -107,7 +107,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 			return findings, err
 		}
 		if !ok && !missing {
-			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath)
+			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
 			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "mount it, or take it out of "+conf
 			f.Need = "a hugetlbfs there: without it, " + libvirtd.Name(h) + " does not start its QEMU driver"
 			findings = append(findings, f)
@@ -180,7 +180,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		}
 		if point == "" {
 			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart %s, or %s",
-				cmp.Or(g.Conf, libvirtd.QEMUConfPath), libvirtd.Name(h), OrMemfd)
+				cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)), libvirtd.Name(h), OrMemfd)
 			return f, nil
 		}
 	}

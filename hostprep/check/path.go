@@ -152,7 +152,7 @@ func lastID(h host.Host, g hostprep.Guest) (int, error) {
 	if err != nil || daemon == nil {
 		return last, err
 	}
-	logs, err := os.ReadDir(h.Root.Path(libvirtd.DomainLogDir))
+	logs, err := os.ReadDir(h.Root.Path(h.Root.Libvirt().QEMULogs()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return last, nil
 	}
@@ -161,7 +161,7 @@ func lastID(h host.Host, g hostprep.Guest) (int, error) {
 		if infoErr != nil || !strings.HasSuffix(e.Name(), ".log") || info.ModTime().Before(daemon.Started) {
 			continue
 		}
-		if text, err := h.ReadTail(libvirtd.DomainLogDir, e.Name()); err == nil {
+		if text, err := h.ReadTail(h.Root.Libvirt().QEMULogs(), e.Name()); err == nil {
 			last = max(last, libvirtd.IDSince(text, daemon.Started))
 		}
 	}

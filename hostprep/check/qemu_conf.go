@@ -33,7 +33,7 @@ var QEMUConf = Check{"qemu-conf", func(h host.Host, g hostprep.Guest) ([]hostpre
 	}
 	return []hostprep.Finding{{
 		Severity: hostprep.Note, Cause: hostprep.SmallerThanPage,
-		Have: fmt.Sprintf("the domain names no page size, so libvirt uses that of the second hugetlbfs_mount in %s, %s", cmp.Or(g.Conf, libvirtd.QEMUConfPath), size),
+		Have: fmt.Sprintf("the domain names no page size, so libvirt uses that of the second hugetlbfs_mount in %s, %s", cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)), size),
 		Need: "a <page> with the intended size",
 		Do:   "vmhuge enable --size " + pages.SizeWord(mem.HugePageSize),
 	}}, nil

@@ -5,6 +5,7 @@ package hook
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/hostfs"
 )
 
 // hookProgram is what the hook's binary is called where it waits to be
@@ -66,7 +68,7 @@ type place struct {
 // dirs returns libvirt's folder of hooks, and in it that of QEMU's, without
 // symbolic links. Neither need be there.
 func dirs(h host.Host) (hooks, qemu string) {
-	hooks = h.Resolve(h.Resolve("/etc/libvirt") + "/hooks")
+	hooks = h.Resolve(h.Resolve(h.Root.Libvirt().ConfDir()) + "/hooks")
 	return hooks, h.Resolve(hooks + "/qemu.d")
 }
 
@@ -153,8 +155,9 @@ const installing = "installing the hook"
 // Plan says what must change for the hook to be installed and as this
 // vmhuge has it. No change: it is.
 func Plan(h host.Host, o Options) (changes []change.Change, err error) {
-	if st, err := h.Lstat("/etc/libvirt"); err != nil || st == nil {
-		return nil, cmp.Or(err, error(advice.New(installing, "there is no /etc/libvirt: libvirt is not installed here", "install it first")))
+	conf := h.Root.Libvirt().ConfDir()
+	if st, err := h.Lstat(conf); err != nil || st == nil {
+		return nil, cmp.Or(err, error(advice.New(installing, "there is no "+conf+": libvirt is not installed here", "install it first")))
 	}
 	file, err := Find(h, o.Libvirt)
 	switch {
@@ -184,6 +187,11 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 		return nil, advice.About(err, installing)
 	}
 	changes = append(changes, settings...)
+	where, err := wherePlan(h, changes)
+	if err != nil {
+		return nil, advice.About(err, installing)
+	}
+	changes = append(changes, where...)
 	// Last, for nothing after it can fail and take it away again.
 	sum, err := file.sum()
 	if err != nil {
@@ -239,6 +247,30 @@ func settingsPlan(h host.Host, want Settings) ([]change.Change, error) {
 		return changes, err
 	}
 	return append(changes, made.Reverse()), nil
+}
+
+// wherePlan returns what makes the setting of libvirt's directories say what this process goes
+// by, for the hook does not look for them. before are the changes that come first.
+func wherePlan(h host.Host, before []change.Change) (changes []change.Change, err error) {
+	want := h.Root.Libvirt()
+	now, _, err := h.Root.LibvirtSetting()
+	if err != nil || now == want {
+		return nil, err
+	}
+	file := change.Change{Kind: change.KindFile, Path: hostfs.LibvirtFile}
+	dir, err := change.Look(h, change.KindMkdir, path.Dir(file.Path))
+	made := change.Change{Kind: change.KindMkdir, Path: path.Dir(file.Path), To: "0755 0:0"}
+	switch {
+	case err == nil && dir == "" && !slices.Contains(before, made):
+		changes = append(changes, made)
+	case err == nil && dir != "":
+		file.From, err = change.Look(h, change.KindFile, file.Path)
+	}
+	if want != hostfs.UsualLibvirt {
+		text, _ := json.Marshal(want) // strings: it can't fail
+		file.To = "0644 0:0\n" + string(text) + "\n"
+	}
+	return append(changes, file), err
 }
 
 // holdsOther says whether a folder will not be empty after the changes.

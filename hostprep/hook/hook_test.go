@@ -15,6 +15,8 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/journal"
+	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/hostfs"
 )
 
 // hookHost is a host with libvirt, none of whose daemons runs, and with a binary to install.
@@ -231,6 +233,33 @@ func TestHookTooNarrow(t *testing.T) {
 		s, err := newStatus(h)
 		if err != nil || s.Ready != (test.words == "") {
 			t.Errorf("%+v: %+v, %v", test, s, err)
+		}
+	}
+}
+
+// A hook goes to libvirt's own folder, and finds libvirt's files by the setting that comes with it.
+func TestHookElsewhere(t *testing.T) {
+	const program = "-- usr/lib/vmhuge/vmhuge-hook --\nprogram\n"
+	for _, test := range []struct{ name, edit, hook, setting string }{
+		{"NixOS", hosttest.Nix, "/var/lib/libvirt/hooks/qemu.d/90-vmhuge", `{"sysconfdir":"/var/lib","localstatedir":"/var","runstatedir":"/run"}`},
+		{"in a prefix", hosttest.Prefix, "/opt/libvirt/etc/libvirt/hooks/qemu.d/90-vmhuge", `{"sysconfdir":"/opt/libvirt/etc","localstatedir":"/opt/libvirt/var","runstatedir":"/opt/libvirt/run"}`},
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", program+test.edit)}
+		hosttest.Must(t, libvirtd.Locate(h))
+		before := hosttest.Tree(t, h.Root)
+		installHook(t, h, Options{Settings: Settings{DropIfShort: true}})
+		if s, err := ReadStatus(h); err != nil || !s.Installed || s.Path != test.hook {
+			t.Errorf("%s: %+v, %v", test.name, s, err)
+		}
+		if text, err := h.Root.Read(hostfs.LibvirtFile); err != nil || text != test.setting+"\n" {
+			t.Errorf("%s: the setting is %q, %v", test.name, text, err)
+		}
+		if _, left, err := Remove(h); err != nil || len(left) > 0 {
+			t.Errorf("%s: removed: %v, %v", test.name, left, err)
+		}
+		hosttest.Must(t, os.RemoveAll(h.Root.Path("var/lib/vmhuge")))
+		if diff := cmp.Diff(before, hosttest.Tree(t, h.Root)); diff != "" {
+			t.Errorf("%s: left:\n%s", test.name, diff)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func PoolScripts(h host.Host, domain string) ([]PoolScript, error) {
 	if !tree {
 		return scripts, nil
 	}
-	const dir = "/etc/libvirt/hooks/qemu.d"
+	dir := h.Root.Libvirt().ConfDir() + "/hooks/qemu.d"
 	if domain == "" || strings.ContainsAny(domain, `/*?[\`) || strings.HasPrefix(domain, ".") {
 		domain = "*"
 	}

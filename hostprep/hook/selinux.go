@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/selinux"
+	"vmhuge/internal/hostfs"
 	"vmhuge/internal/shell"
 )
 
@@ -45,6 +46,9 @@ func Forbidden(h host.Host, file string) (*hostprep.Finding, error) {
 	}
 	if st, _ := h.Lstat(selinuxModule); st != nil {
 		f.Do = "semodule -i " + selinuxModule
+	}
+	if conf, usual := h.Root.Libvirt().ConfDir(), hostfs.UsualLibvirt.ConfDir(); conf != usual { // the policies' rules are for the usual
+		f.Do = fmt.Sprintf("semanage fcontext -a -e %s %s && restorecon -R %[2]s; then %s", usual, shell.Quote(conf), f.Do)
 	}
 	if selinux.Type(rule) != selinux.Type(label) && rule != "" {
 		if with, err := selinux.Execution(h, daemon, rule); err == nil && with == nil {
@@ -84,7 +88,7 @@ func daemonContext(h host.Host) (string, error) {
 	if err != nil || init == "" {
 		return "", err
 	}
-	for _, dir := range []string{"/usr/sbin", "/usr/bin"} {
+	for _, dir := range libvirtd.ProgramDirs {
 		program, err := selinux.File(h, h.Resolve(path.Join(dir, libvirtd.Name(h))))
 		if err != nil {
 			return "", err

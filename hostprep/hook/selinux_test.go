@@ -10,6 +10,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/internal/hostfs"
 )
 
 func TestHookUnderSELinux(t *testing.T) {
@@ -43,6 +44,15 @@ func TestHookUnderSELinux(t *testing.T) {
 				t.Errorf("%s\nwant %s", got, want)
 			}
 		})
+	}
+
+	// The policy has no rules for libvirt's files elsewhere.
+	elsewhere := unpack(t, hosttest.HookContexts+"-- modes --\nopt/libvirt/etc/libvirt/hooks/qemu.d/ 0755 0:0\n")
+	elsewhere.Root.SetLibvirt(hostfs.Libvirt{Etc: "/opt/libvirt/etc", Var: "/var", Run: "/run"})
+	hosttest.Must(t, unix.Setxattr(elsewhere.Root.Path("opt/libvirt/etc/libvirt/hooks/qemu.d"), "security.selinux", []byte("system_u:object_r:virt_hook_t:s0\x00"), 0))
+	const cure = "semanage fcontext -a -e /etc/libvirt /opt/libvirt/etc/libvirt && restorecon -R /opt/libvirt/etc/libvirt; then install the package vmhuge-selinux, "
+	if _, err := Plan(elsewhere, Options{}); err == nil || !strings.Contains(err.Error(), "; "+cure) {
+		t.Errorf("%v", err)
 	}
 
 	// Installed with the module, it has the module's type; with another, the status and its

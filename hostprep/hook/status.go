@@ -38,7 +38,7 @@ func ReadStatus(h host.Host) (Status, error) {
 
 func newStatus(h host.Host) (Status, error) {
 	s := Status{Findings: []hostprep.Finding{}}
-	if st, err := h.Lstat("/etc/libvirt"); err != nil || st == nil {
+	if st, err := h.Lstat(h.Root.Libvirt().ConfDir()); err != nil || st == nil {
 		return s, err
 	}
 	file, err := Find(h, 0)

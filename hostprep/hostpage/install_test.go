@@ -1,12 +1,15 @@
 package hostpage
 
 import (
+	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/internal/hostfs"
 )
 
 // What is missing is to be installed by the host's own package manager, and a user made by
@@ -82,6 +85,31 @@ func TestKVMPages(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%q: %q", edit, got)
+		}
+	}
+}
+
+// What check says of a libvirt that has its files elsewhere is about those files.
+func TestElsewhere(t *testing.T) {
+	const conf = "-- opt/libvirt/etc/libvirt/qemu.conf --\n"
+	usual := regexp.MustCompile(`(^|[^/\w])(/etc|/run|/var/lib|/var/log)/libvirt\b`)
+	for _, test := range []struct{ name, edit, want string }{
+		{"as it is", "", "ok QEMU user: alice"},
+		{"no such user", conf + "user = \"none\"\n", "the user and group that /opt/libvirt/etc/libvirt/qemu.conf names"},
+		{"root", conf + "user = \"root\"\n", "take user= out of /opt/libvirt/etc/libvirt/qemu.conf, so that QEMU runs as libvirt-qemu, and restart virtqemud"},
+		{"a setting of no use", conf + "hugetlbfs_mount = [\"/srv/none\"]\n", "is mounted on a hugetlbfs_mount of qemu.conf"},
+		{"a line that is wrong", conf + "user =\n", "/opt/libvirt/etc/libvirt/qemu.conf"},
+		{"a hook that sets pools", "-- modes --\nopt/libvirt/etc/libvirt/hooks/qemu 0755 0:0\n-- opt/libvirt/etc/libvirt/hooks/qemu --\n#!/bin/sh\necho 1 > /proc/sys/vm/nr_hugepages\n", "/opt/libvirt/etc/libvirt/hooks/qemu"},
+		{"not running", "-- opt/libvirt/run/libvirt/qemu/driver.pid --\n", "ok libvirt: virtqemud starts on demand"},
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.Prefix+test.edit)}
+		h.Root.SetLibvirt(hostfs.Libvirt{Etc: "/opt/libvirt/etc", Var: "/opt/libvirt/var", Run: "/opt/libvirt/run"})
+		text := ""
+		for _, f := range Facts(h, Libvirt{}) {
+			text += fmt.Sprintf("%s %s: %s; %s; %s\n", f.Severity, f.Name, f.Have, f.Need, f.Do)
+		}
+		if !strings.Contains(text, test.want) || usual.MatchString(text) {
+			t.Errorf("%s: no %q, or a path of another libvirt, in\n%s", test.name, test.want, text)
 		}
 	}
 }

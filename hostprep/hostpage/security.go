@@ -19,7 +19,7 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 	}
 	apart := func(driver string) string {
 		if conf.SecurityDrivers != nil && !slices.Contains(conf.SecurityDrivers, driver) {
-			return "; " + libvirtd.QEMUConfPath + " disables it for guests"
+			return "; " + libvirtd.QEMUConfPath(h) + " disables it for guests"
 		}
 		return ""
 	}

@@ -20,7 +20,7 @@ var qemuUserCheck = hostCheck{"QEMU user", func(h host.Host, g anyGuest) ([]Fact
 	u, err := check.RunsAs(h, g.Starter)
 	switch {
 	case isNoAccount(err):
-		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath+" names", "correct user = and group = there, or create them, then restart "+libvirtd.Name(h))}, nil
+		return []Fact{block(hostprep.BadHost, name, err.Error(), "the user and group that "+libvirtd.QEMUConfPath(h)+" names", "correct user = and group = there, or create them, then restart "+libvirtd.Name(h))}, nil
 	case err != nil:
 		return nil, err
 	case u.UID == 0:
@@ -41,7 +41,7 @@ func notRoot(h host.Host, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	file := cmp.Or(path, libvirtd.QEMUConfPath)
+	file := cmp.Or(path, libvirtd.QEMUConfPath(h))
 	if usual.UID == 0 {
 		return newUser(h) + ", and name it in " + file, nil
 	}

@@ -17,6 +17,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/process"
+	"vmhuge/internal/hostfs"
 )
 
 // Daemon is the daemon that holds libvirt's system QEMU driver: libvirtd, or
@@ -30,11 +31,12 @@ type Daemon struct {
 // ReadDaemon finds the running daemon. nil: none runs, which is no fault: it is
 // started on demand, and on Debian ends after two idle minutes.
 func ReadDaemon(h host.Host) (*Daemon, error) {
-	return host.Once(h, cacheKey("daemon"), func() (*Daemon, error) { return findDaemon(h) })
+	return host.Once(h, cacheKey("daemon"), func() (*Daemon, error) { return findDaemon(h, h.Root.Libvirt().Run) })
 }
 
-func findDaemon(h host.Host) (*Daemon, error) {
-	text, err := h.Root.Read("run", "libvirt", "qemu", "driver.pid")
+// findDaemon finds the daemon that has its files in a runtime directory.
+func findDaemon(h host.Host, run string) (*Daemon, error) {
+	text, err := h.Root.Read(hostfs.Libvirt{Run: run}.QEMUState(), "driver.pid")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -158,7 +160,8 @@ var DaemonNames = []string{"libvirtd", "virtqemud"}
 
 // Installed says whether libvirt is installed here, or runs.
 func Installed(h host.Host) (bool, error) {
-	for _, place := range []string{"/etc/libvirt", "/run/libvirt", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"} {
+	where := h.Root.Libvirt()
+	for _, place := range []string{where.ConfDir(), where.StateDir(), "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"} {
 		if st, err := h.Lstat(place); err != nil || st != nil {
 			return st != nil, err
 		}

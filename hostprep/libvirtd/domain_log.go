@@ -13,9 +13,6 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// DomainLogDir is where the system driver keeps what QEMU says of each domain.
-const DomainLogDir = "/var/log/libvirt/qemu"
-
 // DomainLog returns the end of a domain's log in a folder, and its path. It
 // follows no links, for the folder may be another user's to write.
 func DomainLog(h host.Host, dir, domain string) (text, file string, err error) {

@@ -15,14 +15,15 @@ import (
 
 func TestDomainLog(t *testing.T) {
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- var/log/libvirt/qemu/web1.log --\none\n")}
-	dir := h.Root.Path(DomainLogDir)
-	text, file, err := DomainLog(h, DomainLogDir, "web1")
-	if err != nil || text != "one\n" || file != DomainLogDir+"/web1.log" {
+	logs := h.Root.Libvirt().QEMULogs()
+	dir := h.Root.Path(logs)
+	text, file, err := DomainLog(h, logs, "web1")
+	if err != nil || text != "one\n" || file != logs+"/web1.log" {
 		t.Errorf("%q, %s, %v", text, file, err)
 	}
 	// Of a long one, the end.
 	hosttest.Must(t, os.WriteFile(filepath.Join(dir, "long.log"), []byte(strings.Repeat("x", host.LogTail)+"end"), 0o600))
-	if text, _, err := DomainLog(h, DomainLogDir, "long"); err != nil || len(text) != host.LogTail || !strings.HasSuffix(text, "xend") {
+	if text, _, err := DomainLog(h, logs, "long"); err != nil || len(text) != host.LogTail || !strings.HasSuffix(text, "xend") {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
 	// No link is followed, and nothing but a file is opened.
@@ -30,14 +31,14 @@ func TestDomainLog(t *testing.T) {
 	hosttest.Must(t, os.Mkdir(filepath.Join(dir, "folder.log"), 0o755))
 	hosttest.Must(t, os.Symlink(dir, h.Root.Path("linked")))
 	for _, test := range [][2]string{
-		{DomainLogDir, "link"}, {DomainLogDir, "folder"}, {"/linked", "web1"},
-		{DomainLogDir, ""}, {DomainLogDir, "../web1"}, {DomainLogDir, "a\x00"},
+		{logs, "link"}, {logs, "folder"}, {"/linked", "web1"},
+		{logs, ""}, {logs, "../web1"}, {logs, "a\x00"},
 	} {
 		if text, _, err := DomainLog(h, test[0], test[1]); err == nil || text != "" {
 			t.Errorf("%q: %q", test, text)
 		}
 	}
-	if _, _, err := DomainLog(h, DomainLogDir, "none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := DomainLog(h, logs, "none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
 }

@@ -6,13 +6,17 @@ import (
 	"strings"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/internal/hostfs"
 )
 
-// sockets are those on which the daemons listen, or systemd for them. Where the daemons are
-// split, libvirt-sock is virtproxyd's: so virtqemud's comes first.
-var sockets = []struct{ path, daemon string }{
-	{"/run/libvirt/virtqemud-sock", "virtqemud"},
-	{"/run/libvirt/libvirt-sock", "libvirtd"},
+// socketOf is a socket on which a daemon listens, or systemd for it.
+type socketOf struct{ name, daemon string }
+
+// sockets are those of the daemons. Where they are split, libvirt-sock is virtproxyd's: so
+// virtqemud's comes first.
+var sockets = []socketOf{
+	{"virtqemud-sock", "virtqemud"},
+	{"libvirt-sock", "libvirtd"},
 }
 
 // enabled are what systemd and OpenRC keep of a unit or service that starts at boot.
@@ -47,20 +51,28 @@ func Name(h host.Host) string {
 	return "libvirtd"
 }
 
+// Socket is what the socket of that daemon is called.
+func Socket(h host.Host) string {
+	name := Name(h)
+	i := slices.IndexFunc(sockets, func(s socketOf) bool { return s.daemon == name })
+	return sockets[i].name
+}
+
 // Listening is the daemon whose socket listens, so that a client starts it; "": none.
-func Listening(h host.Host) (string, error) {
-	// 0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/libvirt/libvirt-sock
-	listed, err := h.ReadIfThere("/proc/net/unix")
+func Listening(h host.Host) (string, error) { return listeningIn(h, h.Root.Libvirt().Run) }
+
+func listeningIn(h host.Host, run string) (string, error) {
+	listed, err := listeningAt(h)
 	if err != nil {
 		return "", err
 	}
-	fields := strings.Fields(listed)
 	for _, s := range sockets {
-		st, err := h.Lstat(s.path) // /proc/net/unix also lists sockets of other mount namespaces
+		socket := path.Join(hostfs.Libvirt{Run: run}.StateDir(), s.name)
+		st, err := h.Lstat(socket) // /proc/net/unix also lists sockets of other mount namespaces
 		if err != nil {
 			return "", err
 		}
-		if st == nil || !slices.Contains(fields, s.path) {
+		if st == nil || !slices.Contains(listed, socket) {
 			continue
 		}
 		proxy, err := h.Lstat("/etc/systemd/system/sockets.target.wants/virtproxyd.socket")
@@ -72,9 +84,24 @@ func Listening(h host.Host) (string, error) {
 	return "", nil
 }
 
-// isProgram says whether a daemon's program is installed where packages put it.
+// listeningAt lists the paths of all sockets.
+func listeningAt(h host.Host) ([]string, error) {
+	// 0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/libvirt/libvirt-sock
+	listed, err := h.ReadIfThere("/proc/net/unix")
+	var paths []string
+	for line := range strings.Lines(listed) {
+		if at := strings.IndexByte(line, '/'); at > 0 {
+			paths = append(paths, strings.TrimSuffix(line[at:], "\n"))
+		}
+	}
+	return paths, err
+}
+
+// ProgramDirs are where packages put a daemon's program.
+var ProgramDirs = []string{"/usr/sbin", "/usr/bin"}
+
 func isProgram(h host.Host, name string) bool {
-	return slices.ContainsFunc([]string{"/usr/sbin", "/usr/bin"}, func(dir string) bool {
+	return slices.ContainsFunc(ProgramDirs, func(dir string) bool {
 		st, _ := h.Lstat(path.Join(dir, name))
 		return st != nil
 	})

@@ -27,13 +27,13 @@ type QEMUConf struct {
 }
 
 // QEMUConfPath is the file of the system driver.
-const QEMUConfPath = "/etc/libvirt/qemu.conf"
+func QEMUConfPath(h host.Host) string { return h.Root.Libvirt().ConfDir() + "/qemu.conf" }
 
 // ReadQEMUConf reads a qemu.conf; "" is the system driver's. If the file does not exist,
 // all values are the defaults.
 func ReadQEMUConf(h host.Host, path string) (QEMUConf, error) {
 	if path == "" {
-		path = QEMUConfPath
+		path = QEMUConfPath(h)
 	}
 	return host.Once(h, cacheKey(path), func() (QEMUConf, error) { return loadQEMUConf(h, path) })
 }

@@ -48,6 +48,6 @@ func isGuest(h host.Host, name string) (bool, error) {
 	if name == "" || strings.Contains(name, "/") {
 		return false, nil
 	}
-	st, err := h.Lstat("/etc/libvirt/qemu/" + name + ".xml")
+	st, err := h.Lstat(h.Root.Libvirt().ConfDir() + "/qemu/" + name + ".xml")
 	return st != nil, err
 }

@@ -27,7 +27,7 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 	}
 	f := hostprep.Finding{
 		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Restart: true,
-		Have: "in " + libvirtd.QEMUConfPath + " hugetlbfs_mount " + strings.Join(have, ", and "),
+		Have: "in " + libvirtd.QEMUConfPath(h) + " hugetlbfs_mount " + strings.Join(have, ", and "),
 		Need: "only mounts, and one for each page size that is needed",
 	}
 	if slices.Contains(conf.HugetlbfsMounts, "") {
@@ -37,7 +37,7 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 	if len(mounts) == 0 { // with [] libvirt would use no mount at all
 		mounts, text = nil, "no hugetlbfs_mount"
 	}
-	_, err = f.FixFile(h, change.SystemFile(libvirtd.QEMUConfPath, func(text string) (string, error) { return libvirtd.SetMounts(text, mounts) }), text)
+	_, err = f.FixFile(h, change.SystemFile(libvirtd.QEMUConfPath(h), func(text string) (string, error) { return libvirtd.SetMounts(text, mounts) }), text)
 	return []hostprep.Finding{f}, err
 }}
 

@@ -23,19 +23,20 @@ const (
 // write a guest's UUID on a command line.
 type identity struct {
 	root     hostfs.Root
+	libvirt  hostfs.Libvirt
 	users    map[uint32]bool
 	admin    uint32         // who may write below /run/libvirt: the owner of /proc
 	pidFiles map[int]string // names of guests, once all were read
 }
 
 func newIdentity(root hostfs.Root) *identity {
-	i := &identity{root: root, users: map[uint32]bool{uint32(os.Geteuid()): true}}
+	i := &identity{root: root, libvirt: root.Libvirt(), users: map[uint32]bool{uint32(os.Geteuid()): true}}
 	if uid, ok := ownerOf(root.Path("proc")); ok {
 		i.admin = uid
 		i.users[uid] = true
 	}
 	// libvirtd gives this folder to QEMU's user when it starts (qemuStateInitialize).
-	if uid, ok := ownerOf(root.Path("var", "lib", "libvirt", "qemu")); ok {
+	if uid, ok := ownerOf(root.Path(i.libvirt.QEMULib())); ok {
 		i.users[uid] = true
 	}
 	return i
@@ -68,7 +69,7 @@ func (i *identity) runsQEMU(pid int) bool {
 // pidFile returns the process that libvirt has started for a guest of that name, 0
 // if it names none.
 func (i *identity) pidFile(name string) int {
-	path := []string{"run", "libvirt", "qemu", name + ".pid"}
+	path := []string{i.libvirt.QEMUState(), name + ".pid"}
 	pid, err := i.root.ReadInt(path...)
 	if uid, ok := ownerOf(i.root.Path(path...)); err != nil || !ok || uid != i.admin {
 		return 0
@@ -82,7 +83,7 @@ func (i *identity) hasPIDFile(pid int) bool { return i.guestOf(pid) != "" }
 func (i *identity) guestOf(pid int) string {
 	if i.pidFiles == nil {
 		i.pidFiles = map[int]string{}
-		entries, _ := os.ReadDir(i.root.Path("run", "libvirt", "qemu"))
+		entries, _ := os.ReadDir(i.root.Path(i.libvirt.QEMUState()))
 		for _, e := range entries {
 			if name, ok := strings.CutSuffix(e.Name(), ".pid"); ok && e.Type().IsRegular() {
 				i.pidFiles[i.pidFile(name)] = name
@@ -102,7 +103,7 @@ func (i *identity) libvirtUUID(pid int) string {
 	if name == "" {
 		return ""
 	}
-	text, _ := i.root.Read("run", "libvirt", "qemu", name+".xml")
+	text, _ := i.root.Read(i.libvirt.QEMUState(), name+".xml")
 	_, domain, _ := strings.Cut(text, "<domain ")
 	_, rest, _ := strings.Cut(domain, "<uuid>")
 	uuid, _, ok := strings.Cut(rest, "</uuid>")
@@ -116,7 +117,7 @@ func (i *identity) libvirtUUID(pid int) string {
 //
 //	<domstatus state='paused' reason='migration' pid='4242'> … <job type='none' async='migration in' …> … <domain type='kvm' id='1'>
 func (i *identity) movesIn(name string) bool {
-	path := []string{"run", "libvirt", "qemu", name + ".xml"}
+	path := []string{i.libvirt.QEMUState(), name + ".xml"}
 	text, err := i.root.Read(path...)
 	uid, ok := ownerOf(i.root.Path(path...))
 	status, _, _ := strings.Cut(text, "<domain ")

@@ -43,9 +43,9 @@ func Program(root hostfs.Root, pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// After an upgrade: "/usr/bin/qemu-system-x86_64 (deleted)". Nix has .qemu-system-x86_64-wrapped.
+	// After an upgrade: "/usr/bin/qemu-system-x86_64 (deleted)". Nix has .libvirtd-wrapped.
 	name, _, _ := strings.Cut(strings.TrimLeft(filepath.Base(strings.TrimSpace(exe)), "."), " ")
-	return name, nil
+	return strings.TrimSuffix(name, "-wrapped"), nil
 }
 
 // Parent returns the process that started this one, 0 if that is not known.
