@@ -45,8 +45,7 @@ func holdTime(d pages.Demand) time.Duration {
 func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
 	settings, err := hook.ReadSettings(c.host)
 	c.note(err)
-	_, _, err = c.host.Root.LibvirtSetting() // else it goes by the usual
-	c.note(err)
+	c.note(c.host.Root.LibvirtErr())
 	finding, err := c.claim(guest, within, settings.HostReserveKiB)
 	if finding != nil {
 		return &refusal{finding.Have, finding.Do}

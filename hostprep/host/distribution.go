@@ -17,27 +17,32 @@ const (
 	Arch          Family = "arch"
 )
 
-// Family reads which family the host's distribution is of, as it or those that it is like
-// are named:
+// Distributions reads what the host's distribution is called, and then which ones it is like:
 //
 //	ID=ubuntu
 //	ID_LIKE="debian"
 //
 // Source: os-release(5).
-func (h Host) Family() (Family, error) {
+func (h Host) Distributions() ([]string, error) {
 	text, err := h.ReadIfThere("/etc/os-release")
 	if err == nil && text == "" { // on most systems a link to this
 		text, err = h.ReadIfThere("/usr/lib/os-release")
-	}
-	if err != nil {
-		return UnknownFamily, err
 	}
 	values := map[string]string{}
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		values[name] = strings.Trim(value, `"'`)
 	}
-	for _, id := range strings.Fields(values["ID"] + " " + values["ID_LIKE"]) {
+	return strings.Fields(values["ID"] + " " + values["ID_LIKE"]), err
+}
+
+// Family reads which family the host's distribution is of.
+func (h Host) Family() (Family, error) {
+	ids, err := h.Distributions()
+	if err != nil {
+		return UnknownFamily, err
+	}
+	for _, id := range ids {
 		switch family := Family(id); {
 		case slices.Contains([]Family{Debian, Fedora, SUSE, Arch}, family):
 			return family, nil

@@ -30,6 +30,7 @@ func TestInstallOnDistributions(t *testing.T) {
 		{"debian", "QEMU user", root, "adduser --system --group libvirt-qemu, and name it in /etc/libvirt/qemu.conf"},
 		{"fedora", "QEMU user", root, "useradd --system --user-group qemu, and name it in /etc/libvirt/qemu.conf"},
 		{"arch", "QEMU user", root, "useradd --system --user-group libvirt-qemu, and name it in /etc/libvirt/qemu.conf"},
+		{"nixos", "QEMU user", root, "set virtualisation.libvirtd.qemu.runAsRoot = false in the host's configuration, and nixos-rebuild switch"},
 		{"debian", "QEMU user", asRoot, "take user= out of /etc/libvirt/qemu.conf, so that QEMU runs as libvirt-qemu, and restart libvirtd"},
 		{"of-nobody", "QEMU user", asRoot + "group = \"root\"\n", "take user= and group= out of /etc/libvirt/qemu.conf, so that QEMU runs as libvirt-qemu, and restart libvirtd"},
 		{"fedora", "QEMU user", qemu, "take user= out of /etc/libvirt/qemu.conf, so that QEMU runs as qemu, and restart libvirtd"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/check"
@@ -42,6 +43,13 @@ func notRoot(h host.Host, path string) (string, error) {
 		return "", err
 	}
 	file := cmp.Or(path, libvirtd.QEMUConfPath(h))
+	ids, err := h.Distributions()
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains(ids, "nixos") { // it writes qemu.conf itself
+		return "set virtualisation.libvirtd.qemu.runAsRoot = false in the host's configuration, and nixos-rebuild switch", nil
+	}
 	if usual.UID == 0 {
 		return newUser(h) + ", and name it in " + file, nil
 	}

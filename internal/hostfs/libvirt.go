@@ -40,24 +40,31 @@ const LibvirtFile = "/etc/vmhuge/libvirt.json"
 
 // libvirts are the answers that this process goes by, each found once: they are asked for
 // with nearly every file of libvirt's.
-var libvirts sync.Map // Libvirt by Root
+var libvirts sync.Map // found by Root
+
+type found struct {
+	Libvirt
+	err error // of the setting
+}
 
 // Libvirt says where this host's libvirt has its files: as SetLibvirt or the setting says,
 // else where distributions have them. With a setting that can't be read it is that, too.
-func (r Root) Libvirt() Libvirt {
-	if known, ok := libvirts.Load(r); ok {
-		return known.(Libvirt)
+func (r Root) Libvirt() Libvirt { return r.foundLibvirt().Libvirt }
+
+// LibvirtErr says why Libvirt does not go by the setting.
+func (r Root) LibvirtErr() error { return r.foundLibvirt().err }
+
+func (r Root) foundLibvirt() found {
+	known, ok := libvirts.Load(r)
+	if !ok {
+		l, _, err := r.LibvirtSetting()
+		known, _ = libvirts.LoadOrStore(r, found{l, err})
 	}
-	l, _, err := r.LibvirtSetting()
-	if err != nil {
-		l = UsualLibvirt
-	}
-	known, _ := libvirts.LoadOrStore(r, l)
-	return known.(Libvirt)
+	return known.(found)
 }
 
 // SetLibvirt has this process go by what was found.
-func (r Root) SetLibvirt(l Libvirt) { libvirts.Store(r, l) }
+func (r Root) SetLibvirt(l Libvirt) { libvirts.Store(r, found{l, nil}) }
 
 // LibvirtSetting reads the setting; one that it leaves out is the usual. false: there is none.
 func (r Root) LibvirtSetting() (l Libvirt, set bool, err error) {
