@@ -242,9 +242,9 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 	}
 	if later, err := h.ReadIfThere(cmdline.KernelInstall); err != nil {
 		return nil, err
-	} else if there := k.Asks(later); boot.name == unifiedImage.name && slices.ContainsFunc(k.Sizes, func(size pages.Size) bool { return wanted.Of(size) > 0 && there.Of(size) > 0 }) {
-		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: unifiedImage.byHand("") + ", then run this again",
-			Have: cmdline.KernelInstall + " has " + hugeWords(later) + " already, but this boot's command line does not: the kernel's image has not been rebuilt, or not booted, since"}}, nil
+	} else if there := k.Asks(later); boot.product != "" && slices.ContainsFunc(k.Sizes, func(size pages.Size) bool { return wanted.Of(size) > 0 && there.Of(size) > 0 }) {
+		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand("") + ", then run this again",
+			Have: cmdline.KernelInstall + " has " + hugeWords(later) + " already, but this boot's command line does not: " + boot.product + " not been rebuilt, or not booted, since"}}, nil
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Need: ours, Do: boot.byHand(ours),
 		Have: "the kernel's command line has " + hugeWords(k.Cmdline) + ", and vmhuge can't change it here"}

@@ -22,12 +22,15 @@ type loader struct {
 	own func(ours string) string
 	// byHand says how the user puts options there; nil: vmhuge edits the files.
 	byHand func(options string) string
+	// product is what has to be made anew of /etc/kernel/cmdline, and "has" or "have"; "": nothing.
+	product string
 }
 
 // loaders lists every loader. The first that is in charge counts. A function, so that a
 // program that does not ask is not linked with all of them.
 func loaders() []loader {
-	return []loader{container, ostree, nixOS, readOnlyEtc, systemdBoot, grubEntries, grub, unifiedImage, limine, extlinux, elsewhere}
+	return []loader{container, ostree, nixOS, guix, readOnlyEtc, sdbootutil, transactional, kernelInstallImage, mkinitcpioImage, dracutImage, unifiedImage,
+		systemdBoot, grubEntries, grub, limine, alpineExtlinux, extlinux, elsewhere}
 }
 
 // booted is the loader of a host with the files that it reads there.

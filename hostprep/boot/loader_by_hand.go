@@ -39,6 +39,31 @@ var nixOS = loader{
 	},
 }
 
+var guix = loader{
+	name: "Guix",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		ids, err := h.Distributions()
+		return nil, slices.Contains(ids, "guix"), err
+	},
+	byHand: func(options string) string {
+		return `add (kernel-arguments (append '("` + strings.ReplaceAll(options, " ", `" "`) + `") %default-kernel-arguments)) to the operating-system, guix system reconfigure, and reboot`
+	},
+}
+
+// transactional is SUSE's GRUB on a root file system that is read-only: its menu is made in
+// the next snapshot. Source: transactional-update(8).
+var transactional = loader{
+	name: "transactional-update",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		mounts, err := h.MountTable()
+		readOnly := slices.ContainsFunc(mounts, func(m host.MountLine) bool { return m.Point == "/" && m.Flags.Has("ro") })
+		return nil, readOnly && marked(h, "/usr/sbin/transactional-update", "/usr/bin/transactional-update"), err
+	},
+	byHand: func(options string) string {
+		return "add " + options + " to GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, transactional-update grub.cfg, and reboot"
+	},
+}
+
 var readOnlyEtc = loader{
 	name: "read-only /etc",
 	find: func(h host.Host) ([]cmdline.File, bool, error) {
@@ -51,30 +76,6 @@ var readOnlyEtc = loader{
 	},
 }
 
-// unifiedImage is a kernel that is one file with its command line, which is copied into it
-// when the file is made.
-//
-// Source: uapi-group.org/specifications/specs/unified_kernel_image.
-var unifiedImage = loader{
-	name: "unified kernel image",
-	find: func(h host.Host) ([]cmdline.File, bool, error) {
-		for _, dir := range []string{"/efi/EFI/Linux", "/boot/EFI/Linux", "/boot/efi/EFI/Linux"} {
-			names, err := h.NamesIn(dir)
-			if err != nil || slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".efi") }) {
-				return nil, err == nil, err
-			}
-		}
-		return nil, false, nil
-	},
-	byHand: func(options string) string {
-		const anew = "rebuild the kernel's image (kernel-install add-all, mkinitcpio -P or dracut --regenerate-all --force, as it was made before), and reboot"
-		if options == "" {
-			return anew
-		}
-		return "add " + options + " to " + cmdline.KernelInstall + ", " + anew
-	},
-}
-
 // Source: limine's CONFIG.md; /etc/default/limine is limine-entry-tool's.
 var limine = loader{
 	name: "Limine",
@@ -84,6 +85,17 @@ var limine = loader{
 	},
 	byHand: func(options string) string {
 		return "add " + options + " to KERNEL_CMDLINE[default] in /etc/default/limine and run limine-update, or, without that file, to each cmdline: in limine.conf; then reboot"
+	},
+}
+
+// alpineExtlinux is Alpine's, whose menu update-extlinux makes.
+var alpineExtlinux = loader{
+	name: "update-extlinux",
+	find: func(h host.Host) ([]cmdline.File, bool, error) {
+		return nil, marked(h, "/etc/update-extlinux.conf") && marked(h, "/boot/extlinux.conf"), nil
+	},
+	byHand: func(options string) string {
+		return "add " + options + " to default_kernel_opts in /etc/update-extlinux.conf, run update-extlinux, and reboot"
 	},
 }
 
