@@ -179,6 +179,17 @@ func TestCureOfSplitDaemons(t *testing.T) {
 	if got := (Match{Row: Row{Do: "systemctl start UNIT.socket"}, Path: "/run/a;b"}).Cure(Names{}); got != "systemctl start 'a;b'.socket" {
 		t.Error(got)
 	}
+	// No cure names a file of a libvirt that has its files elsewhere where they are not.
+	for _, row := range Rows() {
+		for _, do := range []string{row.Do, row.Small, row.Own} {
+			if got := (Match{Row: Row{Do: do}}).Cure(Names{Conf: "/opt/libvirt/etc/libvirt"}); strings.Contains(strings.ReplaceAll(got, "/opt/libvirt/etc/libvirt", ""), "/etc/libvirt") {
+				t.Errorf("%s: %s", row.ID, got)
+			}
+		}
+		if strings.Contains(row.Cause, "/etc/libvirt") {
+			t.Errorf("%s: the cause names a file: %s", row.ID, row.Cause)
+		}
+	}
 	unknown := Match{Row: Row{Do: "usermod USER && systemctl restart DAEMON"}}.Cure(Names{})
 	if want := "usermod USER && systemctl restart libvirtd (or virtqemud)"; unknown != want {
 		t.Errorf("%q, want %q", unknown, want)

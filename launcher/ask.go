@@ -20,7 +20,7 @@ func AskLibvirt(host host.Host) (told hostpage.Libvirt) {
 		return told
 	}
 	answers := make(chan hostpage.Libvirt, 2) // first its own version, then with QEMU's
-	go askVersions("qemu:///system", answers)
+	go askVersions(host, answers)
 	for _, patience := range []time.Duration{time.Second, 200 * time.Millisecond} {
 		select {
 		case told = <-answers:
@@ -36,15 +36,16 @@ func AskLibvirt(host host.Host) (told hostpage.Libvirt) {
 	return told
 }
 
-func askVersions(uri string, answers chan<- hostpage.Libvirt) {
+func askVersions(host host.Host, answers chan<- hostpage.Libvirt) {
+	const uri = "qemu:///system"
 	var told hostpage.Libvirt
-	conn, err := libvirt.NewConnectReadOnly(uri)
+	conn, err := libvirt.NewConnectReadOnly(socketURI(uri, host, "-ro"))
 	if err == nil {
 		defer conn.Close()
 		told.Version, err = conn.GetLibVersion()
 	}
 	if err != nil {
-		answers <- hostpage.Libvirt{Err: refused(err, "connecting to "+uri)}
+		answers <- hostpage.Libvirt{Err: refusedBy(err, "connecting to "+uri, Names(host, ""))}
 		return
 	}
 	answers <- told

@@ -75,7 +75,7 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 			return nil, err
 		}
 	}
-	conn, err := libvirt.NewConnect(socketURI(uri, host))
+	conn, err := libvirt.NewConnect(socketURI(uri, host, ""))
 	if err != nil {
 		return nil, cannotConnect(err, host, uri)
 	}
@@ -109,13 +109,14 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 }
 
 // socketURI is the URI with the socket of this host's daemon, where that is not the one that
-// the libvirt which this program is linked with was built for. A user's own stays.
-func socketURI(uri string, h host.Host) string {
+// the libvirt which this program is linked with was built for. A user's own stays. kind is
+// "-ro" for a read-only connection.
+func socketURI(uri string, h host.Host, kind string) string {
 	where := h.Root.Libvirt()
 	if uri != "qemu:///system" || where.Run == hostfs.UsualLibvirt.Run {
 		return uri
 	}
-	return uri + "?socket=" + url.QueryEscape(where.StateDir()+"/"+libvirtd.Socket(h))
+	return uri + "?socket=" + url.QueryEscape(where.StateDir()+"/"+libvirtd.Socket(h)+kind)
 }
 
 // isRemote says whether the daemon of a URI runs on another host.

@@ -15,6 +15,8 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -133,12 +135,12 @@ func TestNamesOfDomains(t *testing.T) {
 		t.Errorf("%v, %v", names, err)
 	}
 	for which, want := range map[Which][]string{Active: {"test"}, Inactive: nil, All: {"test"}} {
-		if names := ReadNames("test:///default", which); !slices.Equal(names, want) {
+		if names := ReadNames("test:///default", host.Host{Root: "/"}, which); !slices.Equal(names, want) {
 			t.Errorf("%d: %v, want %v", which, names, want)
 		}
 	}
 	for _, uri := range []string{"test://elsewhere/default", "nonsense:///", "%"} {
-		if names := ReadNames(uri, All); names != nil {
+		if names := ReadNames(uri, host.Host{Root: "/"}, All); names != nil {
 			t.Errorf("%s: %v", uri, names)
 		}
 	}
@@ -394,5 +396,27 @@ func TestVersions(t *testing.T) {
 	}
 	if _, err := Open("nonsense:///", l.host); err == nil || errors.As(err, new(libvirt.Error)) == false {
 		t.Errorf("opened: %v", err)
+	}
+}
+
+// qemu:///system is the daemon of this host, wherever its socket is.
+func TestSocketURI(t *testing.T) {
+	usual, prefix := host.Host{Root: hosttest.Unpack(t, "one-node", "")}, host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.Prefix)}
+	hosttest.Must(t, libvirtd.Locate(prefix))
+	const socket = "?socket=%2Fopt%2Flibvirt%2Frun%2Flibvirt%2Fvirtqemud-sock"
+	for _, test := range []struct {
+		host            host.Host
+		uri, kind, want string
+	}{
+		{usual, "qemu:///system", "", "qemu:///system"},
+		{prefix, "qemu:///system", "", "qemu:///system" + socket},
+		{prefix, "qemu:///system", "-ro", "qemu:///system" + socket + "-ro"},
+		{prefix, "qemu:///session", "", "qemu:///session"},
+		{prefix, "qemu:///system?socket=/run/libvirt/libvirt-sock", "", "qemu:///system?socket=/run/libvirt/libvirt-sock"},
+		{prefix, "qemu+ssh://other/system", "", "qemu+ssh://other/system"},
+	} {
+		if got := socketURI(test.uri, test.host, test.kind); got != test.want {
+			t.Errorf("%s%s: %s, not %s", test.uri, test.kind, got, test.want)
+		}
 	}
 }

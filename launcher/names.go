@@ -4,6 +4,8 @@ import (
 	"net/url"
 
 	"libvirt.org/go/libvirt"
+
+	"vmhuge/hostprep/host"
 )
 
 // Which domains are meant.
@@ -19,11 +21,11 @@ const (
 // ReadNames returns the names of the domains that a libvirt on this host has,
 // as far as anybody may read them: no password is asked for, and no host beyond
 // the network. Where there is no answer, there are none.
-func ReadNames(uri string, which Which) (names []string) {
+func ReadNames(uri string, host host.Host, which Which) (names []string) {
 	if u, err := url.Parse(uri); err != nil || u.Host != "" {
 		return nil
 	}
-	conn, err := libvirt.NewConnectReadOnly(uri)
+	conn, err := libvirt.NewConnectReadOnly(socketURI(uri, host, "-ro"))
 	if err != nil {
 		return nil
 	}

@@ -119,7 +119,7 @@ func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 func (l *Launcher) reconnect(ctx context.Context, what string) error {
 	_, _ = l.conn.Close()
 	for tries := 0; ; tries++ {
-		conn, err := libvirt.NewConnect(l.uri)
+		conn, err := libvirt.NewConnect(socketURI(l.uri, l.host, ""))
 		if err == nil {
 			l.conn = conn
 			return nil

@@ -121,7 +121,7 @@ func (p *program) domainWords(l line) []string {
 		return nil
 	}
 	names := make(chan []string, 1)
-	go func() { names <- launcher.ReadNames(p.uri, which) }()
+	go func() { names <- launcher.ReadNames(p.uri, p.host(), which) }()
 	select {
 	case names := <-names:
 		return slices.DeleteFunc(names, func(name string) bool {

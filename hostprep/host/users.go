@@ -60,7 +60,9 @@ func (h Host) findUser(name, group string) (User, error) {
 			}
 		}
 		u.GID = a.Id
-		u.Groups = append(u.Groups, a.Id)
+		if !u.In(a.Id) {
+			u.Groups = append(u.Groups, a.Id)
+		}
 	}
 	return u, nil
 }
