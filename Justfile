@@ -155,6 +155,12 @@ messages:
     go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
 
+# a guest's life on a libvirt that is split into daemons and has all its files in a prefix; the first run builds it (as root)
+virtqemud: deps
+    @./deps meson ninja-build gettext python3-docutils xsltproc libxml2-utils rpcsvc-proto libglib2.0-dev libxml2-dev libgnutls28-dev libtirpc-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnuma-dev
+    @integration/testdata/virtqemud
+    VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestVirtqemud$' ./integration
+
 # every row of the tables of faults and of shapes, of which `test` runs a share (as root)
 fault-table: deps
     go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMOneNode/kvm|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/(faults|shapes)' ./integration

@@ -87,7 +87,7 @@ func startDaemon(name string, args ...string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-func daemonLog(name string) string { return filepath.Join(scratch, name+".log") }
+func daemonLog(name string) string { return filepath.Join(scratch, filepath.Base(name)+".log") }
 
 // showLibvirtdLog prints the end of what libvirtd said, and keeps the whole of it:
 // where a test breaks things on purpose, that is thousands of lines.
