@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
@@ -151,9 +152,8 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		v.onDemand += n
 	}
 	v.thpFile = path.Join(h.THPFile("enabled")...)
-	commit, err := h.Commit()
-	reserve := pool.Reserve(v.mem.Total)
-	v.headroom = min(pool.Headroom(v.state, v.mem.Total, v.mem.Available, reserve, v.freed), commit.PoolRoom(reserve/4))
+	headroom, _, err := capacity.Headroom(h, 0)
+	v.headroom = headroom * pages.KiB
 	return v, err
 }
 

@@ -67,8 +67,14 @@ func Keep(a *hostprep.Allowance, h host.Host, reserve int64) error {
 	if err != nil {
 		return err
 	}
-	headroom := pool.Headroom(state, mem.Total, mem.Available, reserve, freed)
-	room := commit.PoolRoom(reserve / 4)
-	a.HeadroomKiB, a.Reserve, a.ByCommit = min(headroom, room)/pages.KiB, reserve, room < headroom
+	room, byCommit := Room(pool.Headroom(state, mem.Total, mem.Available, reserve, freed), commit.PoolRoom(reserve))
+	a.HeadroomKiB, a.Reserve, a.ByCommit = room/pages.KiB, reserve, byCommit
 	return nil
+}
+
+// Room is how many bytes the pools may still grow, where the host's memory lets them grow by spare
+// and the kernel's limit of what it commits by commit; byCommit says that the limit is what counts.
+func Room(spare, commit int64) (bytes int64, byCommit bool) {
+	spare, commit = max(0, spare), max(0, commit)
+	return min(spare, commit), commit < spare
 }

@@ -31,15 +31,15 @@ type Commit struct {
 // NoLimit is more memory than a host has.
 const NoLimit = int64(1) << 62
 
-// PoolRoom is how many bytes the pools of huge pages may grow before Limit comes within keep
-// bytes of what is committed, when programs no longer can fork and map memory.
+// PoolRoom is how many bytes the pools of huge pages may grow before Limit comes within a quarter
+// of the host's reserve of what is committed, when programs no longer can fork and map memory.
 //
 // Source: vm_commit_limit() in the kernel's mm/util.c: (RAM − huge pages) × ratio + swap.
-func (c Commit) PoolRoom(keep int64) int64 {
+func (c Commit) PoolRoom(reserve int64) int64 {
 	if c.Mode != OvercommitNever || c.Ratio <= 0 {
 		return NoLimit
 	}
-	return max(0, c.Limit-c.Committed-keep) * 100 / c.Ratio
+	return max(0, c.Limit-c.Committed-reserve/4) * 100 / c.Ratio
 }
 
 // Commit reads /proc/sys/vm/overcommit_memory and /proc/meminfo.

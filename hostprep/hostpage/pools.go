@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
@@ -47,17 +48,15 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 	if err != nil {
 		return facts, nil // pageSizesCheck says why
 	}
-	reserve := pool.Reserve(mem.Total)
 	commit, err := h.Commit()
 	if err != nil {
 		return facts, err
 	}
-	freed, err := h.StructsFreed()
+	headroom, reserve, err := capacity.Headroom(h, 0)
 	if err != nil {
 		return facts, err
 	}
-	room := commit.PoolRoom(reserve / 4)
-	headroom := min(pool.Headroom(state, mem.Total, mem.Available, reserve, freed), room)
+	headroom *= pages.KiB
 	line := fine("headroom", fmt.Sprintf("the pools can grow by %d MiB", headroom/pages.MiB))
 	pooled := pool.Pooled(state)
 	free := func(p pool.Global) bool { return p.Available() > 0 }
@@ -71,7 +70,7 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 			fmt.Sprintf("%s of ordinary memory for the host, %s of it available", pages.Amount(reserve), pages.Amount(reserve/4)), giveBack(h, state, short))
 	}
 	facts = append(facts, line)
-	if room < host.NoLimit && room <= headroom { // it is what sets the headroom
+	if room := commit.PoolRoom(reserve); room < host.NoLimit && room/pages.KiB*pages.KiB <= headroom { // it is what sets the headroom
 		f := fine("headroom", fmt.Sprintf("vm.overcommit_memory is 2: of the %s that the kernel commits %s are left, and each page of the pools lowers that",
 			pages.Amount(commit.Limit), pages.Amount(max(0, commit.Limit-commit.Committed))))
 		if headroom < int64(g.size) {

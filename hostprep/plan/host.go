@@ -74,7 +74,7 @@ func ReadHost(h host.Host, reserve int64) (r Host, err error) {
 	if err != nil {
 		return r, err
 	}
-	if room := commit.PoolRoom(kept / 4); room < host.NoLimit {
+	if room := commit.PoolRoom(kept); room < host.NoLimit {
 		room /= pages.KiB
 		r.PoolRoomKiB = &room
 	}

@@ -128,12 +128,18 @@ func shortOf(limits []capacity.Limit) string {
 
 // allowance is Host.Allowance on paper.
 func (r *rehearsal) allowance(uuid string) hostprep.Allowance {
-	return hostprep.Allowance{HeadroomKiB: r.headroom() / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil, ByCommit: r.headroom() < r.byMemory()}
+	headroom, byCommit := r.growable()
+	return hostprep.Allowance{HeadroomKiB: headroom / pages.KiB, Reserve: r.reserve, Pending: r.pending(append(slices.Clip(r.started), uuid)...), Kept: nil, ByCommit: byCommit}
 }
 
 // headroom is how many bytes the pools may still grow.
 func (r *rehearsal) headroom() int64 {
-	return max(0, min(r.byMemory(), r.mostPooled-pool.Pooled(r.state)))
+	bytes, _ := r.growable()
+	return bytes
+}
+
+func (r *rehearsal) growable() (bytes int64, byCommit bool) {
+	return capacity.Room(r.byMemory(), r.mostPooled-pool.Pooled(r.state))
 }
 
 func (r *rehearsal) byMemory() int64 {
