@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/advice"
 )
 
@@ -56,6 +57,9 @@ type Finding struct {
 
 	// CouldMake is, where a pool is short, what the kernel could add to it.
 	*CouldMake
+
+	// Short is what could not be allocated, of a pool that could not grow.
+	Short *pool.Short `json:"-"`
 
 	// Restart says that libvirtd must be restarted, after the changes, to see
 	// what is there. vmhuge start does not do that, so that such a finding is

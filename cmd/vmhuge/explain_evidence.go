@@ -44,11 +44,9 @@ func (p *program) examine(matches []explain.Match, text, domain string) examined
 	}) {
 		denied, err := audit.DeniedIn(p.host(), explain.Clean(text))
 		if len(denied) == 0 {
-			denied, err = audit.Denied(p.host(), e.report.UUID, time.Now())
 			// A guest whose text has a path has no memfd: a denied one is of another guest.
-			if slices.ContainsFunc(matches, func(m explain.Match) bool { return m.Path != "" }) {
-				denied = slices.DeleteFunc(denied, func(f hostprep.Finding) bool { return strings.Contains(f.Have, audit.OfMemfd) })
-			}
+			onFile := slices.ContainsFunc(matches, func(m explain.Match) bool { return m.Path != "" })
+			denied, err = audit.Denied(p.host(), e.report.UUID, onFile, time.Now())
 		}
 		e.report.Findings = append(e.report.Findings, denied...)
 		e.why = cmp.Or(e.why, err)

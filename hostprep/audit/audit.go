@@ -43,9 +43,13 @@ var denialLogs = [][2]string{{"/var/log/audit", "audit.log"}, {"/var/log", "kern
 const freshDenial = time.Hour
 
 // Denied finds what AppArmor or SELinux has kept a guest's QEMU, or libvirt for it, from
-// of its huge pages; uuid "": any guest's. What is older than an hour is a Note.
-func Denied(h host.Host, uuid string, now time.Time) ([]hostprep.Finding, error) {
+// of its huge pages; uuid "": any guest's. onFile: of a guest whose RAM is a file with a name.
+// What is older than an hour is a Note.
+func Denied(h host.Host, uuid string, onFile bool, now time.Time) ([]hostprep.Finding, error) {
 	denials, err := denials(h)
+	if onFile {
+		denials = slices.DeleteFunc(denials, Denial.isMemfd)
+	}
 	findings, mountsErr := denied(h, denials, uuid, now)
 	return findings, errors.Join(err, mountsErr)
 }
@@ -97,15 +101,12 @@ func (d Denial) ofDaemon() bool {
 	return strings.Contains(d.Subject, ":virtqemud_t:") || strings.Contains(d.Subject, ":virtd_t:")
 }
 
-// OfMemfd is how a finding names a denied memfd.
-const OfMemfd = "its memfd"
-
 // object names what was denied. SELinux's records have only the last name of a path
 // that was not open yet: a / is the root of its file system.
 func (d Denial) object() string {
 	switch {
 	case d.isMemfd():
-		return OfMemfd
+		return "its memfd"
 	case d.Path == "/" && d.FS != "":
 		return "the root of a " + d.FS
 	case !strings.HasPrefix(d.Path, "/") && d.FS != "":

@@ -79,7 +79,7 @@ denials warning no-access: SELinux denied qemu-system-x86 (process 20266) "read 
 denials warning no-access: AppArmor denied qemu-system-x86 (process 204198) "w" access to its memfd, 2021-11-12T06:05:25Z; vmhuge enable --source file, or add the rule "/" rw, to /etc/apparmor.d/local/abstractions/libvirt-qemu`},
 		"the root of another file system": {"-- var/log/audit/audit.log --\n" + strings.ReplaceAll(strings.ReplaceAll(daemon, "hugetlbfs_t", "tmpfs_t"), `"hugetlbfs"`, `"tmpfs"`) + "\n", guestUUID, ""},
 	} {
-		findings, err := Denied(host.Host{Root: hosttest.Unpack(t, "one-node", test.edit)}, test.uuid, now)
+		findings, err := Denied(host.Host{Root: hosttest.Unpack(t, "one-node", test.edit)}, test.uuid, false, now)
 		var lines []string
 		for _, f := range findings {
 			lines = append(lines, guesttest.Show([]hostprep.Finding{f})+"; "+f.Do)
@@ -87,6 +87,15 @@ denials warning no-access: AppArmor denied qemu-system-x86 (process 204198) "w" 
 		if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), strings.Join(lines, "\n")); err != nil || diff != "" {
 			t.Errorf("%s: %s%v", name, diff, err)
 		}
+	}
+}
+
+// Of a guest whose RAM is a file with a name no denied memfd is told, whatever the file is called.
+func TestDeniedFile(t *testing.T) {
+	log := memfdRecord + "\n" + strings.ReplaceAll(auditd, "1-web1", "1-its memfd") + "\n"
+	findings, err := Denied(host.Host{Root: hosttest.Unpack(t, "one-node", "-- var/log/audit/audit.log --\n"+log)}, "", true, time.Unix(1729238705, 0))
+	if err != nil || len(findings) != 1 || !strings.Contains(findings[0].Have, "/1-its memfd/x") {
+		t.Errorf("%+v %v", findings, err)
 	}
 }
 

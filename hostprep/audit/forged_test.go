@@ -62,7 +62,7 @@ func TestRecordsOfPrograms(t *testing.T) {
 		}
 	}
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- dev/kmsg --\n14,"+record+"\n")}
-	if found, err := Denied(h, "", time.Unix(1600267331, 0)); err != nil || len(found) > 0 {
+	if found, err := Denied(h, "", false, time.Unix(1600267331, 0)); err != nil || len(found) > 0 {
 		t.Errorf("%+v %v", found, err)
 	}
 }

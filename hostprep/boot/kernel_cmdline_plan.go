@@ -256,13 +256,15 @@ func planByHand(h host.Host, k Kernel, boot booted, ours string) ([]hostprep.Fin
 func (k Kernel) conflicts(before, after booted, ours string) []hostprep.Finding {
 	wanted := k.Asks(ours)
 	var findings []hostprep.Finding
+	files := map[string][]string{} // that have something against the need of a finding
 	conflict := func(file, have, need, do string) {
 		i := slices.IndexFunc(findings, func(f hostprep.Finding) bool { return f.Need == need })
 		if i < 0 {
 			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: file + have, Need: need, Do: do})
-		} else if !strings.Contains(findings[i].Have, file) {
+		} else if !slices.Contains(files[need], file) {
 			findings[i].Have = file + ", " + findings[i].Have
 		}
+		files[need] = append(files[need], file)
 	}
 	// sum asks for the options of one size to be put in one place, as the kernel uses only
 	// the first of them.

@@ -27,6 +27,10 @@ type Reservation struct {
 	Later bool
 	// File says that a file has it set when the kernel's command line has been read.
 	File bool
+	// Sysctl says that this is one of sysctl's files.
+	Sysctl bool
+	// Booted says that Where is this boot's command line itself, and no file.
+	Booted bool
 	// Coming says that it is not so in this boot: the kernel's next command line asks for them.
 	Coming bool
 	// By is what sets the same pool later in each boot, so that this has no effect; nil: nothing.
@@ -70,7 +74,7 @@ var rcLocal = []string{"/etc/rc.local", "/etc/rc.d/rc.local"}
 func (r Reservation) before(line Reservation, next bool) bool {
 	file, _, _ := strings.Cut(r.Where, ":")
 	of, _, _ := strings.Cut(line.Where, ":")
-	return file == of && next || slices.Contains(tmpfilesDirs, path.Dir(file)) || r.File && strings.Contains(file, "sysctl")
+	return file == of && next || slices.Contains(tmpfilesDirs, path.Dir(file)) || r.Sysctl
 }
 
 // runsAlways is a line of a script that runs whatever those before it say.
@@ -92,11 +96,11 @@ func readReservations(h host.Host) ([]Reservation, error) {
 		return nil, err
 	}
 	for _, size := range kernel.Sizes {
-		r := Reservation{Where: "the kernel's command line", Size: size, Pages: asked.Of(size)}
+		r := Reservation{Where: "the kernel's command line", Booted: true, Size: size, Pages: asked.Of(size)}
 		if i := slices.IndexFunc(coming, func(c Coming) bool { return c.Size == size }); i >= 0 {
-			r.Where, r.Pages, r.Coming = coming[i].From, coming[i].Pages, true
+			r.Where, r.Booted, r.Pages, r.Coming = coming[i].From, false, coming[i].Pages, true
 		} else if r.Pages > 0 && kernel.Takes(profile.Text).Of(size) == r.Pages {
-			r.Where = profile.File
+			r.Where, r.Booted = profile.File, false
 		}
 		if r.Text = fmt.Sprintf("hugepagesz=%s hugepages=%d", pages.SizeWord(size), r.Pages); r.Pages > 0 {
 			all = append(all, r)
@@ -114,7 +118,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 		}
 	}
 	if n, word := kernel.Reserves(); word != "" {
-		set(Reservation{Where: "the kernel's command line", Text: word, Size: standard, Pages: n})
+		set(Reservation{Where: "the kernel's command line", Booted: true, Text: word, Size: standard, Pages: n})
 	}
 	settings, err := SysctlLines(h)
 	if err != nil {
@@ -125,7 +129,7 @@ func readReservations(h host.Host) ([]Reservation, error) {
 		if err != nil || !s.Sets("vm.nr_hugepages") {
 			continue
 		}
-		set(Reservation{Where: s.Where, Text: s.Name + " = " + s.Value, Size: standard, Pages: n, Later: s.Later, File: true})
+		set(Reservation{Where: s.Where, Text: s.Name + " = " + s.Value, Size: standard, Pages: n, Later: s.Later, File: true, Sysctl: !s.Tuned})
 		break
 	}
 	scripts, err := bootScripts(h, standard)

@@ -16,6 +16,7 @@ type Setting struct {
 	Name  string // with dots: vm.nr_hugepages
 	Value string
 	Later bool // it is made when vmhuge's own file has been read
+	Tuned bool // it is of tuned's profile
 }
 
 // SysctlConf is read at boot by procps, which other systems than systemd's run then, and after
@@ -71,7 +72,7 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 			later := last && (file == SysctlConf || path.Base(file) > path.Base(SysctlFile))
 			err := EachLine(h, []string{file}, func(where, line string) {
 				if name, value, ok := sysctl.Parse(line); ok && (namesHugePages(name) || isPattern(name)) {
-					settings = append(settings, Setting{where, name, value, later})
+					settings = append(settings, Setting{Where: where, Name: name, Value: value, Later: later})
 				}
 			})
 			if err != nil {

@@ -32,11 +32,13 @@ func matched(settings []Setting, leftOut []string) (all []Setting) {
 			all = append(all, s)
 			continue
 		}
+		pattern := s.Name
 		for _, name := range sysctl.HugePageSettings {
-			ok, _ := path.Match(strings.ReplaceAll(s.Name, ".", "/"), strings.ReplaceAll(name, ".", "/"))
+			ok, _ := path.Match(strings.ReplaceAll(pattern, ".", "/"), strings.ReplaceAll(name, ".", "/"))
 			named := slices.ContainsFunc(settings, func(s Setting) bool { return s.Name == name })
 			if ok && !named && !slices.Contains(leftOut, name) {
-				all = append(all, Setting{s.Where, name, s.Value, s.Later})
+				s.Name = name
+				all = append(all, s)
 			}
 		}
 	}

@@ -85,10 +85,10 @@ func tunedProfile(h host.Host, profile string, seen map[string]bool) (settings [
 				settings = append(settings, of...)
 			}
 		case ok && section == "bootloader":
-			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: inBootloader + name, Value: value})
+			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: inBootloader + name, Value: value, Tuned: true})
 		// What a variable of tuned's stands for is not known here.
 		case ok && section == "sysctl" && namesHugePages(name) && !strings.Contains(value, "$"):
-			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: name, Value: value})
+			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: name, Value: value, Tuned: true})
 		}
 	}
 	return settings, err

@@ -152,5 +152,5 @@ func ShortFinding(short *pool.Short) *hostprep.Finding {
 		do = "stop a guest, use less memory, or let the kernel commit more: raise vm.overcommit_ratio, or sysctl vm.overcommit_memory=0"
 	}
 	return &hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Have: short.Error(), Need: "all of them",
-		Do: do, Changes: []change.Change{}}
+		Do: do, Changes: []change.Change{}, Short: short}
 }

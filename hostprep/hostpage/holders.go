@@ -149,7 +149,7 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 		if r.Pages > 0 {
 			amount = pages.Count(r.Pages, r.Size)
 		}
-		if !strings.HasPrefix(r.Where, "/") || r.Coming {
+		if r.Booted || r.Coming {
 			continue // cmdlineCheck or nextBootCheck says it
 		}
 		has, _ := state.Global(r.Size)

@@ -1,9 +1,6 @@
 package hostpage
 
 import (
-	"path"
-	"strings"
-
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/slips"
@@ -18,32 +15,21 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 	}
 	var facts []Fact
 	for _, s := range onCmdline {
-		facts = append(facts, slipped("command line", s, "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"))
+		facts = append(facts, slipped(s, "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"))
 	}
 	inFiles, err := slips.InFiles(h)
 	for _, s := range inFiles {
-		file, _, _ := strings.Cut(s.Where, ":")
-		name, after := "fstab", "systemctl daemon-reload; mount -a"
-		switch {
-		case strings.HasSuffix(s.Right, "of the two lines") && !strings.Contains(file, "sysctl"):
-			name, after = "pool", "reboot"
-		case strings.Contains(file, "sysctl"):
-			name, after = "sysctl", "sysctl --system"
-		case strings.HasSuffix(file, ".mount"):
-			unit := path.Base(file)
-			if renamed, ok := strings.CutPrefix(s.Right, "the name "); ok { // systemd knows no other afterwards
-				unit = renamed
-			}
-			name, after = "mount unit", "systemctl daemon-reload; systemctl restart "+unit
-		}
-		facts = append(facts, slipped(name, s, "in "+s.Where+", then: "+after))
+		after := map[slips.Place]string{slips.Fstab: "systemctl daemon-reload; mount -a", slips.Sysctl: "sysctl --system", slips.Tuned: "systemctl restart tuned",
+			slips.Script: "reboot", slips.MountUnit: "systemctl daemon-reload; systemctl restart " + s.Unit}[s.In]
+		facts = append(facts, slipped(s, "in "+s.Where+", then: "+after))
 	}
 	return facts, err
 }}
 
 // slipped is the line about one such mistake; do says where to correct it, and what to
 // run afterwards.
-func slipped(name string, s slips.Slip, do string) Fact {
+func slipped(s slips.Slip, do string) Fact {
+	name := string(s.In)
 	have, need := s.Word+" "+s.Why, s.Right
 	if s.Where != "" {
 		have = s.Where + ": " + have

@@ -8,11 +8,17 @@ import (
 	"vmhuge/hostprep/hosttest"
 )
 
-// After a mount unit is corrected the unit of its right name is restarted.
-func TestRestartOfMountUnit(t *testing.T) {
+// After a correction it is named what takes it up: of a mount unit the unit by its right name.
+func TestAfterSlips(t *testing.T) {
 	for edit, want := range map[string]string{
-		"-- etc/systemd/system/big.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/dev/huge1G\nType=hugetlbfs\n": "systemctl restart dev-huge1G.mount",
-		"-- etc/systemd/system/big.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/big\nType=hugetlb\n":          "systemctl restart big.mount",
+		"-- etc/systemd/system/big.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/dev/huge1G\nType=hugetlbfs\n":      "systemctl restart dev-huge1G.mount",
+		"-- etc/systemd/system/big.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/big\nType=hugetlb\n":               "systemctl restart big.mount",
+		"-- etc/systemd/system/srv-sysctl.mount --\n[Mount]\nWhat=hugetlbfs\nWhere=/srv/sysctl\nType=hugetlb\n": "systemctl restart srv-sysctl.mount",
+		"-- etc/systemd/system/dev-hugepages.mount.d/a.conf --\n[Mount]\nOptions=pagesz=1G\n":                   "systemctl restart dev-hugepages.mount",
+		"-- etc/fstab --\nnone /srv/sysctl hugetlb defaults 0 0\n":                                              "systemctl daemon-reload; mount -a",
+		"-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepage = 8\n":                                                   "sysctl --system",
+		"-- etc/tuned/active_profile --\nweb\n-- etc/systemd/system/multi-user.target.wants/tuned.service --\n[Service]\n" +
+			"-- etc/tuned/web/tuned.conf --\n[sysctl]\nvm.nr_hugepage = 8\n": "systemctl restart tuned",
 	} {
 		facts, err := slipsCheck.Look(host.Host{Root: hosttest.Unpack(t, "one-node", edit)}, anyGuest{})
 		if err != nil || len(facts) != 1 || !strings.HasSuffix(facts[0].Do, want) {

@@ -3,7 +3,6 @@ package prepare
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
@@ -54,7 +53,7 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 		if len(p.guests()) == 0 && p.For == "" && !slices.ContainsFunc(p.Pages, func(n pool.Need) bool { return n.Size == r.Size }) && !sizes[r.Size] {
 			continue
 		}
-		added := strings.Contains(r.Where, "sysctl") && h.BootedWithSystemd()
+		added := r.Sysctl && h.BootedWithSystemd()
 		switch {
 		case r.Pages*int64(r.Size) > mem.Total-pool.Reserve(mem.Total):
 			f.Severity, f.Need, f.Do = hostprep.Warning, "less, so that the next boot has memory for everything else", "lower it in "+r.Where
@@ -85,10 +84,9 @@ func amountOrNone(bytes int64) string {
 }
 
 // reservedByOthers is how many bytes the host reserves at boot without vmhuge, as far
-// as that is a number, and where it says so.
-func reservedByOthers(h host.Host) (bytes int64, from string, err error) {
+// as that is a number, and the places that say so.
+func reservedByOthers(h host.Host) (bytes int64, places []string, err error) {
 	all, err := boot.Reservations(h)
-	var places []string
 	for _, r := range all {
 		if r.Pages > 0 {
 			bytes += r.Pages * int64(r.Size)
@@ -97,5 +95,5 @@ func reservedByOthers(h host.Host) (bytes int64, from string, err error) {
 			}
 		}
 	}
-	return bytes, strings.Join(places, " and "), err
+	return bytes, places, err
 }

@@ -114,15 +114,15 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		all += area.GiB * pages.GiB
 	}
 	needed := "for pages"
-	if theirs, from, err := reservedByOthers(h); err != nil {
+	if theirs, places, err := reservedByOthers(h); err != nil {
 		return nil, err
 	} else if p.Persist && all > 0 && theirs > 0 {
 		all += theirs
 		reserves := "reserves"
-		if strings.Contains(from, " and ") {
+		if len(places) > 1 {
 			reserves = "reserve"
 		}
-		needed += fmt.Sprintf(", with the %s that %s %s at boot", pages.FormatBytes(theirs), from, reserves)
+		needed += fmt.Sprintf(", with the %s that %s %s at boot", pages.FormatBytes(theirs), strings.Join(places, " and "), reserves)
 	} else if all > 0 && pooled > 0 {
 		all += pooled
 		needed += fmt.Sprintf(", with the %s that pools of other sizes have", pages.FormatBytes(pooled))

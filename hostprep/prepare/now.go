@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
@@ -196,7 +195,7 @@ func (p Options) refused(l lack, short *pool.Short) hostprep.Finding {
 // untilReboot is a finding about pages that could not be allocated, and with Persist will be at
 // the next boot, unless the kernel is not to commit less memory.
 func (p Options) untilReboot(f hostprep.Finding) hostprep.Finding {
-	if p.Persist && !strings.Contains(f.Have, pool.ByCommit) {
+	if p.Persist && (f.Short == nil || !f.Short.ByCommit) {
 		f.Severity, f.Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"
 	}
 	return f

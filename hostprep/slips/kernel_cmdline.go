@@ -97,6 +97,7 @@ func (k kernel) slips() []Slip {
 	k.fit(words, found)
 	var all []Slip
 	for _, c := range found {
+		c.In = Cmdline
 		all = append(all, c.Slip)
 	}
 	return all
@@ -225,7 +226,7 @@ func (k kernel) outOfOrder(words []string, i int, unnamed pages.Size) (Slip, boo
 			return Slip{Word: words[i], Why: "is a second count for one page size, of which the kernel takes the first", Right: right}, true
 		case before == "" && after == "hugepagesz" && then == "" && pages.Memparse(size) != unnamed:
 			return Slip{Word: words[i], Why: fmt.Sprintf("comes before hugepagesz=%s, so that the kernel takes it for pages of %s", size, unnamed),
-				Right: "hugepagesz=" + size + " " + words[i]}, true
+				Right: "hugepagesz=" + size + " " + words[i], early: true}, true
 		case k.ignores(words, i):
 			return Slip{Word: words[i], Why: "is ignored by the kernel, which has a count for pages of that size from an earlier hugepages="}, true
 		}

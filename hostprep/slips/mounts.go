@@ -31,17 +31,17 @@ func fstabSlips(h host.Host) ([]Slip, error) {
 		}
 		where := fmt.Sprintf("/etc/fstab:%d", i+1)
 		if meant := map[string]bool{"hugetlb": true, "hugepages": true, "hugepagefs": true, "hugepagesfs": true, "hugetblfs": true, "hugetlbf": true, "hugetlbsfs": true, "hugetlb_fs": true}; meant[strings.ToLower(f[2])] {
-			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is not a file system, so that the mount fails", Right: "hugetlbfs"})
+			slips = append(slips, Slip{Where: where, Word: f[2], Why: "is not a file system, so that the mount fails", Right: "hugetlbfs", In: Fstab})
 		}
 		if f[2] == "hugetlbfs" && len(f) > 3 {
-			slips = append(slips, optionSlips(where, f[3], sizes)...)
+			slips = append(slips, optionSlips(Slip{Where: where, In: Fstab}, f[3], sizes)...)
 		}
 		point := host.Unescape(f[1])
 		if f[2] == "hugetlbfs" && !path.IsAbs(point) {
-			slips = append(slips, Slip{Where: where, Word: f[1], Why: "is not a path, so that nothing is mounted", Right: "the folder, such as /dev/hugepages, as the second field"})
+			slips = append(slips, Slip{Where: where, Word: f[1], Why: "is not a path, so that nothing is mounted", Right: "the folder, such as /dev/hugepages, as the second field", In: Fstab})
 		}
 		if f[2] != "hugetlbfs" && slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.Point == point }) {
-			slips = append(slips, Slip{Where: where, Word: f[2] + " on " + f[1], Why: "covers the hugetlbfs that is mounted there", Right: "another folder for one of the two"})
+			slips = append(slips, Slip{Where: where, Word: f[2] + " on " + f[1], Why: "covers the hugetlbfs that is mounted there", Right: "another folder for one of the two", In: Fstab})
 		}
 	}
 	return slips, err
@@ -72,14 +72,14 @@ func mountUnitSlips(h host.Host) ([]Slip, error) {
 			where := fmt.Sprintf("%s:%d", file, i+1)
 			switch value = strings.TrimSpace(value); strings.TrimSpace(key) {
 			case "Options":
-				slips = append(slips, optionSlips(where, value, sizes)...)
+				slips = append(slips, optionSlips(Slip{Where: where, In: MountUnit, Unit: name}, value, sizes)...)
 			case "Type":
 				if strings.Contains(strings.ToLower(value), "huge") && value != "hugetlbfs" {
-					slips = append(slips, Slip{Where: where, Word: "Type=" + value, Why: "is not a file system, so that the mount fails", Right: "Type=hugetlbfs"})
+					slips = append(slips, Slip{Where: where, Word: "Type=" + value, Why: "is not a file system, so that the mount fails", Right: "Type=hugetlbfs", In: MountUnit, Unit: name})
 				}
 			case "Where":
 				if right := boot.UnitName(path.Clean(value)); right != name {
-					slips = append(slips, Slip{Where: where, Word: "Where=" + value, Why: "does not fit the unit's name, so that systemd refuses the unit", Right: "the name " + right})
+					slips = append(slips, Slip{Where: where, Word: "Where=" + value, Why: "does not fit the unit's name, so that systemd refuses the unit", Right: "the name " + right, In: MountUnit, Unit: right}) // systemd knows no other afterwards
 				}
 			}
 		}
@@ -119,7 +119,7 @@ func dropInSlips(h host.Host) ([]Slip, error) {
 			}
 			err := boot.EachLine(h, []string{file}, func(where, line string) {
 				if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "Options" {
-					slips = append(slips, optionSlips(where, strings.TrimSpace(value), kernelSizes(h))...)
+					slips = append(slips, optionSlips(Slip{Where: where, In: MountUnit, Unit: name + ".mount"}, strings.TrimSpace(value), kernelSizes(h))...)
 				}
 			})
 			if err != nil {
@@ -150,8 +150,8 @@ func kernelSizes(h host.Host) []pages.Size {
 }
 
 // optionSlips are about a list of mount options; the kernel refuses the mount for
-// any that it does not know. sizes are those that it has; none: not known.
-func optionSlips(where, options string, sizes []pages.Size) []Slip {
+// any that it does not know. sizes are those that it has; none: not known. at says where they are.
+func optionSlips(at Slip, options string, sizes []pages.Size) []Slip {
 	var slips []Slip
 	for _, option := range strings.Split(options, ",") {
 		name, value, set := strings.Cut(strings.TrimSpace(option), "=")
@@ -162,7 +162,8 @@ func optionSlips(where, options string, sizes []pages.Size) []Slip {
 		if !slices.Contains(hugetlbfsOptions, meant) {
 			continue
 		}
-		slip := Slip{Where: where, Word: option}
+		slip := at
+		slip.Word = option
 		bad := func(why, right string) { slip.Why, slip.Right = why, right }
 		size := pages.Memparse(value)
 		switch {

@@ -13,7 +13,11 @@ func overriddenSlips(h host.Host) ([]Slip, error) {
 	var slips []Slip
 	for _, r := range all {
 		if r.Pages != r.By.Pages {
-			slips = append(slips, Slip{Where: r.Where, Word: r.Text, Right: "one of the two lines",
+			in := Script
+			if r.Sysctl {
+				in = Sysctl
+			}
+			slips = append(slips, Slip{Where: r.Where, Word: r.Text, Right: "one of the two lines", In: in,
 				Why: fmt.Sprintf("is overridden by %s, which runs later and sets %d", r.By.Where, r.By.Pages)})
 		}
 	}

@@ -134,7 +134,7 @@ func (k kernel) fit(words []string, found []correction) {
 			}
 			lowered[size] = true
 			right := fitting(c.asked(), n, fit) + ", as " + why
-			if _, why := k.room.lacks(boot.Request{}, k.DefaultSize(), n); why == "" && n*int64(k.DefaultSize()) >= 128*pages.MiB && strings.Contains(c.Why, "comes before hugepagesz=") {
+			if _, why := k.room.lacks(boot.Request{}, k.DefaultSize(), n); why == "" && n*int64(k.DefaultSize()) >= 128*pages.MiB && c.early {
 				right += fmt.Sprintf("; or without hugepagesz=%s, if pages of %s are meant", pages.SizeWord(size), k.DefaultSize())
 			}
 			c.Right = right
@@ -187,7 +187,7 @@ var countSet = lazyregexp.New(`^vm[./]nr_hugepages(?:_mempolicy)?\s*=\s*([0-9]+)
 
 // fitSettings lowers the counts of settings, once they are right, to what the host has room for.
 func fitSettings(h host.Host, all []Slip) error {
-	counts := func(s Slip) bool { return countSet.Get().MatchString(s.Right) || strings.HasSuffix(s.Right, ".conf") }
+	counts := func(s Slip) bool { return s.moves || countSet.Get().MatchString(s.Right) }
 	if !slices.ContainsFunc(all, counts) {
 		return nil
 	}
@@ -202,7 +202,7 @@ func fitSettings(h host.Host, all []Slip) error {
 	for i := range all {
 		s := &all[i]
 		text := s.Right
-		if strings.HasSuffix(text, ".conf") { // what stands there is read then
+		if s.moves { // what stands there is read then
 			text = s.Word
 		}
 		m := countSet.Get().FindStringSubmatch(text)

@@ -4,6 +4,19 @@ package slips
 
 import "vmhuge/hostprep/host"
 
+// Place is where a slip is.
+type Place string
+
+// The places of slips.
+const (
+	Cmdline   Place = "command line"
+	Fstab     Place = "fstab"
+	MountUnit Place = "mount unit"
+	Sysctl    Place = "sysctl"
+	Tuned     Place = "tuned"
+	Script    Place = "pool" // a unit or a script that sets one
+)
+
 // Slip is a word in a file or on the kernel's command line that asks for huge
 // pages and does not do what it looks like.
 type Slip struct {
@@ -12,6 +25,10 @@ type Slip struct {
 	Why   string // what the kernel makes of it: a clause that follows the word
 	Right string // the right spelling; "": to leave it out
 	Works bool   // it does what it looks like all the same
+	In    Place
+	Unit  string // of systemd, by its right name, that mounts what the slip is about
+	moves bool   // Right is another file for the line
+	early bool   // it is a count before its hugepagesz=
 }
 
 // InFiles finds the lines of fstab, of mount units and of sysctl's files that ask

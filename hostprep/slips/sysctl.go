@@ -94,6 +94,10 @@ func sysctlSlips(h host.Host) ([]Slip, error) {
 				}
 			}
 		}
+		slip.In = Sysctl
+		if line.Tuned {
+			slip.In = Tuned
+		}
 		if slip.Where, slip.Word = line.Where, line.Name+" = "+line.Value; slip.Why != "" {
 			slips = append(slips, slip)
 		}
@@ -120,17 +124,17 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 			name, value = line[:at], strings.TrimLeft(line[at:], " \t:")
 		}
 		if name = strings.ReplaceAll(name, "/", "."); slices.Contains(sysctl.HugePageSettings, name) {
-			slips = append(slips, Slip{Where: where, Word: line, Why: "has no =, so that sysctl ignores the line", Right: name + " = " + value})
+			slips = append(slips, Slip{Where: where, Word: line, Why: "has no =, so that sysctl ignores the line", Right: name + " = " + value, In: Sysctl})
 		}
 	})
 	if err != nil {
 		return slips, err
 	}
 	// unread are the settings in files that are not read at boot.
-	unread := func(files []string, why, right string) error {
+	unread := func(files []string, why, right string, moves bool) error {
 		return boot.EachLine(h, files, func(where, line string) {
 			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
-				slips = append(slips, Slip{Where: where, Word: line, Why: why, Right: right})
+				slips = append(slips, Slip{Where: where, Word: line, Why: why, Right: right, In: Sysctl, moves: moves})
 			}
 		})
 	}
@@ -138,9 +142,9 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 	switch {
 	case err != nil:
 	case masked:
-		err = unread(files, "is not read at boot, as systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
+		err = unread(files, "is not read at boot, as systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service", false)
 	case !withConf:
-		err = unread([]string{boot.SysctlConf}, "is in a file that systemd does not read at boot; sysctl --system does", "the same line in /etc/sysctl.d/90-hugepages.conf")
+		err = unread([]string{boot.SysctlConf}, "is in a file that systemd does not read at boot; sysctl --system does", "the same line in /etc/sysctl.d/90-hugepages.conf", true)
 	}
 	if err != nil {
 		return slips, err
@@ -155,7 +159,7 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 				continue
 			}
 			err := unread([]string{path.Join(dir, name)}, "is in a file whose name does not end in .conf, so that sysctl does not read it",
-				"the name "+strings.TrimSuffix(name, path.Ext(name))+".conf")
+				"the name "+strings.TrimSuffix(name, path.Ext(name))+".conf", true)
 			if err != nil {
 				return slips, err
 			}
