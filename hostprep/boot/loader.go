@@ -103,10 +103,13 @@ func (b booted) changes(h host.Host, ours string) ([]change.Change, error) {
 
 // whoAsks returns the file that has the options of a line: that of the line, or
 // one that the line is made from.
-func (b booted) whoAsks(file string) string {
+func (b booted) whoAsks(file string) string { return b.whoHas(file, hugeWord.Get().MatchString) }
+
+// whoHas returns the file that has such a line in the same way.
+func (b booted) whoHas(file string, is func(line string) bool) string {
 	asks := func(f cmdline.File) bool {
 		for line := range strings.Lines(f.Text) {
-			if !f.Own && !strings.HasPrefix(strings.TrimSpace(line), "#") && hugeWord.Get().MatchString(line) {
+			if !f.Own && !strings.HasPrefix(strings.TrimSpace(line), "#") && is(line) {
 				return true
 			}
 		}

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -76,6 +77,34 @@ type source struct {
 	lines []cmdline.Line
 	first string // as in Coming
 	from  func(line cmdline.Line) string
+	// whoHas is the file that has a word of a line; nil: the line's own.
+	whoHas func(line cmdline.Line, word string) string
+	remade string // by what its file is made from others; "": it is not
+}
+
+// NextLine is a command line that the boot loader's files or tuned's active profile have for a
+// boot to come.
+type NextLine struct {
+	Text  string
+	After string                   // what has to be run when its file has been changed; "": nothing
+	Made  bool                     // from the files of those before it
+	From  func(word string) string // the file that has a word of it
+}
+
+// NextLines lists them.
+func NextLines(h host.Host) ([]NextLine, error) {
+	sources, err := nextLines(h)
+	var all []NextLine
+	for _, s := range slices.Backward(sources) {
+		for _, l := range s.lines {
+			from := func(string) string { return l.File }
+			if s.whoHas != nil {
+				from = func(word string) string { return s.whoHas(l, word) }
+			}
+			all = append(all, NextLine{l.Text, cmp.Or(s.first, s.remade), s.remade != "", from})
+		}
+	}
+	return all, err
 }
 
 // where is the file that asks for pages of a size.
@@ -108,8 +137,13 @@ func nextLines(h host.Host) ([]source, error) {
 	if err != nil {
 		return nil, err
 	}
+	remake := ""
 	if loader.name == grub.name && made != nil {
-		sources = append(sources, source{lines: made, from: file})
+		remake = "update-grub"
+		if strings.Contains(made[0].File, "grub2") {
+			remake = "grub2-mkconfig -o " + made[0].File
+		}
+		sources = append(sources, source{lines: made, from: file, remade: remake})
 	}
 	if loader.byHand == nil && loader.lines != nil {
 		lines := loader.lines(loader.files)
@@ -117,14 +151,10 @@ func nextLines(h host.Host) ([]source, error) {
 		if slices.ContainsFunc(lines, isEntry) { // the others are for the entries of new kernels
 			lines = slices.DeleteFunc(slices.Clone(lines), func(l cmdline.Line) bool { return !isEntry(l) })
 		}
-		s := source{lines: lines, from: func(l cmdline.Line) string { return loader.whoAsks(l.File) }}
-		if loader.name == grub.name && made != nil {
-			s.first = "update-grub"
-			if strings.Contains(made[0].File, "grub2") {
-				s.first = "grub2-mkconfig -o " + made[0].File
-			}
-		}
-		sources = append(sources, s)
+		sources = append(sources, source{lines: lines, first: remake, from: func(l cmdline.Line) string { return loader.whoAsks(l.File) },
+			whoHas: func(l cmdline.Line, word string) string {
+				return loader.whoHas(l.File, func(text string) bool { return strings.Contains(text, word) })
+			}})
 	}
 	profile, err := tunedCmdline(h)
 	if err == nil && profile.Text != "" {

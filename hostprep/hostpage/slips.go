@@ -15,7 +15,14 @@ var slipsCheck = hostCheck{"boot settings", func(h host.Host, _ anyGuest) ([]Fac
 	}
 	var facts []Fact
 	for _, s := range onCmdline {
-		facts = append(facts, slipped(s, "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"))
+		do := "where the boot loader has it (GRUB: /etc/default/grub, then update-grub or grub2-mkconfig), then reboot"
+		switch {
+		case s.Where != "" && s.After != "":
+			do = "in " + s.Where + ", then: " + s.After + "; reboot"
+		case s.Where != "":
+			do = "in " + s.Where + ", then reboot"
+		}
+		facts = append(facts, slipped(s, do))
 	}
 	inFiles, err := slips.InFiles(h)
 	for _, s := range inFiles {

@@ -36,8 +36,8 @@ type kernel struct {
 	room room
 }
 
-// OnCmdline finds the words on the kernel's command line that ask for huge pages in vain:
-// misspelled, in the wrong order, said twice, or handed to init.
+// OnCmdline finds the words on the kernel's command line, this boot's and the next one's, that ask
+// for huge pages in vain: misspelled, in the wrong order, said twice, or handed to init.
 func OnCmdline(h host.Host) ([]Slip, error) {
 	k, err := boot.ReadKernel(h)
 	if err != nil {
@@ -47,8 +47,26 @@ func OnCmdline(h host.Host) ([]Slip, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kernel{k, room}.slips(), nil
+	booted := kernel{k, room}.slips()
+	lines, err := boot.NextLines(h)
+	var next []Slip
+	for _, line := range lines {
+		k.Cmdline = line.Text
+		var of []Slip
+		for _, s := range (kernel{k, room}).slips() {
+			s.Where, s.After = line.From(s.Word), line.After
+			if !slices.ContainsFunc(next, func(n Slip) bool { return s.same(n) && (line.Made || s.Where == n.Where) }) {
+				of = append(of, s)
+			}
+		}
+		next = append(next, of...)
+	}
+	booted = slices.DeleteFunc(booted, func(s Slip) bool { return slices.ContainsFunc(next, s.same) })
+	return append(booted, next...), err
 }
+
+// same says that another slip is the same word with the same effect.
+func (s Slip) same(other Slip) bool { return s.Word == other.Word && s.Why == other.Why }
 
 func (k kernel) slips() []Slip {
 	words := boot.KernelWords(k.Cmdline)

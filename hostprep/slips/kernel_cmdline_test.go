@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"vmhuge/hostprep/boot"
+	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
 	"vmhuge/internal/pages"
 )
 
@@ -258,5 +260,39 @@ func TestAreas(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", test.line, got, test.want)
 		}
+	}
+}
+
+// What waits in the boot loader's files is looked at before a kernel has been booted with it, and
+// what has been is named with its file.
+func TestSlipsOfNextBoot(t *testing.T) {
+	const grub = "-- usr/sbin/grub-mkconfig --\n. ${sysconfdir}/default/grub\nfor x in ${sysconfdir}/default/grub.d/*.cfg\n"
+	menu := func(words string) string {
+		return "-- boot/grub/grub.cfg --\nmenuentry 'Debian' {\n\tlinux\t/vmlinuz-6.1 root=/dev/vda ro " + words + "\n}\n"
+	}
+	const waits = "-- etc/default/grub --\n#GRUB_CMDLINE_LINUX=\"hugepage=8\"\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n-- etc/default/grub.d/huge.cfg --\nGRUB_CMDLINE_LINUX=\"hugepage=8\"\n"
+	const tuned = "-- etc/tuned/active_profile --\nvms\n-- usr/lib/systemd/system/multi-user.target.wants/tuned.service --\n[Service]\n-- etc/tuned/vms/tuned.conf --\n[bootloader]\ncmdline_vms=+hugepagesz=1X hugepages=2\n"
+	for name, test := range map[string]struct{ files, want string }{
+		"right":                {grub + strings.ReplaceAll(waits, "hugepage=", "hugepages=") + menu("quiet hugepages=8"), ""},
+		"before update-grub":   {grub + waits + menu("quiet"), "/etc/default/grub.d/huge.cfg: hugepage=8; update-grub"},
+		"after it":             {grub + waits + menu("quiet hugepage=8"), "/etc/default/grub.d/huge.cfg: hugepage=8; update-grub"},
+		"booted":               {grub + waits + menu("quiet hugepage=8") + "-- proc/cmdline --\nquiet hugepage=8\n", "/etc/default/grub.d/huge.cfg: hugepage=8; update-grub"},
+		"in the menu alone":    {grub + "-- etc/default/grub --\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n" + menu("hugepage=8"), "/boot/grub/grub.cfg: hugepage=8; update-grub"},
+		"nobody knows whence":  {"-- proc/cmdline --\nquiet hugepage=8\n", ": hugepage=8; "},
+		"entries":              {"-- etc/default/grub --\nGRUB_ENABLE_BLSCFG=true\n-- boot/loader/entries/a-6.1.conf --\nlinux /vmlinuz\noptions ro hugepage=5\n-- boot/loader/entries/b-6.2.conf --\nlinux /vmlinuz\noptions ro hugepage=5\n", "/boot/loader/entries/a-6.1.conf: hugepage=5; \n/boot/loader/entries/b-6.2.conf: hugepage=5; "},
+		"tuned's profile":      {grub + menu("quiet") + tuned, "/etc/tuned/vms/tuned.conf:2: hugepagesz=1X; systemctl restart tuned"},
+		"no kernel has one":    {"", ""},
+		"another default size": {grub + menu("quiet") + "-- etc/default/grub --\nGRUB_CMDLINE_LINUX=\"default_hugepagesz=1G sysctl.vm.nr_hugepages=4G\"\n", "/etc/default/grub: sysctl.vm.nr_hugepages=4G; update-grub"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			slips, err := OnCmdline(host.Host{Root: hosttest.Unpack(t, "one-node", test.files)})
+			var got []string
+			for _, s := range slips {
+				got = append(got, s.Where+": "+s.Word+"; "+s.After)
+			}
+			if text := strings.Join(got, "\n"); err != nil || text != test.want {
+				t.Errorf("got:\n%s\n%v\nwant:\n%s", text, err, test.want)
+			}
+		})
 	}
 }

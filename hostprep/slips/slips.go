@@ -20,12 +20,13 @@ const (
 // Slip is a word in a file or on the kernel's command line that asks for huge
 // pages and does not do what it looks like.
 type Slip struct {
-	Where string // the file and line: /etc/fstab:4; "": the kernel's command line
+	Where string // the file and line: /etc/fstab:4; "": the kernel's command line, from a file that is not known
 	Word  string // as it stands there
 	Why   string // what the kernel makes of it: a clause that follows the word
 	Right string // the right spelling; "": to leave it out
 	Works bool   // it does what it looks like all the same
 	In    Place
+	After string // what has to be run after a correction for the next boot; "": nothing
 	Unit  string // of systemd, by its right name, that mounts what the slip is about
 	moves bool   // Right is another file for the line
 	early bool   // it is a count before its hugepagesz=
