@@ -128,13 +128,13 @@ func TestMountUnitWithoutItsLink(t *testing.T) {
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- modes --\nrun/systemd/system/ 0755 0:0\netc/systemd/system/ 0755 0:0\n")}
 	m := host.Mount{Point: "/dev/hugepages1G"}
 	for _, group := range []string{"", "kvm"} {
-		all, err := MountPlan(h, m, pages.Size1GiB, group)
+		all, err := MountPlan(h, m, pages.Size1GiB, pages.Size2MiB, group)
 		if err != nil || len(all) != 3 {
 			t.Fatalf("%v, %v", all, err)
 		}
 		i := slices.IndexFunc(all, func(c change.Change) bool { return c.Kind == change.KindFile })
 		hosttest.WriteFile(t, h.Root.Path(all[i].Path), change.TextOf(all[i].To))
-		rest, err := MountPlan(h, m, pages.Size1GiB, group)
+		rest, err := MountPlan(h, m, pages.Size1GiB, pages.Size2MiB, group)
 		if diff := cmp.Diff(all[i+1:], rest); err != nil || diff != "" {
 			t.Errorf("%q: %s%v", group, diff, err)
 		}
@@ -156,16 +156,24 @@ func TestEditFstab(t *testing.T) {
 	// Of the line that counts there is one that is commented out as well.
 	const before = "# none\n#huge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n/dev/vda / ext4 defaults 0 1\n"
 	const text = before + "huge /dev/hugepages hugetlbfs mode=1352,pagesize=2M,gid=5\t0 0\n"
-	for _, test := range []struct{ point, group, want string }{
-		{"/dev/hugepages", "", text},
-		{"/dev/hugepages", "kvm", before + "huge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
-		{"/mnt/a b", "", text + "hugetlbfs /mnt/a\\040b hugetlbfs nosuid,nodev,pagesize=1G 0 0\n"},
+	const small = "huge /dev/small hugetlbfs defaults 0 0\n"
+	for _, test := range []struct {
+		text, point, group string
+		sized              pages.Size
+		want               string
+	}{
+		{text, "/dev/hugepages", "", 0, text},
+		{text, "/dev/hugepages", "", pages.Size2MiB, text},
+		{small, "/dev/small", "", 0, small},
+		{small, "/dev/small", "", pages.Size2MiB, "huge /dev/small hugetlbfs pagesize=2M 0 0\n"},
+		{text, "/dev/hugepages", "kvm", 0, before + "huge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
+		{text, "/mnt/a b", "", 0, text + "hugetlbfs /mnt/a\\040b hugetlbfs nosuid,nodev,pagesize=1G 0 0\n"},
 	} {
-		got := editFstab(text, test.point, "nosuid,nodev,pagesize=1G", test.group)
+		got := editFstab(test.text, test.point, "nosuid,nodev,pagesize=1G", test.group, test.sized)
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Error(diff)
 		}
-		if again := editFstab(got, test.point, "nosuid,nodev,pagesize=1G", test.group); again != got {
+		if again := editFstab(got, test.point, "nosuid,nodev,pagesize=1G", test.group, test.sized); again != got {
 			t.Errorf("a second time: %s", again)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
 )
 
 const fstabFile = "/etc/fstab"
@@ -27,18 +28,24 @@ func fstabMounts(line, point string) bool {
 }
 
 // editFstab returns fstab with a hugetlbfs on a mount point. If there is a line for it
-// already, that keeps its place and its other options.
+// already, that keeps its place and its other options; sized is the size that it must name, 0: none.
 //
 //	hugetlbfs /dev/hugepages hugetlbfs mode=1770,gid=kvm 0 0
-func editFstab(text, point, options, group string) string {
+func editFstab(text, point, options, group string, sized pages.Size) string {
 	at := 0
 	for line := range strings.Lines(text) {
 		if fstabMounts(line, point) {
-			if group == "" {
+			f := strings.Fields(line)
+			was := f[3]
+			if group != "" {
+				f[3] = ownedBy(f[3], group)
+			}
+			if sized != 0 {
+				f[3] = WithSize(strings.TrimPrefix(f[3], "defaults"), sized)
+			}
+			if f[3] == was {
 				return text
 			}
-			f := strings.Fields(line)
-			f[3] = ownedBy(f[3], group)
 			return text[:at] + strings.Join(f, " ") + "\n" + text[at+len(line):]
 		}
 		at += len(line)

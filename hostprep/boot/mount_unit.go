@@ -121,15 +121,20 @@ WantedBy=sysinit.target
 }
 
 // MountPlan returns the changes that make a mount again at each boot: a unit of systemd or
-// a drop-in of the existing one; without systemd, a line of fstab.
-func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]change.Change, error) {
+// a drop-in of the existing one; without systemd, a line of fstab. standard is the default size
+// by then: what mounts another size must name it.
+func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group string) ([]change.Change, error) {
+	var sized pages.Size
+	if size != standard {
+		sized = size
+	}
 	options := "nosuid,nodev,pagesize=" + pages.SizeWord(size)
 	if !h.BootedWithSystemd() {
 		text, err := h.ReadIfThere(fstabFile)
 		if err != nil {
 			return nil, err
 		}
-		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group))
+		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group, sized))
 	}
 	ours := path.Join(UnitDir, UnitName(m.Point))
 	texts, err := mountUnit(h, m.Point)
@@ -151,8 +156,19 @@ func MountPlan(h host.Host, m host.Mount, size pages.Size, group string) ([]chan
 		}
 		link, err := change.LinkPlan(h, path.Join(UnitDir, "sysinit.target.wants", UnitName(m.Point)), "../"+UnitName(m.Point))
 		return append(file, link...), err
-	case group == "":
+	case group == "" && sized == 0:
 		return nil, nil
+	case group == "":
+		by, has, err := MountWithoutSize(h, m.Point)
+		if by == "" || err != nil {
+			return nil, err
+		}
+		options = has
+	default:
+		options = ownedBy(unitOptions(texts), group)
 	}
-	return change.FilePlan(h, dropIn(m.Point), Kept+"[Mount]\nOptions="+ownedBy(unitOptions(texts), group)+"\n")
+	if sized != 0 {
+		options = WithSize(options, sized)
+	}
+	return change.FilePlan(h, dropIn(m.Point), Kept+"[Mount]\nOptions="+options+"\n")
 }

@@ -2,6 +2,7 @@ package hostpage
 
 import (
 	"fmt"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
@@ -49,10 +50,51 @@ func newDefault(h host.Host) ([]Fact, error) {
 			next.Words(), s.Name, s.Value, s.Where, next.Size, pages.Amount(all), pages.Amount(mem.Total)),
 			"no setting that counts pages of the default size", do))
 	}
-	if facts == nil {
+	if err != nil {
+		return facts, err
+	}
+	resized, err := resizedMounts(h, *next, mem.HugePageSize)
+	if facts = append(facts, resized...); facts == nil {
 		facts = append(facts, off(hostprep.Note, name, next.Words(), "the size beside each count from then on: vm.nr_hugepages, and hugepages= and mounts without a size, are for the default", reboot))
 	}
 	return facts, err
+}
+
+// resizedMounts shows the mounts that get the new default size because they name none. standard is
+// the present one.
+func resizedMounts(h host.Host, next boot.NewDefault, standard pages.Size) ([]Fact, error) {
+	mounts, err := h.Mounts()
+	if err != nil {
+		return nil, err
+	}
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
+	var facts []Fact
+	stays := false // a mount of the present size
+	for _, m := range mounts {
+		by, options, err := boot.MountWithoutSize(h, m.Point)
+		if err != nil {
+			return facts, err
+		}
+		if by == "" || m.Size != standard || m.Hidden != "" {
+			stays = stays || m.Size == standard && m.Hidden == ""
+			continue
+		}
+		do := fmt.Sprintf("systemctl edit %s, with Options=%s below [Mount]", by, boot.WithSize(options, standard))
+		if strings.HasPrefix(by, "/") {
+			do = "add it to the options there"
+		}
+		facts = append(facts, off(hostprep.Warning, "next boot", fmt.Sprintf("%s; %s, which is mounted without pagesize=, then has pages of %s, and none of %s", next.Words(), m.Point, next.Size, standard),
+			fmt.Sprintf("pagesize=%s in %s, if guests have files of such pages there", pages.SizeWord(standard), by), "vmhuge prepare --persist DOMAIN, for a guest on pages of "+standard.String()+"; or "+do))
+	}
+	if g, _ := state.Global(standard); stays || g.Total == 0 { // it may be meant so
+		for i := range facts {
+			facts[i].Severity = hostprep.Note
+		}
+	}
+	return facts, nil
 }
 
 // nextBootCheck shows what the kernel's command line will ask for from the next boot on, and

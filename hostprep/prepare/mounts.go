@@ -1,6 +1,7 @@
 package prepare
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -40,6 +41,10 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	if err != nil {
 		return nil, err
 	}
+	standard, next, err := p.defaultSizes(h)
+	if err != nil {
+		return nil, err
+	}
 	var findings []hostprep.Finding
 	for _, size := range sizes {
 		if slices.ContainsFunc(hidden, func(m host.Mount) bool { return m.Size == size }) {
@@ -73,7 +78,7 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 		}
 		f.Need = m.Point
 		if p.Persist {
-			more, err := boot.MountPlan(h, m, size, p.MountGroup)
+			more, err := boot.MountPlan(h, m, size, next, p.MountGroup)
 			if err != nil {
 				return findings, err
 			}
@@ -87,8 +92,42 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 			findings = append(findings, f)
 		}
 	}
+	if p.DefaultHugepagesz && next != standard {
+		for _, m := range used {
+			if by, _, err := boot.MountWithoutSize(h, m.Point); by == "" || m.Size != standard || err != nil {
+				continue
+			}
+			changes, err := boot.MountPlan(h, m, m.Size, next, "")
+			if err != nil {
+				return findings, err
+			}
+			findings = append(findings, hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Fixable: true, Changes: changes,
+				Have: fmt.Sprintf("%s is mounted without pagesize=, and so with the default size, which becomes %s", m.Point, next),
+				Need: fmt.Sprintf("%s with pages of %s, at each boot", m.Point, m.Size)})
+		}
+	}
 	return findings, nil
 }}
+
+// defaultSizes are the default size of huge pages, and that of the boots to come.
+func (p Options) defaultSizes(h host.Host) (now, next pages.Size, err error) {
+	mem, err := h.Meminfo()
+	if err != nil || !p.Persist {
+		return mem.HugePageSize, mem.HugePageSize, err
+	}
+	if size := p.firstSize(); p.DefaultHugepagesz && size != 0 {
+		return mem.HugePageSize, size, nil
+	}
+	table, err := boot.Read(h)
+	if err != nil {
+		return 0, 0, err
+	}
+	coming, err := boot.NextDefault(h)
+	if coming != nil {
+		return mem.HugePageSize, coming.Size, err
+	}
+	return mem.HugePageSize, cmp.Or(table.DefaultSize, mem.HugePageSize), err
+}
 
 // mountToKeep returns the mount of a size that is there, and can be there again after each
 // boot if it is to persist; nil: a new one is needed.

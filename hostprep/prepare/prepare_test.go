@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,14 @@ Options=nosuid,nodev
 -- proc/buddyinfo --
 Node 0, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
 Node 1, zone   Normal   7094   4810   4500   2061    942    321    236    204     81    178    711
+`
+
+// nextDefault makes 1 GiB the default size at the next boot.
+const nextDefault = `
+-- usr/sbin/grub-mkconfig --
+. ${sysconfdir}/default/grub
+-- etc/default/grub --
+GRUB_CMDLINE_LINUX="default_hugepagesz=1G"
 `
 
 // noSystemd is what one without has.
@@ -143,6 +152,29 @@ chown 0:107 /dev/hugepages (was 0:0)
 chmod 1770 /dev/hugepages (was 0755)
 mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,mode=01770,gid=kvm\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
+`},
+		"a mount whose size would change": {host: "two-nodes", edits: systemdHost + nextDefault, p: Options{Guests: []hostprep.Guest{db1, web1}, Overcommit: true}, want: `
+mkdir -m 0755 /dev/hugepages1G
+mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G
+`},
+		"at each boot": {host: "two-nodes", edits: systemdHost + nextDefault + "-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, User: "alice"}, want: `
+mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,pagesize=2M\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
+mkdir -m 0700 /dev/hugepages/alice && chown 1000:1000 /dev/hugepages/alice
+left: the home of alice, /home/alice, is not a folder that they own; a folder of every size there, for qemu:///session; create it, and run vmhuge prepare again
+mkdir -m 0755 /etc/vmhuge
+printf '{\n "version": 1,\n "pages": [],\n "folders": [\n  {\n   "path": "/dev/hugepages/alice",\n   "state": "0700 1000:1000"\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
+mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
+ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
+`},
+		"a mount whose size would change, and its group": {host: "two-nodes", edits: systemdHost + nextDefault, p: Options{MountGroup: "kvm", Persist: true}, want: `
+chown 0:107 /dev/hugepages (was 0:0)
+chmod 1770 /dev/hugepages (was 0755)
+mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
+printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,mode=01770,gid=kvm,pagesize=2M\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
+`},
+		"a mount whose size would change, without systemd": {host: "two-nodes", edits: noSystemd + nextDefault + "-- etc/fstab --\nnone /mnt/huge hugetlbfs defaults 0 0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts + "44 27 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M\n-- modes --\nmnt/huge/ 1770 0:107\n", p: Options{MountGroup: "kvm", Persist: true}, want: `
+edit /etc/fstab: -'none /mnt/huge hugetlbfs defaults 0 0' +'none /mnt/huge hugetlbfs mode=01770,gid=kvm,pagesize=2M 0 0'
 `},
 		"libvirt has opened the mount for searching": {host: "two-nodes", edits: "-- modes --\ndev/hugepages/ 1771 0:107", p: Options{MountGroup: "kvm"}, want: "\n"},
 		"a mode that was taken for a decimal number": {host: "two-nodes", edits: "-- modes --\ndev/hugepages/ 1352 0:107", p: Options{MountGroup: "kvm"}, want: `
@@ -363,6 +395,10 @@ func TestBootDefaultSize(t *testing.T) {
 	const options = "default_hugepagesz=1G hugepagesz=1G hugepages=2"
 	if do := apply(gigantic); !strings.Contains(do, "put "+options+" on the kernel's command line") {
 		t.Errorf("to do: %s", do)
+	}
+	would, _ := Plan(h, gigantic)
+	if i := slices.IndexFunc(would, func(f hostprep.Finding) bool { return f.Need == "/dev/hugepages with pages of 2 MiB, at each boot" }); i < 0 || !strings.Contains(change.Join(would[i].Changes), "pagesize=2M") {
+		t.Errorf("/dev/hugepages gets pages of another size: %+v", would)
 	}
 	if text, err := h.Root.Read(boot.SysctlFile); err == nil {
 		t.Errorf("of pages of 1 GiB after a reboot: %s", text)
