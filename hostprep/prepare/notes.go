@@ -3,6 +3,7 @@ package prepare
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -27,9 +28,7 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 	if err != nil {
 		return findings, err
 	}
-	for _, text := range taken {
-		note(text[0], text[1], text[2])
-	}
+	findings = append(findings, taken...)
 	swap, err := h.Swap()
 	if err != nil {
 		return findings, err
@@ -94,34 +93,84 @@ func freeBytes(state pool.State) int64 {
 	return free
 }
 
-// takenNotes say which of the pages that a preparation finds are others': a pool whose free pages
-// are all promised, and those of other programs that count as the named one's.
-func (p Options) takenNotes(h host.Host, state pool.State) (notes [][3]string, err error) {
+// takenNotes say that pages which a preparation finds are others': so many of the pool's that fewer
+// are left than it asks for, and those of other programs that count as the named one's.
+func (p Options) takenNotes(h host.Host, state pool.State) ([]hostprep.Finding, error) {
 	if p.For == "" {
-		for _, want := range p.Pages {
-			g, _ := state.Global(want.Size)
-			spare := max(0, g.Available())
-			if has := persistent(state, want); has >= want.Pages && g.Free > 0 && spare == 0 {
-				notes = append(notes, [3]string{fmt.Sprintf("the pool has %s, of which %d are free, and all of those are promised", pages.Count(has, want.Size), g.Free),
-					"enough for what will take them: --pages counts the whole pool", fmt.Sprintf("for %d free ones, ask for %d", want.Pages, g.Total+want.Pages)})
-			}
-		}
-		return notes, nil
+		return p.poolTaken(h, state)
 	}
 	change, err := p.reservation(h)
 	if err != nil || change == nil || change.Pages == 0 {
 		return nil, err
 	}
 	own, _, err := ledger.ReadReservedWith(h.Root, p.For, change.Take)
-	has := change.Pages
+	free := int64(0)
 	for _, held := range own {
 		if held.At(change.Take) {
-			has -= held.Unmapped
+			free += held.Unmapped
 		}
 	}
-	if has > 0 {
-		notes = append(notes, [3]string{fmt.Sprintf("programs other than guests have, or are promised, at least %s, and vmhuge counts these as those of %s", pages.Count(has, change.Size), p.For),
-			"a reservation for each program that takes pages", "if they are another program's, reserve for that one as well: vmhuge prepare --pages N --for PROGRAM"})
+	if err != nil || free == change.Pages {
+		return nil, err
 	}
-	return notes, err
+	users, err := h.HugetlbUsers()
+	if err != nil {
+		return nil, err
+	}
+	have := fmt.Sprintf("of the %s for %s, %d will be free for it: programs other than guests have, or are promised, %d, and vmhuge takes these for its own",
+		pages.Count(change.Pages, change.Size), p.For, free, change.Pages-free)
+	var names []string
+	for _, u := range users {
+		if !strings.HasPrefix(u.Name, "qemu") && len(names) < 5 {
+			names = append(names, fmt.Sprintf("%s (process %d) %s", u.Name, u.PID, pages.Amount(u.Bytes)))
+		}
+	}
+	if len(names) > 0 {
+		have += "; in use: " + strings.Join(names, ", ")
+	}
+	return []hostprep.Finding{{Severity: hostprep.Warning, Have: have, Need: "a reservation for each program that takes pages",
+		Do: fmt.Sprintf("nothing, if %s has them already; if they are another program's: vmhuge prepare --pages %d --size %s%s --for PROGRAM for that one, which adds what is missing for both",
+			p.For, change.Pages-free, pages.SizeWord(change.Size), onNode(change.Nodes))}}, nil
+}
+
+// poolTaken is about --pages without --for, which counts all pages of the pool.
+func (p Options) poolTaken(h host.Host, state pool.State) (findings []hostprep.Finding, err error) {
+	pending, err := h.Pending("")
+	if err != nil {
+		return nil, err
+	}
+	lasting, err := withoutGuests(h, state)
+	for _, want := range p.Pages {
+		has := persistent(lasting, want)
+		free := max(0, min(freeOn(state, want), state.Spare(want.Size, pending)))
+		after := free + max(0, want.Pages-has)
+		if want.Pages == 0 || after >= want.Pages {
+			continue
+		}
+		findings = append(findings, hostprep.Finding{Severity: hostprep.Note,
+			Have: fmt.Sprintf("the pool has %s, and %d of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds %d",
+				pages.Count(persistent(state, want), want.Size), free, after),
+			Need: fmt.Sprintf("%d free ones, if they are for a program or guest that is yet to start", want.Pages),
+			Do: fmt.Sprintf("vmhuge prepare --pages %d --size %s%s, which leaves %d free; or add --for PROGRAM, which keeps %[4]d for that program beside those of guests",
+				max(has, want.Pages)+want.Pages-after, pages.SizeWord(want.Size), onNode(want.Nodes), want.Pages)})
+	}
+	return findings, err
+}
+
+// freeOn is how many pages are free on the nodes of a need.
+func freeOn(state pool.State, need pool.Need) (n int64) {
+	for _, p := range state.Pools {
+		if p.Size == need.Size && (need.Nodes == nil || slices.Contains(need.Nodes, p.Node)) {
+			n += p.Free
+		}
+	}
+	return n
+}
+
+// onNode is the option for pages of one node.
+func onNode(nodes []int) string {
+	if len(nodes) == 0 {
+		return ""
+	}
+	return " --node " + pages.FormatNodes(nodes)
 }

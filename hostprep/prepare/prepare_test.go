@@ -222,6 +222,7 @@ printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "page
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
 left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count towards the 2048 of the pool: vmhuge prepare --persist adds none; ; 
+left: the pool has 2048 pages of 2 MiB, and 1200 of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds 1200; 2048 free ones, if they are for a program or guest that is yet to start; vmhuge prepare --pages 2896 --size 2M, which leaves 2048 free; or add --for PROGRAM, which keeps 2048 for that program beside those of guests
 `},
 		"some of the pages": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 2048\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 2148}}}, want: `
 mkdir -m 0755 /etc/vmhuge
@@ -230,6 +231,7 @@ printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\nvm.nr_hu
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
 left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, which count towards the 2148 of the pool: vmhuge prepare --persist adds 200 MiB; ; 
+left: the pool has 2048 pages of 2 MiB, and 1200 of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds 1300; 2148 free ones, if they are for a program or guest that is yet to start; vmhuge prepare --pages 2996 --size 2M, which leaves 2148 free; or add --for PROGRAM, which keeps 2148 for that program beside those of guests
 `},
 		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}, For: "ovs"}, want: `
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)
@@ -266,10 +268,17 @@ mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G
 left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"all of the pool is promised": {host: "one-node", edits: systemdHost + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
-left: the pool has 2048 pages of 2 MiB, of which 1200 are free, and all of those are promised; enough for what will take them: --pages counts the whole pool; for 512 free ones, ask for 2560
+left: the pool has 2048 pages of 2 MiB, and 0 of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds 0; 512 free ones, if they are for a program or guest that is yet to start; vmhuge prepare --pages 2560 --size 2M, which leaves 512 free; or add --for PROGRAM, which keeps 512 for that program beside those of guests
 `},
+		"some of the pool is in use": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 600 100 0 0 0\n0 2048 300 100 0\n1 2048 300 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 512}}}, want: `
+left: the pool has 300 pages of 2 MiB, and 0 of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds 212; 512 free ones, if they are for a program or guest that is yet to start; vmhuge prepare --pages 812 --size 2M --node 1, which leaves 512 free; or add --for PROGRAM, which keeps 512 for that program beside those of guests
+`},
+		"enough of it is free": {host: "one-node", edits: systemdHost + "-- pools --\nall 2048 2048 1200 600 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 600}}}, want: "\n"},
 		"pages of others count as the program's": {host: "one-node", edits: systemdHost + booted + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{For: "ovs", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
-left: programs other than guests have, or are promised, at least 512 pages of 2 MiB, and vmhuge counts these as those of ovs; a reservation for each program that takes pages; if they are another program's, reserve for that one as well: vmhuge prepare --pages N --for PROGRAM
+left: of the 512 pages of 2 MiB for ovs, 0 will be free for it: programs other than guests have, or are promised, 512, and vmhuge takes these for its own; a reservation for each program that takes pages; nothing, if ovs has them already; if they are another program's: vmhuge prepare --pages 512 --size 2M --for PROGRAM for that one, which adds what is missing for both
+`},
+		"and it is seen whose": {host: "one-node", edits: systemdHost + booted + "-- proc/77/status --\nName:\tpostgres\nHugetlbPages:\t 1638400 kB\n-- pools --\nall 2048 2048 1248 0 0 0\n0 2048 2048 1248 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{For: "ovs", Pages: []pool.Need{{Nodes: []int{0}, Size: pages.Size2MiB, Pages: 900}}}, want: `
+left: of the 900 pages of 2 MiB for ovs, 100 will be free for it: programs other than guests have, or are promised, 800, and vmhuge takes these for its own; in use: postgres (process 77) 1.6 GiB; a reservation for each program that takes pages; nothing, if ovs has them already; if they are another program's: vmhuge prepare --pages 800 --size 2M --node 0 --for PROGRAM for that one, which adds what is missing for both
 `},
 		"a reservation for a guest": {host: "one-node", edits: systemdHost + booted + "-- etc/libvirt/qemu/db1.xml --\n<domain/>\n", p: Options{For: "db1", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
 left: db1 is a guest: no guest can take pages that --for reserves, not even that one; a program that is not a guest; vmhuge prepare db1 gets the pages that the guest lacks

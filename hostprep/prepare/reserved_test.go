@@ -76,3 +76,20 @@ func TestReservationEndsWithoutMount(t *testing.T) {
 		}
 	}
 }
+
+// Pages of another program count as the named one's, until they are reserved for that one: that
+// adds what is missing for both.
+func TestReserveBesideAProgram(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", booted+"-- pools --\nall 2048 2048 200 0 0 0\n0 2048 2048 200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n")}
+	_, err := Do(t.Context(), h, reserving(512), pool.Effort{})
+	hosttest.Must(t, err)
+	if n := persistentPages(t, h); n != 2048 {
+		t.Errorf("%d pages", n)
+	}
+	state, err := h.Pools()
+	hosttest.Must(t, err)
+	lacks, err := Options{For: "postgres", Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 1848}}}.lacks(h, state)
+	if err != nil || len(lacks) != 1 || lacks[0].Pages != 512-200 {
+		t.Errorf("%v: lacks %+v", err, lacks)
+	}
+}
