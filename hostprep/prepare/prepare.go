@@ -63,7 +63,7 @@ type Step struct {
 func Steps() []Step {
 	return []Step{
 		mountsStep, groupsStep, foldersStep, appArmorStep, qemuConfStep, qemuKVMStep, userStep, shmGroupStep,
-		thpStep, bootStep, structsStep, beforeStep, notesStep,
+		thpStep, overcommitStep, bootStep, structsStep, beforeStep, notesStep,
 	}
 }
 

@@ -34,8 +34,7 @@ Node 1, zone   Normal   7094   4810   4500   2061    942    321    236    204   
 `
 
 // nextDefault makes 1 GiB the default size at the next boot.
-const nextDefault = `
--- usr/sbin/grub-mkconfig --
+const nextDefault = `-- usr/sbin/grub-mkconfig --
 . ${sysconfdir}/default/grub
 -- etc/default/grub --
 GRUB_CMDLINE_LINUX="default_hugepagesz=1G"
@@ -153,11 +152,15 @@ chmod 1770 /dev/hugepages (was 0755)
 mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,mode=01770,gid=kvm\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
 `},
-		"a mount whose size would change": {host: "two-nodes", edits: systemdHost + nextDefault, p: Options{Guests: []hostprep.Guest{db1, web1}, Overcommit: true}, want: `
+		"pages on demand": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 40 6 2 4 5\n0 2048 40 6 4\n1 2048 0 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Guests: []hostprep.Guest{web1, db1}, Overcommit: true}, want: `
 mkdir -m 0755 /dev/hugepages1G
 mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G
+echo 16 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages (was 5)
+echo 2 > /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_overcommit_hugepages (was 0)
 `},
-		"at each boot": {host: "two-nodes", edits: systemdHost + nextDefault + "-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, User: "alice"}, want: `
+		"enough on demand":                {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 40 6 2 4 16\n0 2048 40 6 4\n1 2048 0 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Guests: []hostprep.Guest{web1}, Overcommit: true}, want: "\n"},
+		"a mount whose size would change": {host: "two-nodes", edits: systemdHost + nextDefault, p: Options{Guests: []hostprep.Guest{web1}}, want: "\n"},
+		"a mount whose size would change, kept for each boot": {host: "two-nodes", edits: systemdHost + nextDefault + "-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, User: "alice"}, want: `
 mkdir -m 0755 /etc/systemd/system/dev-hugepages.mount.d
 printf '# Kept by vmhuge prepare --persist; vmhuge undo takes it away.\n[Mount]\nOptions=nosuid,nodev,pagesize=2M\n' > /etc/systemd/system/dev-hugepages.mount.d/vmhuge.conf
 mkdir -m 0700 /dev/hugepages/alice && chown 1000:1000 /dev/hugepages/alice
