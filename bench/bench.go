@@ -38,19 +38,14 @@ type Buffer struct {
 }
 
 // Map gets a buffer of so many bytes, a multiple of 4 KiB, with every page of
-// it filled. size is that of the hugetlb pages, and of no account for the
-// other kinds.
+// it filled. size is that of its pages: of transparent huge ones the kernel's.
 func Map(kind Kind, size pages.Size, bytes int64) (*Buffer, error) {
-	if kind != Hugetlb {
-		// More than is used, to begin where a huge page does.
-		size = pages.Size2MiB
-	}
 	length := (size.Ceil(bytes)) * int64(size)
 	flags := unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
 	if kind == Hugetlb {
 		flags |= unix.MAP_HUGETLB | bits.TrailingZeros64(uint64(size))<<unix.MAP_HUGE_SHIFT
 	} else {
-		length += int64(size)
+		length += int64(size) // more than is used, to begin where a page does
 	}
 	memory, err := unix.Mmap(-1, 0, int(length), unix.PROT_READ|unix.PROT_WRITE, flags)
 	if err != nil {
@@ -107,7 +102,7 @@ func (b *Buffer) OnPages() (int64, error) {
 		return min(bytes, m.HugetlbKiB*pages.KiB), nil
 	case b.kind == THP:
 		return min(bytes, thp), nil
-	case b.kind == Small && page < pages.Size2MiB:
+	case b.kind == Small && page == b.size:
 		return min(bytes, max(0, rss-thp)), nil
 	}
 	return 0, nil

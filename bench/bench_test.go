@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 func TestSmallPages(t *testing.T) {
 	const size = 8 * pages.MiB
-	b, err := Map(Small, 0, size)
+	b, err := Map(Small, pages.Size(os.Getpagesize()), size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +25,7 @@ func TestSmallPages(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	b, err := Map(Small, 0, 2*pages.MiB)
+	b, err := Map(Small, pages.Size(os.Getpagesize()), 2*pages.MiB)
 	if err != nil {
 		t.Fatal(err)
 	}

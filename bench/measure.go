@@ -14,6 +14,7 @@ import (
 // Options is what is to be measured.
 type Options struct {
 	Sizes     []pages.Size          // of the huge pages
+	THP       pages.Size            // of the transparent ones
 	Has       func(pages.Size) bool // does the kernel have pages of that size?
 	Memory    int64                 // of each buffer, in bytes; 0: 1 GiB, or less where that is too much
 	Available int64                 // bytes of memory that the host can spare
@@ -49,13 +50,13 @@ func New(o Options) (*Measurement, error) {
 	most := o.Available / 2 / kinds
 	m := &Measurement{Memory: o.Memory, Node: o.Node, Time: o.Time}
 	if m.Memory == 0 {
-		m.Memory = min(pages.GiB, most) / int64(pages.Size2MiB) * int64(pages.Size2MiB)
+		m.Memory = min(pages.GiB, most) / int64(o.THP) * int64(o.THP)
 	}
 	if m.Memory == 0 || m.Memory > most {
 		return nil, &advice.Error{What: "measuring", Why: fmt.Sprintf("%d buffers would take more than half of the %d MiB that are available", kinds, o.Available/pages.MiB),
 			Do: "use a smaller --memory", Kind: advice.NoMemory}
 	}
-	m.Results = []Result{{Pages: Small, PageSize: pages.SizeOfKiB(int64(os.Getpagesize()) / pages.KiB)}, {Pages: THP, PageSize: pages.Size2MiB}}
+	m.Results = []Result{{Pages: Small, PageSize: pages.SizeOfKiB(int64(os.Getpagesize()) / pages.KiB)}, {Pages: THP, PageSize: o.THP}}
 	for _, size := range o.Sizes {
 		r := Result{Pages: Hugetlb, PageSize: size}
 		if !o.Has(size) {

@@ -187,9 +187,10 @@ func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 	}
 	d.Unseen = append(d.Unseen, "how many of the free pages other programs there have reserved, and what overcommit adds")
 	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.PageSize == 0 }) {
+		size := usualThere(dom.xml, d.state.Sizes())
 		d.Findings = append(d.Findings, hostprep.Finding{Severity: hostprep.Warning, Verdict: hostprep.Unknown,
 			Have: "the domain names no page size, and libvirt's default there is not known",
-			Need: "a page size in the XML", Do: "run vmhuge enable --size 2M " + shell.Operand(dom.name)})
+			Need: "a page size in the XML", Do: "run vmhuge enable --size " + pages.SizeWord(size) + " " + shell.Operand(dom.name)})
 	}
 	if !slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.Source != "memfd" }) {
 		return
@@ -205,6 +206,12 @@ func (d *Dest) askForMounts(dom *domain, demand pages.Demand) {
 		d.Unseen = append(d.Unseen, "whether libvirt there knows a hugetlbfs mount of this page size")
 	}
 	d.Unseen = append(d.Unseen, "whether QEMU's user there can access the folders on it")
+}
+
+// usualThere is the page size that vmhuge enable would take for a domain on a host with these.
+func usualThere(doc []byte, have []pages.Size) pages.Size {
+	traits, _ := xml.Traits(doc)
+	return pages.Usual(traits.Arch, have)
 }
 
 // missingMount is what the other libvirt says of a mount that it lacks for a domain; "":

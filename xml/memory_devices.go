@@ -1,6 +1,8 @@
 package xml
 
 import (
+	"fmt"
+
 	"vmhuge/internal/pages"
 )
 
@@ -76,7 +78,7 @@ func wrongVirtioMem(dom *domain, i int, size int64) error {
 	case err != nil:
 		return err
 	case blocks&(blocks-1) != 0:
-		return refusal(dom, noCause, "take 2 MiB, or the page", "the <block> of its device %d is %s, which is not a power of two", i, pages.FormatKiB(blocks))
+		return refusal(dom, noCause, fmt.Sprintf("take %s, or the page", pages.Usual(dom.hostArch(), nil)), "the <block> of its device %d is %s, which is not a power of two", i, pages.FormatKiB(blocks))
 	case requested == nil || blocks == 0:
 		return nil
 	}

@@ -127,7 +127,7 @@ func (want Backing) exists(dom *domain) error {
 	case want.PageSize == 0 || slices.Contains(sizes, want.PageSize) || slices.Contains(want.Have, want.PageSize):
 		return nil
 	case pages.Plain(arch, want.PageSize):
-		return refusal(dom, noCause, "take larger ones, such as --size 2M", "pages of %s are not huge", want.PageSize)
+		return refusal(dom, noCause, "take larger ones, such as --size "+pages.SizeWord(pages.Usual(arch, want.Have)), "pages of %s are not huge", want.PageSize)
 	}
 	why, _ := noSize(arch, dom.kvm(), want.PageSize)
 	return refusal(dom, pageSizeMissing, takeOne(arch, dom.kvm()), "%s", why)

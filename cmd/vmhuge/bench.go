@@ -79,7 +79,11 @@ func (p *program) readBench(c *cli.Context) (*bench.Measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := bench.Options{Sizes: state.Sizes(), Available: mem.Available, Node: -1,
+	thp, err := h.THPSize()
+	if err != nil {
+		return nil, err
+	}
+	o := bench.Options{Sizes: state.Sizes(), THP: thp, Available: mem.Available, Node: -1,
 		Has: func(size pages.Size) bool { _, ok := state.Global(size); return ok }}
 	if c.IsSet("size") {
 		size, err := pages.ParseSize(c.String("size"))
@@ -93,8 +97,8 @@ func (p *program) readBench(c *cli.Context) (*bench.Measurement, error) {
 		switch {
 		case err != nil:
 			return nil, usage("--memory: %s", err)
-		case o.Memory == 0 || o.Memory%int64(pages.Size2MiB) != 0:
-			return nil, usage("--memory: %s is not a multiple of 2 MiB", pages.FormatBytes(o.Memory))
+		case o.Memory == 0 || o.Memory%int64(thp) != 0:
+			return nil, usage("--memory: %s is not a multiple of %s", pages.FormatBytes(o.Memory), thp)
 		}
 	}
 	seconds := c.Float64("seconds")

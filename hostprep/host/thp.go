@@ -51,11 +51,13 @@ func (h Host) THPFile(name string) []string {
 	return own
 }
 
-// THPSize is the size of a transparent huge page.
+// THPSize is the size of a transparent huge page, and the default size of the architecture's
+// reserved ones.
 func (h Host) THPSize() (pages.Size, error) {
 	bytes, err := h.Root.ReadInt(append(slices.Clone(THPDir), "hpage_pmd_size")...)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && bytes < pages.KiB {
-		return pages.Size2MiB, nil
+	if errors.Is(err, fs.ErrNotExist) || err == nil && bytes < pages.KiB { // a kernel without them, or before 4.11
+		state, _ := h.Pools()
+		return pages.Usual(h.Arch(), state.Sizes()), nil
 	}
 	return pages.Size(bytes), err
 }

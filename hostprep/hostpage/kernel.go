@@ -126,7 +126,7 @@ func movableZone(h host.Host, cmdline string) ([]Fact, error) {
 	for _, word := range boot.KernelWords(cmdline) {
 		switch name, _, _ := strings.Cut(word, "="); name {
 		case "kernelcore", "movablecore", "movable_node":
-			do := "reserve pages of 1 GiB at boot, give guests ones of 2 MiB, or take it out"
+			do := "reserve pages of 1 GiB at boot, give guests ones of " + pages.Usual(h.Arch(), state.Sizes()).String() + ", or take it out"
 			if ok {
 				do += "; sysctl -w vm.movable_gigantic_pages=1 has the kernel make them there, too"
 			}

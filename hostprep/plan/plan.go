@@ -153,7 +153,7 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 		stay = append(stay, c)
 		after.start(c, false)
 	}
-	defaultSize := cmp.Or(mem.HugePageSize, pages.Size2MiB)
+	defaultSize := mem.HugePageSize
 	if next, err := boot.NextDefault(h); err == nil && next != nil {
 		defaultSize = 0 // a setting that counts pages of it would mean others after the next boot
 	}

@@ -2,6 +2,7 @@ package slips
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +121,7 @@ func oneLetterOff(word string) string {
 // sizeMeant is the size of these that was probably meant by one in another unit.
 func sizeMeant(value string, sizes []pages.Size) string {
 	if len(sizes) == 0 {
-		sizes = []pages.Size{pages.Size2MiB, pages.Size1GiB}
+		sizes = pages.HugeSizes(runtime.GOARCH, false)
 	}
 	n, _ := strconv.ParseInt(leadingNumber.Get().FindString(value), 10, 32)
 	var words []string
