@@ -22,6 +22,7 @@ func hooks() []Row {
 	for _, operation := range []string{"stopped end", "release end"} {
 		after = append(after, "Hook script execution failed…/libvirt/hooks/… "+operation)
 	}
+	again := []string{"Hook script execution failed…/libvirt/hooks/… reconnect begin -)"}
 	denied := []string{"unexpected exit status 126: /…: …: /…: Permission denied"}
 	return []Row{{
 		ID: "hook-denied",
@@ -57,7 +58,7 @@ func hooks() []Row {
 	}, {
 		ID:     "hook-killed",
 		Says:   []string{"Hook script execution failed: …unexpected fatal signal", "Hook script execution failed: …unexpected exit status 137"},
-		Unless: after,
+		Unless: slices.Concat(after, again),
 		Cause:  "a hook was killed",
 		Do:     "journalctl -k shows whether the kernel was short of memory; run vmhuge start DOMAIN again",
 	}, {
@@ -91,11 +92,16 @@ func hooks() []Row {
 		Cause: "a hook failed after the guest had ended (stopped, release): no start was refused. The text after its exit status is its own, and 137 says that it was killed; what it gives back, such as devices or pages, may be as the guest had it",
 		Do:    "do what the hook says, and by hand what it did not get to; vmhuge hook status shows the state of vmhuge's own",
 	}, {
+		ID:    "hook-reconnect",
+		Says:  again,
+		Cause: "a hook failed for a guest that was running when libvirt's daemon was restarted (reconnect): no start was refused, but libvirt ends such a guest. The text after its exit status is the hook's own, and 137 says that it was killed",
+		Do:    "make the hook exit with 0 for reconnect, whatever happens, before the daemon is restarted again; then vmhuge start DOMAIN",
+	}, {
 		ID:     "hook-refused",
 		Says:   []string{"Hook script execution failed: …unexpected exit status", "Hook script execution failed"},
-		Unless: after,
+		Unless: slices.Concat(after, again),
 		Codes:  []int{70},
-		Cause:  "one of libvirt's hooks refused the start; the text after its exit status is its own",
+		Cause:  "one of libvirt's hooks failed, and libvirt gave up what it called it for: a start (prepare, start, started), an incoming migration (migrate) or a restore. The text after its exit status is the hook's own",
 		Check:  "hook",
 		Do:     "do what the hook says; vmhuge hook status shows the state of vmhuge's own",
 	}}
