@@ -53,6 +53,12 @@ func SysctlFiles(h host.Host) (order []string, withConf bool, err error) {
 // active profile, in the order in which they are made at boot: of two for one name the last
 // counts.
 func SysctlLines(h host.Host) ([]Setting, error) {
+	all, err := sysctlLines(h)
+	return slices.DeleteFunc(all, func(s Setting) bool { return !namesHugePages(s.Name) }), err
+}
+
+// sysctlLines are SysctlLines and the settings of what the kernel commits, vm.overcommit_*.
+func sysctlLines(h host.Host) ([]Setting, error) {
 	order, withConf, err := SysctlFiles(h)
 	if err != nil {
 		return nil, err
@@ -71,7 +77,7 @@ func SysctlLines(h host.Host) ([]Setting, error) {
 		for _, file := range files {
 			later := last && (file == SysctlConf || path.Base(file) > path.Base(SysctlFile))
 			err := EachLine(h, []string{file}, func(where, line string) {
-				if name, value, ok := sysctl.Parse(line); ok && (namesHugePages(name) || isPattern(name)) {
+				if name, value, ok := sysctl.Parse(line); ok && (namesHugePages(name) || namesCommit(name) || isPattern(name)) {
 					settings = append(settings, Setting{Where: where, Name: name, Value: value, Later: later})
 				}
 			})
@@ -128,6 +134,8 @@ func EachLine(h host.Host, files []string, line func(where, text string)) error 
 	}
 	return nil
 }
+
+func namesCommit(name string) bool { return strings.HasPrefix(name, "vm.overcommit_") }
 
 func namesHugePages(name string) bool {
 	return strings.Contains(strings.ToLower(name), "huge") || strings.Contains(name, "hugpage")

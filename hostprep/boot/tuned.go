@@ -87,7 +87,7 @@ func tunedProfile(h host.Host, profile string, seen map[string]bool) (settings [
 		case ok && section == "bootloader":
 			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: inBootloader + name, Value: value, Tuned: true})
 		// What a variable of tuned's stands for is not known here.
-		case ok && section == "sysctl" && namesHugePages(name) && !strings.Contains(value, "$"):
+		case ok && section == "sysctl" && (namesHugePages(name) || namesCommit(name)) && !strings.Contains(value, "$"):
 			settings = append(settings, Setting{Where: fmt.Sprintf("%s:%d", file, i+1), Name: name, Value: value, Tuned: true})
 		}
 	}

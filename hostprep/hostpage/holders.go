@@ -179,6 +179,14 @@ var reservedCheck = hostCheck{"reserved", func(h host.Host, _ anyGuest) ([]Fact,
 			facts = append(facts, fine(name, amount+" at boot, by "+r.Where))
 		}
 	}
+	commit, room, err := boot.NextPoolRoom(h, pool.Reserve(mem.Total))
+	if err != nil {
+		return facts, err
+	}
+	if sum > room {
+		facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s is reserved at boot; %s, and %s is committed now", pages.Amount(sum), commit.Words(), pages.Amount(commit.Committed)),
+			fmt.Sprintf("%s at most: where the kernel commits no more, programs cannot fork or map memory", pages.Amount(room)), "reserve less, or "+commit.More()))
+	}
 	reserved, err := ledger.ReadReservations(h.Root)
 	if err != nil {
 		return facts, err

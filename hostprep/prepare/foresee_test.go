@@ -33,7 +33,9 @@ func TestForesee(t *testing.T) {
 		"more than both can give": {full, of(6000), "blocker: 3952 more pages of 2 MiB are needed: "},
 		"more than the kernel commits": {commits, of(3000), "blocker: 952 more pages of 2 MiB are needed: 952 are missing, as the host can spare 0: " +
 			pool.ByCommit},
-		"the same for good": {commits, persist, "blocker: 952 more pages of 2 MiB are needed: 952 are missing, as the host can spare 0: " + pool.ByCommit},
+		"the same for good":         {commits, persist, "blocker: vm.overcommit_memory is 2 at the next boot, and the kernel then commits 7.8 GiB less 50 % of what the pools have, and 5.6 GiB is committed now"},
+		"after the next boot alone": {commits + "-- proc/sys/vm/overcommit_memory --\n0\n-- etc/sysctl.d/10-a.conf --\nvm.overcommit_memory = 2\n", persist, "blocker: vm.overcommit_memory is 2 at the next boot"},
+		"no longer after it":        {commits + "-- etc/sysctl.d/10-a.conf --\nvm.overcommit_memory = 0\n", persist, "warning: reboot: by its settings for the next boot the kernel may then have them"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := host.Host{Root: hosttest.Unpack(t, "two-nodes", systemdHost+pools+test.edits)}
@@ -41,13 +43,16 @@ func TestForesee(t *testing.T) {
 			hosttest.Must(t, err)
 			var got []string
 			for _, f := range would.Findings {
-				if f.Check != "pool" {
+				if f.Check != "pool" && f.Check != "host" {
 					continue
 				}
 				for _, c := range f.Changes {
 					_, node, _ := strings.Cut(c.Path, "/sys/devices/system/node/")
 					node, _, _ = strings.Cut(node, "/")
 					got = append(got, node+" "+c.To)
+				}
+				if f.Severity == hostprep.Warning {
+					got = append(got, "warning: "+f.Do)
 				}
 				if f.Severity == hostprep.Blocker && !f.Fixable {
 					got = append(got, "blocker: "+f.Have)

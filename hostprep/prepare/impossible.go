@@ -132,6 +132,16 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		refuse(hostprep.NoMemory, fmt.Sprintf("%s of RAM, of which the host keeps %s", pages.FormatBytes(mem.Total), pages.FormatBytes(reserve)),
 			pages.FormatBytes(all)+" "+needed, do)
 	}
+	if p.Persist && (len(p.Pages) > 0 || len(p.guests()) > 0) {
+		commit, room, err := boot.NextPoolRoom(h, reserve)
+		if err != nil {
+			return nil, err
+		}
+		if all > room {
+			refuse(hostprep.NoMemory, fmt.Sprintf("%s, and %s is committed now", commit.Words(), pages.Amount(commit.Committed)), pages.FormatBytes(all)+" "+needed,
+				fmt.Sprintf("ask for no more than %s in all, or %s", pages.Amount(room), commit.More()))
+		}
+	}
 	for _, n := range nodes {
 		can := n.Total - pool.NodeReserve(reserve, len(nodes))
 		if len(nodes) < 2 || bound[n.ID] == 0 || bound[n.ID]+beside[n.ID] <= can {

@@ -193,10 +193,13 @@ func (p Options) refused(l lack, short *pool.Short) hostprep.Finding {
 }
 
 // untilReboot is a finding about pages that could not be allocated, and with Persist will be at
-// the next boot, unless the kernel is not to commit less memory.
+// the next boot: impossible has weighed that.
 func (p Options) untilReboot(f hostprep.Finding) hostprep.Finding {
-	if p.Persist && (f.Short == nil || !f.Short.ByCommit) {
+	if p.Persist {
 		f.Severity, f.Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"
+		if f.Short != nil && f.Short.ByCommit {
+			f.Do = "reboot: by its settings for the next boot the kernel may then have them"
+		}
 	}
 	return f
 }
