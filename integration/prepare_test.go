@@ -72,6 +72,26 @@ func TestPreparePages(t *testing.T) {
 	}
 }
 
+// TestPrepareOvercommit adds no pages, and a plain start gets them from the kernel all the same.
+func TestPrepareOvercommit(t *testing.T) {
+	hostAsBefore(t)
+	defer vmhuge(t, "undo") // also of a test that fails
+	total := readTestPools(t)[size2M].Nodes[0].Total
+	dom := define(t, guest{backing: pages2M})
+	prepare := []string{"prepare", nameOf(t, dom), "--overcommit"}
+	if r := done(t, prepare...); !strings.Contains(r.Stdout, "nr_overcommit_hugepages") || readTestPools(t)[size2M].Nodes[0].Total != total {
+		t.Errorf("%+v: %s", readTestPools(t)[size2M], r.Stdout)
+	}
+	if r := done(t, prepare...); strings.Contains(r.Stdout, "done: ") {
+		t.Errorf("again: %s", r.Stdout)
+	}
+	startPaused(t, dom)
+	destroy(t, dom)
+	if r := done(t, "undo"); !strings.Contains(r.Stdout, "nr_overcommit_hugepages") {
+		t.Error(r.Stdout)
+	}
+}
+
 // TestPrepareForAProgram keeps pages for a program, whoever starts guests beside it, and
 // counts those once that the program has.
 func TestPrepareForAProgram(t *testing.T) {

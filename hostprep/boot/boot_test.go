@@ -165,6 +165,8 @@ func TestEditFstab(t *testing.T) {
 		{text, "/dev/hugepages", "", 0, text},
 		{text, "/dev/hugepages", "", pages.Size2MiB, text},
 		{small, "/dev/small", "", 0, small},
+		{"huge /a hugetlbfs defaults,pagesize=2M 0 0\n", "/a", "", pages.Size2MiB, "huge /a hugetlbfs defaults,pagesize=2M 0 0\n"},
+		{"huge /a hugetlbfs defaults,noatime 0 0\n", "/a", "", pages.Size2MiB, "huge /a hugetlbfs noatime,pagesize=2M 0 0\n"},
 		{small, "/dev/small", "", pages.Size2MiB, "huge /dev/small hugetlbfs pagesize=2M 0 0\n"},
 		{text, "/dev/hugepages", "kvm", 0, before + "huge /dev/hugepages hugetlbfs pagesize=2M,mode=01770,gid=kvm 0 0\n"},
 		{text, "/mnt/a b", "", 0, text + "hugetlbfs /mnt/a\\040b hugetlbfs nosuid,nodev,pagesize=1G 0 0\n"},

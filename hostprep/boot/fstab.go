@@ -40,7 +40,7 @@ func editFstab(text, point, options, group string, sized pages.Size) string {
 			if group != "" {
 				f[3] = ownedBy(f[3], group)
 			}
-			if sized != 0 {
+			if sized != 0 && !hasSize(f[3]) {
 				f[3] = WithSize(strings.TrimPrefix(f[3], "defaults"), sized)
 			}
 			if f[3] == was {

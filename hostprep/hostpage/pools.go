@@ -70,7 +70,7 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 			fmt.Sprintf("%s of ordinary memory for the host, %s of it available", pages.Amount(reserve), pages.Amount(reserve/4)), giveBack(h, state, short))
 	}
 	facts = append(facts, line)
-	if room := commit.PoolRoom(reserve); room < host.NoLimit && room/pages.KiB*pages.KiB <= headroom { // it is what sets the headroom
+	if commit.PoolRoom(reserve)/pages.KiB <= headroom/pages.KiB { // it is what sets the headroom
 		f := fine("headroom", fmt.Sprintf("vm.overcommit_memory is 2: of the %s that the kernel commits %s are left, and each page of the pools lowers that",
 			pages.Amount(commit.Limit), pages.Amount(max(0, commit.Limit-commit.Committed))))
 		if headroom < int64(g.size) {
