@@ -7,6 +7,7 @@ import (
 	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/versions"
 )
 
 // Guest is what a check must know of a domain that shall start. NewGuest makes it.
@@ -25,7 +26,7 @@ type Guest struct {
 // NewGuest puts together what is known of a guest. What is not known has a value
 // that says so: UnknownVersion, UnknownID, Unasked.
 func NewGuest(demand pages.Demand, traits pages.Traits, by Starter, ids IDs, allowance Allowance) Guest {
-	if by.Libvirt >= strictDevices {
+	if versions.StrictDevices.In(by.Libvirt, by.QEMU) {
 		demand.Items = slices.Clone(demand.Items)
 		for i := range demand.Items {
 			if demand.Items[i].OwnNodes {
@@ -35,10 +36,6 @@ func NewGuest(demand pages.Demand, traits pages.Traits, by Starter, ids IDs, all
 	}
 	return Guest{Demand: demand, Traits: traits, Starter: by, IDs: ids, Allowance: allowance, KnownSizes: nil}
 }
-
-// strictDevices is the libvirt since which the nodes that a memory device names are
-// strict, whatever mode <numatune> has (NEWS of 12.0.0).
-const strictDevices = 12000000
 
 // Starter is who starts a guest: a QEMU driver of libvirt's.
 type Starter struct {
@@ -112,7 +109,7 @@ func Unasked() Allowance {
 }
 
 // ThreadContext says whether QEMU preallocates in threads of the node.
-func (g Guest) ThreadContext() bool { return g.Libvirt >= 9000000 && g.QEMU >= 7002000 }
+func (g Guest) ThreadContext() bool { return versions.ThreadContext.In(g.Libvirt, g.QEMU) }
 
 // BoundNodes returns the lists of nodes that QEMU binds memory to, each once.
 func BoundNodes(d pages.Demand) []string {

@@ -15,6 +15,7 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
+	"vmhuge/internal/versions"
 	"vmhuge/launcher"
 )
 
@@ -87,7 +88,7 @@ func (f fault) run(t *testing.T, o *outcomeOf) {
 		f.pages = 32
 	}
 	setPages(t, 0, size2M, max(0, f.pages))
-	if f.unfilled && fillsPages(t) {
+	if f.unfilled && here(t, versions.FilledPages) {
 		f.verdict, f.says, f.cause, f.mends = hostprep.BadDomain, "memory size must be multiple of", "unaligned", false
 	}
 	if f.setup != nil {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"libvirt.org/go/libvirt"
+
+	"vmhuge/internal/versions"
 )
 
 // guest is a small TCG guest. The zero value has 64 MiB, no huge pages, and
@@ -114,6 +116,7 @@ func tryDefine(t *testing.T, g guest) (*libvirt.Domain, error) {
 	t.Helper()
 	dom, err := libvirtd.conn.DomainDefineXML(g.xml())
 	if err != nil {
+		g.needed(t, err)
 		return nil, err
 	}
 	t.Cleanup(func() {
@@ -126,6 +129,33 @@ func tryDefine(t *testing.T, g guest) (*libvirt.Domain, error) {
 		}
 	})
 	return dom, nil
+}
+
+// newer is what a domain's XML may have only with a newer libvirt.
+var newer = map[string]versions.Rule{"mode='restrictive'": versions.Restrictive, "model='virtio-mem'": versions.VirtioMem}
+
+// needed skips the test if this libvirt refused the guest for something that it is too old for.
+func (g guest) needed(t *testing.T, refused error) {
+	t.Helper()
+	for text, since := range newer {
+		if strings.Contains(g.xml(), text) && !here(t, since) {
+			t.Skipf("%s, and this one does not: %v", since.Does, refused)
+		}
+	}
+}
+
+// here says whether this machine's libvirt with its QEMU is of such versions.
+func here(t *testing.T, rule versions.Rule) bool {
+	t.Helper()
+	libvirt, err := libvirtd.conn.GetLibVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	qemu, err := libvirtd.conn.GetVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rule.In(libvirt, qemu)
 }
 
 func lookup(t *testing.T, name string) *libvirt.Domain {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
+	"vmhuge/internal/versions"
 )
 
 // shape is a way to write down a guest's memory, and the pages that it takes.
@@ -208,7 +209,7 @@ func startShapes(t *testing.T, shapes []shape, pages2M int) {
 				t.Skipf("%v: TestMicroVMPagesOf1GiB runs it", provided)
 			}
 			s.guest.name = domainName(t)
-			if s.unfilled && fillsPages(t) {
+			if s.unfilled && here(t, versions.FilledPages) {
 				s.want, s.refused = none, "memory size must be multiple of"
 			}
 			dom, err := tryDefine(t, s.guest)
@@ -232,23 +233,13 @@ func startShapes(t *testing.T, shapes []shape, pages2M int) {
 	}
 }
 
-// fillsPages says whether this QEMU wants the last page filled.
-func fillsPages(t *testing.T) bool {
-	t.Helper()
-	version, err := libvirtd.conn.GetVersion()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return version >= 9001000
-}
-
 // TestUnfilledPage holds check to what this QEMU makes of memory that does not
 // fill its last page.
 func TestUnfilledPage(t *testing.T) {
 	hostAsBefore(t)
 	setPages(t, 0, size2M, 33)
 	dom := define(t, memory("<memory unit='MiB'>65</memory>"))
-	if !fillsPages(t) {
+	if !here(t, versions.FilledPages) {
 		done(t, "check", nameOf(t, dom))
 		startPaused(t, dom)
 		return

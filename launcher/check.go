@@ -17,6 +17,7 @@ import (
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
+	"vmhuge/internal/versions"
 	"vmhuge/xml"
 )
 
@@ -185,12 +186,12 @@ func (l *Launcher) leaveToHook(findings []hostprep.Finding) {
 	}
 }
 
-// unfilled finds memory that does not fill its last page. QEMU before 9.1 maps
-// the whole page; since then it refuses: "backend 'memory-backend-file' memory
-// size must be multiple of 2 MiB". version is QEMU's, 9001000 is 9.1.0.
-func unfilled(demand pages.Demand, version uint32, name string) *hostprep.Finding {
+// unfilled finds memory that does not fill its last page. An older QEMU maps the whole
+// page, and a newer one refuses: "backend 'memory-backend-file' memory size must be
+// multiple of 2 MiB". qemu is its version.
+func unfilled(demand pages.Demand, qemu uint32, name string) *hostprep.Finding {
 	for _, item := range demand.Items {
-		if item.PageSize == 0 || item.MemoryKiB%item.PageSize.KiB() == 0 || version < 9001000 {
+		if item.PageSize == 0 || item.MemoryKiB%item.PageSize.KiB() == 0 || !versions.FilledPages.In(0, qemu) {
 			continue
 		}
 		return &hostprep.Finding{Check: "domain", Severity: hostprep.Blocker, Verdict: hostprep.BadDomain,

@@ -40,16 +40,16 @@ type Launcher struct {
 	Probe *probe.Prober
 
 	survey   *survey // nil: libvirt is asked of each domain by itself
-	versions func() versions
+	versions func() versionPair
 	unfollow []func() // take back what Follow asked libvirt to call
 
 	// Notices are sentences about what was left behind by others and set right.
 	Notices []string
 }
 
-// versions are those of the daemon and its QEMU, as 9001000 is 9.1.0; 0: it does
+// versionPair are those of the daemon and its QEMU, as 9001000 is 9.1.0; 0: it does
 // not tell.
-type versions struct{ libvirt, qemu uint32 }
+type versionPair struct{ libvirt, qemu uint32 }
 
 // Versions are those of the daemon and its QEMU as texts, 9.1.0; "": it does not tell.
 func (l *Launcher) Versions() (libvirt, qemu string) {
@@ -80,8 +80,8 @@ func Open(uri string, host host.Host) (*Launcher, error) {
 		return nil, cannotConnect(err, host, uri)
 	}
 	l := &Launcher{conn: conn, host: host, uri: uri, baseDir: "libvirt/qemu"}
-	l.versions = sync.OnceValue(func() versions {
-		var v versions
+	l.versions = sync.OnceValue(func() versionPair {
+		var v versionPair
 		v.libvirt, _ = conn.GetLibVersion()
 		v.qemu, _ = conn.GetVersion()
 		return v

@@ -15,6 +15,7 @@ import (
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
+	"vmhuge/internal/versions"
 )
 
 // Autostart returns the names of the domains that start with the host and ask for
@@ -89,8 +90,7 @@ func (l *Launcher) Mend(name string, reserve int64) (Report, error) {
 
 // RestartDaemon has the libvirt daemon read again what it reads only once, the
 // mounts and qemu.conf, and returns its name; "": none runs, and the next one
-// reads them anyway. Guests go on: since libvirt 8.8 a restart keeps the paths
-// that a guest was started with (its NEWS).
+// reads them anyway. Guests go on where libvirt keeps the paths that they were started with.
 func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 	daemon, err := libvirtd.ReadDaemon(l.host)
 	if err != nil || daemon == nil {
@@ -105,7 +105,7 @@ func (l *Launcher) RestartDaemon(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", refused(err, what)
 	}
-	if version < 8008000 && len(running) > 0 {
+	if !versions.RestartKeeps.In(version, 0) && len(running) > 0 {
 		return "", advice.New(what, fmt.Sprintf("restarting libvirt %s may make it lose track of running guests, and %d are running", hostprep.VersionText(version), len(running)),
 			"shut them down first")
 	}

@@ -6,6 +6,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/versions"
 )
 
 // EmulatorPin asks whether QEMU may run on a processor of the nodes that
@@ -53,7 +54,7 @@ var EmulatorPin = Check{"emulatorpin", func(h host.Host, g hostprep.Guest) ([]ho
 				Have: "node " + list + " has no CPUs, and QEMU may be unable to preallocate there",
 				Need: "a node with CPUs", Do: "name another node in <numatune>, or start the guest and see",
 			})
-		case len(pin) > 0 && len(pages.Intersect(pin, cpus)) == 0 && g.Libvirt < 9002000: // since then it leaves such nodes out
+		case len(pin) > 0 && len(pages.Intersect(pin, cpus)) == 0 && !versions.PinIsHeeded.In(g.Libvirt, g.QEMU):
 			findings = append(findings, hostprep.Finding{
 				Severity: hostprep.Blocker, Verdict: hostprep.BadDomain, Cause: hostprep.EmulatorPin,
 				Have: "<emulatorpin> or <vcpu cpuset> restricts QEMU to CPU " + g.Demand.EmulatorCPUs,

@@ -16,11 +16,13 @@ import (
 	"strings"
 	"sync"
 
+	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/hostfs"
+	"vmhuge/internal/versions"
 )
 
 // hookProgram is what the hook's binary is called where it waits to be
@@ -72,10 +74,6 @@ func dirs(h host.Host) (hooks, qemu string) {
 	return hooks, h.Resolve(hooks + "/qemu.d")
 }
 
-// hookSince is the first libvirt that runs the files of hooks/qemu.d, as
-// libvirt counts.
-const hookSince = 6005000
-
 // Find looks at where the hook is. Where it is not, it says where it goes
 // for this libvirt; 0: not known, and taken for a new one.
 func Find(h host.Host, libvirt uint32) (place, error) {
@@ -94,7 +92,7 @@ func lookForHook(h host.Host, libvirt uint32) (place, error) {
 		sum = sync.OnceValues(func() (string, error) { return change.HashFile(program) })
 	}
 	places := []string{qemu + "/90-vmhuge", hooks + "/qemu"}
-	if libvirt != 0 && libvirt < hookSince {
+	if libvirt != hostprep.UnknownVersion && !versions.HookFolder.In(libvirt, 0) {
 		slices.Reverse(places)
 	}
 	var found []place

@@ -1,0 +1,28 @@
+// Package versions is the table of what libvirt and QEMU do only since some version, and
+// what vmhuge has to know of it. No other code compares versions.
+package versions
+
+// Rule is what libvirt with QEMU does since these versions, as 9001000 is 9.1.0; 0: any.
+type Rule struct {
+	Libvirt, QEMU uint32
+	Does          string
+}
+
+// What libvirt and QEMU do, oldest first.
+var (
+	HookFolder    = Rule{6005000, 0, "libvirt runs the hooks in `/etc/libvirt/hooks/qemu.d`"}
+	Restrictive   = Rule{7003000, 0, "libvirt knows `<memory mode='restrictive'>`"}
+	VirtioMem     = Rule{7009000, 0, "libvirt knows virtio-mem"}
+	RestartKeeps  = Rule{8008000, 0, "a restart of libvirt keeps the paths of running guests' pages"}
+	ThreadContext = Rule{9000000, 7002000, "QEMU preallocates pages of a node in threads on its processors"}
+	PinIsHeeded   = Rule{9002000, 7002000, "of these processors, QEMU leaves out those that `<emulatorpin>` excludes"}
+	FilledPages   = Rule{0, 9001000, "QEMU refuses memory that does not fill its last huge page"}
+	StrictDevices = Rule{12000000, 0, "the `<nodemask>` of a memory device is strict"}
+)
+
+// All are the rules, in the order in which they are documented.
+var All = []Rule{HookFolder, Restrictive, VirtioMem, RestartKeeps, ThreadContext, PinIsHeeded, FilledPages, StrictDevices}
+
+// In says whether such a libvirt with such a QEMU does it. One whose version is not known,
+// 0, does nothing that not all do.
+func (r Rule) In(libvirt, qemu uint32) bool { return libvirt >= r.Libvirt && qemu >= r.QEMU }
