@@ -151,8 +151,9 @@ func LastStart(text string) string {
 }
 
 // withoutWords ends with what libvirt says by itself, where QEMU's words should follow: its
-// messages about the monitor (src/qemu/qemu_monitor.c and qemu_process.c).
-var withoutWords = lazyregexp.New(`(?i)(?:closed the monitor|connecting to monitor|QEMU monitor was closed|(?:failed to connect to monitor socket|monitor socket did not show up|Unable to read from monitor|Unable to write to monitor): [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
+// messages about the monitor, and about a child that does not become QEMU
+// (src/qemu/qemu_monitor.c and qemu_process.c).
+var withoutWords = lazyregexp.New(`(?i)(?:closed the monitor|exited prior to exec|connecting to monitor|QEMU monitor was closed|(?:failed to connect to monitor socket|monitor socket did not show up|Unable to read from monitor|Unable to write to monitor): [^:\n]*)(?: \(vm='[^'\n]*'\))?[:.]?\s*$`)
 
 // LacksQEMUsWords says that libvirt reports QEMU's end and no reason: it looked for QEMU's
 // words in the domain's log before virtlogd, on a busy host, had written them there.
