@@ -100,6 +100,7 @@ func listeningAt(h host.Host) ([]string, error) {
 // ProgramDirs are where packages put a daemon's program.
 var ProgramDirs = []string{"/usr/sbin", "/usr/bin"}
 
+// isProgram says whether a daemon's program is there.
 func isProgram(h host.Host, name string) bool {
 	return slices.ContainsFunc(ProgramDirs, func(dir string) bool {
 		st, _ := h.Lstat(path.Join(dir, name))

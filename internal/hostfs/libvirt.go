@@ -40,9 +40,9 @@ const LibvirtFile = "/etc/vmhuge/libvirt.json"
 
 // libvirts are the answers that this process goes by, each found once: they are asked for
 // with nearly every file of libvirt's.
-var libvirts sync.Map // found by Root
+var libvirts sync.Map // libvirtFound by Root
 
-type found struct {
+type libvirtFound struct {
 	Libvirt
 	err error // of the setting
 }
@@ -54,17 +54,17 @@ func (r Root) Libvirt() Libvirt { return r.foundLibvirt().Libvirt }
 // LibvirtErr says why Libvirt does not go by the setting.
 func (r Root) LibvirtErr() error { return r.foundLibvirt().err }
 
-func (r Root) foundLibvirt() found {
+func (r Root) foundLibvirt() libvirtFound {
 	known, ok := libvirts.Load(r)
 	if !ok {
 		l, _, err := r.LibvirtSetting()
-		known, _ = libvirts.LoadOrStore(r, found{l, err})
+		known, _ = libvirts.LoadOrStore(r, libvirtFound{l, err})
 	}
-	return known.(found)
+	return known.(libvirtFound)
 }
 
 // SetLibvirt has this process go by what was found.
-func (r Root) SetLibvirt(l Libvirt) { libvirts.Store(r, found{l, nil}) }
+func (r Root) SetLibvirt(l Libvirt) { libvirts.Store(r, libvirtFound{l, nil}) }
 
 // LibvirtSetting reads the setting; one that it leaves out is the usual. false: there is none.
 func (r Root) LibvirtSetting() (l Libvirt, set bool, err error) {
