@@ -237,6 +237,22 @@ func TestHookTooNarrow(t *testing.T) {
 	}
 }
 
+// A setting that is left of another libvirt is told.
+func TestHookOfAnotherLibvirt(t *testing.T) {
+	const left = "-- etc/vmhuge/libvirt.json --\n{\"sysconfdir\":\"/opt/old/etc\",\"runstatedir\":\"/opt/old/run\"}\n"
+	for edit, want := range map[string]int{left: 1, "": 0, strings.Replace(left, "/opt/old", "/opt/libvirt", 2): 1,
+		"-- etc/vmhuge/libvirt.json --\n{\"sysconfdir\":\"/opt/libvirt/etc\",\"localstatedir\":\"/opt/libvirt/var\",\"runstatedir\":\"/opt/libvirt/run\"}\n": 0,
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.Prefix+edit)}
+		hosttest.Must(t, libvirtd.Locate(h))
+		s, err := ReadStatus(h)
+		hosttest.Must(t, err)
+		if len(s.Findings) != want || want == 1 && s.Findings[0].Have != "/etc/vmhuge/libvirt.json is not about the running virtqemud, which has its configuration in /opt/libvirt/etc/libvirt" {
+			t.Errorf("%s: %+v", edit, s.Findings)
+		}
+	}
+}
+
 // A hook goes to libvirt's own folder, and finds libvirt's files by the setting that comes with it.
 func TestHookElsewhere(t *testing.T) {
 	const program = "-- usr/lib/vmhuge/vmhuge-hook --\nprogram\n"

@@ -12,6 +12,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/hostfs"
 )
 
 // cacheKey is what this package keeps with host.Once.
@@ -38,6 +39,10 @@ func ReadStatus(h host.Host) (Status, error) {
 
 func newStatus(h host.Host) (Status, error) {
 	s := Status{Findings: []hostprep.Finding{}}
+	if daemon, conf := libvirtd.Contradicts(h); conf != "" {
+		s.find(hostprep.Blocker, fmt.Sprintf("%s is not about the running %s, which has its configuration in %s", hostfs.LibvirtFile, daemon, conf),
+			"the directories of that daemon", "rm "+hostfs.LibvirtFile+", and vmhuge hook install")
+	}
 	if st, err := h.Lstat(h.Root.Libvirt().ConfDir()); err != nil || st == nil {
 		return s, err
 	}

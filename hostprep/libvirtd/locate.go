@@ -26,6 +26,23 @@ func Locate(h host.Host) error {
 	return err
 }
 
+// Contradicts says where the running daemon has its configuration if the setting says otherwise,
+// as it does once another libvirt has taken the place of the one that it was for. "": it does not.
+func Contradicts(h host.Host) (daemon, conf string) {
+	setting, set, err := h.Root.LibvirtSetting()
+	if err != nil || !set {
+		return "", ""
+	}
+	_, d := running(h)
+	if d == nil {
+		return "", ""
+	}
+	if l, ok := builtWith(h, mappedLibrary(h, strconv.Itoa(d.PID))); ok && l != setting {
+		return d.Name, l.ConfDir()
+	}
+	return "", ""
+}
+
 // LocateIn has the process go by what the libvirt was built with that is installed in a
 // directory such as /opt/libvirt.
 func LocateIn(h host.Host, prefix string) error {
