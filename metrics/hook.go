@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type hookCalls struct {
 	mu    sync.Mutex
 	last  hook.Event // the newest that is counted
 	count *prometheus.CounterVec
+	why   *prometheus.CounterVec
 	took  *prometheus.HistogramVec
 }
 
@@ -35,6 +37,8 @@ func newHookCalls() *hookCalls {
 	c := &hookCalls{
 		count: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vmhuge_hook_calls_total",
 			Help: "Calls of the hook that did something, as far back as its log reaches."}, []string{"operation", "result"}),
+		why: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vmhuge_hook_refusals_total",
+			Help: "Starts that the hook refused, by why the host could not give the pages."}, []string{"reason"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "vmhuge_hook_call_duration_seconds",
 			Help: "How long libvirt waited for the hook.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"operation"}),
 	}
@@ -45,6 +49,9 @@ func newHookCalls() *hookCalls {
 		for _, result := range results {
 			c.count.WithLabelValues(operation, string(result))
 		}
+	}
+	for _, reason := range hook.Reasons {
+		c.why.WithLabelValues(string(reason))
 	}
 	return c
 }
@@ -62,6 +69,7 @@ func (c *hookCalls) show(o out, h Hook, err error) {
 		o.gauge(hookLast, float64(last.UnixMicro())/1e6)
 	}
 	c.count.Collect(o)
+	c.why.Collect(o)
 	c.took.Collect(o)
 }
 
@@ -78,6 +86,9 @@ func (c *hookCalls) add(events []hook.Event) {
 			continue
 		}
 		c.count.WithLabelValues(e.Operation, string(e.Result)).Inc()
+		if e.Result == hook.Refused {
+			c.why.WithLabelValues(string(cmp.Or(e.Reason, hook.Fragmented))).Inc()
+		}
 		if e.Microseconds > 0 {
 			c.took.WithLabelValues(e.Operation).Observe((time.Duration(e.Microseconds) * time.Microsecond).Seconds())
 		}

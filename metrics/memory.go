@@ -1,6 +1,12 @@
 package metrics
 
-import "vmhuge/hostprep/pool"
+import (
+	"strconv"
+
+	"vmhuge/hostprep"
+	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
+)
 
 // Memory is the host's memory, in bytes.
 type Memory struct {
@@ -12,6 +18,15 @@ type Memory struct {
 	// Of the kernel's areas for contiguous memory, from which it allocates pages of 1 GiB on
 	// demand; 0: there is none.
 	Area, AreaFree int64
+	// CouldMake is how many pages each pool could gain.
+	CouldMake []CouldMake
+}
+
+// CouldMake is how many pages the pool of a node could gain.
+type CouldMake struct {
+	Node int
+	Size pages.Size
+	hostprep.CouldMake
 }
 
 var (
@@ -22,6 +37,7 @@ var (
 	memoryReserve   = newDesc("memory_reserve_bytes", "Ordinary memory that vmhuge leaves to the host.")
 	memoryArea      = newDesc("memory_cma_bytes", "The kernel's CMA areas, such as that of hugetlb_cma= for 1 GiB pages.")
 	memoryAreaFree  = newDesc("memory_cma_free_bytes", "Free memory of the CMA areas; the rest holds 1 GiB pages, or memory that the kernel can move.")
+	couldMake       = newDesc("pool_could_make_pages", "Pages that the kernel could add to a pool now, and at most after compaction.", "node", "page_size_bytes", "compaction")
 	memoryHeadroom  = newDesc("memory_headroom_bytes", "How far the pools may still grow with that left to the host.")
 )
 
@@ -40,6 +56,10 @@ func showMemory(o out, m Memory, err error) {
 	o.gauge(memoryIdle, float64(idle))
 	o.gauge(memoryReserve, float64(m.Reserve))
 	o.gauge(memoryHeadroom, float64(m.Headroom))
+	for _, c := range m.CouldMake {
+		o.gauge(couldMake, float64(c.Now), strconv.Itoa(c.Node), sizeLabel(c.Size), "none")
+		o.gauge(couldMake, float64(c.Compacted), strconv.Itoa(c.Node), sizeLabel(c.Size), "full")
+	}
 	if m.Area > 0 {
 		o.gauge(memoryArea, float64(m.Area))
 		o.gauge(memoryAreaFree, float64(m.AreaFree))

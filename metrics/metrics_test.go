@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"vmhuge/hostprep"
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/ledger"
 	"vmhuge/hostprep/pool"
@@ -40,7 +41,8 @@ func host(t *testing.T) Sources {
 		},
 		Memory: func() (Memory, error) {
 			return Memory{Total: 1000 * pages.MiB, Available: 500 * pages.MiB, Reserve: 100 * pages.MiB, Headroom: 400 * pages.MiB, Area: 300 * pages.MiB, AreaFree: 200 * pages.MiB,
-				Pools: pool.State{Globals: []pool.Global{{Size: pages.Size2MiB, Total: 100, Free: 40, Reserved: 8}, {Size: pages.Size1GiB, Total: 1, Free: 1}}}}, nil
+				CouldMake: []CouldMake{{0, pages.Size2MiB, hostprep.CouldMake{Now: 70, Compacted: 90}}},
+				Pools:     pool.State{Globals: []pool.Global{{Size: pages.Size2MiB, Total: 100, Free: 40, Reserved: 8}, {Size: pages.Size1GiB, Total: 1, Free: 1}}}}, nil
 		},
 		Claims: func() ([]ledger.Claim, error) {
 			return []ledger.Claim{owed, owed, // of two guests of the same name
@@ -57,7 +59,7 @@ func host(t *testing.T) Sources {
 		Hook: func() (Hook, error) {
 			return Hook{hook.Status{Installed: true}, []hook.Event{
 				{Time: time.Unix(1700000000, 5e8), Operation: "prepare", Result: hook.Held, Microseconds: 3000},
-				{Time: time.Unix(1700000001, 5e8), Operation: "prepare", Result: hook.Refused, Microseconds: 40000},
+				{Time: time.Unix(1700000001, 5e8), Operation: "prepare", Result: hook.Refused, Reason: hook.HostReserve, Microseconds: 40000},
 			}}, nil
 		},
 		Failed: func(collector string, err error) {
@@ -120,7 +122,7 @@ func TestFailures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	known := regexp.MustCompile(`^(#|vmhuge_(build|scrape|hook_call))`)
+	known := regexp.MustCompile(`^(#|vmhuge_(build|scrape|hook_call|hook_refusals))`)
 	for line := range strings.Lines(text.String()) {
 		if !known.MatchString(line) {
 			t.Errorf("it claims %s", line)

@@ -27,7 +27,10 @@ type call struct {
 }
 
 // refusal is the error of a start that would fail for want of pages.
-type refusal struct{ why, do string }
+type refusal struct {
+	why, do string
+	reason  hook.Reason
+}
 
 func (r *refusal) Error() string { return r.why + "; " + r.do }
 
@@ -50,7 +53,7 @@ func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Write
 	no := (*refusal)(nil)
 	switch {
 	case errors.As(err, &no):
-		c.event.Result = hook.Refused
+		c.event.Result, c.event.Reason = hook.Refused, no.reason
 	case err != nil:
 		c.event.Result = hook.Failed
 	}

@@ -48,7 +48,7 @@ func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
 	c.note(c.host.Root.LibvirtErr())
 	finding, err := c.claim(guest, within, settings.HostReserveKiB)
 	if finding != nil {
-		return &refusal{finding.Have, finding.Do}
+		return &refusal{finding.Have, finding.Do, hook.ReasonOf(finding.Short)}
 	}
 	if err == nil {
 		return nil
@@ -57,7 +57,7 @@ func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
 	guest.Pending, _ = ledger.ReadPending(c.host.Root, guest.Demand.UUID)
 	if short := check.ShortageNow(c.host, guest); short != nil {
 		why, do := cause(err)
-		return &refusal{fmt.Sprintf("%s, %s are needed, and none can be added: %s", short.Have, short.Need, why), do}
+		return &refusal{fmt.Sprintf("%s, %s are needed, and none can be added: %s", short.Have, short.Need, why), do, hook.NotTried}
 	}
 	return err
 }

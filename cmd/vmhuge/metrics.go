@@ -137,5 +137,13 @@ func (p *program) readMemory() (m metrics.Memory, err error) {
 	}
 	headroomKiB, reserve, err := capacity.Headroom(host, 0)
 	m.Total, m.Available, m.Reserve, m.Headroom = mem.Total, mem.Available, reserve, max(0, headroomKiB*pages.KiB)
-	return m, err
+	if err != nil {
+		return m, err
+	}
+	if growth, err := capacity.ReadGrowth(host, headroomKiB, reserve); err == nil { // else the kernel does not tell
+		for _, p := range m.Pools.Pools {
+			m.CouldMake = append(m.CouldMake, metrics.CouldMake{Node: p.Node, Size: p.Size, CouldMake: growth.On(p.Size, []int{p.Node})})
+		}
+	}
+	return m, nil
 }

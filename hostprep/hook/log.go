@@ -16,6 +16,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/lock"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
 )
 
@@ -48,6 +49,31 @@ var Results = map[string][]Result{
 	"restore": {Held, Dropped, Failed},
 }
 
+// Reason is why the host could not give a guest its pages.
+type Reason string
+
+// The reasons of a refusal.
+const (
+	HostReserve Reason = "host-reserve" // the host keeps the memory for itself
+	CommitLimit Reason = "commit-limit" // vm.overcommit_memory is 2, and each page lowers CommitLimit
+	Fragmented  Reason = "fragmented"   // the kernel finds no contiguous memory
+	NotTried    Reason = "not-tried"    // the ledger could not be used, and too few are free
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{HostReserve, CommitLimit, Fragmented, NotTried}
+
+// ReasonOf is why a pool could not grow.
+func ReasonOf(short *pool.Short) Reason {
+	switch {
+	case short != nil && short.ByCommit:
+		return CommitLimit
+	case short != nil && short.Kept > 0:
+		return HostReserve
+	}
+	return Fragmented
+}
+
 // Event is one call of the hook.
 type Event struct {
 	Time      time.Time       `json:"time"`
@@ -59,6 +85,7 @@ type Event struct {
 	Given     int64           `json:"given_bytes,omitempty"`
 	Owed      int64           `json:"owed_bytes,omitempty"`
 	Why       string          `json:"why,omitempty"` // of a refusal or a failure
+	Reason    Reason          `json:"reason,omitempty"`
 	// Microseconds is how long the call took, from the start of the process; 0: it was part of
 	// a call for another guest.
 	Microseconds int64 `json:"microseconds"`
