@@ -69,7 +69,7 @@ func TestCalls(t *testing.T) {
 		"ready":              {document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
 		"no huge pages":      {document: small, event: hook.Event{Result: hook.Passed}},
 		"small pages":        {document: strings.ReplaceAll(domain(32), "2048", "4"), event: hook.Event{Result: hook.Passed}},
-		"one page short":     {document: domain(41), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused, Why: "1 is missing"}, left: "run/vmhuge/lock"},
+		"one page short":     {document: domain(41), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused, Reason: hook.HostReserve, Why: "1 is missing"}, left: "run/vmhuge/lock"},
 		"of 4 MiB":           {document: strings.Replace(domain(40), "<devices/>", "<devices>"+strings.Repeat("<disk type='file'/>\n", 4<<20/20)+"</devices>", 1), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
 		"of 9 MiB":           {document: domain(41) + strings.Repeat(" ", 9<<20), event: hook.Event{Result: hook.Failed, Why: "longer than 8 MiB"}},
 		"empty":              {event: hook.Event{Result: hook.Passed}},
@@ -80,17 +80,17 @@ func TestCalls(t *testing.T) {
 		"more than there is": {document: strings.Replace(domain(41), "82", "8796093022207", 1), event: hook.Event{Result: hook.Failed, Why: "more memory than there is"}},
 		"not a domain":       {document: "<network><hugepages/></network>", event: unreadable},
 		"no UUID":            {document: strings.Replace(domain(40), uuid, "../../../etc/passwd", 1), event: hook.Event{Result: hook.Failed, Why: "is no UUID"}, left: "run/vmhuge/lock"},
-		"no UUID, short":     {document: strings.Replace(domain(41), uuid, "\n", 1), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hook.Event{Result: hook.Refused}, left: "run/vmhuge/lock"},
-		"an odd name":        {name: "../a\nb\x1b[31m", document: strings.Replace(domain(41), "web1", "../a\nb", 1), want: answer{1, "", "vmhuge: starting ../a b [31m: 1 more page"}, event: hook.Event{Result: hook.Refused}, left: "run/vmhuge/lock"},
+		"no UUID, short":     {document: strings.Replace(domain(41), uuid, "\n", 1), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hook.Event{Result: hook.Refused, Reason: hook.NotTried}, left: "run/vmhuge/lock"},
+		"an odd name":        {name: "../a\nb\x1b[31m", document: strings.Replace(domain(41), "web1", "../a\nb", 1), want: answer{1, "", "vmhuge: starting ../a b [31m: 1 more page"}, event: hook.Event{Result: hook.Refused, Reason: hook.HostReserve}, left: "run/vmhuge/lock"},
 		"held by a start":    {setUp: begin(uuid, 40), document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
-		"promised to another": {setUp: begin("00000000-f6a4-8304-79aa-97f2502e193f", 10), document: domain(31), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused},
+		"promised to another": {setUp: begin("00000000-f6a4-8304-79aa-97f2502e193f", 10), document: domain(31), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused, Reason: hook.HostReserve},
 			left: "run/vmhuge/claims/00000000-f6a4-8304-79aa-97f2502e193f.starting run/vmhuge/lock"},
 		"bad settings":    {setUp: file("etc/vmhuge/hook.json", "{"), document: domain(40), event: hook.Event{Result: hook.Held, Why: "hook.json"}, left: claim + " run/vmhuge/lock"},
 		"bad directories": {setUp: file("etc/vmhuge/libvirt.json", "{"), document: domain(40), event: hook.Event{Result: hook.Held, Why: "libvirt.json"}, left: claim + " run/vmhuge/lock"},
 		"a bad ledger": {setUp: file(claim, "{"), document: domain(40), event: hook.Event{Result: hook.Held, Why: "is set aside"},
 			left: claim + " run/vmhuge/lock run/vmhuge/set-aside/" + uuid + ".starting"},
 		"no ledger":        {setUp: file("run/vmhuge/claims", ""), document: domain(40), event: hook.Event{Result: hook.Failed, Why: "not a directory"}, left: "run/vmhuge/lock"},
-		"no ledger, short": {setUp: file("run/vmhuge/claims", ""), document: domain(41), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hook.Event{Result: hook.Refused, Why: "not a directory"}, left: "run/vmhuge/lock"},
+		"no ledger, short": {setUp: file("run/vmhuge/claims", ""), document: domain(41), want: answer{1, "", "vmhuge: starting web1: 40 of 100 pages of 2 MiB are free, 41 pages of 2 MiB are needed, and none can be added: "}, event: hook.Event{Result: hook.Refused, Reason: hook.NotTried, Why: "not a directory"}, left: "run/vmhuge/lock"},
 		"no mount":         {setUp: file("proc/self/mountinfo", "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"), document: strings.Replace(domain(40), "2048", "4096", 1), event: hook.Event{Result: hook.Held, Why: "no hugetlbfs with pages of 4 MiB is mounted"}, left: claim + " run/vmhuge/lock"},
 
 		"release of nothing":  {op: "release", document: "<", event: hook.Event{}},
@@ -132,7 +132,7 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%d lines: %q", lines, got.stderr)
 			}
 			event := lastEvent(t, host)
-			if event.Result != test.event.Result || !strings.Contains(event.Why, test.event.Why) || event.Result == hook.Held && test.event.Why == "" && event.Why != "" {
+			if event.Result != test.event.Result || event.Reason != test.event.Reason || !strings.Contains(event.Why, test.event.Why) || event.Result == hook.Held && test.event.Why == "" && event.Why != "" {
 				t.Errorf("logged %+v", event)
 			}
 			if event.Result != "" && (event.Operation != test.op || event.Name != test.name) {
