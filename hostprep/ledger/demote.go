@@ -124,44 +124,53 @@ func (l *Ledger) recorded(node int, size pages.Size) int64 {
 	return added
 }
 
-// reassemble puts the pages together again that were split, as far as the kernel can, once the
-// smaller ones are free. What it can't is not tried again.
-func (l *Ledger) reassemble(i int) error {
-	for len(l.claims[i].Demoted) > 0 {
-		c := l.claims[i]
+// reassemble puts the pages together again that were split for pages which have all been freed, as
+// far as the kernel can. What it can't is not tried again. It may take seconds, and so is not for
+// Open, on which libvirt waits in the hook.
+func (l *Ledger) reassemble() error {
+	i := slices.IndexFunc(l.claims, func(c Claim) bool { return c.UUID == PreparedUUID && c.Phase == Owed })
+	if i < 0 {
+		return nil
+	}
+	c, err := l.load(i)
+	if errors.Is(err, errUnusable) {
+		return nil
+	}
+	if err != nil || len(c.Grants) > 0 || len(c.Demoted) == 0 {
+		return err
+	}
+	for len(c.Demoted) > 0 {
 		d := c.Demoted[0]
 		p, err := pool.ReadPool(l.root, d.Node, d.Size)
 		if err != nil {
 			return err
 		}
-		count := p.Persistent() + d.Pages
+		whole := p.Persistent() + d.Pages
 		c.Demoted = slices.Clone(c.Demoted)
-		c.Demoted[0].From = &count
+		c.Demoted[0].From = &whole
 		if err := l.save(i, c); err != nil {
 			return err
 		}
-		// All of them or, of a fragmented host, one after the other.
-		for range d.Pages {
+		for range d.Pages { // one after the other: some are better than none
 			need := []pool.Need{{Nodes: []int{d.Node}, Size: d.Size, Pages: 1}}
-			if err = pool.Grow(context.Background(), l.root, need, pool.Effort{}, func([]pool.Grant) error { return nil }); err != nil {
+			if pool.Grow(context.Background(), l.root, need, pool.Effort{}, func([]pool.Grant) error { return nil }) != nil {
 				break
 			}
 		}
+		rest := c.Demoted[1:]
 		l.finish(&c)
-		lost := slices.ContainsFunc(c.Demoted, func(o Demotion) bool { return o.Node == d.Node && o.Size == d.Size })
-		if whole := d.Pages; whole > 0 {
-			if lost {
-				whole -= c.Demoted[0].Pages
-				l.SetAside = append(l.SetAside, c.Demoted[0].String()+", which vmhuge had split, could not be put together again: there is no contiguous memory")
-				c.Demoted = c.Demoted[1:]
-			}
-			if whole > 0 {
-				l.Reassembled = append(l.Reassembled, Demotion{d.Node, d.Size, whole, nil})
-			}
+		if len(c.Demoted) > len(rest) {
+			left := c.Demoted[0]
+			d.Pages -= left.Pages
+			l.SetAside = append(l.SetAside, left.String()+", which vmhuge had split, could not be put together again: the kernel finds no contiguous memory")
+			c.Demoted = rest
+		}
+		if d.Pages > 0 {
+			l.Reassembled = append(l.Reassembled, d)
 		}
 		if err := l.save(i, c); err != nil {
 			return err
 		}
 	}
-	return nil
+	return l.remove(i)
 }

@@ -127,7 +127,9 @@ func Settle(ctx context.Context, root hostfs.Root) (settled []Settlement, setAsi
 		return nil, nil, err
 	}
 	defer l.Close()
-	err = l.Audit()
+	if err = l.Audit(); err == nil {
+		err = l.reassemble()
+	}
 	return l.Settled, l.SetAside, err
 }
 

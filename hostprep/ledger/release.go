@@ -28,6 +28,9 @@ func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 	case c.Phase != Kept:
 		given, owed, err = l.keep(i, c)
 	}
+	if err == nil {
+		err = l.reassemble()
+	}
 	if err != nil {
 		return given, owed, err
 	}
@@ -81,10 +84,8 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	}
 	switch {
 	case err != nil:
-	case owed == 0:
-		if err = l.reassemble(i); err == nil {
-			err = l.remove(i)
-		}
+	case owed == 0 && len(c.Demoted) == 0: // else see reassemble
+		err = l.remove(i)
 	case len(kept) > 0:
 		c.Grants = kept
 		err = l.save(i, c)
