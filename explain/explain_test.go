@@ -46,7 +46,7 @@ func TestExplain(t *testing.T) {
 		qemu + "The nodes select no CPUs":                                                                                 "apparmor-numa node-without-cpus",
 		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: Permission denied":             noAccess,
 		"unable to create backing store for hugepages: Permission denied":                                                 "folder-mode folder-stale folder-of-root security-module",
-		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No such file or directory":     "mount-vanished",
+		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No such file or directory":     "mount-vanished dev-hidden",
 		qemu + "can't open backing store /dev/hugepages/libvirt/qemu/1-web1 for guest RAM: No space left on device":       "mount-inodes",
 		"error: Unable to create /dev/hugepages/libvirt/qemu/1-web1: No space left on device":                             "mount-inodes",
 		"error: unable to create hugepage path /dev/hugepages/libvirt/qemu: No space left on device":                      "mount-inodes",

@@ -116,8 +116,12 @@ func definition() []Row {
 		Cause: "<memnode> binds to a node that <numatune><memory> does not allow",
 		Check: "pool", Do: "virsh edit DOMAIN: make <memory> and <memnode> agree",
 	}, {
+		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
+		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; or it is libvirt 7.0, without a hugetlbfs of the page size",
+		Do:    "virsh domxml-to-native qemu-argv --domain=DOMAIN shows the line; take -machine, -m, -numa and -object out of <qemu:commandline>",
+	}, {
 		ID: "page-size-missing", Says: slices.Concat(memfd("No such device"), []string{
-			"Unable to find any usable hugetlbfs mount for … KiB", "Hugepage size must be a power of 2",
+			"Unable to find any usable hugetlbfs mount for … KiB", "Memory backend '…' not found", "Hugepage size must be a power of 2",
 			"page size … is not available on node", "hugepages-…kB/nr_hugepages: No such file or directory", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
 			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
 		}),
@@ -222,10 +226,6 @@ func definition() []Row {
 		ID: "kvm-sync-mmu", Says: []string{"host lacks kvm mmu notifiers, -mem-path unsupported", "-mem-path is not supported with KVM without sync mmu"},
 		Cause: "the kernel's KVM does not notice when the kernel moves a page of the guest (it lacks KVM_CAP_SYNC_MMU), so QEMU takes no memory from a path: the kernel is too old, or was built without CONFIG_MMU_NOTIFIER",
 		Do:    "grep MMU_NOTIFIER /boot/config-$(uname -r) shows that; boot a kernel of the distribution, which has it",
-	}, {
-		ID: "backend-missing", Says: []string{"Memory backend '…' not found"},
-		Cause: "QEMU's -machine memory-backend= names an object that is not on its command line: <qemu:commandline> or a program between libvirt and QEMU changed it; it is not about missing pages",
-		Do:    "virsh domxml-to-native qemu-argv --domain=DOMAIN shows the line; take -machine, -m, -numa and -object out of <qemu:commandline>",
 	}, {
 		ID: "hpt-pages", Says: []string{
 			"kiB guest pages with … kiB host pages with this KVM implementation", "Hypervisor can't map guest RAM: Memory backend has bad page size",

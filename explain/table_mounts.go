@@ -7,6 +7,8 @@ func mounts() []Row {
 	// Older libvirt, before 1.2.12, has the two halves apart.
 	notMounted := []string{"hugetlbfs filesystem is not mounted or disabled by administrator config", "hugetlbfs filesystem is not mounted¶"}
 	const sizeNotMounted = "Unable to find any usable hugetlbfs mount for … KiB"
+	// libvirt 7.0 leaves the memory out where it has no mount for it.
+	const noBackend = "Memory backend '…' not found"
 	// A line that is cut off before its reason.
 	const noReason = "can't open backing store PATH for guest RAM¶"
 	folder := []string{
@@ -35,11 +37,11 @@ func mounts() []Row {
 		Cause: "libvirt could not make QEMU's own /dev: the host's is mounted twice, as in a container, and something is mounted below the first mount in it (by name)",
 		Check: "/dev", Do: "umount the inner mount that findmnt -R /dev shows; or write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON",
 	}, {
-		ID: "mount-late", Says: append([]string{sizeNotMounted}, notMounted...),
+		ID: "mount-late", Says: append([]string{sizeNotMounted, noBackend}, notMounted...),
 		Cause: "the hugetlbfs was mounted after libvirt's daemon started, which reads the mounts only once",
 		Check: "mount", Do: "systemctl restart DAEMON, or vmhuge enable --source memfd DOMAIN, which needs no mount",
 	}, {
-		ID: "mount-missing", Says: append([]string{sizeNotMounted, "hugepages are disabled by administrator config", "unable to find hugetlbfs mountpoint"}, notMounted...),
+		ID: "mount-missing", Says: append([]string{sizeNotMounted, noBackend, "hugepages are disabled by administrator config", "unable to find hugetlbfs mountpoint"}, notMounted...),
 		Cause: "no hugetlbfs with pages of this size is mounted, or qemu.conf leaves it out",
 		Check: "mount", Do: "vmhuge start DOMAIN mounts it; or vmhuge enable --source memfd DOMAIN, which needs no mount",
 	}, {
@@ -74,6 +76,11 @@ func mounts() []Row {
 		}, On: []Place{GuestFolder},
 		Cause: "the hugetlbfs that libvirt knows is not mounted any more, or something is mounted over it",
 		Check: "mount", Do: "vmhuge start DOMAIN mounts it again",
+	}, {
+		ID: "dev-hidden", Says: []string{"can't open backing store PATH for guest RAM: No such file or directory"}, On: []Place{GuestFolder},
+		Versions: "libvirt before 8.8",
+		Cause:    "the host's /dev is mounted twice, as in a container, and libvirt hides from QEMU what is mounted below it",
+		Check:    "/dev", Do: "write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON; or vmhuge enable --source memfd DOMAIN",
 	}, {
 		ID: "path-missing", Says: []string{
 			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create backing store for path PATH: No such file or directory",

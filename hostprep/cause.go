@@ -29,6 +29,7 @@ const (
 	ConfEmptyMount     Cause = "conf-empty-mount"
 	OverMounted        Cause = "over-mounted"
 	DevMountedTwice    Cause = "dev-mounted-twice"
+	DevHidden          Cause = "dev-hidden"
 	MountLate          Cause = "mount-late"
 	MountMissing       Cause = "mount-missing"
 	MountVanished      Cause = "mount-vanished"

@@ -146,11 +146,15 @@ func (l *Launcher) knowsMount(doc []byte, findings []hostprep.Finding) bool {
 	}
 	argv, err := l.conn.DomainXMLToNative("qemu-argv", string(doc), 0)
 	if err != nil || findings[i].Cause == hostprep.MountLate {
-		return err == nil
+		return err == nil && hasMemory(argv)
 	}
 	mount := findings[i].Changes[len(findings[i].Changes)-1] // that vmhuge would make
 	return strings.Contains(argv, mount.Path+"/"+l.baseDir+"/")
 }
+
+// hasMemory says whether a command line of QEMU has memory from files: where it has no mount
+// for them, libvirt 7.0 leaves the memory out.
+func hasMemory(argv string) bool { return strings.Contains(argv, "mem-path") }
 
 // racing softens what blocks only because other guests that are starting will
 // take pages: who comes first gets them.
@@ -222,7 +226,7 @@ func (l *Launcher) guest(d *domain, demand pages.Demand, reserve int64) (guest h
 	}
 	by := hostprep.Starter{BaseDir: l.baseDir, Session: l.session, UID: os.Getuid(), Conf: l.conf,
 		Libvirt: hostprep.UnknownVersion, QEMU: hostprep.UnknownVersion}
-	if slices.ContainsFunc(demand.Items, func(i pages.Item) bool { return i.HostNodes != "" }) {
+	if len(demand.Items) > 0 {
 		v := l.versions()
 		by.Libvirt, by.QEMU = v.libvirt, v.qemu
 	}

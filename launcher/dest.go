@@ -217,7 +217,10 @@ func usualThere(doc []byte, have []pages.Size) pages.Size {
 // missingMount is what the other libvirt says of a mount that it lacks for a domain; "":
 // nothing. The error is another reason why it writes no command line.
 func (d *Dest) missingMount(doc []byte) (message string, err error) {
-	_, err = d.conn.DomainXMLToNative("qemu-argv", string(doc), 0)
+	argv, err := d.conn.DomainXMLToNative("qemu-argv", string(doc), 0)
+	if err == nil && !hasMemory(argv) {
+		return "libvirt there writes a command line of QEMU without the guest's memory", nil
+	}
 	if lverr := (libvirt.Error{}); errors.As(err, &lverr) {
 		for _, m := range explain.Error(int(lverr.Code), lverr.Message) {
 			if m.Check == check.Mount.Name {

@@ -10,6 +10,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/versions"
 	"vmhuge/internal/xmldiff"
 	"vmhuge/xml"
 )
@@ -57,6 +58,9 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 		if err := xml.ForQEMU(d.xml); err != nil {
 			return e, advice.About(err, "enabling %s", d.name)
 		}
+	}
+	if version := l.versions().libvirt; (want.AutoThreads || want.Threads > 0) && versions.Threads.LackedBy(version, 0) {
+		return e, advice.New("enabling "+d.name, "libvirt "+hostprep.VersionText(version)+" does not keep the number of threads, as 8.2 and later do", "leave out --threads")
 	}
 	former, _ := xml.Demand(d.xml, 0)
 	want.Ours = copies.has(d.uuid) && (former.Backing == pages.Hugetlb || former.Backing == pages.THP)

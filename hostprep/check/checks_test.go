@@ -87,6 +87,11 @@ mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted [mkd
 mount blocker no-mount restart: no hugetlbfs with pages of 2 MiB is mounted [mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
 		{name: "vanished, and libvirt made its folder where it was", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted [mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
+		{name: "the same, of a libvirt that makes its folders for root alone", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, guest: guesttest.Guest(older), verdict: hostprep.NoMount, fixable: true, want: `
+mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted [mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages; mkdir -m 0755 /dev/hugepages/libvirt; mkdir -m 0755 /dev/hugepages/libvirt/qemu]`},
+		{name: "mounted again without folders, and libvirt makes them for root alone", edit: hosttest.NewMount, prepare: hosttest.NoBase, guest: guesttest.Guest(func(g *hostprep.Guest) { older(g); g.KnownSizes = []pages.Size{pages.Size2MiB} }), verdict: hostprep.NoAccess, fixable: true, want: `
+path blocker no-access fixable: /dev/hugepages/libvirt is not there, and libvirt 7.0.0 makes it for root alone [mkdir -m 0755 /dev/hugepages/libvirt; mkdir -m 0755 /dev/hugepages/libvirt/qemu]`},
+		{name: "the same, and libvirt makes them for QEMU", edit: hosttest.NewMount, prepare: hosttest.NoBase, guest: guesttest.Guest(func(g *hostprep.Guest) { g.KnownSizes = []pages.Size{pages.Size2MiB} }), verdict: hostprep.Ready, fixable: true},
 		{name: "another size is mounted in its place", edit: mountedWith("pagesize=1024M"), guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount restart: no hugetlbfs with pages of 2 MiB is mounted [mkdir -m 0755 /dev/hugepages2M; mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages2M]`},
 		{name: "vanished from qemu.conf's place", edit: "-- modes --\nmnt/huge/ 0755 0:0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts + "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n",
@@ -283,6 +288,9 @@ func TestPoolChanges(t *testing.T) {
 		}
 	}
 }
+
+// older is a guest of a libvirt that makes its folders only when it starts.
+func older(g *hostprep.Guest) { g.Libvirt = 7000000 }
 
 // mountedWith is a host whose /dev/hugepages has these options.
 func mountedWith(options string) string {

@@ -8,6 +8,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/shell"
+	"vmhuge/internal/versions"
 )
 
 // DevMounts asks whether libvirt can give QEMU a /dev of its own, into which it moves what
@@ -17,27 +18,59 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 	if err != nil || !g.System() {
 		return nil, err
 	}
-	outer, inner := movedTwice(table)
-	if inner == "" {
-		return nil, nil
-	}
 	conf, err := libvirtd.ReadQEMUConf(h, g.Conf)
 	if err != nil || conf.SharesMounts {
 		return nil, err
 	}
-	return []hostprep.Finding{{
-		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.DevMountedTwice,
-		Have: fmt.Sprintf("/dev is mounted twice, and libvirt then starts no guest with %s mounted below %s", inner, outer),
-		Need: "nothing mounted below " + outer + ", or /dev mounted once",
-		Do:   "umount " + shell.Quote(inner) + "; or write namespaces = [] into " + libvirtd.QEMUConfPath(h) + " && systemctl restart " + libvirtd.Name(h),
-	}}, nil
+	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost}
+	shared := "write namespaces = [] into " + libvirtd.QEMUConfPath(h) + " && systemctl restart " + libvirtd.Name(h)
+	if versions.DevTwice.LackedBy(g.Libvirt, g.QEMU) {
+		mount, err := hidden(h, g, table)
+		if err != nil || mount == "" {
+			return nil, err
+		}
+		f.Cause = hostprep.DevHidden
+		f.Have = fmt.Sprintf("/dev is mounted twice, and libvirt %s then hides %s from QEMU", hostprep.VersionText(g.Libvirt), mount)
+		f.Need = "/dev mounted once, or libvirt 8.8"
+		f.Do = shared
+		return []hostprep.Finding{f}, nil
+	}
+	outer, inner := movedTwice(table)
+	if inner == "" {
+		return nil, nil
+	}
+	f.Cause = hostprep.DevMountedTwice
+	f.Have = fmt.Sprintf("/dev is mounted twice, and libvirt then starts no guest with %s mounted below %s", inner, outer)
+	f.Need = "nothing mounted below " + outer + ", or /dev mounted once"
+	f.Do = "umount " + shell.Quote(inner) + "; or " + shared
+	return []hostprep.Finding{f}, nil
 }}
+
+// hidden returns a hugetlbfs that the guest needs below a /dev that is mounted twice; "": there
+// is none.
+func hidden(h host.Host, g hostprep.Guest, table []host.MountLine) (string, error) {
+	devs := 0
+	for _, m := range table {
+		if m.Point == "/dev" {
+			devs++
+		}
+	}
+	if devs < 2 {
+		return "", nil
+	}
+	mounts, err := usedMounts(h, g)
+	for _, m := range mounts {
+		if host.Within(h.Resolve(m.Point), "/dev") {
+			return m.Point, nil
+		}
+	}
+	return "", err
+}
 
 // movedTwice returns a mount below /dev that libvirt moves by itself although it moves the
 // one above it, so that it fails; "": there is none. libvirt leaves out what is below
 // another mount, but where it drops a second /dev from its list, it passes over the entry
-// behind that (qemuDomainGetPreservedMounts() in libvirt 9.0 and 11.3; 7.0 moves none of them, so
-// that QEMU sees nothing that is mounted below /dev).
+// behind that (qemuDomainGetPreservedMounts() in libvirt 9.0 and 11.3).
 func movedTwice(table []host.MountLine) (outer, inner string) {
 	var points []string
 	for _, m := range table {

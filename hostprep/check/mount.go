@@ -17,6 +17,7 @@ import (
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
+	"vmhuge/internal/versions"
 )
 
 // Mount asks whether libvirt has a hugetlbfs of each size that the guest
@@ -66,7 +67,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if findings = append(findings, refused...); err != nil {
 		return findings, err
 	}
-	if len(hostprep.FileSizes(g)) == 0 {
+	if len(hostprep.FileSizes(g)) == 0 && !versions.MemfdAlone.LackedBy(g.Libvirt, g.QEMU) {
 		return findings, nil
 	}
 	// libvirt makes a folder for the guest on every mount that it knows, also
@@ -207,6 +208,9 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		return f, err
 	}
 	if daemon == nil || listed != nil || known {
+		if daemon != nil {
+			changes = append(changes, foldersOn(g, point)...)
+		}
 		f.Fix(changes...)
 		return f, nil
 	}

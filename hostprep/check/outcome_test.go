@@ -18,10 +18,18 @@ func TestOutcome(t *testing.T) {
 		return onHuge + "60 44 0:60 / " + point + " rw - " + fs + " none rw" + options + "\n"
 	}
 	const secondDev = "62 24 0:62 / /dev rw - tmpfs none rw\n"
+	const twoDevs = "-- proc/self/mountinfo --\n" + hosttest.RootMounts + secondDev + "44 62 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n"
 	const accounting = "-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 		"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate,memory_hugetlb_accounting\n"
 	limited := func(mib int64) hostprep.Guest {
 		return guesttest.Guest(func(g *hostprep.Guest) { g.Traits.LimitKiB = mib * 1024 })
+	}
+	by := func(libvirt uint32, also func(*hostprep.Guest)) hostprep.Guest {
+		return guesttest.Guest(func(g *hostprep.Guest) {
+			if g.Libvirt = libvirt; also != nil {
+				also(g)
+			}
+		})
 	}
 	auto := guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true })
 	for _, test := range []struct {
@@ -50,6 +58,15 @@ func TestOutcome(t *testing.T) {
 			" blocker bad-host: /dev is mounted twice, and libvirt then starts no guest with /dev/hugepages/libvirt mounted below /dev/hugepages"},
 		{"below the second mount", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev + "61 24 0:61 / /dev/a rw - tmpfs none rw\n", guesttest.Takes(1), ""},
 		{"two on one folder", DevMounts, over("/dev/hugepages", "tmpfs", "") + secondDev, guesttest.Takes(1), ""},
+		{"nothing below the first of two, with an older libvirt", DevMounts, twoDevs, by(8007000, nil),
+			" blocker bad-host: /dev is mounted twice, and libvirt 8.7.0 then hides /dev/hugepages from QEMU"},
+		{"the same, with a newer one", DevMounts, twoDevs, by(8008000, nil), ""},
+		{"the same, on a memfd", DevMounts, twoDevs, by(7000000, guesttest.Memfd), ""},
+		{"/dev mounted once", DevMounts, onHuge, by(7000000, nil), ""},
+		{"QEMU of an older libvirt with the host's /dev", DevMounts, twoDevs + "-- etc/libvirt/qemu.conf --\nnamespaces = []\n", by(7000000, nil), ""},
+		{"memfd beside a mount that is read-only, with an older libvirt", Mount, strings.Replace(onHuge, "rw,pagesize", "ro,pagesize", 1), by(7000000, guesttest.Memfd), " blocker no-mount: /dev/hugepages is mounted read-only"},
+		{"the same, with a newer one", Mount, strings.Replace(onHuge, "rw,pagesize", "ro,pagesize", 1), by(9000000, guesttest.Memfd), ""},
+
 		{"QEMU with the host's /dev", DevMounts, over("/dev/hugepages/libvirt", "tmpfs", "") + secondDev + "-- etc/libvirt/qemu.conf --\nnamespaces = []\n", guesttest.Takes(1), ""},
 
 		{"a limit where huge pages are no memory", MemoryCgroup, hosttest.Cgroup2, limited(1000), ""},

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/shell"
+	"vmhuge/internal/versions"
 )
 
 // Path asks whether the QEMU user gets to the folder in which libvirt
@@ -32,6 +34,10 @@ var Path = Check{"path", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 	var findings []hostprep.Finding
 	for _, m := range mounts {
 		below, err := Unsearchable(h, m, g.BaseDir, user)
+		if err == nil {
+			findings = append(findings, below...)
+			below, err = unmade(h, g, m, user)
+		}
 		if err == nil {
 			findings = append(findings, below...)
 			below, err = staleDirs(h, g, path.Join(m.Point, g.BaseDir), user)
@@ -81,6 +87,57 @@ func Unsearchable(h host.Host, m host.Mount, base string, user host.User) ([]hos
 		}
 	}
 	return findings, nil
+}
+
+// unmade finds what libvirt leaves to root alone where a mount was mounted again since it
+// started: older ones open the mount and make searchable folders on it only then.
+func unmade(h host.Host, g hostprep.Guest, m host.Mount, user host.User) ([]hostprep.Finding, error) {
+	folders := foldersOn(g, m.Point)
+	if len(folders) == 0 {
+		return nil, nil
+	}
+	daemon, err := libvirtd.ReadDaemon(h)
+	if err != nil || daemon == nil { // it makes them when it starts
+		return nil, err
+	}
+	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Cause: hostprep.FolderMode, Need: "a folder that " + user.Name + " can search"}
+	var changes []change.Change
+	root, err := h.Lstat(m.Point)
+	if err != nil || root == nil {
+		return nil, err
+	}
+	if lacks := host.Missing(user, root, host.MaySearch); lacks != 0 {
+		f.Have = fmt.Sprintf("%s is %s", m.Point, host.OwnerText(root))
+		changes = append(changes, change.Change{Kind: change.KindChmod, Path: m.Point, From: host.ModeText(root.Mode), To: host.ModeText(root.Mode | lacks)})
+	}
+	for _, c := range folders {
+		st, err := h.Lstat(c.Path)
+		if err != nil {
+			return nil, err
+		}
+		if st == nil {
+			f.Have = cmp.Or(f.Have, fmt.Sprintf("%s is not there, and libvirt %s makes it for root alone", c.Path, hostprep.VersionText(g.Libvirt)))
+			changes = append(changes, c)
+		}
+	}
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	f.Fix(changes...)
+	return []hostprep.Finding{f}, nil
+}
+
+// foldersOn are libvirt's folders on a mount, for a libvirt that would make them for root
+// alone: it makes them for all only when it starts.
+func foldersOn(g hostprep.Guest, point string) (folders []change.Change) {
+	if g.Session || !versions.MakesFolders.LackedBy(g.Libvirt, g.QEMU) {
+		return nil
+	}
+	for _, name := range strings.Split(g.BaseDir, "/") {
+		point = path.Join(point, name)
+		folders = append(folders, change.Change{Kind: change.KindMkdir, Path: point, To: "0755 0:0"})
+	}
+	return folders
 }
 
 // staleDirs finds the folders of earlier starts of the guest that libvirt will

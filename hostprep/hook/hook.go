@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 
-	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/journal"
@@ -92,7 +91,7 @@ func lookForHook(h host.Host, libvirt uint32) (place, error) {
 		sum = sync.OnceValues(func() (string, error) { return change.HashFile(program) })
 	}
 	places := []string{qemu + "/90-vmhuge", hooks + "/qemu"}
-	if libvirt != hostprep.UnknownVersion && !versions.HookFolder.In(libvirt, 0) {
+	if versions.HookFolder.LackedBy(libvirt, 0) {
 		slices.Reverse(places)
 	}
 	var found []place

@@ -16,16 +16,17 @@ func TestIn(t *testing.T) {
 	rule := Rule{9000000, 7002000, ""}
 	for _, row := range []struct {
 		libvirt, qemu uint32
-		want          bool
+		in, lacked    bool
 	}{
-		{9000000, 7002000, true},
-		{12009000, 11001003, true},
-		{8010000, 7002000, false},
-		{9000000, 7001999, false},
-		{0, 0, false}, // not known
+		{9000000, 7002000, true, false},
+		{12009000, 11001003, true, false},
+		{8010000, 7002000, false, true},
+		{9000000, 7001999, false, true},
+		{0, 0, false, false}, // not known
+		{8010000, 0, false, false},
 	} {
-		if got := rule.In(row.libvirt, row.qemu); got != row.want {
-			t.Errorf("%d, %d: %v", row.libvirt, row.qemu, got)
+		if in, lacked := rule.In(row.libvirt, row.qemu), rule.LackedBy(row.libvirt, row.qemu); in != row.in || lacked != row.lacked {
+			t.Errorf("%d, %d: in %v, lacked %v", row.libvirt, row.qemu, in, lacked)
 		}
 	}
 }
