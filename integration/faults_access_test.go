@@ -1,6 +1,9 @@
 package integration
 
-import "vmhuge/hostprep"
+import (
+	"vmhuge/hostprep"
+	"vmhuge/internal/versions"
+)
 
 const (
 	noOpen     = "for guest RAM: Permission denied"
@@ -18,8 +21,10 @@ var accessFaults = []fault{
 	{name: "folder-0750-of-its-group", setup: folderOfGroup, verdict: hostprep.Ready},
 	{name: "folder-0700-memfd", setup: mode(libvirtDir, 0o700), guest: memfd(""), verdict: hostprep.Ready},
 	{name: "folders-of-umask-077", setup: umask077, verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
-	{name: "mount-0700", setup: again("mode=0700"), verdict: hostprep.Ready}, // libvirt opens it
-	{name: "mount-1770", setup: again("mode=1770,gid=1"), verdict: hostprep.Ready},
+	{name: "mount-0700", with: versions.MakesFolders, setup: again("mode=0700"), verdict: hostprep.Ready}, // libvirt opens it
+	{name: "mount-1770", with: versions.MakesFolders, setup: again("mode=1770,gid=1"), verdict: hostprep.Ready},
+	{name: "mount-0700-older", without: versions.MakesFolders, setup: again("mode=0700"), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
+	{name: "mount-again-older", without: versions.MakesFolders, setup: withoutFolders, verdict: hostprep.NoAccess, says: noOpen, cause: "folder-mode", mends: true},
 	{name: "folder-stale", setup: restarted(stale(1, 2)), verdict: hostprep.NoAccess, says: noOpen, cause: "folder-stale", mends: true},
 	{name: "folder-stale-of-root-as-user", setup: restarted(conf(`user = "root"`), stale(1)), verdict: hostprep.Ready},
 	{name: "folder-stale-of-another-id", setup: restarted(stale(999)), verdict: hostprep.Ready},

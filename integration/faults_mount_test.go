@@ -6,15 +6,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep"
+	"vmhuge/internal/versions"
 )
 
 const (
-	noMount  = "hugetlbfs filesystem is not mounted or disabled by administrator config"
-	noSize   = "Unable to find any usable hugetlbfs mount for"
-	noSpace  = "No space left on device"
-	tooSmall = "must be equal to or larger than page size"
-	qemuConf = "/etc/libvirt/qemu.conf"
-	anySize  = "<hugepages/>"
+	noMount = "hugetlbfs filesystem is not mounted or disabled by administrator config"
+	noSize  = "Unable to find any usable hugetlbfs mount for"
+	// What QEMU says instead of either, started by a libvirt that leaves its memory out.
+	noBackend = "Memory backend 'pc.ram' not found"
+	noSpace   = "No space left on device"
+	tooSmall  = "must be equal to or larger than page size"
+	qemuConf  = "/etc/libvirt/qemu.conf"
+	anySize   = "<hugepages/>"
 )
 
 // again mounts the hugetlbfs of 2 MiB anew with an option, which libvirtd does
@@ -38,17 +41,18 @@ var mountFaults = []fault{
 
 	// Mounts that are not what they were when libvirtd looked.
 	{name: "mount-vanished", of1G: true, setup: mountAgain(mount2M, ""), verdict: hostprep.NoMount, says: "No such file or directory", cause: "mount-vanished", mends: true},
-	{name: "mount-vanished-without-namespaces", setup: all(restarted(conf("namespaces = []")), mountAgain(mount2M, "")), verdict: hostprep.NoMount, small: true, mends: true},
-	{name: "mount-covered", setup: over(mount2M), verdict: hostprep.NoMount, small: true},
+	{name: "mount-vanished-without-namespaces", with: versions.MakesFolders, setup: all(restarted(conf("namespaces = []")), mountAgain(mount2M, "")), verdict: hostprep.NoMount, small: true, mends: true},
+	{name: "mount-covered", with: versions.MakesFolders, setup: over(mount2M), verdict: hostprep.NoMount, small: true},
 	{name: "mount-covered-memfd", setup: over(mount2M), guest: memfd(""), verdict: hostprep.Ready},
-	{name: "folder-covered", setup: all(behindTwoDevs, over(libvirtDir)), verdict: hostprep.NoMount, small: true},
+	{name: "folder-covered", with: versions.MakesFolders, setup: all(behindTwoDevs, over(libvirtDir)), verdict: hostprep.NoMount, small: true},
 	{name: "folder-covered-of-the-driver", setup: all(behindTwoDevs, over(libvirtDir+"/qemu")), verdict: hostprep.NoMount, small: true},
 	{name: "folder-covered-memfd", setup: all(behindTwoDevs, over(libvirtDir)), guest: memfd(""), verdict: hostprep.Ready},
-	{name: "folder-covered-and-dev-mounted-twice", setup: over(libvirtDir), verdict: hostprep.BadHost, says: "Device or resource busy", cause: "dev-mounted-twice"},
-	{name: "folder-covered-memfd-and-dev-mounted-twice", setup: over(libvirtDir), guest: memfd(""), verdict: hostprep.BadHost, says: "Device or resource busy", cause: "dev-mounted-twice"},
+	{name: "folder-covered-and-dev-mounted-twice", with: versions.DevTwice, setup: over(libvirtDir), verdict: hostprep.BadHost, says: "Device or resource busy", cause: "dev-mounted-twice"},
+	{name: "folder-covered-memfd-and-dev-mounted-twice", with: versions.DevTwice, setup: over(libvirtDir), guest: memfd(""), verdict: hostprep.BadHost, says: "Device or resource busy", cause: "dev-mounted-twice"},
 	{name: "mount-read-only", setup: remount(mount2M, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
 	{name: "mount-of-others-read-only", of1G: true, setup: remount(mount1G, unix.MS_RDONLY), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
-	{name: "mount-read-only-memfd", setup: remount(mount2M, unix.MS_RDONLY), guest: memfd(""), verdict: hostprep.Ready},
+	{name: "mount-read-only-memfd-older", without: versions.MemfdAlone, setup: remount(mount2M, unix.MS_RDONLY), guest: memfd(""), verdict: hostprep.NoMount, says: "Read-only file system", cause: "mount-read-only"},
+	{name: "mount-read-only-memfd", with: versions.MemfdAlone, setup: remount(mount2M, unix.MS_RDONLY), guest: memfd(""), verdict: hostprep.Ready},
 	{name: "mount-nosuid-nodev-noexec", setup: remount(mount2M, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC), verdict: hostprep.Ready},
 
 	// Limits of a mount, by a page or a file.

@@ -43,7 +43,8 @@ func hostAsBefore(t *testing.T) {
 			diff = cmp.Diff(before, readHost(t))
 		}
 		if diff != "" {
-			t.Errorf("the test left the host changed (-before +after):\n%s", diff)
+			recorded, _ := os.ReadFile(filepath.Join(stateDir, "changes.json"))
+			t.Errorf("the test left the host changed (-before +after):\n%s\non record: %s", diff, recorded)
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 // definitions ask for. The definition stays, whether the start succeeds or not.
 func TestStartIfShort(t *testing.T) {
 	hostAsBefore(t)
+	setTHP(t, "enabled", "madvise")
 	setPages(t, 0, size2M, 0)
 	dom := define(t, guest{backing: pages2M + "<allocation mode='immediate'/>"})
 	name, before := nameOf(t, dom), definition(t, dom)

@@ -118,7 +118,16 @@ func stopDaemon(cmd *exec.Cmd) error {
 	_ = cmd.Process.Signal(unix.SIGTERM)
 	hung := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer hung.Stop()
-	if err := cmd.Wait(); err != nil {
+	err := cmd.Wait()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && filepath.Base(cmd.Path) == "libvirtd" {
+		// Told to end while it still initializes its drivers, libvirt 7.0 crashes, and 11.3 returns
+		// 1. It answers before it has done that, and how it ends is not what is tested here.
+		if exit.ExitCode() == 1 || exit.Sys().(syscall.WaitStatus).Signal() == unix.SIGSEGV {
+			fmt.Fprintln(os.Stderr, "integration tests: libvirtd, told to end:", err)
+			return nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("stopping %s: %w", cmd.Path, err)
 	}
 	return nil

@@ -58,6 +58,7 @@ var devices = []struct {
 	{"/dev/random", 1, 8},
 	{"/dev/urandom", 1, 9},
 	{"/dev/tty", 5, 0},
+	{"/dev/ptmx", 5, 2}, // not a link to pts/ptmx, from which libvirt 7.0 can't make a guest's /dev
 }
 
 // bootDir is where the tests find the guest's kernel: below /var/lib/libvirt,
@@ -173,7 +174,7 @@ func mountPrivate(dir string) error {
 			return fmt.Errorf("making %s: %w", d.path, err)
 		}
 	}
-	return os.Symlink("pts/ptmx", "/dev/ptmx")
+	return nil
 }
 
 // layOverStateDir lays a layer over the folder above vmhuge's: what the tests write

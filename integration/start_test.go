@@ -19,6 +19,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/proof"
+	"vmhuge/internal/versions"
 	"vmhuge/launcher"
 )
 
@@ -102,6 +103,9 @@ func enableStartVerifyStop(t *testing.T, such func(pageCount) bool) {
 			dom := define(t, row.guest)
 			domain, before := nameOf(t, dom), definition(t, dom)
 
+			if i := slices.Index(row.enable, "--threads"); i >= 0 && !here(t, versions.Threads) {
+				row.enable = slices.Delete(slices.Clone(row.enable), i, i+2)
+			}
 			done(t, append([]string{"enable", domain}, row.enable...)...)
 			if r := report(t, 4, "check", domain); r.Verdict != hostprep.NoMemory || r.Ready || !r.Fixable {
 				t.Errorf("check without pages: %+v", r)

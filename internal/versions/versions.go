@@ -2,11 +2,30 @@
 // what vmhuge has to know of it. No other code compares versions.
 package versions
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Rule is what libvirt with QEMU does since these versions, as 9001000 is 9.1.0; 0: any.
 type Rule struct {
 	Libvirt, QEMU uint32
 	Does          string
 }
+
+// String is the rule in a line, such as: QEMU 9.1: QEMU refuses …
+func (r Rule) String() string {
+	var of []string
+	if r.Libvirt != 0 {
+		of = append(of, "libvirt "+since(r.Libvirt))
+	}
+	if r.QEMU != 0 {
+		of = append(of, "QEMU "+since(r.QEMU))
+	}
+	return strings.Join(of, " and ") + ": " + r.Does
+}
+
+func since(version uint32) string { return fmt.Sprintf("%d.%d", version/1000000, version/1000%1000) }
 
 // What libvirt and QEMU do, oldest first.
 var (

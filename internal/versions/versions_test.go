@@ -44,15 +44,15 @@ func TestDocumented(t *testing.T) {
 		t.Fatalf("%s has no table %q", page, head)
 	}
 	old = strings.TrimPrefix(old+"\n", "\n")
-	since := func(version uint32) string {
+	from := func(version uint32) string {
 		if version == 0 {
 			return "any"
 		}
-		return fmt.Sprintf("%d.%d", version/1000000, version/1000%1000)
+		return since(version)
 	}
 	var want strings.Builder
 	for _, r := range All {
-		fmt.Fprintf(&want, "| %s | %s | %s |\n", since(r.Libvirt), since(r.QEMU), r.Does)
+		fmt.Fprintf(&want, "| %s | %s | %s |\n", from(r.Libvirt), from(r.QEMU), r.Does)
 	}
 	if old == want.String() {
 		return
