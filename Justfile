@@ -165,10 +165,15 @@ virtqemud: deps
 fault-table: deps
     go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMOneNode/kvm|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/(faults|shapes)' ./integration
 
+# the integration tests with the libvirt and QEMU of each of four Debians, or of ROW: bullseye, bookworm, trixie, trixie-backports; writes docs/tested.md (as root)
+matrix ROW='': deps
+    @./deps mmdebstrap
+    MATRIX_ROW={{ ROW }} go test -count=1 -timeout 12h -v ./integration/matrix -update
+
 # rewrite the expected output of the command line's tests and docs/
 golden:
     go test ./cmd/vmhuge -update
-    go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./hostprep/hostpage ./internal -update
+    go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./hostprep/hostpage ./internal ./internal/versions -update
     go test ./explain -run TestTroubleshooting -update
     go test ./metrics -run TestScrape -update
 
