@@ -159,7 +159,7 @@ messages:
 virtqemud: deps
     @./deps meson ninja-build gettext python3-docutils xsltproc libxml2-utils rpcsvc-proto libglib2.0-dev libxml2-dev libgnutls28-dev libtirpc-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnuma-dev
     @integration/testdata/virtqemud
-    VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestVirtqemud$' ./integration
+    VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestMicroVMVirtqemud$' ./integration
 
 # every row of the tables of faults and of shapes, of which `test` runs a share (as root)
 fault-table: deps

@@ -10,17 +10,22 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/hook"
 )
 
 // prefix is where the libvirt of testdata/virtqemud has all its files.
 const prefix = "/opt/libvirt"
 
-// TestVirtqemud is a guest's life on a libvirt that has nothing in the usual places: its
+// TestMicroVMVirtqemud is a guest's life on a libvirt that has nothing in the usual places: its
 // daemon is virtqemud, and this program is linked with another libvirt, which connects to /run.
-func TestVirtqemud(t *testing.T) {
+func TestMicroVMVirtqemud(t *testing.T) {
 	built := os.Getenv("VIRTQEMUD")
 	if built == "" {
 		t.Skip("just virtqemud runs it: that builds such a libvirt first")
+	}
+	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 3072}) {
+		return
 	}
 	hostAsBefore(t)
 	installInPrefix(t, built)
@@ -67,11 +72,11 @@ func TestVirtqemud(t *testing.T) {
 	done(t, "enable", name, "--size", "2M")
 	done(t, "start", name)
 	done(t, "verify", name)
-	says(name, "status")
+	says("running  64 MiB  2 MiB", "status")
 	done(t, "stop", name, "--force")
 
 	says(prefix+"/etc/libvirt/hooks/qemu.d/90-vmhuge", "hook", "install", "--reload")
-	t.Cleanup(func() { _ = vmhuge(t, "hook", "remove") })
+	defer func() { _ = vmhuge(t, "hook", "remove") }()
 	says(prefix+"/etc/libvirt/hooks/qemu.d/90-vmhuge", "hook", "status")
 	waitUntil(t, "virtqemud calls the hook", func() bool {
 		_, err := virshIn("start", name)
@@ -79,6 +84,9 @@ func TestVirtqemud(t *testing.T) {
 	})
 	if n := total() - before; n != 32 {
 		t.Errorf("the hook has added %d pages", n)
+	}
+	if e := lastCall(t, name); e.Operation != "prepare" || e.Result != hook.Held {
+		t.Errorf("the last call of the hook: %+v", e)
 	}
 	restart()
 	done(t, "verify", name)

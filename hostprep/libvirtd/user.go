@@ -10,8 +10,8 @@ import (
 	"vmhuge/internal/advice"
 )
 
-// MountGroup is the group of the user that QEMU runs as, which is kvm's on most
-// distributions.
+// MountGroup is the group that qemu.conf names, else that of the user that QEMU runs as: on
+// most distributions kvm, in which other programs' users are as well, unlike the build's.
 func MountGroup(h host.Host) (string, error) {
 	conf, err := ReadQEMUConf(h, "")
 	if err != nil {
@@ -20,6 +20,11 @@ func MountGroup(h host.Host) (string, error) {
 	user, err := QEMUUser(h, conf)
 	if err != nil {
 		return "", err
+	}
+	if conf.Group == "" {
+		if user, err = h.User(user.Name, ""); err != nil {
+			return "", err
+		}
 	}
 	_, groups, err := h.Accounts()
 	if err != nil {

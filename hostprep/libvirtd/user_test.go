@@ -8,6 +8,16 @@ import (
 	"vmhuge/hostprep/hosttest"
 )
 
+// The mounts' group is the one in which Debian's user is, not that of Debian's build.
+func TestMountGroup(t *testing.T) {
+	const given = "-- modes --\nvar/lib/libvirt/qemu/ 0751 64055:64055\n"
+	for edit, want := range map[string]string{given: "kvm", given + "-- etc/libvirt/qemu.conf --\ngroup = \"alice\"\n": "alice"} {
+		if got, err := MountGroup(host.Host{Root: hosttest.Unpack(t, "one-node", edit)}); err != nil || got != want {
+			t.Errorf("%s, %v, want %s", got, err, want)
+		}
+	}
+}
+
 // Whom QEMU runs as where qemu.conf leaves it open.
 func TestUsersOfDistributions(t *testing.T) {
 	const (
