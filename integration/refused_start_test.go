@@ -60,13 +60,23 @@ func TestHookBesideAnother(t *testing.T) {
 	}
 	asBefore("saved")
 	letGo := refuseAt(t, "restore")
-	startFails(t, dom, "not today")
+	err := tryStartPaused(dom)
+	if err != nil && !strings.Contains(err.Error(), "not today") {
+		t.Errorf("refused: %v", err)
+	}
+	if active, err := dom.IsActive(); err != nil || active {
+		t.Fatalf("refused, it runs: %t, %v", active, err)
+	}
 	wantClaims(t, name+" starting")
 	timeIsUp(t)
 	if out := done(t, "status").Stdout; !strings.Contains(out, name+" is gone: freed its 44 MiB of huge pages") {
 		t.Errorf("status says\n%s", out)
 	}
 	asBefore("refused restore")
+	if err == nil {
+		letGo()
+		t.Skip("this libvirt reports a refused restore as done, and removes the saved state, as 11.3 does, and 9.0 and 12.9 do not: all after that was not tested")
+	}
 	startFails(t, dom, "not today")
 	wantClaims(t, name+" starting")
 	letGo()
