@@ -169,7 +169,7 @@ func (c chroot) run(t *testing.T, built string) results {
 	found.libvirt, found.qemu = c.version(t, "libvirt0"), c.version(t, "qemu-system-x86")
 	for _, name := range names {
 		if !slices.ContainsFunc(found.tests, func(o outcome) bool { return o.name == name }) {
-			t.Errorf("no test %s has run", name)
+			t.Fatalf("no test %s has run: %v", name, err)
 		}
 	}
 	if err != nil {
