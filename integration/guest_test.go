@@ -276,9 +276,17 @@ func pidOf(t *testing.T, dom *libvirt.Domain) int {
 //	Private_Hugetlb:   65536 kB
 func pagesOf(t *testing.T, pid int) pageCount {
 	t.Helper()
-	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
+	count, err := readPages(pid)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return count
+}
+
+func readPages(pid int) (pageCount, error) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
+	if err != nil {
+		return nil, err
 	}
 	defer file.Close()
 	count := pageCount{}
@@ -291,7 +299,7 @@ func pagesOf(t *testing.T, pid int) pageCount {
 		}
 		kib, err := strconv.Atoi(fields[1])
 		if err != nil {
-			t.Fatalf("smaps: %q: %v", lines.Text(), err)
+			return nil, fmt.Errorf("smaps: %q: %w", lines.Text(), err)
 		}
 		switch fields[0] {
 		case "KernelPageSize:":
@@ -300,8 +308,5 @@ func pagesOf(t *testing.T, pid int) pageCount {
 			count[pageKiB] += kib / pageKiB
 		}
 	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return count.nonZero()
+	return count.nonZero(), lines.Err()
 }
