@@ -122,12 +122,9 @@ func definition() []Row {
 	}, {
 		ID: "page-size-missing", Says: slices.Concat(memfd("No such device"), []string{
 			"Unable to find any usable hugetlbfs mount for … KiB", "Memory backend '…' not found", "Hugepage size must be a power of 2",
-			"page size … is not available on node", "hugepages-…kB/nr_hugepages: No such file or directory", "hugetlbfs: Unsupported page size", "HugeTLB: unsupported hugepagesz",
-			"HugeTLB: unsupported default_hugepagesz", "hugepagesz: Unsupported page size",
 		}),
-		Unless: ownDefault,
-		Cause:  "the kernel has no pages of that size",
-		Check:  "page-size", Do: "vmhuge check lists the sizes that exist, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
+		Cause: "the kernel has no pages of that size",
+		Check: "page-size", Do: "vmhuge check lists the sizes that exist, and vmhuge enable --size SIZE DOMAIN takes one; on x86, 1 GiB needs a processor with pdpe1gb",
 	}, {
 		ID: "dimm-without-acpi", Says: []string{"memory hotplug is not enabled: missing acpi"},
 		Cause: "memory devices need ACPI",

@@ -47,15 +47,20 @@ func kernel() []Row {
 	for digit := range 9 {
 		freePages = append(freePages, "hugepages_free="+strconv.Itoa(digit+1))
 	}
+	const unsupportedMount = "hugetlbfs: Unsupported page size"
 	return []Row{{
 		ID: "mount-option", Says: []string{
 			"hugetlbfs: Bad mount option", "hugetlbfs: Unknown parameter", "hugetlbfs: Bad value", "hugetlbfs: Bad value '…' for mount option", "Minimum size can not be greater than maximum size",
 			"mount: PATH: wrong fs type, bad option, bad superblock", "mount: PATH: fsconfig… failed: hugetlbfs",
 			"mount: PATH: mount… system call failed: Invalid argument",
 		},
-		On:    huge,
+		On: huge, UnlessAny: []string{unsupportedMount},
 		Cause: "an option of a hugetlbfs is not one of the kernel's (pagesize=, size=, min_size=, nr_inodes=, mode=, uid=, gid=, in small letters, sizes as 2M or 1G), or it has no pages of that size",
 		Check: "page-size", Do: "correct the options in /etc/fstab or the .mount unit, systemctl daemon-reload, and mount it again; vmhuge prepare writes them right",
+	}, {
+		ID: "mount-page-size", Says: []string{unsupportedMount},
+		Cause: "the kernel has no pages of the size that pagesize= of a hugetlbfs names",
+		Do:    "ls /sys/kernel/mm/hugepages shows the sizes that exist; correct pagesize= in /etc/fstab or the .mount unit, systemctl daemon-reload, and mount it again",
 	}, {
 		ID: "mount-denied", Says: mountDenied, On: huge, Unless: []string{"not a hugetlbfs mount"},
 		Cause: "whoever mounts a hugetlbfs lacks CAP_SYS_ADMIN: a user other than root, or a container",
@@ -97,6 +102,10 @@ func kernel() []Row {
 		Cause: "SELinux or AppArmor does not let a program, which the record names, set the size of a pool",
 		Do:    "SELinux, for a hook: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else ausearch -m avc --raw | audit2allow shows the rule. AppArmor: a rule for the file with w in /etc/apparmor.d/local, in the file named as the profile",
 	}, {
+		ID: "pool-size-missing", Says: []string{"hugepages-…kB/nr_hugepages': No such file or directory", "page size … is not available on node"},
+		Cause: "there is no pool of that size: the kernel, or the node that is named, has no pages of it",
+		Do:    "ls /sys/kernel/mm/hugepages shows the sizes that exist (/sys/devices/system/node/node0/hugepages those of a node): vmhuge prepare --pages N --size SIZE with one of these; on x86, 1 GiB needs a processor with pdpe1gb",
+	}, {
 		ID: "pool-invalid", Says: append(poolRefused("Invalid argument"), "Unable to write to: …nr_hugepages: Invalid argument"),
 		Cause: "the kernel does not accept it as the size of a pool: it must be one number, and pages of 1 GiB only where the kernel can allocate them at run time (CONFIG_CONTIG_ALLOC, a processor with pdpe1gb)",
 		Do:    "vmhuge prepare --pages N --size SIZE; for pages of 1 GiB reserved at boot add --persist",
@@ -130,15 +139,18 @@ func kernel() []Row {
 		Cause:    "not an error: default_hugepagesz= names the size that is this kernel's default anyway, and the two sizes of the message are the same",
 		Do:       "nothing: ls /sys/kernel/mm/hugepages shows the sizes that exist",
 	}, {
+		ID: "kernel-line-size", Says: []string{"HugeTLB: unsupported …hugepagesz", "hugepagesz: Unsupported page size"},
+		Unless: ownDefault,
+		Cause:  "the kernel's command line names a size of huge pages that this kernel on this processor does not have, and the kernel ignores that, with the hugepages= behind it",
+		Do:     "ls /sys/kernel/mm/hugepages shows the sizes that exist; correct hugepagesz= and default_hugepagesz= on the kernel's command line, in the boot loader's configuration (/etc/default/grub, then update-grub or grub2-mkconfig), and reboot; on x86, 1G needs a processor with pdpe1gb, which in a guest is a matter of its CPU model",
+	}, {
 		ID: "kernel-line", Says: []string{
-			"preceded by an unsupported hugepagesz",
-			"HugeTLB: unsupported …hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
+			"preceded by an unsupported hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
 			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
 			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
 		},
-		Unless: ownDefault,
-		Cause:  "the kernel's command line asks for huge pages with words, in an order or in a combination that the kernel does not accept",
-		Do:     "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
+		Cause: "the kernel's command line asks for huge pages with words, in an order or in a combination that the kernel does not accept",
+		Do:    "vmhuge check shows the line and its right spelling; vmhuge prepare --persist --pages N --size SIZE writes it",
 	}, {
 		ID: "cma-skips-boot", Says: []string{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation"},
 		Cause: "with hugetlb_cma= on its command line the kernel does not allocate the gigantic pages (1 GiB on x86) of hugepages= at boot: they come out of hugetlb_cma at run time. Smaller pages are allocated as usual",
