@@ -131,6 +131,9 @@ func TestCureOfWords(t *testing.T) {
 		// QEMU looks at the host's plain pages (kvm_check_mmu), not at those behind the memory.
 		{"error: internal error: process exited while connecting to monitor: qemu-system-ppc64: KVM can't supply 64kiB CI pages, which guest expects", "<maxpagesize unit='KiB'>4</maxpagesize>", "16 MiB"},
 		{"error: Failed to attach device from stick.xml\nerror: internal error: unable to execute QEMU command 'object-add': backend 'memdimm1' memory size must be multiple of 2 MiB", "in the file that is attached", "enable --round"},
+		// qemuDomainGetMemLockLimitBytes counts vDPA too, and a <hard_limit> takes the place of what it counts.
+		{"qemu-system-x86_64: failed to write, fd=26, errno=12 (Cannot allocate memory)", "N times the guest's memory", "not for vDPA"},
+		{"qemu-system-x86_64: VFIO_MAP_DMA failed: Cannot allocate memory", "/etc/security/limits.d", "of the guest's memory and 1 GiB more"},
 		{"qemu-kvm: backend 'memnvdimm0' memory size must be multiple of 1 GiB", "<size>", "enable --round"},
 		{"qemu-kvm: backend 'memua-extra' memory size must be multiple of 1 GiB", "<size>", "enable --round"},
 		{"qemu-kvm: backend 'ram-node0' memory size must be multiple of 1 GiB", "vmhuge enable --round DOMAIN", "attached"},

@@ -10,7 +10,7 @@ import (
 )
 
 // ofMemory are the messages that the table must know, or leave out on purpose.
-var ofMemory = regexp.MustCompile(`(?i)memory|huge ?page|hugetlb|backing|guest RAM|\bRAM page|memfd`)
+var ofMemory = regexp.MustCompile(`(?i)memory|huge ?page|hugetlb|backing|guest RAM|\bRAM page|memfd|DMA mapping|vdpa map|failed to write, fd`)
 
 // TestMessages holds the table to every message on memory, huge pages or backing in
 // the sources of libvirt and QEMU: testdata/messages.tsv has the row that knows it,
@@ -90,7 +90,7 @@ func judged(reasons []reason, file, text string) string {
 // examples are what a message reads like, a line each: with values, and with the
 // reasons that the kernel may give.
 func examples(text string) string {
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "'%s' requires", "'virtiofs' requires"), "%%", "%")
+	text = strings.NewReplacer("'%s' requires", "'virtiofs' requires", "errno=%d (%s)", "errno=12 (Cannot allocate memory)", "%%", "%").Replace(text)
 	var all []string
 	for _, value := range []string{"/dev/hugepages/libvirt/qemu/1-web1", "/dev/hugepages", "/var/lib/x", "pc.ram"} {
 		said := verb.Get().ReplaceAllStringFunc(text, func(v string) string {

@@ -29,6 +29,13 @@ func devices() []Row {
 	mapped := func(result string) []string {
 		return []string{"vfio_…dma_map(0x…, 0x…, 0x…, …) = " + result, "vfio_…dma_map(0x…,0x…,0x…,…)=" + strings.Replace(result, " ", "", 1)}
 	}
+	// What QEMU says of a device that can't have the guest's memory, by the kernel's reason.
+	locked := slices.Concat(mapped("-12 (Cannot allocate memory)"), saysQEMU("failed to write, fd=…, errno=12"), []string{
+		"VFIO_MAP_DMA failed: Cannot allocate memory", "RLIMIT_MEMLOCK (…) exceeded", "IOMMU_IOAS_MAP failed: Cannot allocate memory", "VFIO_MAP_DMA: -12",
+	})
+	unpinned := slices.Concat(mapped("-14 (Bad address)"), saysQEMU("failed to write, fd=…, errno=14"), []string{"VFIO_MAP_DMA failed: Bad address", "IOMMU_IOAS_MAP failed: Bad address"})
+	entries := append(mapped("-28 (No space left on device)"), "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device", "possibly running out of DMA mappings")
+	beyond := slices.Concat(mapped("-22 (Invalid argument)"), saysQEMU("failed to write, fd=…, errno=22"), []string{"VFIO_MAP_DMA failed: Invalid argument", "IOMMU_IOAS_MAP failed: Invalid argument"})
 	refused := []string{
 		"vhost_set_mem_table failed: Input/output error", "vhost_set_mem_table failed: Invalid argument", "vhost_set_mem_table failed: Broken pipe",
 		"vhost_set_mem_table failed: Connection reset by peer", "vhost_set_mem_table failed: Protocol error",
@@ -40,23 +47,26 @@ func devices() []Row {
 		Cause: "a warning: VFIO could not map the BAR of another device for this one, so that the two can't copy to each other directly; the guest's memory is mapped, and it runs",
 		Do:    "nothing, unless two passed-through devices must copy to each other (GPUDirect)",
 	}, {
-		ID: "vfio-locked", Says: append(mapped("-12 (Cannot allocate memory)"), "VFIO_MAP_DMA failed: Cannot allocate memory", "RLIMIT_MEMLOCK (…) exceeded",
-			"IOMMU_IOAS_MAP failed: Cannot allocate memory", "vhost_vdpa_dma_map: failed to write, …(Cannot allocate memory)",
-			"VFIO_MAP_DMA: -12", "vfio_dma_map failed, insufficient locked memory"),
-		Cause: "VFIO pins all memory of the guest, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller: libvirt raises it for <hostdev>, but not for vDPA, devices in <qemu:commandline>, an ordinary user or a container. Huge pages count too",
-		Do:    "virsh edit DOMAIN: <memtune><hard_limit> of the guest's memory and 1 GiB more, from which libvirt makes the limit; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
+		ID: "vfio-locked", Says: locked,
+		Cause: "a passed-through device (VFIO, NVMe, vDPA) pins all memory of the guest, huge pages too, and QEMU's limit of locked memory (RLIMIT_MEMLOCK) is smaller. libvirt sets it for the devices in the XML, but a <hard_limit> takes the place of what it counts, it does not see devices in <qemu:commandline>, and before 8.7 it counted the memory only once. QEMU without libvirt, or in a container, has the limit of what starts it",
+		Do:    "virsh edit DOMAIN: take <memtune><hard_limit> out; where libvirt does not count the devices itself, make it N times the guest's memory plus 1 GiB: N is 1 for each vDPA and NVMe device, and 1 for all VFIO devices (with an <iommu>, for each). qemu:///session takes no <hard_limit>: there a memlock of that size for the user, in /etc/security/limits.d; without libvirt ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit",
 	}, {
-		ID: "vfio-bad-address", Says: append(mapped("-14 (Bad address)"), "VFIO_MAP_DMA failed: Bad address", "IOMMU_IOAS_MAP failed: Bad address", "vhost_vdpa_dma_map: failed to write, …(Bad address)"), Unless: []string{"PCI BAR?"}, UnlessAny: []string{bars},
+		ID: "vfio-bad-address", Says: unpinned, Unless: []string{"PCI BAR?"}, UnlessAny: []string{bars},
 		Cause: "VFIO, or vDPA, could not get a page of the guest's memory when it pinned it: too few free huge pages (of the node), or no memory at all; for a region that is not RAM another device's BAR, which is harmless",
 		Check: "pool", Do: "vmhuge check DOMAIN says what is missing; vmhuge start DOMAIN allocates it",
 	}, {
-		ID: "vfio-entries", Says: append(mapped("-28 (No space left on device)"), "VFIO_MAP_DMA failed: No space left on device", "vfio_dma_map…No space left on device"),
+		ID: "vfio-entries", Says: entries,
 		Cause: "VFIO has no entries left for mappings (65535 of a container): virtio-mem and balloons make many small ones",
 		Do:    "modprobe vfio_iommu_type1 dma_entry_limit=…, or a larger <block> for virtio-mem",
 	}, {
-		ID: "vfio-guest-address", Says: append(mapped("-22 (Invalid argument)"), "VFIO_MAP_DMA failed: Invalid argument", "IOMMU_IOAS_MAP failed: Invalid argument"), UnlessAny: []string{bars},
-		Cause: "the IOMMU can't map a range of the guest's memory: its address is beyond the IOMMU's width, or taken (MSI, reserved regions); huge pages are not involved",
+		ID: "vfio-guest-address", Says: beyond, UnlessAny: []string{bars},
+		Cause: "the IOMMU, or a vDPA device, can't map a range of the guest's memory: its address is beyond what they reach, or taken (MSI, reserved regions); huge pages are not involved",
 		Do:    "dmesg | grep -i -e iommu -e dmar; virsh edit DOMAIN: <maxphysaddr mode='emulate' bits='39'/> in <cpu>, or less memory",
+	}, {
+		ID: "dma-map", Says: []string{"vhost vdpa map fail!", "vhost-vdpa: DMA mapping failed, unable to continue", "vfio: DMA mapping failed, unable to continue"},
+		UnlessAny: slices.Concat(locked, unpinned, entries, beyond),
+		Cause:     "a passed-through device (VFIO, vDPA) could not have the guest's memory, and the text lacks the line before this one, which has the kernel's reason",
+		Do:        "vmhuge explain --domain DOMAIN reads it in the domain's log: -12 is the limit of locked memory, -14 a page that was not to be had, -22 an address that the device does not reach, -28 too many mappings",
 	}, {
 		ID: "shared-memory", Says: []string{
 			"'virtiofs' requires shared memory", "vhost… requires shared memory",
