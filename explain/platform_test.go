@@ -56,6 +56,7 @@ func TestCureOfOthers(t *testing.T) {
 		{strings.Replace(hook, "/root", "/home/u", 1) + "line 3: /proc/sys/vm/nr_hugepages: Permission denied", "before the start", "SELinux"},
 		{"bash: /proc/sys/vm/nr_hugepages: Read-only file system", "on the host: vmhuge prepare", "as root"},
 		{"$ sudo echo 8 > /proc/sys/vm/nr_hugepages\nbash: /proc/sys/vm/nr_hugepages: Permission denied", "as root: vmhuge prepare", "systemd-detect-virt"},
+		{`systemd-oomd[7]: Killed /machine.slice/machine-qemu-3-web1.scope due to memory pressure for /machine.slice being 71.44% > 60.00%`, "oomctl", "hard_limit"},
 		{"HugeTLB: hugetlb_cma is enabled, skip boot time allocation", "off the command line", "--persist"},
 		{"hugetlb_cma: cma area of node 0 should be at least 1024 MiB", "ask for more", "less"},
 		{"hugetlb_cma: reservation failed: err -12, node 0", "ask for less", "more"},

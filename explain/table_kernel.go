@@ -40,9 +40,10 @@ func kernel() []Row {
 		ofGuests("Out of memory: Killed process … (", ")"), ofGuests("Out of memory: Kill process … (", ")"), ofGuests("oom-kill:…task=", ","), ofGuests("oom_reaper: reaped process … (", ")"),
 		[]string{
 			"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
-			"Killed …/machine-qemu…scope due to memory",
 		},
 	)
+	// Newer versions mark the cgroup, and kill it afterwards.
+	byOomd := []string{"Killed …/machine-qemu…scope…due to memory", "Marked …/machine-qemu…scope…for killing due to memory", "machine-qemu…scope: systemd-oomd killed"}
 	var freePages []string // any number but 0
 	for digit := range 9 {
 		freePages = append(freePages, "hugepages_free="+strconv.Itoa(digit+1))
@@ -186,7 +187,12 @@ func kernel() []Row {
 		Cause: "the kernel killed a guest because its cgroup reached its limit: <hard_limit> in <memtune>, MemoryMax of a unit or slice above it, or resources.limits.memory of a pod. It counts QEMU's own memory, and huge pages only where cgroup2 is mounted with memory_hugetlb_accounting; what the host has free does not matter",
 		Do:    "the line oom-kill: names the cgroup (oom_memcg=); raise its limit by 1 GiB or more, or take <hard_limit> out: virsh edit DOMAIN",
 	}, {
-		ID: "oom-killed", Says: killed, UnlessAny: ofCgroup,
+		ID: "oomd-killed", Says: byOomd,
+		Cause: "systemd-oomd killed a guest, not the kernel: a slice that it watches, which the message names after for, waited too long for memory, or the host's swap was nearly full. No limit of the guest was reached. Huge pages do not relieve that: a pool that is too large leaves too little for the rest",
+		Do:    "oomctl shows what systemd-oomd watches, and its limits; systemctl set-property machine.slice ManagedOOMMemoryPressure=auto ManagedOOMSwap=auto ends that for the slice that is named (ManagedOOMMemoryPressureLimit= raises the limit), ManagedOOMPreference=omit of the guest's scope spares it; vmhuge status shows what the pools hold and no guest uses",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "oom-killed", Says: killed, UnlessAny: slices.Concat(ofCgroup, byOomd),
 		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large leaves too little for the rest",
 		Do:    "vmhuge status shows what the pools hold, and how much of that no guest uses; free pages (vmhuge undo), or raise <memtune><hard_limit>",
 		Kind:  advice.NoMemory,
