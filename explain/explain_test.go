@@ -76,7 +76,7 @@ func TestExplain(t *testing.T) {
 		"error : virCommandWait:2763 : Hook script execution failed: internal error: Child process (LC_ALL=C PATH=/usr/bin HOME=/root /etc/libvirt/hooks/qemu reconnect prepare begin -) unexpected exit status 1: reconnect begin": "hook-refused",
 		"virError(Code=70, Domain=34, Message='')":                                                                                              "hook-refused",
 		"virError(Code=42, Domain=10, Message='Domain not found: no domain with matching name 'web1'')":                                         "no-domain",
-		"error: failed to connect to the hypervisor\nerror: Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory": "libvirt-down",
+		"error: failed to connect to the hypervisor\nerror: Failed to connect socket to '/run/libvirt/libvirt-sock': No such file or directory": "libvirt-down virtproxyd-down",
 		"operation failed: Unable to allocate 20000 pages. Allocated only 10653":                                                                "allocpages-short",
 		"Mismatched RAM page size pc.ram (local) 4096 != 2097152":                                                                               "migration-page-size",
 
@@ -171,6 +171,7 @@ func TestCureOfSplitDaemons(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
+		"Failed to connect socket to '/run/libvirt/virtqemud-sock': No such file or directory":        "systemctl start virtqemud.socket",
 		"Failed to connect socket to '/var/run/libvirt/virtlogd-sock': No such file or directory":     "systemctl start virtlogd.socket, and systemctl enable",
 		"Failed to connect socket to '/run/libvirt/virtnetworkd-sock-ro': Connection refused":         "-u virtnetworkd -u virtnetworkd.socket says",
 		"unsupported configuration: numad is not available on this host":                              "dnf install numad, or",

@@ -18,6 +18,7 @@ func connection() []Row {
 		}
 		return sockets
 	}
+	virtqemud := of("virtqemud")
 	// A user's daemons, and what QEMU, its agent and swtpm listen on.
 	others := []string{"Failed to connect socket to '/run/user/", "Failed to connect socket to …/run/libvirt/qemu/", "Failed to connect socket to …/lib/libvirt/qemu/"}
 	return []Row{{
@@ -29,9 +30,19 @@ func connection() []Row {
 	}, {
 		ID:     "libvirt-down",
 		Says:   []string{"Failed to connect socket to …: No such file or directory", "Failed to connect socket to …: Connection refused"},
-		Unless: slices.Concat(of("virtlogd", "virtlockd", "virtnetworkd", "virtstoraged", "virtsecretd", "virtnodedevd", "virtnwfilterd", "virtinterfaced"), others),
+		Unless: slices.Concat(virtqemud, of("virtlogd", "virtlockd", "virtnetworkd", "virtstoraged", "virtsecretd", "virtnodedevd", "virtnwfilterd", "virtinterfaced"), others),
 		Cause:  "no libvirt daemon is listening",
 		Do:     "start libvirt: systemctl start DAEMON",
+	}, {
+		ID: "virtproxyd-down", Says: []string{"Failed to connect socket to …/libvirt-sock…: No such file or directory", "Failed to connect socket to …/libvirt-sock…: Connection refused"},
+		Unless: others,
+		Cause:  "where the daemons are split: virtproxyd, which passes libvirt-sock on to virtqemud for older or remote clients, is not listening",
+		Do:     "systemctl start virtproxyd.socket, and systemctl enable it for the next boot",
+	}, {
+		ID: "virtqemud-down", Says: []string{"Failed to connect socket to …/virtqemud-sock…: No such file or directory", "Failed to connect socket to …/virtqemud-sock…: Connection refused"},
+		Unless: others,
+		Cause:  "the client asks for virtqemud, the QEMU driver's own daemon, and that is not listening; a libvirt in one daemon listens on another socket, libvirt-sock",
+		Do:     "systemctl start virtqemud.socket; or, where all of libvirt is one daemon, remote_mode = \"legacy\" in /etc/libvirt/libvirt.conf, or virsh -c 'qemu+unix:///system?mode=legacy'",
 	}, {
 		ID:     "libvirt-part-down",
 		Says:   []string{"Failed to connect socket to PATH-sock…: No such file or directory", "Failed to connect socket to PATH-sock…: Connection refused"},

@@ -239,10 +239,10 @@ func definition() []Row {
 	}, {
 		ID: "kvm-hpage", Check: "kvm-pages", Says: []string{
 			"Memory backing with … pages was specified, but KVM does not support this memory backing", "Huge page backing is not supported",
-			"This QEMU machine does not support huge page mappings",
+			"This QEMU machine does not support huge page mappings", "A KVM host that supports nesting cannot back its KVM guests with huge pages",
 		},
 		Versions: "s390x",
 		Cause:    "KVM on s390x backs guests with huge pages of 1 MiB only if its module is loaded with hpage=1, which before Linux 7.0 excludes nested=1; with other sizes never",
-		Do:       "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and reload kvm; and vmhuge enable --size 1M DOMAIN",
+		Do:       "echo 'options kvm hpage=1 nested=0' > /etc/modprobe.d/kvm-hpage.conf (since Linux 7.0 nested=1 may stay), remove nested=1 where it is set, stop the guests and reload kvm; and vmhuge enable --size 1M DOMAIN",
 	}}
 }

@@ -15,9 +15,16 @@ func ofGuests(before, after string) []string {
 }
 
 // poolRefused is what the shell, tee, sysctl, systemd and others say where a pool's size can't
-// be written.
+// be written; Python, Node.js and Ruby have the reason before the path.
 func poolRefused(reason string) []string {
-	return []string{"nr_hugepages': " + reason, "nr_hugepages …write error: " + reason, "setting key …vm.nr_huge…: " + reason, "Couldn't write '…' to 'vm/nr_huge…: " + reason}
+	says := []string{
+		"nr_hugepages': " + reason, "nr_hugepages …write error: " + reason, "setting key …vm.nr_huge…: " + reason, "Couldn't write '…' to 'vm/nr_huge…: " + reason,
+		reason + ": '…nr_…hugepages'", reason + ", open '…nr_…hugepages'", reason + " @ rb_sysopen - …nr_…hugepages",
+	}
+	if reason != "Invalid argument" { // which is of pages that have no overcommit
+		says = append(says, "nr_overcommit_hugepages': "+reason)
+	}
+	return says
 }
 
 // ownDefault is what old kernels say when they are asked for the default size that they have.
@@ -103,7 +110,7 @@ func kernel() []Row {
 		Cause: "SELinux or AppArmor does not let a program, which the record names, set the size of a pool",
 		Do:    "SELinux, for a hook: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else ausearch -m avc --raw | audit2allow shows the rule. AppArmor: a rule for the file with w in /etc/apparmor.d/local, in the file named as the profile",
 	}, {
-		ID: "pool-size-missing", Says: []string{"hugepages-…kB/nr_hugepages': No such file or directory", "page size … is not available on node"},
+		ID: "pool-size-missing", Says: []string{"hugepages-…kB/nr_hugepages': No such file or directory", "No such file or directory: '…hugepages-…kB/nr_hugepages'", "page size … is not available on node"},
 		Cause: "there is no pool of that size: the kernel, or the node that is named, has no pages of it",
 		Do:    "ls /sys/kernel/mm/hugepages shows the sizes that exist (/sys/devices/system/node/node0/hugepages those of a node): vmhuge prepare --pages N --size SIZE with one of these; on x86, 1 GiB needs a processor with pdpe1gb",
 	}, {
@@ -201,6 +208,11 @@ func kernel() []Row {
 		Cause: "ordinary memory, of the host or of a cgroup, ran out when a guest's QEMU asked for more. The kernel then killed a process, which the line Killed process names: it need not be the guest. Huge pages do not count as free memory: a pool that is too large leaves too little for the rest",
 		Do:    "vmhuge status shows what the pools hold, and how much of that no guest uses; free pages (vmhuge undo), or start fewer programs beside the guests",
 		Kind:  advice.NoMemory,
+	}, {
+		ID: "ended-silently", Says: []string{"shutting down, reason=failed¶", "shutting down, reason=crashed¶"},
+		UnlessAny: []string{"qemu-system-…: ", "qemu-kvm: ", "libvirt: error", "Failed to start domain"},
+		Cause:     "QEMU ended without a word in the domain's log: the kernel killed it (out of memory, or SIGBUS where there was no page), it crashed, or libvirt gave up the start for a reason that only virsh start and libvirt's journal name",
+		Do:        "journalctl -k -g 'oom|Killed process|Memory failure|segfault' shows what the kernel did, coredumpctl list what crashed, and with which signal; journalctl -u DAEMON has libvirt's reason",
 	}, {
 		ID: "oom-pools", Says: freePages,
 		Cause: "ordinary memory ran short while huge pages were free (hugepages_free times hugepages_size), which the kernel gives to no program that does not ask for them",
