@@ -120,3 +120,24 @@ func Error(code int, message string, hugetlbfs ...string) []Match {
 //
 //	virError(Code=70, Domain=34, Message='Hook script execution failed: …')
 var codeIn = lazyregexp.New(`\bCode=([0-9]{1,4}),`)
+
+// Named returns what a check advises with the domain in each command that changes one, as a
+// check of the host alone does not know which; "": DOMAIN.
+func Named(do, domain string) string {
+	name := " DOMAIN"
+	if domain != "" {
+		name = " " + shell.Operand(domain)
+	}
+	var named strings.Builder
+	from := 0
+	for _, at := range ofOne.Get().FindAllStringIndex(do, -1) {
+		named.WriteString(do[from:at[1]])
+		if from = at[1]; !strings.HasPrefix(do[from:], name) {
+			named.WriteString(name)
+		}
+	}
+	return named.String() + do[from:]
+}
+
+// ofOne finds the commands that change a domain, up to its name.
+var ofOne = lazyregexp.New(`\bvmhuge (?:-c \S+ )?(?:start|enable)\b(?: --(?:size [0-9A-Za-z]+|source (?:memfd|file)|keep no|threads \w+|round|thp)\b)*`)

@@ -125,6 +125,38 @@ func TestCure(t *testing.T) {
 	}
 }
 
+// What a check advises names the domain, of which a check of the host alone knows nothing.
+func TestNamed(t *testing.T) {
+	for _, test := range []struct{ do, domain, want string }{
+		{"systemctl restart libvirtd, or vmhuge enable --source memfd, which needs no mount", "big", "systemctl restart libvirtd, or vmhuge enable --source memfd big, which needs no mount"},
+		{"vmhuge enable --source memfd big, which needs no mount", "big", "vmhuge enable --source memfd big, which needs no mount"},
+		{"vmhuge enable --size 2M", "a b", "vmhuge enable --size 2M 'a b'"},
+		{"vmhuge enable --size 2M", "--now", "vmhuge enable --size 2M -- --now"},
+		{"vmhuge enable --size 2M -- --now", "--now", "vmhuge enable --size 2M -- --now"},
+		{"vmhuge enable --size 2M, or boot with hugepagesz=1G", "", "vmhuge enable --size 2M DOMAIN, or boot with hugepagesz=1G"},
+		{"vmhuge start adds the rule; (vmhuge prepare --for, vmhuge enable --keep no)", "big", "vmhuge start big adds the rule; (vmhuge prepare --for, vmhuge enable --keep no big)"},
+		{"vmhuge check; chmod o+x /dev/hugepages", "big", "vmhuge check; chmod o+x /dev/hugepages"},
+		{"", "big", ""},
+	} {
+		if got := Named(test.do, test.domain); got != test.want {
+			t.Errorf("%q of %q: %q, not %q", test.do, test.domain, got, test.want)
+		}
+	}
+}
+
+// A command that changes a domain names it in each cure.
+func TestCuresNameTheDomain(t *testing.T) {
+	for _, row := range Rows() {
+		for _, do := range []string{row.Do, row.Small, row.Own} {
+			for _, command := range regexp.MustCompile("vmhuge (?:-c [^ ]+ )?enable[^,;:()]*").FindAllString(do, -1) {
+				if !strings.Contains(command, "DOMAIN") {
+					t.Errorf("%s: %s", row.ID, command)
+				}
+			}
+		}
+	}
+}
+
 // The cure is of what the words are about: these parts are in it, and those are not.
 func TestCureOfWords(t *testing.T) {
 	for _, test := range []struct{ text, has, lacks string }{

@@ -115,7 +115,7 @@ func programs() []Row {
 			"/sys/kernel/mm/transparent_hugepage/defrag is 'always'",
 		},
 		Cause: "a warning of a database (Redis, Valkey, MongoDB) about transparent huge pages where it runs, which may be in the guest: with always the kernel gives them to every program, and a database that forks copies 2 MiB in place of 4 KiB. Pages of the pools are not involved",
-		Do:    "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled there, which still gives them to guests, as QEMU asks for them (vmhuge enable --thp); never would take them away",
+		Do:    "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled there, which still gives them to guests, as QEMU asks for them; never would take them away",
 	}, {
 		ID: "selinux-program", Says: []string{
 			"avc: denied {…dev=\"hugetlbfs\"…scontext=…:openvswitch_t:", "avc: denied {…scontext=…:openvswitch_t:…tcontext=…:hugetlbfs_t:",

@@ -101,6 +101,8 @@ func (p *program) showCauses(e examined, named bool) {
 		p.insist("    do: %s", do)
 	}
 	switch {
+	case e.why != nil && len(e.causes) == 1:
+		p.warn("cannot check this cause on the host: %s", oneLine(e.why.Error()))
 	case e.why != nil:
 		p.warn("cannot tell which cause this host has: %s", oneLine(e.why.Error()))
 	case e.report.Verdict == hostprep.Running:

@@ -59,6 +59,7 @@ func (p *program) examine(matches []explain.Match, text, domain string) examined
 			if w.Platform() != "" && explain.OfDomain(w.Evidence[i].Do) {
 				w.Evidence[i].Do = "" // the platform starts the domain, and makes it anew
 			}
+			w.Evidence[i].Do = explain.Named(w.Evidence[i].Do, domain)
 		}
 	}
 	return e
