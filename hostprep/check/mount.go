@@ -126,8 +126,17 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 	return findings, err
 }
 
-// OrMemfd suggests memfd, which needs no mount.
-const OrMemfd = "vmhuge enable --source memfd, which needs no mount"
+// OrMemfd suggests memfd to a guest, which needs no mount.
+func OrMemfd(g hostprep.Guest) string { return ToMemfd(g) + ", which needs no mount" }
+
+// ToMemfd is the command that gives a guest a memfd; the host alone knows no name of it.
+func ToMemfd(g hostprep.Guest) string {
+	const command = "vmhuge enable --source memfd"
+	if g.Demand.Domain == "" {
+		return command
+	}
+	return command + " " + shell.Operand(g.Demand.Domain)
+}
 
 // NoMount says why libvirt has no mount of a size, and what makes one.
 func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) (hostprep.Finding, error) {
@@ -135,7 +144,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
 		Have: fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size),
 		Need: fmt.Sprintf("a hugetlbfs with pages of %s that libvirt knows", size),
-		Do:   OrMemfd,
+		Do:   OrMemfd(g),
 	}
 	if g.Session {
 		f.Cause = hostprep.SessionMount
@@ -150,7 +159,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 			if daemon, err := d.Daemon(); err == nil && daemon != nil {
 				f.Have = fmt.Sprintf("%s was mounted after %s (process %d) started", m.Point, name, daemon.PID)
 			}
-			f.Do = "systemctl restart " + name + ", or " + OrMemfd
+			f.Do = "systemctl restart " + name + ", or " + OrMemfd(g)
 			f.Restart = true
 			return f, nil
 		}
@@ -181,7 +190,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		}
 		if point == "" {
 			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart %s, or %s",
-				cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)), libvirtd.Name(h), OrMemfd)
+				cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)), libvirtd.Name(h), OrMemfd(g))
 			return f, nil
 		}
 	}
@@ -215,7 +224,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		return f, nil
 	}
 	f.Changes, f.Restart = changes, true
-	f.Do = change.Join(changes) + " && systemctl restart " + daemon.Name + ", or " + OrMemfd
+	f.Do = change.Join(changes) + " && systemctl restart " + daemon.Name + ", or " + OrMemfd(g)
 	return f, nil
 }
 

@@ -169,3 +169,19 @@ func TestKnownSizes(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// The command that is advised in place of a mount can be run as it stands.
+func TestOrMemfdNamesTheGuest(t *testing.T) {
+	for _, test := range []struct{ edit, want string }{
+		{hosttest.NewMount, "systemctl restart libvirtd, or vmhuge enable --source memfd web1, which needs no mount"},
+		{"-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", "add a mount of this size to hugetlbfs_mount in /etc/libvirt/qemu.conf and restart libvirtd, or vmhuge enable --source memfd web1, which needs no mount"},
+	} {
+		root := hosttest.Unpack(t, "one-node", test.edit)
+		hosttest.Must(t, hosttest.NoBase(root.Path()))
+		findings, err := Mount.Detect(host.Host{Root: root}, guesttest.Takes(1))
+		hosttest.Must(t, err)
+		if len(findings) != 1 || findings[0].Do != test.want {
+			t.Errorf("%v, not %s", findings, test.want)
+		}
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -156,7 +155,7 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(o)
 }
 
-func (o Obstacle) finding(user host.User) hostprep.Finding {
+func (o Obstacle) finding(g hostprep.Guest, user host.User) hostprep.Finding {
 	f := hostprep.Finding{Check: "probe", Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Changes: []change.Change{},
 		Have: fmt.Sprintf("%s %s as %s failed: %s", o.Step, o.Path, user.Name, o.Errno)}
 	switch denied := o.Errno == unix.EACCES || o.Errno == unix.EPERM; {
@@ -165,10 +164,10 @@ func (o Obstacle) finding(user host.User) hostprep.Finding {
 		f.Do = "chmod o+x " + shell.Quote(o.Path) + ", or see what getfacl shows and what the kernel's log says was denied"
 	case denied:
 		f.Cause, f.Need = hostprep.SecurityModule, "permission to create files there"
-		f.Do = "journalctl -k | grep -i denied; or " + check.OrMemfd
+		f.Do = "journalctl -k | grep -i denied; or " + check.OrMemfd(g)
 	default: // this process has limits of its own, as those of its cgroup
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
-		f.Need, f.Do = "one free page", "journalctl -k, or "+strings.TrimSuffix(check.OrMemfd, ", which needs no mount")
+		f.Need, f.Do = "one free page", "journalctl -k, or "+check.ToMemfd(g)
 	}
 	return f
 }
