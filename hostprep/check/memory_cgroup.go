@@ -31,7 +31,7 @@ var MemoryCgroup = Check{"memory-cgroup", func(h host.Host, g hostprep.Guest) ([
 	if err != nil || huge == 0 || !counts {
 		return nil, err
 	}
-	_, ordinary := committed(g.Demand)
+	_, ordinary := g.Demand.Committed()
 	need := huge + ordinary
 	const counted = ", and this host counts huge pages as memory (cgroup2 is mounted with memory_hugetlb_accounting)"
 	find := func(limit int64, have, do string) []hostprep.Finding {

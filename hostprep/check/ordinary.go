@@ -18,7 +18,7 @@ import (
 //	1  anything may be mapped
 //	2  all that is mapped must stay below CommitLimit
 var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
-	largest, all := committed(g.Demand)
+	largest, all := g.Demand.Committed()
 	if all == 0 {
 		return nil, nil
 	}
@@ -32,8 +32,8 @@ var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]host
 	}
 	need := pages.Amount(all) + " of memory that is not in <hugepages>"
 	lower := "lower <memory>: virsh edit " + shell.Operand(g.Demand.Domain)
-	switch left := commit.Limit - commit.Committed; {
-	case commit.Mode == host.OvercommitNever && all > left:
+	switch left := commit.Left(); {
+	case all > left:
 		if g.Demand.Backing == pages.None {
 			lower += "; or take it from the pools: vmhuge enable " + shell.Operand(g.Demand.Domain)
 		}
@@ -67,18 +67,4 @@ var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]host
 // ramShort is the blocker of a guest whose ordinary memory cannot be mapped.
 func ramShort(have, need, do string) []hostprep.Finding {
 	return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Cause: hostprep.RAMShort, Have: have, Need: need, Do: do}}
-}
-
-// committed is the memory in bytes that the kernel has to commit when QEMU maps
-// it, and the largest single mapping: all but huge pages and shared files. The memory of
-// a virtio-mem device is committed only as the device grows.
-func committed(d pages.Demand) (largest, all int64) {
-	for _, b := range d.Backends {
-		if b.Kind == pages.VirtioMem || b.Uncommitted {
-			continue
-		}
-		all += b.MemoryKiB * pages.KiB
-		largest = max(largest, b.MemoryKiB*pages.KiB)
-	}
-	return largest, all
 }

@@ -31,6 +31,15 @@ type Commit struct {
 // NoLimit is more memory than a host has.
 const NoLimit = int64(1) << 62
 
+// Left is how many bytes the kernel commits beyond what it has; less than nothing where the pools
+// have lowered the limit below that.
+func (c Commit) Left() int64 {
+	if c.Mode != OvercommitNever {
+		return NoLimit
+	}
+	return c.Limit - c.Committed
+}
+
 // PoolRoom is how many bytes the pools of huge pages may grow before Limit comes within a quarter
 // of the host's reserve of what is committed, when programs no longer can fork and map memory.
 //
@@ -39,7 +48,7 @@ func (c Commit) PoolRoom(reserve int64) int64 {
 	if c.Mode != OvercommitNever || c.Ratio <= 0 {
 		return NoLimit
 	}
-	return max(0, c.Limit-c.Committed-reserve/4) * 100 / c.Ratio
+	return max(0, c.Left()-reserve/4) * 100 / c.Ratio
 }
 
 // Commit reads /proc/sys/vm/overcommit_memory and /proc/meminfo.

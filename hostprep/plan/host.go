@@ -14,16 +14,22 @@ type Host struct {
 	TotalKiB     int64 `json:"total_kib"`
 	AvailableKiB int64 `json:"available_kib"` // MemAvailable
 	ReserveKiB   int64 `json:"reserve_kib"`   // of ordinary memory, that the host keeps
-	// PoolRoomKiB is how much the pools may grow where vm.overcommit_memory is 2; nil: that
-	// does not matter.
-	PoolRoomKiB *int64     `json:"pool_room_kib,omitempty"`
-	SmallPage   pages.Size `json:"small_page_kib"`
+	// Commit is what the kernel lets programs map where vm.overcommit_memory is 2; nil: it is not.
+	Commit    *HostCommit `json:"commit,omitempty"`
+	SmallPage pages.Size  `json:"small_page_kib"`
 	// FreesStructs says that the kernel frees the page structs of pages that are added.
 	FreesStructs bool          `json:"frees_structs,omitempty"`
 	Nodes        []HostNode    `json:"nodes"`
 	Pools        []pool.Pool   `json:"pools"`   // by node and size
 	Sums         []HostPool    `json:"sums"`    // by size, over all nodes
 	Pending      []HostPending `json:"pending"` // that guests which start now will still take
+}
+
+// HostCommit is a host.Commit with vm.overcommit_memory at 2.
+type HostCommit struct {
+	LimitKiB     int64 `json:"limit_kib"`
+	CommittedKiB int64 `json:"committed_kib"`
+	Ratio        int64 `json:"ratio,omitempty"` // in percent, by which the limit falls as pools grow; 0: it does not
 }
 
 // HostNode is the ordinary memory of a node.
@@ -74,9 +80,8 @@ func ReadHost(h host.Host, reserve int64) (r Host, err error) {
 	if err != nil {
 		return r, err
 	}
-	if room := commit.PoolRoom(kept); room < host.NoLimit {
-		room /= pages.KiB
-		r.PoolRoomKiB = &room
+	if commit.Mode == host.OvercommitNever {
+		r.Commit = &HostCommit{commit.Limit / pages.KiB, commit.Committed / pages.KiB, commit.Ratio}
 	}
 	pending, err := h.Pending("")
 	if err != nil {
@@ -135,9 +140,8 @@ func (r Host) rehearsal() rehearsal {
 	if r.FreesStructs {
 		on.freed = r.SmallPage
 	}
-	on.mostPooled = host.NoLimit
-	if r.PoolRoomKiB != nil {
-		on.mostPooled = pool.Pooled(on.state) + *r.PoolRoomKiB*pages.KiB
+	if c := r.Commit; c != nil {
+		on.commit = host.Commit{Mode: host.OvercommitNever, Limit: c.LimitKiB * pages.KiB, Committed: c.CommittedKiB * pages.KiB, Ratio: c.Ratio}
 	}
 	return on
 }

@@ -202,7 +202,7 @@ func (r rehearsal) allLacks(guests []hostprep.Candidate) []Lack {
 	for _, c := range guests {
 		r.start(c, true)
 	}
-	left := r.ordinary()
+	left := min(r.ordinary(), r.commit.Left())
 	var lacks []Lack
 	add := func(node int, bytes int64) {
 		if bytes > 0 {

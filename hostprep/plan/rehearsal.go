@@ -25,15 +25,14 @@ type rehearsal struct {
 	total     int64 // MemTotal
 	available int64 // MemAvailable
 	reserve   int64
-	// mostPooled is how many bytes the pools may have in all where vm.overcommit_memory is 2.
-	mostPooled int64
-	small      pages.Size // of the host's pages
-	freed      pages.Size // the same where the kernel frees the page structs of pages that are added; 0: it does not
-	fixed      bool       // no pool grows
-	plain      int64      // RAM on small pages and QEMU's own memory that guests have taken
-	kvm        host.KVMHPage
-	pending    func(except ...string) []pool.Pending // that other guests take
-	started    []string                              // the UUIDs of the guests that have started
+	commit    host.Commit
+	small     pages.Size // of the host's pages
+	freed     pages.Size // the same where the kernel frees the page structs of pages that are added; 0: it does not
+	fixed     bool       // no pool grows
+	plain     int64      // RAM on small pages and QEMU's own memory that guests have taken
+	kvm       host.KVMHPage
+	pending   func(except ...string) []pool.Pending // that other guests take
+	started   []string                              // the UUIDs of the guests that have started
 }
 
 // rehearse reads the host. It keeps reserve bytes of ordinary memory; 0: the
@@ -61,6 +60,11 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 	if c.Runs {
 		return ""
 	}
+	_, private := c.Demand.Committed()
+	if left := r.commit.Left(); private > left && !force {
+		return fmt.Sprintf("%s of memory outside the pools is needed, and vm.overcommit_memory is 2: %s of the %s that the kernel commits are left",
+			pages.Amount(private), pages.Amount(max(0, left)), pages.Amount(r.commit.Limit))
+	}
 	if len(c.Demand.Items) > 0 {
 		why = r.hold(hostprep.NewGuest(c.Demand, c.Traits, hostprep.NoStarter(), hostprep.UnknownIDs(), r.allowance(c.UUID)), force)
 	} else if short := c.Plain() + c.Overhead(r.small) - r.ordinary(); short > 0 && !force {
@@ -73,6 +77,7 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 			r.plain += c.Plain() + c.Overhead(r.small)
 		}
 		r.available -= c.Plain() + c.Overhead(r.small)
+		r.commit.Committed += private
 	}
 	return why
 }
@@ -139,7 +144,7 @@ func (r *rehearsal) headroom() int64 {
 }
 
 func (r *rehearsal) growable() (bytes int64, byCommit bool) {
-	return capacity.Room(r.byMemory(), r.mostPooled-pool.Pooled(r.state))
+	return capacity.Room(r.byMemory(), r.commit.PoolRoom(r.reserve))
 }
 
 func (r *rehearsal) byMemory() int64 {
@@ -201,6 +206,7 @@ func (r *rehearsal) add(node int, size pages.Size, n, surplus int64) {
 			g.Total, g.Free, g.Surplus = g.Total+n, g.Free+n, g.Surplus+surplus
 		}
 	}
+	r.commit.Limit -= n * int64(size) * r.commit.Ratio / 100
 	structs := int64(0) // that become ordinary memory
 	if r.freed != 0 {
 		structs = n * size.Structs(r.freed)

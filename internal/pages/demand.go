@@ -160,3 +160,17 @@ func (d Demand) PreallocThreads(cpus int) int {
 	}
 	return int(max(1, threads))
 }
+
+// Committed is the memory in bytes that the kernel has to commit when QEMU maps it, and the
+// largest single mapping: all but huge pages and shared files. The memory of a virtio-mem device
+// is committed only as the device grows.
+func (d Demand) Committed() (largest, all int64) {
+	for _, b := range d.Backends {
+		if b.Kind == VirtioMem || b.Uncommitted {
+			continue
+		}
+		all += b.MemoryKiB * KiB
+		largest = max(largest, b.MemoryKiB*KiB)
+	}
+	return largest, all
+}
