@@ -10,8 +10,10 @@ type Candidate struct {
 	UUID   string
 	Demand pages.Demand
 	Traits pages.Traits
-	Runs   bool   // it runs now, and has what it takes
-	Doc    []byte // its XML, for another libvirt
+	// Session says that it is of a user's libvirt.
+	Session bool
+	Runs    bool   // it runs now, and has what it takes
+	Doc     []byte // its XML, for another libvirt
 	// Instead is the guest on the pages that it is started on where its own are short; nil:
 	// it does not start then.
 	Instead *Candidate

@@ -25,7 +25,7 @@ func (l *Launcher) Candidate(name string) (hostprep.Candidate, error) {
 	if err != nil {
 		return c, advice.About(err, "looking at %s", d.name)
 	}
-	c.Runs, c.Doc = d.state.active(), d.xml
+	c.Runs, c.Doc, c.Session = d.state.active(), d.xml, l.session
 	c.Traits.Autostart, err = d.GetAutostart()
 	if err != nil {
 		return c, refused(err, "looking at "+d.name)

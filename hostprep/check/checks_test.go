@@ -104,7 +104,7 @@ mount warning : hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, whi
 		{name: "one of two entries is no hugetlbfs, and no daemon", edit: "-- run/libvirt/qemu/driver.pid --\n-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/mnt/huge1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
 mount blocker bad-host: hugetlbfs_mount in /etc/libvirt/qemu.conf names /mnt/huge1G, which is not on a hugetlbfs`},
 		{name: "hugetlbfs_mount empty", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"\"\n", guest: guesttest.Guest(guesttest.Memfd), verdict: hostprep.BadHost, want: `
-mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 9.0 from starting its QEMU driver`},
+mount blocker bad-host: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt from starting its QEMU driver`},
 		{name: "default size without a mount", host: "no-libvirt", guest: guesttest.Guest(func(g *hostprep.Guest) { guesttest.Memfd(g); g.Demand.DefaultSize = true }), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: libvirt knows no hugetlbfs mount, and the domain names no page size`},
 		{name: "bad qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nuser = libvirt\n", guest: guesttest.Takes(1), verdict: hostprep.Unknown, fixable: true, want: `

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -32,11 +30,11 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(d.Conf.HugetlbfsMounts, "") {
-		conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
+	conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
+	if why := d.Conf.NoDriver(conf); why != "" {
 		return []hostprep.Finding{{
 			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.ConfEmptyMount,
-			Have: fmt.Sprintf(`hugetlbfs_mount = "" in %s keeps libvirt 9.0 from starting its QEMU driver`, conf),
+			Have: why,
 			Need: "a mount, or [] for none",
 			Do:   "change it in " + conf + " and restart " + libvirtd.Name(h),
 		}}, nil
@@ -246,7 +244,7 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 			bytes += item.Pages * int64(m.Size)
 		}
 	}
-	if free, limited := FreeOn(h, m); limited && free < bytes {
+	if free, limited := h.FreeOn(m); limited && free < bytes {
 		add(hostprep.MountFull, fmt.Sprintf("%s of %s are free on %s, which is mounted with size=%d", pages.Count(free/int64(m.Size), m.Size),
 			pages.FormatBytes(m.SizeLimit), m.Point, m.SizeLimit),
 			pages.Count(bytes/int64(m.Size), m.Size), MountAnew(m, "size=")+", or with a larger one")
@@ -268,20 +266,6 @@ func limits(h host.Host, g hostprep.Guest, m host.Mount, used bool) ([]hostprep.
 // hugetlbfs has no reconfigure (hugetlbfs_fs_context_ops in fs/hugetlbfs/inode.c).
 func MountAnew(m host.Mount, option string) string {
 	return fmt.Sprintf("umount %s with no guest on it, and mount it again without %s", shell.Quote(m.Point), option)
-}
-
-// FreeOn returns the bytes that a mount with size= still gives. The counters
-// of statfs are in pages; f_blocks is 0 without a limit and all ones with
-// min_size= alone (hugetlbfs_statfs).
-func FreeOn(h host.Host, m host.Mount) (free int64, limited bool) {
-	if m.SizeLimit == 0 {
-		return 0, false
-	}
-	var s unix.Statfs_t
-	if h.Real() && unix.Statfs(m.Point, &s) == nil && int64(s.Blocks) > 0 {
-		return int64(s.Bavail) * int64(m.Size), true
-	}
-	return m.SizeLimit, true
 }
 
 // inodesOn counts the inodes on a mount, its root included, and the folders that libvirt

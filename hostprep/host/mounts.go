@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"vmhuge/internal/pages"
 )
 
@@ -63,6 +65,20 @@ func (h Host) MountOf(path string) (Mount, bool, error) {
 	}
 	m, err := h.hugetlbfs(all[i])
 	return m, err == nil, err
+}
+
+// FreeOn returns the bytes that a mount with size= still gives. The counters
+// of statfs are in pages; f_blocks is 0 without a limit and all ones with
+// min_size= alone (hugetlbfs_statfs).
+func (h Host) FreeOn(m Mount) (free int64, limited bool) {
+	if m.SizeLimit == 0 {
+		return 0, false
+	}
+	var s unix.Statfs_t
+	if h.Real() && unix.Statfs(m.Point, &s) == nil && int64(s.Blocks) > 0 {
+		return int64(s.Bavail) * int64(m.Size), true
+	}
+	return m.SizeLimit, true
 }
 
 // PageSizeAt returns the page size of the hugetlbfs on which a path lies, 0 if

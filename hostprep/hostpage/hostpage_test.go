@@ -278,7 +278,7 @@ note libvirt: not installed`},
 		{name: "nothing mounted", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, want: `
 warning hugetlbfs: no hugetlbfs with pages of 2 MiB is mounted`},
 		{name: "qemu.conf", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"\"\n", verdict: hostprep.BadHost, want: `
-blocker hugetlbfs: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt 9.0 from starting its QEMU driver`},
+blocker hugetlbfs: hugetlbfs_mount = "" in /etc/libvirt/qemu.conf keeps libvirt from starting its QEMU driver`},
 		{name: "libvirt's folder is closed", edit: "-- modes --\ndev/hugepages/libvirt/ 0700 0:0\n", want: `
 warning hugetlbfs: /dev/hugepages/libvirt is 0700 0:0`},
 

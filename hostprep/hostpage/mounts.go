@@ -95,7 +95,7 @@ func mountFacts(h host.Host, m host.Mount, st *unix.Stat_t) []Fact {
 			"chmod 0755 "+shell.Quote(m.Point)))
 	}
 	if m.SizeLimit > 0 {
-		free, _ := check.FreeOn(h, m)
+		free, _ := h.FreeOn(m)
 		facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s is mounted with size=%d: %s free", m.Point, m.SizeLimit, pages.Amount(free)),
 			"no limit, unless intended", check.MountAnew(m, "size=")))
 	}

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -10,6 +12,7 @@ import (
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/ledger"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -32,7 +35,10 @@ type rehearsal struct {
 	plain     int64      // RAM on small pages and QEMU's own memory that guests have taken
 	kvm       host.KVMHPage
 	pending   func(except ...string) []pool.Pending // that other guests take
-	started   []string                              // the UUIDs of the guests that have started
+	limits    func(partition string) ([]libvirtd.PageLimit, error)
+	limited   map[string]int64 // the bytes that guests have taken of each limit
+	noDriver  string           // why no guest of the system driver starts
+	started   []string         // the UUIDs of the guests that have started
 }
 
 // rehearse reads the host. It keeps reserve bytes of ordinary memory; 0: the
@@ -45,11 +51,23 @@ func rehearse(h host.Host, reserve int64) (rehearsal, error) {
 	r := on.rehearsal()
 	r.reserve = cmp.Or(reserve, pool.Reserve(r.total)) // to the byte
 	r.pending = func(except ...string) []pool.Pending { p, _ := ledger.ReadPending(h.Root, except...); return p }
-	r.kvm, err = h.KVMHPage()
+	if r.kvm, err = h.KVMHPage(); err != nil {
+		return r, err
+	}
+	conf, err := libvirtd.ReadQEMUConf(h, "")
+	if errors.Is(err, libvirtd.ErrConf) { // a daemon that runs has read another
+		return r, nil
+	}
+	r.noDriver = conf.NoDriver(libvirtd.QEMUConfPath(h))
+	h = h.EnsureSnapshot()
+	r.limits = func(partition string) ([]libvirtd.PageLimit, error) {
+		return host.Once(h, "plan limits "+partition, func() ([]libvirtd.PageLimit, error) { return libvirtd.PageLimits(h, conf, partition) })
+	}
 	return r, err
 }
 
 func (r rehearsal) clone() rehearsal {
+	r.limited = maps.Clone(r.limited)
 	r.state.Globals, r.state.Pools, r.nodes = slices.Clone(r.state.Globals), slices.Clone(r.state.Pools), slices.Clone(r.nodes)
 	return r
 }
@@ -66,6 +84,9 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 			pages.Amount(private), pages.Amount(max(0, left)), pages.Amount(r.commit.Limit))
 	}
 	if len(c.Demand.Items) > 0 {
+		if why = r.beyondLimit(c); why != "" && !force {
+			return why
+		}
 		why = r.hold(hostprep.NewGuest(c.Demand, c.Traits, hostprep.NoStarter(), hostprep.UnknownIDs(), r.allowance(c.UUID)), force)
 	} else if short := c.Plain() + c.Overhead(r.small) - r.ordinary(); short > 0 && !force {
 		why = fmt.Sprintf("%s of ordinary memory is needed, %s more than the host can give", pages.FormatMiB(c.Plain()+c.Overhead(r.small)), pages.FormatMiB(short))
@@ -73,6 +94,7 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 	if why == "" {
 		r.started = append(slices.Clip(r.started), c.UUID)
 		r.take(hostprep.TakesOf(c.Demand))
+		r.takeLimited(c)
 		if c.Plain() > 0 {
 			r.plain += c.Plain() + c.Overhead(r.small)
 		}
@@ -80,6 +102,40 @@ func (r *rehearsal) start(c hostprep.Candidate, force bool) (why string) {
 		r.commit.Committed += private
 	}
 	return why
+}
+
+// beyondLimit says which limit beside the pools keeps a guest from starting; "": none.
+func (r *rehearsal) beyondLimit(c hostprep.Candidate) string {
+	if c.Session || r.limits == nil {
+		return ""
+	}
+	if r.noDriver != "" {
+		return r.noDriver
+	}
+	limits, err := r.limits(c.Demand.Partition)
+	if err != nil {
+		return err.Error()
+	}
+	for _, l := range limits {
+		if need := l.Of(c.Demand); need > l.Left-r.limited[l.Where] && need > 0 {
+			return fmt.Sprintf("%s, and it needs %d", l.Words(r.limited[l.Where]), need/int64(l.Size))
+		}
+	}
+	return ""
+}
+
+// takeLimited counts what a guest takes of each limit.
+func (r *rehearsal) takeLimited(c hostprep.Candidate) {
+	if c.Session || r.limits == nil {
+		return
+	}
+	limits, _ := r.limits(c.Demand.Partition) // beyondLimit tells of an error
+	for _, l := range limits {
+		if r.limited == nil {
+			r.limited = map[string]int64{}
+		}
+		r.limited[l.Where] += l.Of(c.Demand)
+	}
 }
 
 // hold gets the pages that a guest lacks, as Host.Hold does.

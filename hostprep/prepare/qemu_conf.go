@@ -79,7 +79,7 @@ func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) 
 		case err != nil:
 			return nil, nil, err
 		case entry == "":
-			have = append(have, `has "", which keeps libvirt 9.0 from starting its QEMU driver`)
+			have = append(have, `has "", which keeps libvirt from starting its QEMU driver`)
 			continue
 		case ok:
 			kept, err := keepable(h, m.Point)
