@@ -11,6 +11,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/libvirtd"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
@@ -69,6 +70,8 @@ type view struct {
 	freed    pages.Size     // of the small pages whose page structs the kernel frees with a huge page; 0: it frees none
 	structs  bool           // the kernel keeps page structs of huge pages that it could free
 	counted  bool           // memory limits count reserved pages
+	commit   host.Commit
+	limits   []libvirtd.PageLimit // on what guests of the system driver have beside the pools
 }
 
 // Weigh says which pages suit a guest. What the host can't tell is an error.
@@ -118,6 +121,8 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		func() error { v.areas, err = h.Areas(); return err },
 		func() error { v.freed, err = h.StructsFreed(); return err },
 		func() error { v.counted, err = h.CountsHugetlb(); return err },
+		func() error { v.commit, err = h.Commit(); return err },
+		func() error { v.limits, err = pageLimits(h, c); return err },
 	} {
 		if err := read(); err != nil {
 			return v, err
@@ -155,6 +160,46 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 	headroom, _, err := capacity.Headroom(h, 0)
 	v.headroom = headroom * pages.KiB
 	return v, err
+}
+
+// pageLimits are those that a guest is to stay within.
+func pageLimits(h host.Host, c hostprep.Candidate) ([]libvirtd.PageLimit, error) {
+	if c.Session || c.Runs {
+		return nil, nil
+	}
+	conf, err := libvirtd.ReadQEMUConf(h, "")
+	if err != nil {
+		return nil, nil //nolint:nilerr // a daemon that runs has read another; check tells of it
+	}
+	return libvirtd.PageLimits(h, conf, c.Demand.Partition)
+}
+
+// beyond says which limit on mounts, or on cgroups, the guest would be beyond with reserved pages
+// of a size; "": none.
+func (v view) beyond(size pages.Size, mounts bool) string {
+	n := size.Ceil(v.reserved())
+	for _, l := range v.limits {
+		if l.Size == size && l.Files == mounts && n*int64(size) > l.Left && v.takes(size) {
+			return fmt.Sprintf("%s, and it needs %d", l.Words(0), n)
+		}
+	}
+	return ""
+}
+
+// withoutFiles says the same of mounts, and what needs none.
+func (v view) withoutFiles(size pages.Size) string {
+	if beyond := v.beyond(size, true); beyond != "" {
+		return beyond + ": only vmhuge enable --source memfd does without"
+	}
+	return ""
+}
+
+// outside is how many bytes the kernel would have to commit for the guest on small pages.
+func (v view) outside() int64 {
+	if _, all := v.Demand.Committed(); v.Demand.Backing == pages.None {
+		return all
+	}
+	return v.ram()
 }
 
 // ram is the guest's RAM in bytes.

@@ -41,6 +41,7 @@ func describedHosts(t *testing.T) []described {
 		hosttest.Must(t, err)
 		root := t.TempDir()
 		d := described{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), about: strings.TrimSpace(string(archive.Comment)), host: host.Host{Root: hostfs.Root(root)}}
+		hosttest.WriteFile(t, filepath.Join(root, "proc/self/mountinfo"), hosttest.RootMounts)
 		autostart := false
 		for _, f := range archive.Files {
 			switch f.Name {
@@ -135,7 +136,8 @@ hostprep/advise/testdata and the rules in hostprep/advise/rules.go.
 // are looked at, or one of these.
 func TestRules(t *testing.T) {
 	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "memory limit counts": true, "no THP": true, "no 2 MiB": true,
-		"architecture": true, "THP on s390x": true, "private memory": true, "protected guest": true}
+		"architecture": true, "THP on s390x": true, "private memory": true, "protected guest": true,
+		"commit limit": true, "mount's size": true, "cgroup's limit": true}
 	for _, d := range describedHosts(t) {
 		a, err := Weigh(d.host, d.guest)
 		hosttest.Must(t, err)

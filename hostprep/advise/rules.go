@@ -99,6 +99,15 @@ var rules = []rule{
 	{"room", [4]int{}, only2MiB, func(v view) string {
 		return when(v.takes(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools can grow by %d", pages.Size2MiB.Ceil(v.reserved()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
 	}},
+	{"commit limit", [4]int{0, 0, 0, -5}, onlyTHP, func(v view) string {
+		left := v.commit.Left()
+		return when(!v.Runs && v.outside() > left, "vm.overcommit_memory is 2, and %s of the %s that the kernel commits are left: on small or transparent huge pages QEMU could not set up its %s",
+			pages.Amount(max(0, left)), pages.Amount(v.commit.Limit), pages.Amount(v.outside()))
+	}},
+	{"mount's size", [4]int{0, -3, 0, 0}, nil, func(v view) string { return v.withoutFiles(pages.Size2MiB) }},
+	{"mount's size", [4]int{0, 0, -3, 0}, nil, func(v view) string { return v.withoutFiles(pages.Size1GiB) }},
+	{"cgroup's limit", [4]int{}, only2MiB, func(v view) string { return v.beyond(pages.Size2MiB, false) }},
+	{"cgroup's limit", [4]int{}, only1GiB, func(v view) string { return v.beyond(pages.Size1GiB, false) }},
 	{"balloon", [4]int{0, -3, -3, 0}, nil, func(v view) string {
 		given := v.ram() - v.Traits.CurrentKiB*pages.KiB
 		return when(v.Traits.Balloon && given > 0 && !v.keepsAll(), "its balloon returns %s to the host; with reserved pages it could not", pages.Amount(given))

@@ -135,7 +135,7 @@ notes note : all programs get transparent huge pages (enabled is always), which 
 		{name: "Ubuntu 14.04", host: "ubuntu-14.04", p: Options{User: "alice", Guests: []hostprep.Guest{guesttest.Takes(1)}, Persist: true}, want: `
 groups blocker bad-host fixable: /dev/kvm is 0660 0:116, and libvirt-qemu cannot open it [gpasswd -a libvirt-qemu kvm]
 groups note : /dev/kvm is 0660 0:116, and alice cannot open it [gpasswd -a alice kvm]
-qemu-conf blocker bad-host fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has "", which keeps libvirt 9.0 from starting its QEMU driver, and has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ""  # they said it would disable it' +'hugetlbfs_mount = ["/run/hugepages/kvm"]  # they said it would disable it']
+qemu-conf blocker bad-host fixable restart: in /etc/libvirt/qemu.conf hugetlbfs_mount has "", which keeps libvirt from starting its QEMU driver, and has no mount with pages of 2 MiB [edit /etc/libvirt/qemu.conf: -'hugetlbfs_mount = ""  # they said it would disable it' +'hugetlbfs_mount = ["/run/hugepages/kvm"]  # they said it would disable it']
 qemu-kvm warning  fixable: the service qemu-kvm mounts no hugetlbfs at boot [edit /etc/default/qemu-kvm: -'KVM_HUGEPAGES=0' +'KVM_HUGEPAGES=1']
 user warning no-access fixable: /run/hugepages/kvm is 1770 0:116, and alice cannot search it [gpasswd -a alice kvm]
 user warning no-access fixable: alice has no folder /run/hugepages/kvm/alice [mkdir -m 0700 /run/hugepages/kvm/alice; chown 1000:1000 /run/hugepages/kvm/alice]
