@@ -124,6 +124,11 @@ func BoundNodes(d pages.Demand) []string {
 	return lists
 }
 
+// WithoutCPUs is what is wrong with guests on nodes that are memory alone.
+func WithoutCPUs(nodes string) string {
+	return "node " + nodes + " has no CPUs, and QEMU may be unable to preallocate there"
+}
+
 // FileSizes returns the page sizes of which QEMU maps files of a hugetlbfs.
 func FileSizes(g Guest) []pages.Size {
 	var sizes []pages.Size

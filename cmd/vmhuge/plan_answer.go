@@ -72,6 +72,9 @@ func (p *program) showPlanned(g plan.Guest) {
 		p.insist("%s: does not fit, needs %s", oneLine(g.Name), takes)
 		p.insist("  %s", oneLine(g.Why))
 	}
+	if g.Warning != "" {
+		p.insist("  %s", oneLine(g.Warning))
+	}
 }
 
 func placeWords(n plan.Need) string {

@@ -1,8 +1,6 @@
 package check
 
 import (
-	"strconv"
-
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
@@ -26,23 +24,12 @@ var EmulatorPin = Check{"emulatorpin", func(h host.Host, g hostprep.Guest) ([]ho
 		var cpus []int
 		there := true
 		for _, node := range nodes {
-			st, err := h.Lstat("/sys/devices/system/node/node" + strconv.Itoa(node))
+			of, known, err := h.NodeCPUs(node)
 			if err != nil {
 				return findings, err
 			}
-			if there = st != nil; !there {
+			if there = known; !there {
 				break // the pool check reports it
-			}
-			text, err := h.Root.Read("sys", "devices", "system", "node", "node"+strconv.Itoa(node), "cpulist")
-			if err != nil {
-				return findings, err
-			}
-			if text == "" || text == "\n" { // memory without processors
-				continue
-			}
-			of, err := pages.ParseNodes(text)
-			if err != nil {
-				return findings, err
 			}
 			cpus = append(cpus, of...)
 		}
@@ -51,7 +38,7 @@ var EmulatorPin = Check{"emulatorpin", func(h host.Host, g hostprep.Guest) ([]ho
 		case len(cpus) == 0:
 			findings = append(findings, hostprep.Finding{
 				Severity: hostprep.Warning, Verdict: hostprep.Unknown, Cause: hostprep.NodeWithoutCPUs,
-				Have: "node " + list + " has no CPUs, and QEMU may be unable to preallocate there",
+				Have: hostprep.WithoutCPUs(list),
 				Need: "a node with CPUs", Do: "name another node in <numatune>, or start the guest and see",
 			})
 		case len(pin) > 0 && len(pages.Intersect(pin, cpus)) == 0 && !versions.PinIsHeeded.In(g.Libvirt, g.QEMU):

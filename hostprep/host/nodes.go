@@ -59,3 +59,27 @@ func (h Host) node(meminfo ...string) (Node, error) {
 		Cache: (kib["Active(file)"] + kib["Inactive(file)"]) * pages.KiB,
 	}, err
 }
+
+// NodeCPUs lists the processors of a node; of one that is not there, and of a kernel without
+// NUMA, known is false.
+func (h Host) NodeCPUs(id int) (cpus []int, known bool, err error) {
+	text, err := h.Root.Read("sys", "devices", "system", "node", "node"+strconv.Itoa(id), "cpulist")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil || strings.TrimSpace(text) == "" { // memory without processors
+		return nil, err == nil, err
+	}
+	cpus, err = pages.ParseNodes(text)
+	return cpus, true, err
+}
+
+// WithoutCPUs says that none of these nodes has a processor.
+func (h Host) WithoutCPUs(nodes []int) (bool, error) {
+	for _, id := range nodes {
+		if cpus, known, err := h.NodeCPUs(id); err != nil || !known || len(cpus) > 0 {
+			return false, err
+		}
+	}
+	return len(nodes) > 0, nil
+}

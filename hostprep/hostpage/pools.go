@@ -3,8 +3,6 @@ package hostpage
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/capacity"
@@ -116,11 +114,11 @@ var poolsCheck = hostCheck{"pools", func(h host.Host, _ anyGuest) ([]Fact, error
 	}
 	withCPUs := map[int]bool{}
 	for _, p := range state.Pools {
-		text, err := h.ReadIfThere("/sys/devices/system/node/node" + strconv.Itoa(p.Node) + "/cpulist")
+		without, err := h.WithoutCPUs([]int{p.Node})
 		if err != nil {
 			return nil, err
 		}
-		withCPUs[p.Node] = text == "" || strings.TrimSpace(text) != "" // no file: a kernel without NUMA
+		withCPUs[p.Node] = !without
 	}
 	var facts []Fact
 	for _, g := range state.Globals {

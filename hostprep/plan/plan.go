@@ -40,7 +40,8 @@ type Guest struct {
 	UUID        string        `json:"uuid"`
 	Runs        bool          `json:"runs"` // now
 	Fits        bool          `json:"fits"`
-	Why         string        `json:"why"` // it does not fit
+	Why         string        `json:"why"`               // it does not fit
+	Warning     string        `json:"warning,omitempty"` // what may keep it from starting all the same
 	Totals      []pages.Total `json:"totals"`
 	InsteadOf   []pages.Total `json:"instead_of,omitempty"` // that its XML asks for, where vmhuge start puts it on others
 	PlainKiB    int64         `json:"plain_kib"`            // of its RAM on small pages
@@ -137,6 +138,9 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 		for _, item := range c.Demand.Items {
 			g.LaterKiB += item.LaterPages * item.PageSize.KiB()
 		}
+		if g.Warning, err = warning(h, c); err != nil {
+			return Plan{}, err
+		}
 		if !g.Fits && plan.FirstFailure == "" {
 			plan.FirstFailure = c.Name
 		}
@@ -170,6 +174,20 @@ func Make(h host.Host, guests []hostprep.Candidate, reserve int64) (Plan, error)
 	plan.Memory.SwapKiB, plan.Memory.SwapFreeKiB = swap.Total/pages.KiB, (swap.Total-swap.Used)/pages.KiB
 	plan.Memory.KSMKiB = ksm.Sharing * before.small.KiB()
 	return plan, nil
+}
+
+// warning says what no count of pages shows; "": nothing.
+func warning(h host.Host, c hostprep.Candidate) (string, error) {
+	for _, list := range hostprep.BoundNodes(c.Demand) {
+		nodes, err := pages.ParseNodesOrNone(list)
+		if err != nil || c.Runs || c.Demand.Auto {
+			return "", err
+		}
+		if without, err := h.WithoutCPUs(nodes); err != nil || without {
+			return hostprep.WithoutCPUs(list), err
+		}
+	}
+	return "", nil
 }
 
 // fallBack puts guests whose pages are short in their turn on those that vmhuge start then

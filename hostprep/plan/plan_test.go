@@ -337,3 +337,14 @@ func TestSettingsBesideANewDefault(t *testing.T) {
 		}
 	}
 }
+
+// Memory without processors is a place where QEMU may be unable to preallocate.
+func TestPlanOnNodeWithoutCPUs(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "amd-npt", "")}
+	for node, want := range map[int]string{-1: "", 0: "", 1: "node 1 has no CPUs, and QEMU may be unable to preallocate there"} {
+		plan, err := Make(h, []hostprep.Candidate{onPages("a", 10, pages.Size2MiB, node)}, 0)
+		if err != nil || !plan.Fits || plan.Guests[0].Warning != want {
+			t.Errorf("node %d: %v, %+v", node, err, plan.Guests)
+		}
+	}
+}

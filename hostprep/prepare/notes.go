@@ -24,6 +24,11 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 	note := func(have, need, do string) {
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Note, Have: have, Need: need, Do: do})
 	}
+	bound, err := p.onNodesWithoutCPUs(h, state)
+	if err != nil {
+		return findings, err
+	}
+	findings = append(findings, bound...)
 	taken, err := p.takenNotes(h, state)
 	if err != nil {
 		return findings, err
@@ -83,6 +88,27 @@ var notesStep = Step{"notes", func(h host.Host, p Options) ([]hostprep.Finding, 
 	}
 	return findings, nil
 }}
+
+// onNodesWithoutCPUs is about pages of nodes on which QEMU may be unable to preallocate them. A
+// program that they are reserved for may have its reasons.
+func (p Options) onNodesWithoutCPUs(h host.Host, state pool.State) (findings []hostprep.Finding, err error) {
+	for _, want := range p.Pages {
+		without, err := h.WithoutCPUs(want.Nodes)
+		if err != nil || !without || p.For != "" || want.Pages == 0 {
+			return findings, err
+		}
+		f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.NodeWithoutCPUs, Have: hostprep.WithoutCPUs(pages.FormatNodes(want.Nodes)),
+			Need: "pages on nodes with CPUs, for guests", Do: "choose another --node"}
+		for _, node := range state.Nodes(want.Size) {
+			if cpus, _, err := h.NodeCPUs(node); err == nil && len(cpus) > 0 {
+				f.Do = fmt.Sprintf("vmhuge prepare --pages %d --size %s%s", want.Pages, pages.SizeWord(want.Size), onNode([]int{node}))
+				break
+			}
+		}
+		findings = append(findings, f)
+	}
+	return findings, nil
+}
 
 // freeBytes is what is free in the pools and not reserved.
 func freeBytes(state pool.State) int64 {
