@@ -8,16 +8,22 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/pool"
+	"vmhuge/internal/pages"
 )
 
-// KindPool is a pool's nr_hugepages. It is there to be shown: ledger.Ledger alone
+// KindPool is a pool's nr_hugepages, or its demote, which has no value before. It is there to be shown: ledger.Ledger alone
 // changes pools, and no journal takes this kind.
 const KindPool Kind = "pool"
 
 var poolKind = kind{
-	name:  KindPool,
-	find:  func(_ Change, _ host.Host, parent int, name string) (string, error) { return ReadSysfs(parent, name) },
-	line:  func(c Change) string { return c.toFrom("echo %s > %s") },
+	name: KindPool,
+	find: func(_ Change, _ host.Host, parent int, name string) (string, error) { return ReadSysfs(parent, name) },
+	line: func(c Change) string {
+		if c.From == "" { // a split
+			return fmt.Sprintf("echo %s > %s", c.To, c.Path)
+		}
+		return c.toFrom("echo %s > %s")
+	},
 	valid: func(c Change) error { return fmt.Errorf("%s: only the ledger changes pools", c) },
 }
 
@@ -32,6 +38,11 @@ func PoolsChanged(h host.Host, before, after pool.State) []Change {
 		}
 	}
 	return changes
+}
+
+// PoolSplit is the change that splits so many pages of a node.
+func PoolSplit(h host.Host, node int, size pages.Size, n int64) Change {
+	return Change{Kind: KindPool, Path: pool.DemoteFile(h.Root, node, size), To: strconv.FormatInt(n, 10)}
 }
 
 // PoolGrowth is the change that adds the pages of a need. Pages that any of several

@@ -46,7 +46,14 @@ func (s State) Demotable(node int, size pages.Size, pending []Pending) int64 {
 	return max(0, min(here, s.Spare(size, pending), p.Persistent()))
 }
 
+// DemoteFile is the file by which the kernel splits pages of a node.
+func DemoteFile(root hostfs.Root, node int, size pages.Size) string {
+	return hostfs.Root("/").Path(poolFile(root, node, size, demoteFile)...)
+}
+
+const demoteFile = "demote"
+
 // Demote has the kernel split pages of a node. It may split fewer.
 func Demote(root hostfs.Root, node int, size pages.Size, n int64) error {
-	return root.WriteOver(n, poolFile(root, node, size, "demote")...)
+	return root.WriteOver(n, poolFile(root, node, size, demoteFile)...)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
@@ -19,7 +18,6 @@ import (
 type split struct {
 	node  int
 	pages int64
-	into  pages.Size
 }
 
 // splits divides the pages that are to be split among the nodes that have some free: all of
@@ -40,7 +38,7 @@ func (p Options) splits(h host.Host, state pool.State, pending []pool.Pending) (
 		if _, ok := state.Pool(node, need.Size); !ok {
 			return nil, p.demoteRefused(hostprep.BadHost, fmt.Sprintf("there is no node %d with pages of %s", node, need.Size), "choose another --node"), nil
 		}
-		into, err := pool.DemotedSize(h.Root, node, need.Size)
+		_, err := pool.DemotedSize(h.Root, node, need.Size)
 		if errors.Is(err, pool.ErrNoDemote) {
 			return nil, p.demoteRefused(hostprep.BadHost, fmt.Sprintf("this kernel cannot split pages of %s", need.Size),
 				"Linux 5.16 and later can split those that are larger than another size"), nil
@@ -51,7 +49,7 @@ func (p Options) splits(h host.Host, state pool.State, pending []pool.Pending) (
 		n := min(state.Demotable(node, need.Size, pending), spare-free)
 		free += n
 		if n = min(n, need.Pages); n > 0 {
-			all = append(all, split{node, n, into})
+			all = append(all, split{node, n})
 			need.Pages -= n
 		}
 	}
@@ -86,20 +84,9 @@ func (p Options) wouldDemote(h host.Host) (hostprep.Finding, error) {
 		return *cmp.Or(refused, &hostprep.Finding{}), err
 	}
 	f := hostprep.Finding{Check: "demote", Severity: hostprep.Note, Fixable: true, Have: pages.Count(p.Demote.Pages, p.Demote.Size) + " are to be split"}
-	after := state
-	after.Pools = slices.Clone(state.Pools)
 	for _, s := range splits {
-		for i, pool := range after.Pools {
-			switch {
-			case pool.Node != s.node:
-			case pool.Size == p.Demote.Size:
-				after.Pools[i].Total -= s.pages
-			case pool.Size == s.into:
-				after.Pools[i].Total += s.pages * int64(p.Demote.Size/s.into)
-			}
-		}
+		f.Changes = append(f.Changes, change.PoolSplit(h, s.node, p.Demote.Size, s.pages))
 	}
-	f.Changes = change.PoolsChanged(h, state, after)
 	return f, nil
 }
 
@@ -125,5 +112,12 @@ func (p Options) demote(ctx context.Context, h host.Host) (changed []change.Chan
 		}
 	}
 	after, rerr := pool.Read(h.Root)
-	return change.PoolsChanged(h, before, after), nil, errors.Join(err, rerr)
+	for _, s := range splits {
+		was, _ := before.Pool(s.node, p.Demote.Size)
+		is, _ := after.Pool(s.node, p.Demote.Size)
+		if n := was.Persistent() - is.Persistent(); n > 0 && rerr == nil {
+			changed = append(changed, change.PoolSplit(h, s.node, p.Demote.Size, n))
+		}
+	}
+	return changed, nil, errors.Join(err, rerr)
 }

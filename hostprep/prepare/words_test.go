@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/pool"
@@ -38,5 +39,17 @@ func TestNodeWithoutCPUs(t *testing.T) {
 		if strings.Contains(got, says) != test.says {
 			t.Errorf("%+v:\n%s", test, got)
 		}
+	}
+}
+
+// A split is shown as the write that it is: nr_hugepages would have the kernel look for free
+// memory instead.
+func TestDemoteShown(t *testing.T) {
+	const dir = "sys/devices/system/node/node0/hugepages/hugepages-1048576kB/"
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- pools --\nall 2048 2048 1200 0 0 0\nall 1048576 3 3 0 0 0\n0 2048 2048 1200 0\n0 1048576 3 3 0\n-- "+dir+"demote_size --\n2048kB\n")}
+	would, err := Would(h, Options{Demote: &pool.Need{Size: pages.Size1GiB, Pages: 1}})
+	hosttest.Must(t, err)
+	if got := change.Join(would.Findings[0].Changes); got != "echo 1 > /"+dir+"demote" {
+		t.Error(got)
 	}
 }
