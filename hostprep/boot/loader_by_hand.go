@@ -33,7 +33,7 @@ var ostree = loader{
 
 var nixOS = loader{
 	name: "NixOS",
-	find: func(h host.Host) ([]cmdline.File, bool, error) { return nil, marked(h, "/etc/NIXOS"), nil },
+	find: func(h host.Host) ([]cmdline.File, bool, error) { found, err := h.NixOS(); return nil, found, err },
 	byHand: func(options string) string {
 		return `add boot.kernelParams = [ "` + strings.ReplaceAll(options, " ", `" "`) + `" ]; to the configuration, nixos-rebuild boot, and reboot`
 	},

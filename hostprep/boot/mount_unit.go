@@ -122,7 +122,7 @@ WantedBy=sysinit.target
 
 // MountPlan returns the changes that make a mount again at each boot: a unit of systemd or
 // a drop-in of the existing one; without systemd, a line of fstab. standard is the default size
-// by then: what mounts another size must name it.
+// by then: what mounts another size must name it. Where vmhuge can't make them it is a ByHandError.
 func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group string) ([]change.Change, error) {
 	var sized pages.Size
 	if size != standard {
@@ -135,6 +135,11 @@ func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group strin
 			return nil, err
 		}
 		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group, sized))
+	}
+	if nixOS, err := h.NixOS(); err != nil {
+		return nil, err
+	} else if nixOS {
+		return nil, mountOnNixOS(h, m, options, group, sized)
 	}
 	ours := path.Join(UnitDir, UnitName(m.Point))
 	texts, err := mountUnit(h, m.Point)

@@ -29,6 +29,12 @@ func Plan(h host.Host, table Table) ([]hostprep.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	if nixOS, err := h.NixOS(); err != nil {
+		return nil, err
+	} else if nixOS {
+		more, err := cmdlinePlan(h, options{onCmdline, table.OnDemand, table.DefaultSize, table.FreeStructs})
+		return append(planOnNixOS(old, table, settings), more...), err
+	}
 	var changes []change.Change
 	add := func(more []change.Change, err error) error {
 		for _, c := range more {
@@ -86,6 +92,11 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 		return nil, nil, err
 	}
 	stays := b.DefaultSize == 0 && next == nil
+	nixOS, err := h.NixOS()
+	if err != nil {
+		return nil, nil, err
+	}
+	service := h.BootedWithSystemd() && !nixOS
 	area := len(b.OnDemand) > 0 || kernel.Skips(kernel.Asks(withoutOurs(kernel.Cmdline)))
 	for _, row := range b.Sums(others) {
 		if row.Size == mem.HugePageSize && row.Nodes == nil && stays {
@@ -102,7 +113,7 @@ func (b Table) split(h host.Host) (settings []string, cmdline []PoolPages, err e
 		}
 		// Beside an area the kernel skips gigantic pages at boot: the service has the area
 		// give them.
-		if gigantic && !area || !h.BootedWithSystemd() || row.Size == b.DefaultSize {
+		if gigantic && !area || !service || row.Size == b.DefaultSize {
 			cmdline = append(cmdline, row.onCmdline())
 		}
 	}

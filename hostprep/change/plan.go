@@ -2,6 +2,9 @@ package change
 
 import (
 	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"vmhuge/hostprep/host"
 )
@@ -11,7 +14,7 @@ import (
 // existing one keeps its owner and mode.
 func FilePlan(h host.Host, file, text string) ([]Change, error) {
 	state, dir := "", path.Dir(file)
-	st, err := h.Lstat(dir)
+	st, err := realDir(h, dir)
 	if err == nil && st != nil {
 		state, err = Look(h, KindFile, file)
 	}
@@ -36,7 +39,7 @@ func FilePlan(h host.Host, file, text string) ([]Change, error) {
 // missing; target "": removes it.
 func LinkPlan(h host.Host, file, target string) ([]Change, error) {
 	state, dir := "", path.Dir(file)
-	st, err := h.Lstat(dir)
+	st, err := realDir(h, dir)
 	if err == nil && st != nil {
 		state, err = Look(h, KindLink, file)
 	}
@@ -49,4 +52,21 @@ func LinkPlan(h host.Host, file, target string) ([]Change, error) {
 	}
 	changes, err := RootFolders(h, dir)
 	return append(changes, change), err
+}
+
+// realDir describes a folder; nil: it is missing, as one above it may be. One of them that is
+// no folder is a HeldError: where there is a link, some other tool manages what is behind it.
+func realDir(h host.Host, dir string) (st *unix.Stat_t, err error) {
+	at := ""
+	for name := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {
+		at += "/" + name
+		st, err = h.Lstat(at)
+		if err != nil || st == nil {
+			return st, err
+		}
+		if !host.IsDir(st) {
+			return nil, HeldError(at + " is a symbolic link, or not a folder")
+		}
+	}
+	return st, nil
 }

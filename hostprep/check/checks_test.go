@@ -97,6 +97,9 @@ mount blocker no-mount restart: no hugetlbfs with pages of 2 MiB is mounted [mkd
 		{name: "vanished from qemu.conf's place", edit: "-- modes --\nmnt/huge/ 0755 0:0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts + "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = \"/mnt/huge\"\n",
 			guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf [mount -t hugetlbfs -o pagesize=2M hugetlbfs /mnt/huge]`},
+		{name: "qemu.conf's place is for another size", edit: "-- run/libvirt/qemu/driver.pid --\n-- proc/self/mountinfo --\n" + hosttest.RootMounts + "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.BadHost, want: `
+mount blocker no-mount: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf
+mount blocker bad-host: hugetlbfs_mount in /etc/libvirt/qemu.conf names /dev/hugepages1G, which is not on a hugetlbfs`},
 		{name: "mounted, but not qemu.conf's", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount: no hugetlbfs with pages of 2 MiB is mounted on a hugetlbfs_mount of qemu.conf`},
 		{name: "one of two entries is no hugetlbfs", edit: "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/mnt/huge1G\"]\n", guest: guesttest.Takes(1), verdict: hostprep.Ready, fixable: true, want: `

@@ -23,7 +23,7 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 		return nil, err
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost}
-	shared := "write namespaces = [] into " + libvirtd.QEMUConfPath(h) + " && systemctl restart " + libvirtd.Name(h)
+	shared := "write namespaces = [] into " + libvirtd.ChangeConf(h, "")
 	if versions.DevTwice.LackedBy(g.Libvirt, g.QEMU) {
 		mount, err := hidden(h, g, table)
 		if err != nil || mount == "" {

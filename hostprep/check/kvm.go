@@ -49,7 +49,7 @@ func kvmWithheld(h host.Host, g hostprep.Guest) ([]hostprep.Finding, error) {
 	f := hostprep.Finding{
 		Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMMissing,
 		Have: "cgroup_device_acl in " + cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)) + " leaves out /dev/kvm", Need: "/dev/kvm, for <domain type='kvm'>",
-		Do: `add "/dev/kvm" to that list, and restart ` + libvirtd.Name(h),
+		Do: `add "/dev/kvm" to that list in ` + libvirtd.ChangeConf(h, g.Conf),
 	}
 	if conf.SharesMounts {
 		f.Cause = hostprep.KVMPermission

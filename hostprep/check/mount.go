@@ -36,7 +36,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.ConfEmptyMount,
 			Have: why,
 			Need: "a mount, or [] for none",
-			Do:   "change it in " + conf + " and restart " + libvirtd.Name(h),
+			Do:   "change it in " + libvirtd.ChangeConf(h, g.Conf),
 		}}, nil
 	}
 	var findings []hostprep.Finding
@@ -60,8 +60,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if g.Session {
 		return findings, nil
 	}
-	missing := slices.ContainsFunc(findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.MountMissing })
-	refused, err := refusedMounts(h, g, d, missing)
+	refused, err := refusedMounts(h, g, d, findings)
 	if findings = append(findings, refused...); err != nil {
 		return findings, err
 	}
@@ -90,9 +89,8 @@ func article(name string) string {
 }
 
 // refusedMounts finds the mounts with which libvirt does not start its QEMU driver. A daemon
-// that runs has found them in order. missing says that one which the guest needs is known to
-// be missing.
-func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing bool) ([]hostprep.Finding, error) {
+// that runs has found them in order. Those that the findings so far mount are left to these.
+func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []hostprep.Finding) ([]hostprep.Finding, error) {
 	f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.OverMounted}
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
@@ -105,9 +103,12 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, missing boo
 		if err != nil {
 			return findings, err
 		}
-		if !ok && !missing {
+		mounts := func(f hostprep.Finding) bool {
+			return slices.ContainsFunc(f.Changes, func(c change.Change) bool { return c.Kind == change.KindMount && c.Path == path.Clean(entry) })
+		}
+		if !ok && !slices.ContainsFunc(before, mounts) {
 			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
-			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "mount it, or take it out of "+conf
+			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "mount it, or take it out of "+libvirtd.ChangeConf(h, g.Conf)
 			f.Need = "a hugetlbfs there: without it, " + libvirtd.Name(h) + " does not start its QEMU driver"
 			findings = append(findings, f)
 		}
@@ -162,10 +163,6 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 			return f, nil
 		}
 	}
-	mem, err := h.Meminfo()
-	if err != nil {
-		return f, err
-	}
 	point, err := h.NewPoint(size)
 	if err != nil {
 		return f, err
@@ -173,24 +170,14 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	listed := d.Conf.HugetlbfsMounts
 	if listed != nil {
 		f.Have += " on a hugetlbfs_mount of qemu.conf"
-		// An entry that is not mounted does not tell its page size; a mount without
-		// options has the default size.
-		point = ""
-		for _, entry := range listed {
-			_, ok, err := h.MountOf(entry)
-			if err != nil {
-				return f, err
-			}
-			if !ok && filepath.IsAbs(entry) && size == mem.HugePageSize {
-				point = filepath.Clean(entry)
-				break
-			}
+		if point, err = h.PointFor(size, listed); err != nil {
+			return f, err
 		}
 		if point == "" {
-			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s and restart %s, or %s",
-				cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)), libvirtd.Name(h), OrMemfd(g))
+			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s; or %s", libvirtd.ChangeConf(h, g.Conf), OrMemfd(g))
 			return f, nil
 		}
+		f.Need += ": without one on " + point + ", " + libvirtd.Name(h) + " does not start its QEMU driver"
 	}
 	st, err := h.Lstat(point)
 	if err != nil || st != nil && !host.IsDir(st) {

@@ -36,6 +36,16 @@ func (h Host) Distributions() ([]string, error) {
 	return strings.Fields(values["ID"] + " " + values["ID_LIKE"]), err
 }
 
+// NixOS says whether the host is one whose files are made from one configuration, and made anew
+// whenever that changes.
+func (h Host) NixOS() (bool, error) {
+	if st, err := h.Lstat("/etc/NIXOS"); err != nil || st != nil {
+		return st != nil, err
+	}
+	ids, err := h.Distributions()
+	return slices.Contains(ids, "nixos"), err
+}
+
 // Family reads which family the host's distribution is of.
 func (h Host) Family() (Family, error) {
 	ids, err := h.Distributions()

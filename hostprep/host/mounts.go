@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 )
 
@@ -292,6 +294,35 @@ func isRoot(mounts []MountLine, m MountLine) bool {
 // Within says whether a path is dir or lies below it.
 func Within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// sizeInName is the page size in a folder's name: hugepages1G, huge-2MB.
+var sizeInName = lazyregexp.New(`([0-9]+[kKmMgG])i?[bB]?$`)
+
+// PointFor returns the first of these folders that has no hugetlbfs, and is for one with pages
+// of a size: by its name or, where that says none, of the default size, which a mount without
+// options has; "": there is none.
+func (h Host) PointFor(size pages.Size, folders []string) (string, error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range folders {
+		named := mem.HugePageSize
+		if word := sizeInName.Get().FindStringSubmatch(folder); word != nil {
+			if named, err = pages.ParseSize(word[1]); err != nil {
+				continue
+			}
+		}
+		_, there, err := h.MountOf(folder)
+		if err != nil {
+			return "", err
+		}
+		if !there && named == size && path.IsAbs(folder) {
+			return path.Clean(folder), nil
+		}
+	}
+	return "", nil
 }
 
 // NewPoint is where a hugetlbfs goes that is not there.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/check"
@@ -43,11 +42,11 @@ func notRoot(h host.Host, path string) (string, error) {
 		return "", err
 	}
 	file := cmp.Or(path, libvirtd.QEMUConfPath(h))
-	ids, err := h.Distributions()
+	nixOS, err := h.NixOS()
 	if err != nil {
 		return "", err
 	}
-	if slices.Contains(ids, "nixos") { // it writes qemu.conf itself
+	if nixOS { // it writes qemu.conf itself
 		return "set virtualisation.libvirtd.qemu.runAsRoot = false in the host's configuration, and nixos-rebuild switch", nil
 	}
 	if usual.UID == 0 {

@@ -1,6 +1,7 @@
 package libvirtd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,16 @@ type QEMUConf struct {
 
 // QEMUConfPath is the file of the system driver.
 func QEMUConfPath(h host.Host) string { return h.Root.Libvirt().ConfDir() + "/qemu.conf" }
+
+// ChangeConf is where to make a change of a qemu.conf, "" the system driver's, and how to have the
+// daemon read it: the words behind "change it in".
+func ChangeConf(h host.Host, path string) string {
+	path = cmp.Or(path, QEMUConfPath(h))
+	if nixOS, err := h.NixOS(); err == nil && nixOS && path == QEMUConfPath(h) {
+		return "virtualisation.libvirtd.qemu.verbatimConfig, as NixOS makes " + path + " from that, and nixos-rebuild switch"
+	}
+	return path + ", and restart " + Name(h)
+}
 
 // ReadQEMUConf reads a qemu.conf; "" is the system driver's. If the file does not exist,
 // all values are the defaults.

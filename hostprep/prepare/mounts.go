@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -37,6 +38,9 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	if err != nil {
 		return nil, err
 	}
+	if conf.HugetlbfsMounts, _, err = correctedMounts(h, p, conf); err != nil {
+		return nil, err
+	}
 	used, hidden, err := libvirtd.DriverMounts(h, conf)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,10 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 			f.Have = m.Point + " is mounted"
 			f.Changes, err = ownRoot(h, m, gid, p.Persist)
 		} else {
-			if m.Point, err = newPoint(h, size, p.Persist); err != nil {
+			if m.Point, err = h.PointFor(size, conf.HugetlbfsMounts); err == nil && m.Point == "" {
+				m.Point, err = newPoint(h, size, p.Persist)
+			}
+			if err != nil {
 				return findings, err
 			}
 			f.Have = fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size)
@@ -79,6 +86,10 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 		f.Need = m.Point
 		if p.Persist {
 			more, err := boot.MountPlan(h, m, size, next, p.MountGroup)
+			if left := byHand(err, f.Have); left != nil {
+				left.Need = m.Point + ", at each boot"
+				findings, err = append(findings, *left), nil
+			}
 			if err != nil {
 				return findings, err
 			}
@@ -98,6 +109,11 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 				continue
 			}
 			changes, err := boot.MountPlan(h, m, m.Size, next, "")
+			if left := byHand(err, m.Point+" is mounted without pagesize="); left != nil {
+				left.Need = fmt.Sprintf("%s with pages of %s, at each boot", m.Point, m.Size)
+				findings = append(findings, *left)
+				continue
+			}
 			if err != nil {
 				return findings, err
 			}
@@ -108,6 +124,15 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 	}
 	return findings, nil
 }}
+
+// byHand is the finding of what the user must see to; nil: err says nothing of that.
+func byHand(err error, have string) *hostprep.Finding {
+	var do boot.ByHandError
+	if !errors.As(err, &do) {
+		return nil
+	}
+	return &hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: have + ", and vmhuge can't have that at boot here", Do: do.Error()}
+}
 
 // defaultSizes are the default size of huge pages, and that of the boots to come.
 func (p Options) defaultSizes(h host.Host) (now, next pages.Size, err error) {

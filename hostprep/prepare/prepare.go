@@ -2,6 +2,7 @@
 package prepare
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -82,6 +83,11 @@ func plan(h host.Host, p Options, unread hostprep.Severity) (findings []hostprep
 		if err != nil {
 			f := hostprep.CouldNotTell(err)
 			f.Severity = unread
+			var held change.HeldError
+			if errors.As(err, &held) {
+				f = hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: held.Error() + ", so that vmhuge writes nothing there",
+					Need: "a folder that vmhuge may write to", Do: "make the setting with the tool that manages what is there, or put a folder in its place"}
+			}
 			if step.Name == "host" { // nothing else is looked at
 				f.Severity = hostprep.Blocker
 			}

@@ -2,7 +2,6 @@ package prepare
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,10 +17,10 @@ import (
 // qemu.conf does not set it, it stays so: libvirt then uses all mounts.
 var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Finding, error) {
 	conf, err := libvirtd.ReadQEMUConf(h, "")
-	if err != nil || conf.HugetlbfsMounts == nil {
+	if err != nil {
 		return nil, err
 	}
-	mounts, have, err := fixedMounts(h, p, conf.HugetlbfsMounts, neededSizes(p))
+	mounts, have, err := correctedMounts(h, p, conf)
 	if err != nil || len(have) == 0 {
 		return nil, err
 	}
@@ -33,13 +32,38 @@ var qemuConfStep = Step{"qemu-conf", func(h host.Host, p Options) ([]hostprep.Fi
 	if slices.Contains(conf.HugetlbfsMounts, "") {
 		f.Verdict, f.Cause = hostprep.BadHost, hostprep.ConfEmptyMount
 	}
-	text := "hugetlbfs_mount = [" + strings.Join(mounts, ", ") + "]"
-	if len(mounts) == 0 { // with [] libvirt would use no mount at all
-		mounts, text = nil, "no hugetlbfs_mount"
+	text := "no hugetlbfs_mount"
+	if mounts != nil {
+		text = `hugetlbfs_mount = ["` + strings.Join(mounts, `", "`) + `"]`
+	}
+	if nixOS, err := h.NixOS(); err != nil {
+		return nil, err
+	} else if nixOS {
+		f.Do, f.Restart = "put "+text+" into "+libvirtd.ChangeConf(h, ""), false
+		if mounts == nil {
+			f.Do = "take hugetlbfs_mount out of " + libvirtd.ChangeConf(h, "")
+		}
+		return []hostprep.Finding{f}, nil
 	}
 	_, err = f.FixFile(h, change.SystemFile(libvirtd.QEMUConfPath(h), func(text string) (string, error) { return libvirtd.SetMounts(text, mounts) }), text)
 	return []hostprep.Finding{f}, err
 }}
+
+// correctedMounts returns hugetlbfs_mount as qemuConfStep leaves it, nil: not set, and what is
+// wrong with the present one.
+func correctedMounts(h host.Host, p Options, conf libvirtd.QEMUConf) (mounts []string, have []string, err error) {
+	if conf.HugetlbfsMounts == nil {
+		return nil, nil, nil
+	}
+	mounts, have, err = fixedMounts(h, p, conf.HugetlbfsMounts, neededSizes(p))
+	if len(have) == 0 {
+		return conf.HugetlbfsMounts, nil, err
+	}
+	if len(mounts) == 0 { // with [] libvirt would use no mount at all
+		mounts = nil
+	}
+	return mounts, have, err
+}
 
 // neededSizes are the page sizes for which guests of the system driver map files, or will,
 // as pages are asked for that are no program's and no user's.
@@ -67,10 +91,6 @@ func neededSizes(p Options) []pages.Size {
 // fixedMounts returns a corrected hugetlbfs_mount, and what is wrong with the present
 // one; nil: it is not to be set. The default entry stays the default, if it stays.
 func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) (mounts []string, have []string, err error) {
-	mem, err := h.Meminfo()
-	if err != nil {
-		return nil, nil, err
-	}
 	covered := map[pages.Size]bool{}
 	var empty []string // no hugetlbfs is there
 	for _, entry := range entries {
@@ -97,21 +117,21 @@ func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) 
 		mounts = append(mounts, entry)
 	}
 	for _, entry := range empty {
-		// mountsStep mounts a hugetlbfs there: the one that it mounts anyway, or of the default size.
-		size, err := sizeAt(h, p, entry, needed)
-		if err != nil {
-			return nil, nil, err
+		// mountsStep mounts a hugetlbfs there, where its size is needed.
+		serves := false
+		for _, size := range needed {
+			point, err := h.PointFor(size, []string{entry})
+			if err != nil {
+				return nil, nil, err
+			}
+			if point != "" && !covered[size] {
+				serves, covered[size] = true, true
+			}
 		}
-		if size != 0 && !covered[size] {
-			covered[size] = true
-			continue
+		if !serves {
+			have = append(have, "names "+entry+", where no hugetlbfs is mounted")
+			mounts = slices.DeleteFunc(mounts, func(m string) bool { return m == entry })
 		}
-		if filepath.IsAbs(entry) && !covered[mem.HugePageSize] && slices.Contains(needed, mem.HugePageSize) {
-			covered[mem.HugePageSize] = true
-			continue
-		}
-		have = append(have, "names "+entry+", where no hugetlbfs is mounted")
-		mounts = slices.DeleteFunc(mounts, func(m string) bool { return m == entry })
 	}
 	for _, size := range needed {
 		if covered[size] {
@@ -125,17 +145,6 @@ func fixedMounts(h host.Host, p Options, entries []string, needed []pages.Size) 
 		mounts = append(mounts, point)
 	}
 	return libvirtd.KeepDefault(mounts, libvirtd.DefaultMount(entries)), have, nil
-}
-
-// sizeAt is the size of the needed pages whose hugetlbfs will be mounted on a point; 0: of none.
-func sizeAt(h host.Host, p Options, point string, needed []pages.Size) (pages.Size, error) {
-	for _, size := range needed {
-		at, err := mountPoint(h, size, p.Persist)
-		if err != nil || at == point {
-			return size, err
-		}
-	}
-	return 0, nil
 }
 
 // mountPoint is where a hugetlbfs of a size is mounted, or will be.

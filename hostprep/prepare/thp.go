@@ -53,7 +53,17 @@ var thpStep = Step{"thp", func(h host.Host, p Options) ([]hostprep.Finding, erro
 		return append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: "nothing sets transparent huge pages at boot", Need: "transparent_hugepage=" + enabled,
 			Do: "add it to the kernel's command line"}), nil
 	}
-	changes, err := change.FilePlan(h, tmpfilesFile, boot.Kept+fmt.Sprintf("w! %s - - - - %s\n", setting, enabled))
+	line := fmt.Sprintf("w! %s - - - - %s", setting, enabled)
+	if nixOS, err := h.NixOS(); err != nil {
+		return findings, err
+	} else if nixOS {
+		there, err := h.ReadIfThere("/etc/tmpfiles.d/00-nixos.conf") // which has the rules
+		if err != nil || strings.Contains(there, line) {
+			return findings, err
+		}
+		return append(findings, *byHand(boot.ByHandError(boot.InNixOS(`systemd.tmpfiles.rules = [ "`+line+`" ];`)), "nothing sets transparent huge pages at boot")), nil
+	}
+	changes, err := change.FilePlan(h, tmpfilesFile, boot.Kept+line+"\n")
 	if err != nil || len(changes) == 0 {
 		return findings, err
 	}
