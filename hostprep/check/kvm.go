@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -73,11 +74,15 @@ func KVMAccess(h host.Host, user host.User, st *unix.Stat_t) []hostprep.Finding 
 		Need: "/dev/kvm, for <domain type='kvm'>, that " + user.Name + " can read and write",
 		Do:   "chgrp kvm /dev/kvm && chmod 0660 /dev/kvm",
 	}
-	if group, err := h.Group("kvm"); err == nil && !user.In(group.Id) {
+	group, err := h.Group("kvm")
+	if errors.Is(err, host.ErrNoGroup) {
+		f.Do = "groupadd --system kvm && " + f.Do
+	}
+	if errors.Is(err, host.ErrNoGroup) || err == nil && !user.In(group.Id) {
 		f.Do += " && " + change.NewMember(user.Name, "kvm").String()
 	}
-	if gid := int(st.Gid); gid != 0 && st.Mode&0o060 == 0o060 && !user.In(gid) {
-		f = f.With(change.NewMember(user.Name, h.GroupName(gid)))
+	if name, ok := h.NamedGroup(int(st.Gid)); ok && st.Gid != 0 && st.Mode&0o060 == 0o060 && !user.In(int(st.Gid)) {
+		f = f.With(change.NewMember(user.Name, name))
 	}
 	return []hostprep.Finding{f}
 }

@@ -174,7 +174,7 @@ func TestKnownSizes(t *testing.T) {
 func TestOrMemfdNamesTheGuest(t *testing.T) {
 	for _, test := range []struct{ edit, want string }{
 		{hosttest.NewMount, "systemctl restart libvirtd, or vmhuge enable --source memfd web1, which needs no mount"},
-		{"-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", "add a mount of this size to hugetlbfs_mount in /etc/libvirt/qemu.conf and restart libvirtd, or vmhuge enable --source memfd web1, which needs no mount"},
+		{"-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", "add a mount of this size to hugetlbfs_mount in /etc/libvirt/qemu.conf, and restart libvirtd; or vmhuge enable --source memfd web1, which needs no mount"},
 	} {
 		root := hosttest.Unpack(t, "one-node", test.edit)
 		hosttest.Must(t, hosttest.NoBase(root.Path()))
@@ -182,6 +182,20 @@ func TestOrMemfdNamesTheGuest(t *testing.T) {
 		hosttest.Must(t, err)
 		if len(findings) != 1 || findings[0].Do != test.want {
 			t.Errorf("%v, not %s", findings, test.want)
+		}
+	}
+}
+
+// A group without a name takes no member: the device gets a group that has one.
+func TestKVMOfNamelessGroup(t *testing.T) {
+	for groups, want := range map[string]string{
+		"-- etc/group --\nroot:x:0:\nkvm:x:302:libvirt-qemu\nlibvirt-qemu:x:64055:\n": "chgrp kvm /dev/kvm && chmod 0660 /dev/kvm",
+		"-- etc/group --\nroot:x:0:\nlibvirt-qemu:x:64055:\n":                         "groupadd --system kvm && chgrp kvm /dev/kvm && chmod 0660 /dev/kvm && gpasswd -a libvirt-qemu kvm",
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", groups+"-- etc/passwd --\nlibvirt-qemu:x:64055:64055::/:/bin/false\n")}
+		findings, err := KVM.Detect(h, guesttest.Takes(1))
+		if err != nil || len(findings) != 1 || findings[0].Do != want || len(findings[0].Changes) > 0 {
+			t.Errorf("%+v, %v", findings, err)
 		}
 	}
 }

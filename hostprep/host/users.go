@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os/user"
@@ -133,12 +134,18 @@ func (h Host) Group(name string) (Account, error) {
 // GroupName is what a group of this number is called; without a name it is the
 // number.
 func (h Host) GroupName(gid int) string {
-	if _, groups, err := h.Accounts(); err == nil {
-		if a, ok := Find(groups, "+"+strconv.Itoa(gid)); ok {
-			return a.Name
-		}
+	name, _ := h.NamedGroup(gid)
+	return cmp.Or(name, strconv.Itoa(gid))
+}
+
+// NamedGroup is the name of a group of this number; false: it has none, and so no members.
+func (h Host) NamedGroup(gid int) (string, bool) {
+	_, groups, err := h.Accounts()
+	if err != nil {
+		return "", false
 	}
-	return strconv.Itoa(gid)
+	a, ok := Find(groups, "+"+strconv.Itoa(gid))
+	return a.Name, ok
 }
 
 // Find looks an account up by name, then by number.

@@ -136,8 +136,8 @@ func userFolder(h host.Host, p Options, user host.User, folder boot.Folder) ([]h
 			Have: fmt.Sprintf("%s is %s, and %s cannot search it", root, host.OwnerText(st), user.Name),
 			Need: "a mount that the user can search",
 		}
-		if gid := int(st.Gid); gid != 0 && st.Mode&0o010 != 0 && !user.In(gid) {
-			f.Fix(change.NewMember(user.Name, h.GroupName(gid)))
+		if name, ok := h.NamedGroup(int(st.Gid)); ok && st.Gid != 0 && st.Mode&0o010 != 0 && !user.In(int(st.Gid)) {
+			f.Fix(change.NewMember(user.Name, name))
 		} else {
 			f.Fix(change.Change{Kind: change.KindChmod, Path: root, From: host.ModeText(st.Mode), To: host.ModeText(st.Mode | host.Missing(user, st, host.MaySearch))})
 		}
