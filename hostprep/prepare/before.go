@@ -56,7 +56,7 @@ var beforeStep = Step{"boot", func(h host.Host, p Options) ([]hostprep.Finding, 
 		added := r.Sysctl && h.BootedWithSystemd()
 		switch {
 		case r.Pages*int64(r.Size) > mem.Total-pool.Reserve(mem.Total):
-			f.Severity, f.Need, f.Do = hostprep.Warning, "less, so that the next boot has memory for everything else", "lower it in "+r.Where
+			f.Severity, f.Need, f.Do = hostprep.Warning, "less, so that the next boot has memory for everything else", "lower it in "+r.Where+", then run this again"
 			f.Have = fmt.Sprintf("%s asks for %s at boot, which is %s, and the host has %s", r.Where, amount, pages.Amount(r.Pages*int64(r.Size)), pages.Amount(mem.Total))
 		case r.Later && sizes[r.Size] && !added:
 			f.Severity, f.Need = hostprep.Warning, "one place that sets the pool at boot"

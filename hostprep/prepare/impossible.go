@@ -113,11 +113,13 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		}
 		all += area.GiB * pages.GiB
 	}
-	needed := "for pages"
+	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
+	needed, own, lower := "for pages", all, ""
 	if theirs, places, err := reservedByOthers(h); err != nil {
 		return nil, err
 	} else if p.Persist && all > 0 && theirs > 0 {
 		all += theirs
+		lower = "take that out of " + strings.Join(places, " and ") + ", or lower it there, "
 		reserves := "reserves"
 		if len(places) > 1 {
 			reserves = "reserve"
@@ -127,8 +129,17 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 		all += pooled
 		needed += fmt.Sprintf(", with the %s that pools of other sizes have", pages.FormatBytes(pooled))
 	}
-	const do = "ask for fewer pages, or let the host keep less (--host-reserve)"
 	if can := mem.Total - reserve; all > can {
+		do := do
+		switch theirs := all - own; {
+		case lower == "":
+		case own <= can && theirs <= can:
+			do = lower + "then run this again; or " + do
+		case own <= can: // no fewer pages would do
+			do = lower + "then run this again"
+		default:
+			do = lower + "and " + do
+		}
 		refuse(hostprep.NoMemory, fmt.Sprintf("%s of RAM, of which the host keeps %s", pages.FormatBytes(mem.Total), pages.FormatBytes(reserve)),
 			pages.FormatBytes(all)+" "+needed, do)
 	}
@@ -148,7 +159,11 @@ func impossible(h host.Host, p Options) ([]hostprep.Finding, error) {
 			continue
 		}
 		have := fmt.Sprintf("%s on node %d, of which %s must stay ordinary memory", pages.FormatBytes(n.Total), n.ID, pages.FormatBytes(n.Total-can))
+		do := do
 		if beside[n.ID] > 0 {
+			if p.Persist && bound[n.ID] <= can {
+				do = "lower what the kernel's command line reserves there, then run this again; or " + do
+			}
 			have += fmt.Sprintf(" and %s is for other pages", pages.FormatBytes(beside[n.ID]))
 		}
 		refuse(hostprep.NoMemory, have, fmt.Sprintf("%s for pages there", pages.FormatBytes(bound[n.ID])), do)

@@ -237,7 +237,7 @@ left: /etc/sysctl.d/90-hp.conf:1 reserves 2048 pages of 2 MiB at boot already, w
 left: the pool has 2048 pages of 2 MiB, and 1200 of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds 1300; 2148 free ones, if they are for a program or guest that is yet to start; vmhuge prepare --pages 2996 --size 2M, which leaves 2148 free; or add --for PROGRAM, which keeps 2148 for that program beside those of guests
 `},
 		"too much beside what others reserve": {host: "two-nodes", edits: systemdHost + "-- etc/sysctl.d/90-hp.conf --\nvm.nr_hugepages = 4096\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 4096}}, For: "ovs"}, want: `
-left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; ask for fewer pages, or let the host keep less (--host-reserve)
+left: 16000 MiB of RAM, of which the host keeps 2 GiB; 16 GiB for pages, with the 8 GiB that /etc/sysctl.d/90-hp.conf:1 reserves at boot; take that out of /etc/sysctl.d/90-hp.conf:1, or lower it there, then run this again; or ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"transparent huge pages": {host: "two-nodes", edits: systemdHost + thpOff, p: Options{Persist: true, Guests: []hostprep.Guest{thp1}}, want: `
 echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (was never)
@@ -261,14 +261,14 @@ left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask 
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 14 GiB for pages, with the 4 GiB that pools of other sizes have; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"too much on a node beside a pool of another size": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\n1 2048 0 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 4}}}, want: `
-left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
+left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; lower what the kernel's command line reserves there, then run this again; or ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"on the other node": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\n1 2048 0 0 0\nall 1048576 4 4 0 0 0\n0 1048576 0 0 0\n1 1048576 4 4 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{1}, Size: pages.Size1GiB, Pages: 4}}}, want: `
 mkdir -m 0755 /dev/hugepages1G
 mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G
 `},
 		"too much on a node beside what the command line reserves there": {host: "two-nodes", edits: systemdHost + "-- proc/cmdline --\nhugepages=0:2048\n", p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 4}}}, want: `
-left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
+left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; lower what the kernel's command line reserves there, then run this again; or ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"all of the pool is promised": {host: "one-node", edits: systemdHost + "-- pools --\nall 2048 2048 1200 1200 0 0\n0 2048 2048 1200 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 512}}}, want: `
 left: the pool has 2048 pages of 2 MiB, and 0 of them are free and promised to nobody: --pages counts the whole pool, so that a program which starts then finds 0; 512 free ones, if they are for a program or guest that is yet to start; vmhuge prepare --pages 2560 --size 2M, which leaves 512 free; or add --for PROGRAM, which keeps 512 for that program beside those of guests
@@ -291,7 +291,7 @@ mkdir -m 0755 /etc/vmhuge
 printf '{\n "version": 1,\n "pages": [\n  {\n   "page_size_kib": 2048,\n   "pages": 16\n  }\n ]\n}\n' > /etc/vmhuge/boot.json
 mkdir -m 0755 /etc/systemd/system/multi-user.target.wants
 ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.service
-left: /etc/sysctl.d/90-hp.conf:1 asks for 9000 pages of 2 MiB at boot, which is 17.6 GiB, and the host has 15.6 GiB; less, so that the next boot has memory for everything else; lower it in /etc/sysctl.d/90-hp.conf:1
+left: /etc/sysctl.d/90-hp.conf:1 asks for 9000 pages of 2 MiB at boot, which is 17.6 GiB, and the host has 15.6 GiB; less, so that the next boot has memory for everything else; lower it in /etc/sysctl.d/90-hp.conf:1, then run this again
 `},
 		"pages of another size that others reserve": {host: "two-nodes", edits: systemdHost + "-- proc/cmdline --\nhugepagesz=1G hugepages=2\n-- pools --\nall 2048 0 0 0 0 0\nall 1048576 2 2 0 0 0\n0 2048 0 0 0\n0 1048576 1 1 0\n1 2048 0 0 0\n1 1048576 1 1 0\n-- etc/systemd/system/vmhuge.service --\n" + boot.ServiceText("/usr/bin/vmhuge"), p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 16}}}, want: `
 mkdir -m 0755 /etc/vmhuge

@@ -153,3 +153,20 @@ func TestMountOfListedFolder(t *testing.T) {
 		}
 	}
 }
+
+// What others reserve at boot is to be lowered where they do, and no --host-reserve helps there.
+func TestOthersAtBootAreInTheWay(t *testing.T) {
+	coming := systemdHost + nextDefault + "-- etc/sysctl.d/50-hp.conf --\nvm.nr_hugepages = 1024\n"
+	p := Options{Persist: true, Pages: []pool.Need{{Size: pages.Size2MiB, Pages: 1024}}}
+	if got := saidOf(t, "one-node", coming, p); !strings.Contains(got, "; take that out of /etc/sysctl.d/50-hp.conf:1, or lower it there, then run this again") || strings.Contains(got, "--host-reserve") {
+		t.Error(got)
+	}
+	p.Pages[0].Pages = 1 << 20
+	if got := saidOf(t, "one-node", coming, p); !strings.Contains(got, "take that out of /etc/sysctl.d/50-hp.conf:1, or lower it there, and ask for fewer pages, or let the host keep less (--host-reserve)") {
+		t.Error(got)
+	}
+	p.Pages[0] = pool.Need{Size: pages.Size1GiB, Pages: 4}
+	if got := saidOf(t, "one-node", coming, p); !strings.Contains(got, "lower it in /etc/sysctl.d/50-hp.conf:1, then run this again") {
+		t.Error(got)
+	}
+}
