@@ -179,9 +179,13 @@ func definition() []Row {
 		Cause: "this QEMU, or what libvirt remembers of it, is too old for what the XML asks for",
 		Do:    "qemu-system-x86_64 --version; after an upgrade of QEMU: systemctl restart DAEMON, which checks QEMU again",
 	}, {
-		ID: "memfd-without-hugetlb", Says: []string{"hugepages is not supported with memfd memory source"},
-		Cause: "libvirt has seen that memfd gives no huge pages here: the kernel is older than 4.14, QEMU than 2.12, or libvirt probed QEMU where memfd_create is forbidden",
-		Do:    "vmhuge enable --source file DOMAIN",
+		ID: "memfd-without-hugetlb", Says: []string{
+			"hugepages is not supported with memfd memory source", "Property 'memory-backend-memfd.hugetlb' not found", "Property 'memory-backend-memfd.hugetlbsize' not found",
+			"invalid object type: memory-backend-memfd",
+		},
+		Versions: "libvirt: hugepages is not supported; QEMU: the others",
+		Cause:    "QEMU gives no memfd on huge pages here: it tries one when it starts, and the kernel (before 4.14, or without huge pages) or a seccomp filter around QEMU, as in a container, refused it; or QEMU is older than 2.12",
+		Do:       "vmhuge enable --source file DOMAIN, which needs no memfd",
 	}, {
 		ID: "shared-without-numa", Says: []string{"memory access mode '…' not supported without guest numa node", "virtiofs requires one or more NUMA nodes"},
 		Versions: "libvirt before 5.0, and with QEMU before 5.0",

@@ -155,10 +155,6 @@ func devices() []Row {
 		Cause: "this kernel has no memfd on huge pages (before 4.14), or none that can be sealed (before 4.16)",
 		Do:    "vmhuge enable --source file DOMAIN",
 	}, {
-		ID: "memfd-hugetlb", Says: []string{"Property 'memory-backend-memfd.hugetlb' not found", "Property 'memory-backend-memfd.hugetlbsize' not found"},
-		Cause: "this QEMU has no memfd on huge pages: it asks the kernel for one when it starts, and the kernel (before 4.14, or without huge pages) or a seccomp filter around QEMU, as in a container, refused it; or it was built without",
-		Do:    "ls /sys/kernel/mm/hugepages shows whether the kernel has huge pages; vmhuge enable --source file DOMAIN needs no memfd",
-	}, {
 		ID: "balloon-large-pages", Says: []string{"Balloon used with backing page size > 4kiB, this may not be reliable"},
 		Cause: "a warning: the balloon returns 4 KiB at a time, which frees no huge page until all of it has been returned; the guest runs",
 		Do:    "nothing; or virsh edit DOMAIN: <memballoon model='none'/>, and virtio-mem to change its memory",

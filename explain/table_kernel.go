@@ -131,14 +131,14 @@ func kernel() []Row {
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "boot-short", Says: []string{
-			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocation … of page size … failed",
+			"HugeTLB: allocating … of page size … failed. Only allocated", "HugeTLB: allocating … of page size … failed node", "HugeTLB: allocation … of page size … failed",
 			"hugetlb: allocating … failed. Only allocated", "HugeTLB: hugepages=…: failed",
 		},
 		Cause: "the kernel had fewer pages in one piece at boot than its command line or sysctl asked for",
 		Do:    "ask for less, or leave the rest to vmhuge start, which compacts memory: vmhuge prepare --persist --pages N --size SIZE",
 		Kind:  advice.NoMemory,
 	}, {
-		ID: "hugetlb-disabled", Says: []string{"HugeTLB support is disabled!", "hugetlbfs: disabling because there are no supported hugepage sizes"},
+		ID: "hugetlb-disabled", Says: []string{"HugeTLB support is disabled!", "HugeTLB: huge pages not supported, ignoring", "hugetlbfs: disabling because there are no supported hugepage sizes"},
 		Cause: "this kernel has no huge pages at all on this machine: a guest of Xen (PV) or of another hypervisor that shows none, an MMU without them (ppc64 with its hash table), or a kernel without CONFIG_HUGETLBFS",
 		Do:    "ls /sys/kernel/mm/hugepages shows the sizes, if there are any; in a guest give it the host's CPU model; vmhuge enable --thp DOMAIN needs no pool, where cat /sys/kernel/mm/transparent_hugepage/enabled is there",
 	}, {
@@ -154,7 +154,7 @@ func kernel() []Row {
 	}, {
 		ID: "kernel-line", Says: []string{
 			"preceded by an unsupported hugepagesz", "HugeTLB: Invalid hugepages parameter", "HugeTLB: hugepages=… does not follow a valid hugepagesz", "HugeTLB: hugepages does not follow a valid hugepagesz",
-			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz",
+			"HugeTLB: default_hugepagesz already specified", "HugeTLB: hugepagesz=… specified twice", "HugeTLB: hugepages=… specified twice", "hugepages=… before hugepagesz", "HugeTLB: architecture can't support node specific alloc",
 			`Unknown kernel command line parameters "…huge…", will be passed to user space`,
 		},
 		Cause: "the kernel's command line asks for huge pages with words, in an order or in a combination that the kernel does not accept",
@@ -164,8 +164,8 @@ func kernel() []Row {
 		Cause: "with hugetlb_cma= on its command line the kernel does not allocate the gigantic pages (1 GiB on x86) of hugepages= at boot: they come out of hugetlb_cma at run time. Smaller pages are allocated as usual",
 		Do:    "take hugepagesz=1G hugepages=N off the command line, as hugetlb_cma= of N GiB is enough: vmhuge start, or vmhuge prepare --pages N --size 1G, takes them from it; since Linux 6.15 hugetlb_cma_only=on has the kernel allocate them from it at boot",
 	}, {
-		ID: "cma-small", Says: []string{"hugetlb_cma: cma area should be at least", "hugetlb_cma: cma area of node … should be at least"},
-		Cause: "hugetlb_cma= is smaller than one gigantic page, in total or on the node that the message names, and nothing is reserved there",
+		ID: "cma-small", Says: []string{"hugetlb_cma: cma area should be at least", "hugetlb_cma: cma area of node … should be at least", "hugetlb_cma: cma area of node … must be a multiple of"},
+		Cause: "hugetlb_cma= is smaller than one gigantic page, or no multiple of it, in total or on the node that the message names, and nothing is reserved there",
 		Do:    "ask for more, a multiple of the size that the message names: hugetlb_cma=4G, or hugetlb_cma=0:2G,1:2G by nodes",
 	}, {
 		ID: "cma-failed", Says: []string{"hugetlb_cma: reservation failed", "cma: Failed to reserve … MiB"},
