@@ -101,6 +101,7 @@ func (p *program) showCauses(e examined, named bool) {
 		p.insist("    do: %s", do)
 	}
 	switch {
+	case e.why != nil && e.seen(): // the host alone has told which it is
 	case e.why != nil && len(e.causes) == 1:
 		p.warn("cannot check this cause on the host: %s", oneLine(e.why.Error()))
 	case e.why != nil:
