@@ -132,7 +132,8 @@ func Named(do, domain string) string {
 	from := 0
 	for _, at := range ofOne.Get().FindAllStringIndex(do, -1) {
 		named.WriteString(do[from:at[1]])
-		if from = at[1]; !strings.HasPrefix(do[from:], name) {
+		from = at[1]
+		if rest, ok := strings.CutPrefix(do[from:], name); !ok || rest != "" && !strings.ContainsAny(rest[:1], " ,;:)") {
 			named.WriteString(name)
 		}
 	}

@@ -135,6 +135,7 @@ func TestNamed(t *testing.T) {
 		{"vmhuge enable --size 2M -- --now", "--now", "vmhuge enable --size 2M -- --now"},
 		{"vmhuge enable --size 2M, or boot with hugepagesz=1G", "", "vmhuge enable --size 2M DOMAIN, or boot with hugepagesz=1G"},
 		{"vmhuge start adds the rule; (vmhuge prepare --for, vmhuge enable --keep no)", "big", "vmhuge start big adds the rule; (vmhuge prepare --for, vmhuge enable --keep no big)"},
+		{"vmhuge start adds the rule", "a", "vmhuge start a adds the rule"},
 		{"vmhuge check; chmod o+x /dev/hugepages", "big", "vmhuge check; chmod o+x /dev/hugepages"},
 		{"", "big", ""},
 	} {

@@ -128,7 +128,7 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []ho
 // OrMemfd suggests memfd to a guest, which needs no mount.
 func OrMemfd(g hostprep.Guest) string { return ToMemfd(g) + ", which needs no mount" }
 
-// ToMemfd is the command that gives a guest a memfd; the host alone knows no name of it.
+// ToMemfd is the command that gives a guest a memfd. A check of the host alone has no name.
 func ToMemfd(g hostprep.Guest) string {
 	const command = "vmhuge enable --source memfd"
 	if g.Demand.Domain == "" {
