@@ -46,7 +46,7 @@ func Reservations(h host.Host) ([]Reservation, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(r Reservation) bool { return r.By != nil || r.Pages == 0 && r.always }), err
 }
 
-// Overridden lists what rc.local, which runs last, sets anew.
+// Overridden lists what sysctl or rc.local, which runs last, sets anew.
 func Overridden(h host.Host) ([]Reservation, error) {
 	all, err := withOverridden(h)
 	return slices.DeleteFunc(slices.Clone(all), func(r Reservation) bool { return r.By == nil }), err
@@ -57,7 +57,7 @@ func withOverridden(h host.Host) ([]Reservation, error) {
 		all, err := readReservations(h)
 		for i, r := range all {
 			for j, by := range all {
-				if r.before(by, j > i) && by.always && by.Size == r.Size && by.OnNode() == "" {
+				if r.By == nil && r.before(by, j > i) && by.always && by.Size == r.Size && by.OnNode() == "" {
 					all[i].By = &all[j]
 				}
 			}
@@ -112,7 +112,11 @@ func readReservations(h host.Host) ([]Reservation, error) {
 	}
 	// set is a setting of the pool of the default size, on top of nothing.
 	set := func(r Reservation) {
-		all = slices.DeleteFunc(all, func(r Reservation) bool { return r.Size == standard })
+		for i := range all {
+			if all[i].Size == standard && all[i].By == nil {
+				all[i].By = &r
+			}
+		}
 		if r.Pages > 0 || r.Later {
 			all = append(all, r)
 		}

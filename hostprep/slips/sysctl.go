@@ -131,20 +131,24 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 		return slips, err
 	}
 	// unread are the settings in files that are not read at boot.
-	unread := func(files []string, why, right string, moves bool) error {
+	unread := func(files []string, why string, right func(name string) string, moves bool) error {
 		return boot.EachLine(h, files, func(where, line string) {
 			if name, _, ok := sysctl.Parse(line); ok && slices.Contains(sysctl.HugePageSettings, name) {
-				slips = append(slips, Slip{Where: where, Word: line, Why: why, Right: right, In: Sysctl, moves: moves})
+				slips = append(slips, Slip{Where: where, Word: line, Why: why, Right: right(name), In: Sysctl, moves: moves})
 			}
 		})
+	}
+	lines, err := boot.SysctlLines(h)
+	if err != nil {
+		return slips, err
 	}
 	masked, err := boot.SysctlMasked(h)
 	switch {
 	case err != nil:
 	case masked:
-		err = unread(files, "is not read at boot, as systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service", false)
+		err = unread(files, "is not read at boot, as systemd-sysctl.service is masked", func(string) string { return "systemctl unmask systemd-sysctl.service" }, false)
 	case !withConf:
-		err = unread([]string{boot.SysctlConf}, "is in a file that systemd does not read at boot; sysctl --system does", "the same line in /etc/sysctl.d/90-hugepages.conf", true)
+		err = unread([]string{boot.SysctlConf}, "is in a file that systemd does not read at boot; sysctl --system does", inLastFile(lines), true)
 	}
 	if err != nil {
 		return slips, err
@@ -159,11 +163,26 @@ func unreadSettings(h host.Host) ([]Slip, error) {
 				continue
 			}
 			err := unread([]string{path.Join(dir, name)}, "is in a file whose name does not end in .conf, so that sysctl does not read it",
-				"the name "+strings.TrimSuffix(name, path.Ext(name))+".conf", true)
+				func(string) string { return "the name " + strings.TrimSuffix(name, path.Ext(name)) + ".conf" }, true)
 			if err != nil {
 				return slips, err
 			}
 		}
 	}
 	return slips, nil
+}
+
+// inLastFile says where a line of a setting is to go that no file overrides: in one of its own, or
+// in place of the line that is read after that.
+func inLastFile(lines []boot.Setting) func(name string) string {
+	const file = "/etc/sysctl.d/90-hugepages.conf"
+	return func(name string) string {
+		for _, line := range slices.Backward(lines) {
+			at, _, _ := strings.Cut(line.Where, ":")
+			if line.Sets(name) && path.Base(at) > path.Base(file) {
+				return "the same line in place of " + line.Where + ", which is read last and says " + line.Value
+			}
+		}
+		return "the same line in " + file
+	}
 }
