@@ -63,3 +63,50 @@ func TestKeep(t *testing.T) {
 		t.Errorf("%v, %v", odd.Keep, err)
 	}
 }
+
+// What belongs to pages of the other sort ends with them, and the user is told.
+func TestPolicyThatEnds(t *testing.T) {
+	doc := guest("<memory unit='GiB'>4</memory>")
+	keep, short, growth, percent := pages.KeepAlways, pages.IfShort(pages.Size2MiB), int64(1<<20), 95.0
+	reserved, err := Rewrite(guest("<memory unit='GiB'>4</memory><maxMemory slots='4' unit='GiB'>8</maxMemory><cpu><numa><cell id='0' cpus='0' memory='4194304' unit='KiB'/></numa></cpu>"),
+		Backing{PageSize: pages.Size1GiB, For: &keep, IfShort: &short, GrowthKiB: &growth, Threads: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge, err := Rewrite(doc, Backing{THP: true, AtLeast: &percent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		before []byte
+		want   Backing
+		says   string
+	}{
+		{reserved, Backing{THP: true}, "--keep always, --if-short 2M, --reserve-growth 1 GiB and --threads 4 were for its reserved pages, and end with these: name them again if it returns to such pages"},
+		{huge, Backing{Usual: true}, "--at-least 95% was for its transparent huge pages, and ends with these: name it again if it returns to such pages"},
+		{doc, Backing{THP: true}, ""},
+		{reserved, Backing{Keep: true, Usual: true}, ""},
+	} {
+		after, err := Rewrite(test.before, test.want)
+		notes := strings.Join(Want{Backing: test.want}.Notes(test.before, after), "\n")
+		if err != nil || strings.Contains(notes, "with these") != (test.says != "") || !strings.Contains(notes, test.says) {
+			t.Errorf("%+v: %v\n%s", test.want, err, notes)
+		}
+	}
+}
+
+// Threads that Rewrite wrote leave nothing behind.
+func TestThreadsNoMore(t *testing.T) {
+	doc := guest("<memory unit='GiB'>4</memory>")
+	plain, err := Rewrite(doc, Backing{Usual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, err := Rewrite(plain, Backing{Usual: true, Threads: 4})
+	if err != nil || !strings.Contains(string(four), "<allocation threads='4'/>") {
+		t.Fatalf("%v\n%s", err, four)
+	}
+	if none, err := Rewrite(four, Backing{Usual: true, Threads: -1}); err != nil || string(none) != string(plain) {
+		t.Errorf("%v\n%s", err, none)
+	}
+}

@@ -47,6 +47,10 @@ func (e *editor) back(want Backing) {
 	case b.MemoryAllocation == nil:
 		b.MemoryAllocation = &libvirtxml.DomainMemoryAllocation{Threads: threads}
 		put("allocation", verbatim(fmt.Sprintf("<allocation threads='%d'/>", threads)))
+	case threads == 0 && b.MemoryAllocation.Mode == "" && e.former("allocation") != nil && e.former("allocation").Text == "": // it was ours
+		b.MemoryAllocation = nil
+		changes = append(changes, change{el: e.root.child("memoryBacking").child("memoryBacking/allocation")})
+		e.formers = slices.DeleteFunc(e.formers, func(f former) bool { return f.At == "allocation" })
 	default:
 		b.MemoryAllocation.Threads = threads
 		put("allocation", verbatim(e.withThreads(threads)))

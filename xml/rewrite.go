@@ -113,11 +113,17 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if len(e.edits) == 0 && want.THP == d.wantsTHP() && e.policy == d.policy() {
-		return doc, nil
+	out := doc
+	if len(e.edits) > 0 || want.THP != d.wantsTHP() || e.policy != d.policy() {
+		e.writeMark()
+		out = e.bytes()
 	}
-	e.writeMark()
-	return e.bytes(), nil
+	if want.THP && e.policy.atLeast > 0 {
+		if err := e.policy.mayHave(out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // exists refuses pages of a size that no kernel of the guest's host has.

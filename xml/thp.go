@@ -99,6 +99,32 @@ func (e *editor) backTHP(threads int) error {
 	return err
 }
 
+// mayHave refuses a share of the RAM on transparent huge pages that the document's memory can't
+// reach, as some of it is shared.
+func (p policy) mayHave(doc []byte) error {
+	d, err := parse(doc)
+	if err != nil {
+		return err
+	}
+	demand, err := Demand(doc, 0)
+	if err != nil || !demand.Shared {
+		return err
+	}
+	traits, err := Traits(doc)
+	if err != nil {
+		return err
+	}
+	most := 0.0
+	if stay := sharedCells(&d.domain); len(stay) > 0 && len(stay) < len(d.domain.Cells) {
+		most = 100 - 100*float64(traits.SharedKiB)/float64(traits.MemoryKiB)
+	}
+	if p.atLeast <= most {
+		return nil
+	}
+	return refusal(&d.domain, noCause, "take reserved pages: vmhuge enable --size "+pages.SizeWord(d.domain.usual(nil))+" --source memfd; or --at-least 0",
+		"at most %.3g %% of its memory gets transparent huge pages, as the rest is shared: no start would have %.4g %%", most, p.atLeast)
+}
+
 // absorb takes out <access> together with the <source> or <allocation> beside
 // it: the note of that one then has both, and Revert finds the place again. It
 // returns nil where neither is beside it.

@@ -36,10 +36,58 @@ func (want Want) Rewrite(doc []byte) ([]byte, error) {
 // Notes says what of a document that it has rewritten the user may not expect.
 func (want Want) Notes(before, after []byte) []string {
 	notes := append(CautionTexts(after), want.thpCosts(before, after)...)
+	if ended := ended(before, after); ended != "" {
+		notes = append(notes, ended)
+	}
 	if guess := want.guessed(before, after); guess != "" {
 		notes = append(notes, guess)
 	}
 	return notes
+}
+
+// ended says which options of an earlier enable have ended with the pages that they were for; "":
+// none.
+func ended(before, after []byte) string {
+	was, err := parse(before)
+	if err != nil {
+		return ""
+	}
+	is, err := parse(after)
+	if err != nil || was.wantsTHP() == is.wantsTHP() {
+		return ""
+	}
+	pagesWere, had, has := "reserved", was.policy(), is.policy()
+	if was.wantsTHP() {
+		pagesWere = "transparent huge"
+	}
+	var options []string
+	add := func(ends bool, option string) {
+		if ends {
+			options = append(options, option)
+		}
+	}
+	add(had.keep != 0 && has.keep == 0, "--keep "+had.keep.String())
+	add(had.ifShort != 0 && has.ifShort == 0, "--if-short "+had.ifShort.String())
+	add(had.growth != 0 && has.growth == 0, "--reserve-growth "+pages.FormatKiB(had.growth))
+	add(had.atLeast != 0 && has.atLeast == 0, fmt.Sprintf("--at-least %g%%", had.atLeast))
+	ours := slices.ContainsFunc(was.formers(false), func(f former) bool { return f.At == "allocation" })
+	add(ours && was.threads() > 0 && is.threads() == 0, fmt.Sprintf("--threads %d", was.threads()))
+	if len(options) == 0 {
+		return ""
+	}
+	last := len(options) - 1
+	if last == 0 {
+		return options[0] + " was for its " + pagesWere + " pages, and ends with these: name it again if it returns to such pages"
+	}
+	return strings.Join(options[:last], ", ") + " and " + options[last] + " were for its " + pagesWere + " pages, and end with these: name them again if it returns to such pages"
+}
+
+// threads is how many threads allocate the guest's memory; 0: it does not say.
+func (d *document) threads() uint {
+	if b := d.domain.MemoryBacking; b != nil && b.MemoryAllocation != nil {
+		return b.MemoryAllocation.Threads
+	}
+	return 0
 }
 
 // guessed says which pages Rewrite has taken to be the usual ones of a kernel that is not
@@ -87,7 +135,7 @@ func (want Want) thpCosts(before, after []byte) []string {
 	}
 	if d.domain.hostArch() == "s390x" {
 		// s390_enable_sie() in the kernel's arch/s390/mm/gmap.c, from 3.7 on; 7.0 dropped that
-		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest and allows it no more of them", enable+" gives it reserved ones")
+		say("KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest into small ones, and gives it no new ones", enable+" gives it reserved ones")
 	}
 	stay := sharedCells(&d.domain)
 	mixed := len(stay) > 0 && len(stay) < len(d.domain.Cells)
@@ -101,7 +149,7 @@ func (want Want) thpCosts(before, after []byte) []string {
 	case was.Shared && mixed:
 		say("its other memory was shared and is private now; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
 	case was.Shared:
-		say("its memory was shared and is private now, as QEMU gets transparent huge pages for no other; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
+		say("its memory was shared and is private now, as only private memory gets transparent huge pages; no device in its XML needs it shared, but one that is added later may (virtiofs, vhost-user)", "")
 	}
 	return costs
 }
