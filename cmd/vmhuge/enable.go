@@ -13,7 +13,7 @@ func (p *program) enableCommand() *cli.Command {
 		Category:  running,
 		ArgsUsage: "DOMAIN…",
 		UsageText: `  vmhuge enable web1 --dry-run       only show what would change
-  vmhuge enable --all --dry-run the same for every domain
+  vmhuge enable --all --dry-run      the same for every domain
   vmhuge enable web1 db1             on pages of the usual size, 2 MiB on x86
   vmhuge enable web1 --size 1G --round
   vmhuge enable web1 --thp           on transparent huge pages`,

@@ -31,7 +31,9 @@ func (p *program) showPlan(plan plan.Plan) {
 	if plan.Fits {
 		p.say("all of them fit")
 	} else {
-		p.insist("not all of them fit: %s is the first that does not", oneLine(plan.FirstFailure))
+		if len(plan.Guests) > 1 {
+			p.insist("not all of them fit: %s is the first that does not", oneLine(plan.FirstFailure))
+		}
 		for _, l := range plan.Lacks {
 			where := "the host"
 			if l.Node >= 0 {
@@ -39,7 +41,9 @@ func (p *program) showPlan(plan plan.Plan) {
 			}
 			p.insist("%s is %s short", where, picture.Size(l.KiB))
 		}
-		p.insist("without %s, the rest fit", oneLine(strings.Join(plan.Move, ", ")))
+		if len(plan.Move) < len(plan.Guests) {
+			p.insist("without %s, the rest fit", oneLine(strings.Join(plan.Move, ", ")))
+		}
 	}
 	for _, s := range plan.Settings {
 		p.say("to reserve what fits (%s): %s", settingWords[s.Kind], s.Text)

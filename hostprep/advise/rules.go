@@ -167,7 +167,7 @@ var rules = []rule{
 		return when(v.Traits.Security == "s390-pv", "QEMU does not let a guest with s390-pv enter protected mode on reserved pages")
 	}},
 	{"no 2 MiB", [4]int{}, only2MiB, func(v view) string {
-		return when(!v.has(pages.Size2MiB), "none of the kernel's %d page sizes is 2 MiB", len(v.state.Sizes()))
+		return when(!v.has(pages.Size2MiB), "this kernel has no huge pages of 2 MiB%s", v.only())
 	}},
 	{"2 MiB in KVM", [4]int{}, only2MiB, func(v view) string {
 		return when(v.splits2MiB(), "KVM on this kernel maps pages smaller than %s as pages of %s, those of 2 MiB too: vmhuge enable --size %s gives it pages that stay huge", v.thpSize(), v.small, pages.SizeWord(v.thpSize()))
@@ -177,7 +177,7 @@ var rules = []rule{
 		case v.cpu.Known && !v.cpu.PDPE1GB:
 			return "the processor does not support 1 GiB pages: its flags lack pdpe1gb"
 		case !v.has(pages.Size1GiB):
-			return fmt.Sprintf("none of the kernel's %d page sizes is 1 GiB", len(v.state.Sizes()))
+			return "this kernel has no huge pages of 1 GiB" + v.only()
 		}
 		return when(!v.Traits.WholeGiB, "%s is not a multiple of 1 GiB in each part of the RAM", pages.Amount(v.ram()))
 	}},
@@ -309,6 +309,14 @@ func (v view) counts(word string) string {
 		}
 	}
 	return text
+}
+
+// only are the sizes that the kernel does have, to end a sentence with.
+func (v view) only() string {
+	if sizes := v.state.Sizes(); len(sizes) > 0 {
+		return ", only of " + pages.JoinSizes(sizes)
+	}
+	return ""
 }
 
 // orOf has the last part of an enumeration begin with "or".

@@ -200,7 +200,7 @@ func (k Kernel) refuse(want options) []hostprep.Finding {
 			refuse(have, "pages of "+w.Size.String(), do)
 		}
 		if w.Node >= 0 && !slices.Contains(k.Nodes, w.Node) {
-			refuse("the host has node "+pages.FormatNodes(k.Nodes), fmt.Sprintf("node %d", w.Node), "name an existing node, or none")
+			refuse(fmt.Sprintf("node %d does not exist: the host has node %s", w.Node, pages.FormatNodes(k.Nodes)), fmt.Sprintf("another node than %d", w.Node), "name an existing node, or none")
 		}
 	}
 	if len(want.areas) > 0 && !k.CMA {

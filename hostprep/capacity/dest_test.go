@@ -23,7 +23,7 @@ func TestOnDest(t *testing.T) {
 		"one page short":   {guesttest.Takes(61), hostprep.NoMemory, "60 of 100 pages of 2 MiB are free; 8 MiB of memory is free there"},
 		"bound, enough":    {guesttest.Bound(guesttest.Takes(20), "0"), hostprep.Ready, ""},
 		"bound, one short": {guesttest.Bound(guesttest.Takes(21), "0"), hostprep.NoMemory, "20 of 50 pages of 2 MiB are free on node 0; 8 MiB of memory is free there"},
-		"no such node":     {guesttest.Bound(guesttest.Takes(1), "2"), hostprep.BadDomain, "the host has node 0-1"},
+		"no such node":     {guesttest.Bound(guesttest.Takes(1), "2"), hostprep.BadDomain, "node 2, which <numatune> names, does not exist: the host has node 0-1"},
 		"no such size":     {guesttest.Guest(guesttest.OneGiB), hostprep.BadHost, "the kernel has pages of 2 MiB"},
 		"numad":            {guesttest.Guest(func(g *hostprep.Guest) { *g = guesttest.Takes(1); g.Demand.Auto = true }), hostprep.Unknown, "numad chooses the guest's nodes when it arrives"},
 	} {

@@ -36,7 +36,7 @@ func BadNodes(nodes []host.Node, d pages.Demand) ([]hostprep.Finding, error) {
 		}
 		for _, node := range named {
 			if !slices.Contains(have, node) {
-				return bad(hostprep.NodeMissing, "the host has node "+pages.FormatNodes(have), fmt.Sprintf("node %d, which <numatune> names", node),
+				return bad(hostprep.NodeMissing, fmt.Sprintf("node %d, which <numatune> names, does not exist: the host has node %s", node, pages.FormatNodes(have)), "a node that exists",
 					"change <numatune>"), nil
 			}
 		}

@@ -211,7 +211,7 @@ pool note : 20 of 40 pages of 2 MiB are free`},
 		{name: "overcommit is not enough", edit: "-- pools --\nall 2048 40 20 0 5 16\n0 2048 40 20 5\n", guest: guesttest.Takes(32), verdict: hostprep.NoMemory, fixable: true, want: `
 pool blocker no-memory fixable: 20 of 40 pages of 2 MiB are free`},
 		{name: "a node that is not there", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.CPUSetNodes = "0-1" }), verdict: hostprep.BadDomain, want: `
-pool blocker bad-domain: the host has node 0`},
+pool blocker bad-domain: node 1, which <numatune> names, does not exist: the host has node 0`},
 		{name: "numad, one node", edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Ready, fixable: true},
 		{name: "numad, two nodes", host: "two-nodes", edit: "-- usr/bin/numad --\nELF\n-- modes --\nusr/bin/numad 0755 0:0\n", guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.Auto = true }), verdict: hostprep.Unknown, fixable: true, want: `
 pool warning unknown: numad chooses the guest's nodes only when it starts, so whether they have the pages is not known before`},

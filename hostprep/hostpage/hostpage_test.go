@@ -195,7 +195,7 @@ note command line: movablecore=4G keeps memory for what can move, and the kernel
 ok page sizes: 1 GiB
 ok headroom: the pools can grow by 11488 MiB`},
 		{name: "boot: THP is something else now", edit: cmdline("transparent_hugepage=always") + thpFiles, want: `
-note command line: transparent_hugepage=always, but it is never now
+note command line: transparent_hugepage=always, but transparent_hugepage/enabled is never now
 ok THP: never, defrag madvise, shmem none
 warning THP: transparent huge pages are off: enabled is never`},
 

@@ -90,9 +90,13 @@ var cmdlineCheck = hostCheck{"command line", func(h host.Host, g anyGuest) ([]Fa
 		switch {
 		case ok && !slices.Contains([]string{"always", "madvise", "never"}, set): // among the slips
 		case ok && thpSet:
+		case ok && thp.Enabled == "":
+			thpSet = true
+			facts = append(facts, off(hostprep.Note, name, word+", but this kernel has no transparent huge pages", "a kernel with CONFIG_TRANSPARENT_HUGEPAGE, or no such setting", "take it off the command line, if guests need none"))
 		case ok && set != thp.Enabled:
 			thpSet = true // earlier ones are among the slips
-			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but it is %s now", word, pages.OrNothing(thp.Enabled)), "the same setting after the next boot", "correct it"))
+			facts = append(facts, off(hostprep.Note, name, fmt.Sprintf("%s, but transparent_hugepage/enabled is %s now", word, thp.Enabled), "one setting, now and after the next boot",
+				"correct it on the command line, or where it is set later: grep -r transparent_hugepage /etc"))
 		case ok:
 			thpSet = true
 			facts = append(facts, fine(name, word))

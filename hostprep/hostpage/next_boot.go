@@ -125,7 +125,7 @@ var nextBootCheck = hostCheck{"next boot", func(h host.Host, _ anyGuest) ([]Fact
 	for _, c := range coming {
 		have := fmt.Sprintf("%s asks for %s, and this boot's command line for %d", c.Where, pages.Count(c.Pages, c.Size), c.Now)
 		amount := pages.Amount((c.Pages - c.Now) * int64(c.Size))
-		left := fmt.Sprintf("a reboot: the pool then has %s more, which leaves %s of %s for everything else", amount, pages.Amount(max(0, rest)), pages.Amount(mem.Total))
+		left := fmt.Sprintf("%s more in the pool, which leaves %s of %s for everything else", amount, pages.Amount(max(0, rest)), pages.Amount(mem.Total))
 		switch {
 		case rest < pool.Reserve(mem.Total):
 			facts = append(facts, off(hostprep.Warning, name, fmt.Sprintf("%s; with all that is reserved at boot that leaves %s of %s", have, pages.Amount(max(0, rest)), pages.Amount(mem.Total)),

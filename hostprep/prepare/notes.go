@@ -143,7 +143,7 @@ func (p Options) takenNotes(h host.Host, state pool.State) ([]hostprep.Finding, 
 	if err != nil {
 		return nil, err
 	}
-	have := fmt.Sprintf("of the %s for %s, %d will be free for it: programs other than guests have, or are promised, %d, and vmhuge takes these for its own",
+	have := fmt.Sprintf("of the %s for %s, %d will be free for it: programs other than guests use %d already, or are promised them, and vmhuge counts these as those of %[2]s",
 		pages.Count(change.Pages, change.Size), p.For, free, change.Pages-free)
 	var names []string
 	for _, u := range users {
