@@ -261,7 +261,7 @@ left: 16000 MiB of RAM, of which the host keeps 2 GiB; 15000 MiB for pages; ask 
 left: 16000 MiB of RAM, of which the host keeps 2 GiB; 14 GiB for pages, with the 4 GiB that pools of other sizes have; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"too much on a node beside a pool of another size": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\n1 2048 0 0 0\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n1 1048576 0 0 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{0}, Size: pages.Size1GiB, Pages: 4}}}, want: `
-left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; lower what the kernel's command line reserves there, then run this again; or ask for fewer pages, or let the host keep less (--host-reserve)
+left: 8000 MiB on node 0, of which 256 MiB must stay ordinary memory and 4 GiB is for other pages; 4 GiB for pages there; ask for fewer pages, or let the host keep less (--host-reserve)
 `},
 		"on the other node": {host: "two-nodes", edits: systemdHost + "-- pools --\nall 2048 2048 2048 0 0 0\n0 2048 2048 2048 0\n1 2048 0 0 0\nall 1048576 4 4 0 0 0\n0 1048576 0 0 0\n1 1048576 4 4 0\n", p: Options{Pages: []pool.Need{{Nodes: []int{1}, Size: pages.Size1GiB, Pages: 4}}}, want: `
 mkdir -m 0755 /dev/hugepages1G
