@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"strings"
 
 	"vmhuge/hostprep/host"
@@ -19,6 +20,31 @@ func InFstab(h host.Host, point string) (bool, error) {
 		}
 	}
 	return false, err
+}
+
+// UnmountedInFstab returns the first hugetlbfs with pages of a size that fstab has for boot and
+// that is not mounted; nil: there is none.
+func UnmountedInFstab(h host.Host, size pages.Size) (*host.Mount, error) {
+	mem, err := h.Meminfo()
+	if err != nil {
+		return nil, err
+	}
+	text, err := h.ReadIfThere(fstabFile)
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 4 || !fstabMounts(line, host.Unescape(f[1])) || host.MountOptions(f[3]).Has("noauto") {
+			continue
+		}
+		m, wrong := host.HugetlbfsWith(host.Unescape(f[1]), host.MountOptions(f[3]))
+		if wrong != nil || cmp.Or(m.Size, mem.HugePageSize) != size {
+			continue // check tells of a line that is wrong
+		}
+		if _, there, err := h.MountOf(m.Point); err != nil || !there {
+			m.Size = size
+			return &m, err
+		}
+	}
+	return nil, err
 }
 
 // fstabMounts says whether a line mounts a hugetlbfs on a point.

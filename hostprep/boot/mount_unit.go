@@ -129,23 +129,30 @@ func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group strin
 		sized = size
 	}
 	options := "nosuid,nodev,pagesize=" + pages.SizeWord(size)
-	if !h.BootedWithSystemd() {
+	texts, err := mountUnit(h, m.Point)
+	if err != nil {
+		return nil, err
+	}
+	// Of a new line of fstab, systemd makes a unit when it reloads.
+	newLine, err := InFstab(h, m.Point)
+	if err != nil {
+		return nil, err
+	}
+	nixOS, err := h.NixOS()
+	if err != nil {
+		return nil, err
+	}
+	if !nixOS && (!h.BootedWithSystemd() || newLine && texts == nil) {
 		text, err := h.ReadIfThere(fstabFile)
 		if err != nil {
 			return nil, err
 		}
 		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group, sized))
 	}
-	if nixOS, err := h.NixOS(); err != nil {
-		return nil, err
-	} else if nixOS {
+	if nixOS {
 		return nil, mountOnNixOS(h, m, options, group, sized)
 	}
 	ours := path.Join(UnitDir, UnitName(m.Point))
-	texts, err := mountUnit(h, m.Point)
-	if err != nil {
-		return nil, err
-	}
 	now, err := h.ReadIfThere(ours)
 	switch {
 	case err != nil:

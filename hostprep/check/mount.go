@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
@@ -167,7 +168,13 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	if err != nil {
 		return f, err
 	}
-	listed := d.Conf.HugetlbfsMounts
+	m, listed := host.Mount{Size: size, Mode: 0o755}, d.Conf.HugetlbfsMounts
+	if there, err := boot.UnmountedInFstab(h, size); err != nil {
+		return f, err
+	} else if there != nil && listed == nil {
+		f.Have += ", though fstab has one on " + there.Point
+		m, point = *there, there.Point
+	}
 	if listed != nil {
 		f.Have += " on a hugetlbfs_mount of qemu.conf"
 		if point, err = h.PointFor(size, listed); err != nil {
@@ -187,7 +194,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 	if st == nil {
 		changes = append(changes, change.Change{Kind: change.KindMkdir, Path: point, To: "0755 0:0"})
 	}
-	changes = append(changes, change.Change{Kind: change.KindMount, Path: point, To: host.Mount{Size: size, Mode: 0o755}.Options()})
+	changes = append(changes, change.Change{Kind: change.KindMount, Path: point, To: m.Options()})
 	// A folder of libvirt's where no hugetlbfs is shows that it knows the place.
 	base, err := h.Lstat(path.Join(point, g.BaseDir))
 	if err != nil {

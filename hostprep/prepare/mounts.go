@@ -65,10 +65,7 @@ var mountsStep = Step{"mounts", func(h host.Host, p Options) ([]hostprep.Finding
 			f.Have = m.Point + " is mounted"
 			f.Changes, err = ownRoot(h, m, gid, p.Persist)
 		} else {
-			if m.Point, err = h.PointFor(size, conf.HugetlbfsMounts); err == nil && m.Point == "" {
-				m.Point, err = newPoint(h, size, p.Persist)
-			}
-			if err != nil {
+			if m, err = newMount(h, conf.HugetlbfsMounts, size, p.Persist); err != nil {
 				return findings, err
 			}
 			f.Have = fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size)
@@ -185,9 +182,32 @@ func keepable(h host.Host, point string) (bool, error) {
 	return boot.InFstab(h, point)
 }
 
-// newPoint is where a hugetlbfs goes that is not there. Without systemd, what mounts it at
-// boot makes no folder, and /dev is empty by then: a lasting mount goes to where folders last.
+// newMount is a hugetlbfs that is not there: on a folder that qemu.conf's list names for it.
+func newMount(h host.Host, listed []string, size pages.Size, persist bool) (host.Mount, error) {
+	m := host.Mount{Size: size, Mode: 0o755}
+	there, err := boot.UnmountedInFstab(h, size)
+	if err != nil {
+		return m, err
+	}
+	if m.Point, err = h.PointFor(size, listed); err == nil && m.Point == "" {
+		m.Point, err = newPoint(h, size, persist)
+	}
+	if there != nil && there.Point == m.Point {
+		return *there, err
+	}
+	return m, err
+}
+
+// newPoint is where a hugetlbfs goes that is not there: to where fstab has it. Without systemd,
+// what mounts it at boot makes no folder, and /dev is empty by then: a lasting mount goes to
+// where folders last.
 func newPoint(h host.Host, size pages.Size, persist bool) (string, error) {
+	if there, err := boot.UnmountedInFstab(h, size); err != nil || there != nil {
+		if err != nil {
+			return "", err
+		}
+		return there.Point, nil
+	}
 	if persist && !h.BootedWithSystemd() {
 		return "/var/lib/hugepages" + pages.SizeWord(size), nil
 	}

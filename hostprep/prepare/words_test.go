@@ -170,3 +170,22 @@ func TestOthersAtBootAreInTheWay(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A hugetlbfs that fstab has and that is not mounted is mounted, before another is made.
+func TestMountOfFstab(t *testing.T) {
+	const fstab = "-- etc/fstab --\n/dev/vda / ext4 defaults 0 1\nnodev /mnt/huge1G hugetlbfs pagesize=1G,mode=0755 0 0\n"
+	for name, edits := range map[string]string{"with systemd": systemdHost + fstab, "without": fstab + "-- proc/buddyinfo --\n" + hosttest.Buddyinfo} {
+		for _, persist := range []bool{true, false} {
+			would, err := Would(host.Host{Root: hosttest.Unpack(t, "one-node", edits)}, Options{Persist: persist, Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}})
+			hosttest.Must(t, err)
+			var all []change.Change
+			for _, f := range would.Findings {
+				all = append(all, f.Changes...)
+			}
+			got := change.Join(all)
+			if !strings.HasPrefix(got, "mkdir -m 0755 /mnt/huge1G && mount -t hugetlbfs -o pagesize=1024M hugetlbfs /mnt/huge1G") || strings.Contains(got, "hugepages1G") || strings.Contains(got, ".mount ") || strings.Contains(got, "fstab") {
+				t.Errorf("%s, %t: %s", name, persist, got)
+			}
+		}
+	}
+}
