@@ -18,11 +18,12 @@ func (p *program) planCommand() *cli.Command {
   vmhuge plan --file web1.xml db1.xml
   vmhuge plan --on qemu+ssh://host1/system --on qemu+ssh://host2/system web1 db1
   vmhuge plan --facts hosts.json --fit best --inventory > placed.json`,
-		Description: `Simulates starting the guests in the given order, by the rules of vmhuge start. If
-they do not all fit, it names the first that fails and the fewest to move to another
-host. It prints the sysctl or kernel command line settings that reserve the pages of
-those that fit. Without a name it takes every domain, in order of name. Changes
-nothing.
+		Description: `Simulates starting the guests in the given order, by the rules of vmhuge start for
+memory: what is free, what the pools can grow by, what vm.overcommit_memory=2 leaves,
+and the limits of mounts and cgroups. vmhuge check judges the rest. If they do not all
+fit, it names the first that fails and the fewest to move to another host. It prints the
+sysctl or kernel command line settings that reserve the pages of those that fit. Without
+a name it takes every domain, in order of name. Changes nothing.
 
 With --on or --facts it places the guests on several hosts instead, each on the first
 that has room, or with --fit best on the one that is then left with the least, and
@@ -34,6 +35,7 @@ Nothing is moved.
 FILES
   /proc/meminfo
   /sys/devices/system/node/
+  /sys/fs/cgroup/
 EXIT STATUS
   0  all of them fit
   1  failed; with --on: no host could be queried

@@ -10,10 +10,10 @@ import (
 // MountWithoutSize returns what mounts a hugetlbfs on a point at boot without pagesize=, so that it
 // gets the kernel's default size, and with which options: /etc/fstab or a unit; "": nothing does.
 func MountWithoutSize(h host.Host, point string) (by, options string, err error) {
-	text, err := h.ReadIfThere(fstabFile)
+	text, err := h.ReadIfThere(host.FstabFile)
 	for line := range strings.Lines(text) {
-		if fstabMounts(line, point) {
-			by, options = fstabFile, strings.Fields(line)[3]
+		if host.FstabMounts(line, point) {
+			by, options = host.FstabFile, strings.Fields(line)[3]
 		}
 	}
 	if err == nil && h.BootedWithSystemd() {

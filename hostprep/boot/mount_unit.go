@@ -134,7 +134,7 @@ func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group strin
 		return nil, err
 	}
 	// Of a new line of fstab, systemd makes a unit when it reloads.
-	newLine, err := InFstab(h, m.Point)
+	newLine, err := h.InFstab(m.Point)
 	if err != nil {
 		return nil, err
 	}
@@ -143,11 +143,11 @@ func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group strin
 		return nil, err
 	}
 	if !nixOS && (!h.BootedWithSystemd() || newLine && texts == nil) {
-		text, err := h.ReadIfThere(fstabFile)
+		text, err := h.ReadIfThere(host.FstabFile)
 		if err != nil {
 			return nil, err
 		}
-		return change.FilePlan(h, fstabFile, editFstab(text, m.Point, options, group, sized))
+		return change.FilePlan(h, host.FstabFile, editFstab(text, m.Point, options, group, sized))
 	}
 	if nixOS {
 		return nil, mountOnNixOS(h, m, options, group, sized)

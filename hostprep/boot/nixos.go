@@ -39,7 +39,7 @@ func planOnNixOS(old, table Table, settings []string) []hostprep.Finding {
 
 // mountOnNixOS is MountPlan there: a ByHandError where the configuration lacks the mount.
 func mountOnNixOS(h host.Host, m host.Mount, options, group string, sized pages.Size) error {
-	there, err := InFstab(h, m.Point) // in which NixOS writes its fileSystems
+	there, err := h.InFstab(m.Point) // in which NixOS writes its fileSystems
 	if err != nil {
 		return err
 	}

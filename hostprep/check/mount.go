@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"vmhuge/hostprep"
-	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
@@ -169,7 +168,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		return f, err
 	}
 	m, listed := host.Mount{Size: size, Mode: 0o755}, d.Conf.HugetlbfsMounts
-	if there, err := boot.UnmountedInFstab(h, size); err != nil {
+	if there, err := h.UnmountedInFstab(size); err != nil {
 		return f, err
 	} else if there != nil && listed == nil {
 		f.Have += ", though fstab has one on " + there.Point

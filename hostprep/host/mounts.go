@@ -223,12 +223,6 @@ func Unescape(s string) string {
 	return b.String()
 }
 
-// HugetlbfsWith is a hugetlbfs with these options, as the kernel writes them; without pagesize=
-// its size is 0.
-func HugetlbfsWith(point string, options MountOptions) (Mount, error) {
-	return MountLine{Point: point, FsType: "hugetlbfs", Options: options}.hugetlbfs()
-}
-
 // hugetlbfs reads the options of a mounted hugetlbfs, which the kernel writes
 // in hugetlbfs_show_options().
 func (m MountLine) hugetlbfs() (Mount, error) {

@@ -179,13 +179,13 @@ func keepable(h host.Host, point string) (bool, error) {
 	if err != nil || text != "" && point == qemuKVMMount {
 		return true, err
 	}
-	return boot.InFstab(h, point)
+	return h.InFstab(point)
 }
 
 // newMount is a hugetlbfs that is not there: on a folder that qemu.conf's list names for it.
 func newMount(h host.Host, listed []string, size pages.Size, persist bool) (host.Mount, error) {
 	m := host.Mount{Size: size, Mode: 0o755}
-	there, err := boot.UnmountedInFstab(h, size)
+	there, err := h.UnmountedInFstab(size)
 	if err != nil {
 		return m, err
 	}
@@ -202,7 +202,7 @@ func newMount(h host.Host, listed []string, size pages.Size, persist bool) (host
 // what mounts it at boot makes no folder, and /dev is empty by then: a lasting mount goes to
 // where folders last.
 func newPoint(h host.Host, size pages.Size, persist bool) (string, error) {
-	if there, err := boot.UnmountedInFstab(h, size); err != nil || there != nil {
+	if there, err := h.UnmountedInFstab(size); err != nil || there != nil {
 		if err != nil {
 			return "", err
 		}
