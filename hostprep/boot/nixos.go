@@ -2,7 +2,6 @@ package boot
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -47,16 +46,16 @@ func mountOnNixOS(h host.Host, m host.Mount, options, group string, sized pages.
 	if err != nil {
 		return err
 	}
-	has := unitOptions(texts)
-	switch by, _, err := MountWithoutSize(h, m.Point); {
-	case err != nil:
+	by, has, err := MountWithoutSize(h, m.Point)
+	if err != nil {
 		return err
-	case (there || texts != nil) && (group == "" || !there && ownedBy(has, group) == has) && (sized == 0 || by == ""):
+	}
+	if (there || texts != nil) && (group == "" || ownedBy(has, group) == has) && (sized == 0 || by == "") {
 		return nil
 	}
 	list := strings.Split(ownedBy(options, group), ",")
 	for i, option := range list {
 		list[i] = `"` + option + `"`
 	}
-	return ByHandError(InNixOS(fmt.Sprintf(`fileSystems."%s" = { device = "hugetlbfs"; fsType = "hugetlbfs"; options = [ %s ]; };`, m.Point, strings.Join(slices.Compact(list), " "))))
+	return ByHandError(InNixOS(fmt.Sprintf(`fileSystems."%s" = { device = "hugetlbfs"; fsType = "hugetlbfs"; options = [ %s ]; };`, m.Point, strings.Join(list, " "))))
 }

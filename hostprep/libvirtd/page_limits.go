@@ -25,7 +25,7 @@ func (l PageLimit) Words(taken int64) string {
 // Of is how many bytes of it a guest takes.
 func (l PageLimit) Of(d pages.Demand) (bytes int64) {
 	for _, item := range d.Items {
-		if item.PageSize == l.Size && !(l.Files && item.Source == "memfd") {
+		if item.PageSize == l.Size && (!l.Files || item.Source != "memfd") {
 			bytes += max(0, item.Pages) * int64(l.Size)
 		}
 	}
