@@ -13,8 +13,12 @@ import (
 	"os"
 
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/pool"
 )
 
 func main() {
+	if pool.CompactAlone(os.Args) {
+		return
+	}
 	os.Exit(run(host.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

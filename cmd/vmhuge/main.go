@@ -1,8 +1,15 @@
 // Command vmhuge runs existing libvirt VMs on huge pages, and proves it.
 package main
 
-import "os"
+import (
+	"os"
+
+	"vmhuge/hostprep/pool"
+)
 
 func main() {
+	if pool.CompactAlone(os.Args) {
+		return
+	}
 	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
@@ -168,9 +167,9 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		step, doing = 1, "moving memory out of the way of pages of "+size.String()
 		g.progress(doing, g.done)
 	}
-	remedies := []func(){func() { compact(g.root, node) }}
+	remedies := []func(){func() { compact(g.ctx, g.root, node) }}
 	if g.effort.DropCaches {
-		remedies = append(remedies, func() { dropCaches(g.root); compact(g.root, node) })
+		remedies = append(remedies, func() { dropCaches(g.root); compact(g.ctx, g.root, node) })
 	}
 	for fruitless := 0; got < want && err == nil; {
 		if err = g.ctx.Err(); err != nil {
@@ -263,14 +262,6 @@ func poolFile(root hostfs.Root, node int, size pages.Size, name string) []string
 // File is the path on the host of the file that sets a pool's size, for showing.
 func File(root hostfs.Root, node int, size pages.Size) string {
 	return hostfs.Root("/").Path(poolFile(root, node, size, "nr_hugepages")...)
-}
-
-// compact asks the kernel to make contiguous memory. A kernel without
-// CONFIG_COMPACTION has neither file; the next write then gains nothing.
-func compact(root hostfs.Root, node int) {
-	if root.WriteInt(1, "sys", "devices", "system", "node", "node"+strconv.Itoa(node), "compact") != nil {
-		_ = root.WriteInt(1, "proc", "sys", "vm", "compact_memory")
-	}
 }
 
 func dropCaches(root hostfs.Root) {
