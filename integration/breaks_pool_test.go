@@ -204,6 +204,8 @@ func ifShort(instead string) func(t *testing.T, dom *libvirt.Domain) {
 	return func(t *testing.T, dom *libvirt.Domain) { done(t, "enable", nameOf(t, dom), "--if-short", instead) }
 }
 
+func disabled(t *testing.T, dom *libvirt.Domain) { done(t, "disable", nameOf(t, dom)) }
+
 func released(t *testing.T, uuid string) {
 	t.Helper()
 	withLedger(t, func(l *ledger.Ledger) error {

@@ -15,9 +15,9 @@ import (
 	"libvirt.org/go/libvirt"
 )
 
-// TestChaosGrowth has a guest with a system grow and shrink, with DIMMs and virtio-mem, with and
-// without pages reserved for its growth, while vmhuge is killed or interrupted at random moments,
-// a second growth meets the first, and the guest is ended in the middle. After each round the pool has what the guest has, and nothing
+// TestChaosGrowth has a guest with a system grow and shrink, with DIMMs and virtio-mem, while
+// vmhuge is killed or interrupted at random moments, a second growth meets the first, and the
+// guest is ended in the middle. After each round the pool has what the guest has, and nothing
 // more once it has ended.
 //
 // CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run.
@@ -57,7 +57,6 @@ type growthChaos struct {
 	name   string
 	random *rand.Rand
 	slack  int // pages that virtio-mem may yet plug, as a call was killed
-	kept   int // pages that are reserved for its growth
 
 	mu                                   sync.Mutex
 	log                                  []string
@@ -66,13 +65,7 @@ type growthChaos struct {
 
 func (c *growthChaos) begin() {
 	c.t.Helper()
-	if c.kept = 0; c.random.IntN(2) == 0 {
-		done(c.t, "enable", c.name, "--reserve-growth", "128M")
-		done(c.t, "start", c.name)
-		c.kept = 64
-	} else {
-		start(c.t, c.dom)
-	}
+	start(c.t, c.dom)
 	greeting(c.t, c.dom)
 	c.guests++
 	c.slack = 0
@@ -157,7 +150,7 @@ func (c *growthChaos) settle() {
 	}
 	dimms, virtio := c.devices()
 	has, total := pagesOf(t, pidOf(t, c.dom))[size2M], c.pool()
-	least := 128 + max(c.kept, dimms+virtio)
+	least := 128 + dimms + virtio
 	c.note("%d pages in the pool, %d in the guest; DIMMs of %d, virtio-mem of %d, slack of %d", total, has, dimms, virtio, c.slack)
 	if total < least || total > least+c.slack || has > total || has < 128+dimms {
 		t.Errorf("%d pages in the pool, %d in the guest; it has DIMMs of %d pages, virtio-mem of %d, and %d may come or go", total, has, dimms, virtio, c.slack)
@@ -214,7 +207,4 @@ func (c *growthChaos) ended() {
 		c.t.Errorf("the guest has ended, and %d pages are in the pool", n)
 	}
 	wantClaims(c.t)
-	if c.kept > 0 {
-		done(c.t, "disable", c.name)
-	}
 }

@@ -219,6 +219,7 @@ func TestStartAtLeast(t *testing.T) {
 		t.Error(r.Stdout)
 	}
 	done(t, "disable", name)
+	setTHP(t, "enabled", "madvise")
 
 	name = nameOf(t, define(t, guest{name: domainName(t) + "-shared", memory: "<memory unit='MiB'>64</memory>",
 		more: "<cpu><numa><cell id='0' cpus='0' memory='64' unit='MiB' memAccess='shared'/></numa></cpu>"}))

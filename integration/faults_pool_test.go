@@ -69,8 +69,8 @@ var poolFaults = []fault{
 	{name: "kept-for-a-guest-beside-a-program-one-short", pages: 63, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 	{name: "growth-of-a-guest", pages: 48, setup: growthReserved(16), verdict: hostprep.Ready},
 	{name: "growth-of-a-guest-one-short", pages: 47, setup: growthReserved(16), verdict: hostprep.NoMemory, mends: true},
-	{name: "if-short-thp-one-short", pages: 31, before: ifShort("thp"), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "if-short-thp-enough", before: ifShort("thp"), verdict: hostprep.Ready},
+	{name: "if-short-thp-one-short", pages: 31, before: ifShort("thp"), after: disabled, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "if-short-thp-enough", before: ifShort("thp"), after: disabled, verdict: hostprep.Ready},
 	{name: "reserved-beside-a-guest-one-short", pages: 47, setup: all(claimed, reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 }
 

@@ -29,6 +29,7 @@ type fault struct {
 	setup func(t *testing.T) // breaks the host, and mends it with t.Cleanup
 	// before is what happens to the domain after it is defined.
 	before func(t *testing.T, dom *libvirt.Domain)
+	after  func(t *testing.T, dom *libvirt.Domain) // takes that back
 
 	verdict   hostprep.Verdict
 	says      string // of libvirt's words
@@ -120,6 +121,9 @@ func (f fault) run(t *testing.T, o *outcomeOf) {
 	dom := define(t, f.guest)
 	if f.before != nil {
 		f.before(t, dom)
+	}
+	if f.after != nil {
+		defer f.after(t, dom)
 	}
 	said := checked(t, f.guest.name)
 	o.verdict = string(said.Verdict)

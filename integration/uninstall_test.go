@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -51,7 +52,8 @@ func TestUninstall(t *testing.T) {
 	}
 	for _, path := range []string{hookFile, "/var/lib/vmhuge", "/etc/vmhuge"} {
 		if _, err := os.Lstat(path); err == nil {
-			t.Errorf("%s is left", path)
+			left, _ := filepath.Glob(path + "/*")
+			t.Errorf("%s is left, with %v", path, left)
 		}
 	}
 	done(t, "uninstall", "--yes")

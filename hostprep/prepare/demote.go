@@ -58,8 +58,8 @@ func (p Options) splits(h host.Host, state pool.State, pending []pool.Pending) (
 		if len(need.Nodes) > 0 {
 			where = " on node " + pages.FormatNodes(need.Nodes)
 		}
-		return nil, p.demoteRefused(hostprep.NoMemory, fmt.Sprintf("%s%s can be split: the others are in use, or promised to a guest or program",
-			pages.Count(free, need.Size), where), "vmhuge status shows who has them"), nil
+		return nil, p.demoteRefused(hostprep.NoMemory, fmt.Sprintf("of the pages of %s%s, %d can be split: the others are in use, or promised to a guest or program",
+			need.Size, where, free), "vmhuge status shows who has them"), nil
 	}
 	return all, nil, nil
 }
