@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -83,7 +82,7 @@ func compact(ctx context.Context, root hostfs.Root, node int) {
 // processorTime is what a process has used, in words of /proc/PID/stat.
 func processorTime(root hostfs.Root, pid int) string {
 	text, _ := root.Read("proc", strconv.Itoa(pid), "stat")
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	fields := hostfs.StatFields(text)
 	if len(fields) < 13 {
 		return ""
 	}

@@ -62,8 +62,7 @@ func Stopped(root hostfs.Root, pid int) bool {
 
 func stateAndParent(root hostfs.Root, pid int) (state string, ppid int) {
 	text, _ := root.Read("proc", strconv.Itoa(pid), "stat")
-	_, rest, _ := cutLast(text, ")")
-	if fields := strings.Fields(rest); len(fields) > 1 {
+	if fields := hostfs.StatFields(text); len(fields) > 1 {
 		ppid, _ = strconv.Atoi(fields[1])
 		return fields[0], ppid
 	}
@@ -76,14 +75,10 @@ func (p Process) Alive(root hostfs.Root) bool {
 	return err == nil && p.PID > 0 && now == p
 }
 
-// parseStatStart reads the start time from /proc/PID/stat, in which the second
-// field is the program's name and may hold blanks and brackets:
-//
-//	4242 (qemu-system (x)) S 1 4242 4242 0 -1 4194624 12 0 0 0 0 0 0 0 20 0 1 0 88123 …
+// parseStatStart reads the start time from /proc/PID/stat.
 func parseStatStart(text string) (uint64, error) {
-	_, rest, ok := cutLast(text, ")")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 {
+	fields := hostfs.StatFields(text)
+	if len(fields) < 20 {
 		return 0, fmt.Errorf("%.40q is no /proc/PID/stat", text)
 	}
 	start, err := strconv.ParseUint(fields[19], 10, 64)
@@ -91,12 +86,4 @@ func parseStatStart(text string) (uint64, error) {
 		return 0, fmt.Errorf("/proc/PID/stat: %q is not a start time", fields[19])
 	}
 	return start, nil
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }

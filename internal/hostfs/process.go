@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -119,4 +120,16 @@ func (s *stuckReads) spend(waited, wait time.Duration) {
 // spentNow is what has not come back since.
 func (s *stuckReads) spentNow() float64 {
 	return max(0, s.spent-float64(time.Since(s.last))/float64(recovery))
+}
+
+// StatFields are the fields of /proc/PID/stat behind the second, the program's name, which may
+// hold blanks and brackets; nil: there are none. The first is the state.
+//
+//	4242 (qemu-system (x)) S 1 4242 4242 0 -1 4194624 12 0 0 0 0 0 0 0 20 0 1 0 88123 …
+func StatFields(text string) []string {
+	at := strings.LastIndexByte(text, ')')
+	if at < 0 {
+		return nil
+	}
+	return strings.Fields(text[at+1:])
 }
