@@ -52,7 +52,8 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	large, _ := state.Pool(node, size)
 	small, _ := state.Pool(node, into)
 	// Those that vmhuge had prepared itself go first: nobody else misses them.
-	own, staying := takeOff(c.Grants, node, size, n)
+	going, staying := takeOff(c.Grants, n, func(g pool.Grant) bool { return g.Node == node && g.Size == size })
+	own := pool.PagesIn(going)
 	from, before := large.Persistent()-own, small.Persistent()
 	c.Grants = append(staying, pool.Some(pool.Grant{Node: node, Size: size, Pages: own, Without: &from, Surplus: 0},
 		pool.Grant{Node: node, Size: into, Pages: n * int64(size/into), Without: &before, Surplus: 0})...)
@@ -77,14 +78,15 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	return split
 }
 
-// takeOff takes up to n pages of a pool out of grants, the newest first.
-func takeOff(grants []pool.Grant, node int, size pages.Size, n int64) (taken int64, rest []pool.Grant) {
+// takeOff divides grants: up to n pages of some of them, the newest first, and the rest.
+func takeOff(grants []pool.Grant, n int64, of func(pool.Grant) bool) (taken, rest []pool.Grant) {
 	for _, g := range slices.Backward(grants) {
 		part := int64(0)
-		if g.Node == node && g.Size == size {
-			part = min(n-taken, g.Pages)
+		if of(g) {
+			part = min(max(0, n), g.Pages)
 		}
-		taken += part
+		n -= part
+		taken = append(taken, pool.Some(g.Of(part))...)
 		rest = append(rest, pool.Some(g.Rest(part))...)
 	}
 	slices.Reverse(rest)

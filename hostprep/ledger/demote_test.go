@@ -88,7 +88,7 @@ func TestDemoteKilled(t *testing.T) {
 		if diff := cmp.Diff(want, append([]Demotion(nil), c.Demoted...)); diff != "" {
 			t.Errorf("%d split: %s", split, diff)
 		}
-		if got := sumOf(c.Grants); got != 512*split {
+		if got := pool.PagesIn(c.Grants); got != 512*split {
 			t.Errorf("%d split: %d small pages are on record", split, got)
 		}
 		if got := *l.counts.of(0, pages.Size1GiB); got.Others != 3-split || got.Persistent != 4-split {
@@ -116,11 +116,4 @@ func TestDemoteKilled(t *testing.T) {
 func setLarge(t *testing.T, root hostfs.Root, kib int, n int64) {
 	t.Helper()
 	write(t, root.Path(fmt.Sprintf("sys/devices/system/node/node0/hugepages/hugepages-%dkB/nr_hugepages", kib)), fmt.Sprintln(n))
-}
-
-func sumOf(grants []pool.Grant) (n int64) {
-	for _, g := range grants {
-		n += g.Pages
-	}
-	return n
 }

@@ -211,19 +211,7 @@ func less(takes []pool.Take, size pages.Size, n int64) []pool.Take {
 
 // shed frees up to n pages of a claim's grants, the newest first, whose guest goes on.
 func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int64, err error) {
-	var going, staying []pool.Grant
-	for _, g := range slices.Backward(c.Grants) {
-		part := int64(0)
-		if g.Size == size {
-			part = min(max(0, n), g.Pages)
-		}
-		n -= part
-		if part > 0 {
-			going = append(going, g.Of(part))
-		}
-		staying = append(staying, pool.Some(g.Rest(part))...)
-	}
-	slices.Reverse(staying)
+	going, staying := takeOff(c.Grants, n, func(g pool.Grant) bool { return g.Size == size })
 	if err := l.save(i, c); err != nil || len(going) == 0 {
 		return 0, 0, err
 	}
@@ -231,12 +219,7 @@ func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int
 		c.Grants = slices.Concat(staying, grants)
 		return l.saveChange(i, c)
 	})
-	for _, g := range going {
-		given += g.Pages * int64(size)
-	}
-	for _, g := range kept {
-		owed += g.Pages * int64(size)
-	}
+	given, owed = pool.PagesIn(going)*int64(size), pool.PagesIn(kept)*int64(size)
 	return given - turned - owed, owed, err
 }
 

@@ -27,7 +27,7 @@ func Release(root hostfs.Root, grants []Grant, pending []Pending, record func([]
 			was := left[0].Pages
 			give, without = turnable(root, left[0])
 			left, err = lower(root, left[0], give, without, note)
-			turned += (was - pagesIn(left)) * int64(grant.Size)
+			turned += (was - PagesIn(left)) * int64(grant.Size)
 		}
 		if err != nil && !errors.Is(err, ErrMoved) {
 			return with(left), turned, err
@@ -66,7 +66,8 @@ func Some(grants ...Grant) []Grant {
 	return slices.DeleteFunc(grants, func(g Grant) bool { return g.Pages == 0 })
 }
 
-func pagesIn(grants []Grant) (n int64) {
+// PagesIn is how many pages grants are.
+func PagesIn(grants []Grant) (n int64) {
 	for _, g := range grants {
 		n += g.Pages
 	}
