@@ -133,8 +133,7 @@ func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group strin
 	if err != nil {
 		return nil, err
 	}
-	// Of a new line of fstab, systemd makes a unit when it reloads.
-	newLine, err := h.InFstab(m.Point)
+	inFstab, err := h.InFstab(m.Point)
 	if err != nil {
 		return nil, err
 	}
@@ -142,15 +141,16 @@ func MountPlan(h host.Host, m host.Mount, size, standard pages.Size, group strin
 	if err != nil {
 		return nil, err
 	}
-	if !nixOS && (!h.BootedWithSystemd() || newLine && texts == nil) {
+	if nixOS { // which writes its fileSystems into fstab
+		return nil, mountOnNixOS(h, m, inFstab || texts != nil, options, group, sized)
+	}
+	// Of a new line of fstab, systemd makes a unit when it reloads.
+	if !h.BootedWithSystemd() || inFstab && texts == nil {
 		text, err := h.ReadIfThere(host.FstabFile)
 		if err != nil {
 			return nil, err
 		}
 		return change.FilePlan(h, host.FstabFile, editFstab(text, m.Point, options, group, sized))
-	}
-	if nixOS {
-		return nil, mountOnNixOS(h, m, options, group, sized)
 	}
 	ours := path.Join(UnitDir, UnitName(m.Point))
 	now, err := h.ReadIfThere(ours)

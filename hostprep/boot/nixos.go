@@ -36,21 +36,14 @@ func planOnNixOS(old, table Table, settings []string) []hostprep.Finding {
 		Have: "after a reboot the host has " + old.Words() + ", and vmhuge can't change that here: NixOS makes /etc from its configuration"}}
 }
 
-// mountOnNixOS is MountPlan there: a ByHandError where the configuration lacks the mount.
-func mountOnNixOS(h host.Host, m host.Mount, options, group string, sized pages.Size) error {
-	there, err := h.InFstab(m.Point) // in which NixOS writes its fileSystems
-	if err != nil {
-		return err
-	}
-	texts, err := mountUnit(h, m.Point)
-	if err != nil {
-		return err
-	}
+// mountOnNixOS is MountPlan there: a ByHandError where the configuration lacks the mount. there
+// says that it has one.
+func mountOnNixOS(h host.Host, m host.Mount, there bool, options, group string, sized pages.Size) error {
 	by, has, err := MountWithoutSize(h, m.Point)
 	if err != nil {
 		return err
 	}
-	if (there || texts != nil) && (group == "" || ownedBy(has, group) == has) && (sized == 0 || by == "") {
+	if there && (group == "" || ownedBy(has, group) == has) && (sized == 0 || by == "") {
 		return nil
 	}
 	list := strings.Split(ownedBy(options, group), ",")

@@ -182,32 +182,28 @@ func keepable(h host.Host, point string) (bool, error) {
 	return h.InFstab(point)
 }
 
-// newMount is a hugetlbfs that is not there: on a folder that qemu.conf's list names for it.
+// newMount is a hugetlbfs that is not there: on a folder that qemu.conf's list names for it, else
+// where fstab has it.
 func newMount(h host.Host, listed []string, size pages.Size, persist bool) (host.Mount, error) {
 	m := host.Mount{Size: size, Mode: 0o755}
 	there, err := h.UnmountedInFstab(size)
 	if err != nil {
 		return m, err
 	}
-	if m.Point, err = h.PointFor(size, listed); err == nil && m.Point == "" {
+	m.Point, err = h.PointFor(size, listed)
+	switch {
+	case err != nil:
+	case there != nil && (m.Point == "" || m.Point == there.Point):
+		return *there, nil
+	case m.Point == "":
 		m.Point, err = newPoint(h, size, persist)
-	}
-	if there != nil && there.Point == m.Point {
-		return *there, err
 	}
 	return m, err
 }
 
-// newPoint is where a hugetlbfs goes that is not there: to where fstab has it. Without systemd,
-// what mounts it at boot makes no folder, and /dev is empty by then: a lasting mount goes to
-// where folders last.
+// newPoint is where a hugetlbfs goes for which there is no place. Without systemd, what mounts it
+// at boot makes no folder, and /dev is empty by then: a lasting mount goes to where folders last.
 func newPoint(h host.Host, size pages.Size, persist bool) (string, error) {
-	if there, err := h.UnmountedInFstab(size); err != nil || there != nil {
-		if err != nil {
-			return "", err
-		}
-		return there.Point, nil
-	}
 	if persist && !h.BootedWithSystemd() {
 		return "/var/lib/hugepages" + pages.SizeWord(size), nil
 	}

@@ -3,7 +3,6 @@ package prepare
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"vmhuge/hostprep"
@@ -168,7 +167,7 @@ func (p Options) poolTaken(h host.Host, state pool.State) (findings []hostprep.F
 	lasting, err := withoutGuests(h, state)
 	for _, want := range p.Pages {
 		has := persistent(lasting, want)
-		free := max(0, min(freeOn(state, want), state.Spare(want.Size, pending)))
+		free := max(0, min(inPools(state, want, func(p pool.Pool) int64 { return p.Free }), state.Spare(want.Size, pending)))
 		after := free + max(0, want.Pages-has)
 		if want.Pages == 0 || after >= want.Pages {
 			continue
@@ -181,16 +180,6 @@ func (p Options) poolTaken(h host.Host, state pool.State) (findings []hostprep.F
 				max(has, want.Pages)+want.Pages-after, pages.SizeWord(want.Size), onNode(want.Nodes), want.Pages)})
 	}
 	return findings, err
-}
-
-// freeOn is how many pages are free on the nodes of a need.
-func freeOn(state pool.State, need pool.Need) (n int64) {
-	for _, p := range state.Pools {
-		if p.Size == need.Size && (need.Nodes == nil || slices.Contains(need.Nodes, p.Node)) {
-			n += p.Free
-		}
-	}
-	return n
 }
 
 // onNode is the option for pages of one node.

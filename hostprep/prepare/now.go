@@ -225,10 +225,15 @@ func withoutGuests(h host.Host, state pool.State) (pool.State, error) {
 }
 
 // persistent is how many pages the pools of a need have without surplus ones.
-func persistent(state pool.State, need pool.Need) (n int64) {
+func persistent(state pool.State, need pool.Need) int64 {
+	return inPools(state, need, pool.Pool.Persistent)
+}
+
+// inPools adds up a count of the pools of a need.
+func inPools(state pool.State, need pool.Need, count func(pool.Pool) int64) (n int64) {
 	for _, p := range state.Pools {
 		if p.Size == need.Size && (need.Nodes == nil || slices.Contains(need.Nodes, p.Node)) {
-			n += p.Persistent()
+			n += count(p)
 		}
 	}
 	return n

@@ -159,5 +159,6 @@ func mountPoint(h host.Host, size pages.Size, persist bool) (string, error) {
 	case m != nil:
 		return m.Point, nil
 	}
-	return newPoint(h, size, persist)
+	m, err := newMount(h, nil, size, persist)
+	return m.Point, err
 }
