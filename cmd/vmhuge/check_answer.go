@@ -32,7 +32,7 @@ func (p *program) showReport(r launcher.Report) {
 		say("  if-short: vmhuge start would not start it on %s either: %s", r.IfShort.Words(), oneLine(r.Instead.Why))
 	}
 	if r.AtLeast != 0 && r.Proof == nil {
-		say("  at-least: vmhuge start collapses it until %g %% of its RAM in use is on huge pages", r.AtLeast)
+		say("  at-least: %s", atLeastWords(r.AtLeast))
 	}
 	for _, change := range r.Changed {
 		p.say("  done: %s", changeWords(change))

@@ -44,7 +44,7 @@ func (s hostStatus) lines(style picture.Style) []string {
 			lines = append(lines, "note   "+oneLine(d.Name+": vmhuge start puts it on "+d.IfShort.Words()+" if its pages are short"))
 		}
 		if d.AtLeast != 0 {
-			lines = append(lines, "note   "+oneLine(fmt.Sprintf("%s: vmhuge start collapses it until %g %% of its RAM in use is on huge pages", d.Name, d.AtLeast)))
+			lines = append(lines, "note   "+oneLine(d.Name+": "+atLeastWords(d.AtLeast)))
 		}
 		for _, caution := range d.Cautions {
 			lines = append(lines, "note   "+oneLine(d.Name+": "+caution))

@@ -65,3 +65,8 @@ func proofWords(p proof.Proof) string {
 	}
 	return "none of its " + ram + " of RAM on huge pages"
 }
+
+// atLeastWords are about the share of a guest's RAM that its XML wants on transparent huge pages.
+func atLeastWords(percent float64) string {
+	return fmt.Sprintf("vmhuge start collapses it until %g %% of its RAM in use is on huge pages", percent)
+}

@@ -20,8 +20,7 @@ func ByDemotion(root hostfs.Root, state pool.State, lack pool.Need, pending []po
 		if err != nil || into != lack.Size {
 			continue
 		}
-		ratio := int64(p.Size / lack.Size)
-		n := (lack.Pages + ratio - 1) / ratio
+		n := p.Size.Ceil(lack.Pages * int64(lack.Size))
 		if n > 0 && state.Demotable(p.Node, p.Size, pending) >= n {
 			return fmt.Sprintf(", or split %s (vmhuge prepare --demote %d --size %s --node %d)", free(n, p.Size), n, pages.SizeWord(p.Size), p.Node)
 		}

@@ -11,8 +11,8 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// KindPool is a pool's nr_hugepages, or its demote, which has no value before. It is there to be shown: ledger.Ledger alone
-// changes pools, and no journal takes this kind.
+// KindPool is a pool's nr_hugepages, or its demote, which has no value before. It is there to be
+// shown: ledger.Ledger alone changes pools, and no journal takes this kind.
 const KindPool Kind = "pool"
 
 var poolKind = kind{

@@ -23,7 +23,7 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 		return nil, err
 	}
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost}
-	shared := "write namespaces = [] into " + libvirtd.ChangeConf(h, "")
+	shared := func() string { return "write namespaces = [] into " + libvirtd.ChangeConf(h, "") }
 	if versions.DevTwice.LackedBy(g.Libvirt, g.QEMU) {
 		mount, err := hidden(h, g, table)
 		if err != nil || mount == "" {
@@ -32,7 +32,7 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 		f.Cause = hostprep.DevHidden
 		f.Have = fmt.Sprintf("/dev is mounted twice, and libvirt %s then hides %s from QEMU", hostprep.VersionText(g.Libvirt), mount)
 		f.Need = "/dev mounted once, or libvirt 8.8"
-		f.Do = shared
+		f.Do = shared()
 		return []hostprep.Finding{f}, nil
 	}
 	outer, inner := movedTwice(table)
@@ -42,7 +42,7 @@ var DevMounts = Check{"/dev", func(h host.Host, g hostprep.Guest) ([]hostprep.Fi
 	f.Cause = hostprep.DevMountedTwice
 	f.Have = fmt.Sprintf("/dev is mounted twice, and libvirt then starts no guest with %s mounted below %s", inner, outer)
 	f.Need = "nothing mounted below " + outer + ", or /dev mounted once"
-	f.Do = "umount " + shell.Quote(inner) + "; or " + shared
+	f.Do = "umount " + shell.Quote(inner) + "; or " + shared()
 	return []hostprep.Finding{f}, nil
 }}
 

@@ -70,7 +70,7 @@ var memoryCheck = hostCheck{"memory", func(h host.Host, g anyGuest) ([]Fact, err
 	facts = append(facts, line)
 	if commit.PoolRoom(reserve)/pages.KiB <= headroom/pages.KiB { // it is what sets the headroom
 		f := fine("headroom", fmt.Sprintf("vm.overcommit_memory is 2: of the %s that the kernel commits %s are left, and each page of the pools lowers that",
-			pages.Amount(commit.Limit), pages.Amount(max(0, commit.Limit-commit.Committed))))
+			pages.Amount(commit.Limit), pages.Amount(max(0, commit.Left()))))
 		if headroom < int64(g.size) {
 			f.Severity, f.Need = hostprep.Warning, pages.Amount(reserve/4)+" left when the pools have grown: where none is left, programs cannot fork or map memory"
 			f.Do = fmt.Sprintf("let the kernel commit more: raise vm.overcommit_ratio, now %d, or sysctl vm.overcommit_memory=0; change it in /etc/sysctl.d to keep it", commit.Ratio)

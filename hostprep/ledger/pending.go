@@ -11,9 +11,9 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// pendings is what each of the claims will yet take, or holds back; nothing for those of
-// some guests. These are about to start: a look at all processes for their QEMU, in each run
-// of the hook, would find none.
+// pendings is what each of the claims will yet take, or holds back; nothing for the guests in
+// except. These are about to start: a look at all processes for their QEMU, in each run of the
+// hook, would find none.
 func pendings(root hostfs.Root, claims []Claim, except ...string) [][]pool.Pending {
 	// A QEMU may have begun since the ledger was opened.
 	now := sync.OnceValue(func() *process.Guests { return process.NewGuests(root) })

@@ -17,6 +17,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
+// cacheKey is what this package keeps with host.Once.
+type cacheKey string
+
 // A rehearsal is the host as it would be after some starts. It follows the
 // rules of a start and of Hold; what it can't know is how far memory is
 // fragmented, and on which of several nodes the kernel takes an unbound
@@ -61,7 +64,7 @@ func rehearse(h host.Host, reserve int64) (rehearsal, error) {
 	r.noDriver = conf.NoDriver(libvirtd.QEMUConfPath(h))
 	h = h.EnsureSnapshot()
 	r.limits = func(partition string) ([]libvirtd.PageLimit, error) {
-		return host.Once(h, "plan limits "+partition, func() ([]libvirtd.PageLimit, error) { return libvirtd.PageLimits(h, conf, partition) })
+		return host.Once(h, cacheKey("limits "+partition), func() ([]libvirtd.PageLimit, error) { return libvirtd.PageLimits(h, conf, partition) })
 	}
 	return r, err
 }
