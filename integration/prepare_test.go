@@ -76,6 +76,7 @@ func TestPreparePages(t *testing.T) {
 func TestPrepareOvercommit(t *testing.T) {
 	hostAsBefore(t)
 	defer vmhuge(t, "undo") // also of a test that fails
+	setPages(t, 0, size2M, 0) // or a machine that has free pages needs nothing
 	total := readTestPools(t)[size2M].Nodes[0].Total
 	dom := define(t, guest{backing: pages2M})
 	prepare := []string{"prepare", nameOf(t, dom), "--overcommit"}
