@@ -75,7 +75,7 @@ func TestPreparePages(t *testing.T) {
 // TestPrepareOvercommit adds no pages, and a plain start gets them from the kernel all the same.
 func TestPrepareOvercommit(t *testing.T) {
 	hostAsBefore(t)
-	defer vmhuge(t, "undo") // also of a test that fails
+	defer vmhuge(t, "undo")   // also of a test that fails
 	setPages(t, 0, size2M, 0) // or a machine that has free pages needs nothing
 	total := readTestPools(t)[size2M].Nodes[0].Total
 	dom := define(t, guest{backing: pages2M})
