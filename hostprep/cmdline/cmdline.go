@@ -30,10 +30,13 @@ type form struct {
 	line func(text string, variables map[string]string) (string, bool)
 	// fit makes an edited text fit in the place of the former one; nil: each does.
 	fit func(text, edited string) (string, error)
+	// together says that all such files of a folder are edited as one.
+	together bool
 }
 
-// forms are the files that vmhuge knows.
-var forms = []form{entry, grubenv, grubDefaults, kernelInstall}
+// forms are the files that vmhuge knows. The first counts that a file is, so entry, which is
+// any other .conf, comes last.
+var forms = []form{grubenv, grubDefaults, kernelInstall, entry}
 
 func formOf(file string) (form, error) {
 	i := slices.IndexFunc(forms, func(f form) bool { return f.is(path.Base(file)) })

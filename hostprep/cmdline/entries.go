@@ -22,6 +22,7 @@ var entry = form{
 		}
 		return os.Expand(strings.Join(options, " "), func(name string) string { return variables[name] }), true
 	},
+	together: true,
 }
 
 var (
@@ -36,7 +37,10 @@ func IsEntry(name, text string) bool {
 }
 
 // InEntries says whether a file is one of several entries that are edited together.
-func InEntries(file string) bool { return entry.is(path.Base(file)) }
+func InEntries(file string) bool {
+	f, err := formOf(file)
+	return err == nil && f.together
+}
 
 // GrubEntries returns /etc/default/grub and the boot entries of a GRUB that makes its menu
 // of entries, as Red Hat's does; no entries: its menu has another source, or there is no
