@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,9 @@ func TestHostChecks(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if test.host == "" {
 				test.host = "one-node"
+			}
+			if !slices.ContainsFunc(Checks(), func(c Check) bool { return c.Name == test.check.Name }) {
+				t.Errorf("%s is not in the list of checks", test.check.Name)
 			}
 			findings, err := test.check.Detect(host.Host{Root: hosttest.Unpack(t, test.host, test.edit)}, test.guest)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,6 +176,11 @@ func TestEveryKind(t *testing.T) {
 	hosttest.Must(t, unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, ""))
 	hosttest.Must(t, unix.Mount("tmpfs", "/etc", "tmpfs", 0, ""))
 	hosttest.Must(t, os.WriteFile("/etc/passwd", []byte("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"), 0o644))
+	for _, k := range kindCases {
+		if !slices.Contains(change.Kinds(), k.kind) {
+			t.Errorf("%s is not in the list of kinds", k.kind)
+		}
+	}
 	for _, kind := range change.Kinds() {
 		tested := kind == change.KindPool // TestJournalRefuses
 		for _, k := range kindCases {
