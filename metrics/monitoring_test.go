@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vmhuge/hostprep/hook"
 )
 
 const monitoring = "../examples/monitoring"
@@ -58,7 +60,7 @@ func queries(t *testing.T, dashboard string) (queries []string) {
 }
 
 // TestNames finds no metric in the rules, the dashboard and the guide that the
-// exporter has not, and every one that it has in the guide.
+// exporter has not, and every one that it has in the guide, with the hook's operations and results.
 func TestNames(t *testing.T) {
 	var has []string
 	for _, line := range regexp.MustCompile(`(?m)^[a-z_]+`).FindAllString(read(t, "testdata/scrape.prom"), -1) {
@@ -77,6 +79,15 @@ func TestNames(t *testing.T) {
 	for _, name := range has {
 		if name = regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, ""); !strings.Contains(guide, "`"+name) {
 			t.Errorf("the guide lacks %s", name)
+		}
+	}
+	_, calls, _ := strings.Cut(guide, "| `vmhuge_hook_calls_total` |")
+	calls, _, _ = strings.Cut(calls, "\n")
+	for operation, results := range hook.Results {
+		for _, word := range append([]hook.Result{hook.Result(operation)}, results...) {
+			if !strings.Contains(calls, "`"+string(word)+"`") {
+				t.Errorf("the guide lacks %s of vmhuge_hook_calls_total", word)
+			}
 		}
 	}
 }

@@ -121,7 +121,7 @@ func TestCalls(t *testing.T) {
 				test.name = "web1"
 			}
 			subop := "begin"
-			if test.op == "release" {
+			if operation([]string{"qemu", test.name, test.op, "end", "-"}) != nil {
 				subop = "end"
 			}
 			got := runHook(host, test.document, test.name, test.op, subop)
