@@ -174,7 +174,7 @@ matrix ROW='': deps
 golden:
     go test ./cmd/vmhuge -update
     go test ./hostprep/advise ./hostprep/boot ./hostprep/check ./hostprep/hostpage ./internal ./internal/versions -update
-    go test ./explain -run TestTroubleshooting -update
+    go test ./explain -run 'TestMessages|TestTroubleshooting' -update
     go test ./metrics -run TestScrape -update
 
 # remake the pictures in docs/ from a real terminal and real guests (as root)

@@ -14,7 +14,8 @@ var ofMemory = regexp.MustCompile(`(?i)memory|huge ?page|hugetlb|backing|guest R
 
 // TestMessages holds the table to every message on memory, huge pages or backing in
 // the sources of libvirt and QEMU: testdata/messages.tsv has the row that knows it,
-// or why none does. With -update and -sources it is written anew.
+// or why none does. With -update the rows and reasons are written anew, with -sources the
+// messages too.
 func TestMessages(t *testing.T) {
 	const path = "testdata/messages.tsv"
 	reasons := readReasons(t)
@@ -37,22 +38,33 @@ func TestMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := 0
+	known, anew := 0, ""
 	for line := range strings.Lines(string(table)) {
 		if strings.HasPrefix(line, "#") {
+			anew += line
 			continue
 		}
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if len(fields) != 4 {
 			t.Fatalf("%s: %q", path, line)
 		}
-		switch want := judged(reasons, fields[2], fields[3]); {
+		want := judged(reasons, fields[2], fields[3])
+		if *update {
+			fields[0] = want
+		}
+		anew += strings.Join(fields, "\t") + "\n"
+		switch {
 		case strings.HasSuffix(want, "?"):
 			t.Errorf("%s says %q: no row knows it, and testdata/unknown.tsv has no reason", fields[2], fields[3])
 		case fields[0] != want:
-			t.Errorf("%s: %q is %s, and not %s; if that is right: go test ./explain -run TestMessages -update -sources FOLDER", fields[2], fields[3], want, fields[0])
+			t.Errorf("%s: %q is %s, and not %s; if that is right: go test ./explain -run TestMessages -update", fields[2], fields[3], want, fields[0])
 		case !strings.HasPrefix(want, "-"):
 			known++
+		}
+	}
+	if *update && !t.Failed() {
+		if err := os.WriteFile(path, []byte(anew), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if known < 50 {
