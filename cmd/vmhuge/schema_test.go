@@ -57,8 +57,8 @@ func TestEveryCommandHasSchema(t *testing.T) {
 	}
 }
 
-// TestSchemasFit compares the shapes in docs/schema/defs.json with the types
-// that are printed: each field has its type, and is required if it is always
+// TestSchemasFit compares each shape in docs/schema/defs.json with the type
+// that is printed: each field has its type, and is required if it is always
 // there.
 func TestSchemasFit(t *testing.T) {
 	text, err := schema.Defs()
@@ -78,7 +78,7 @@ func TestSchemasFit(t *testing.T) {
 	if err := json.Unmarshal(text, &defs); err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range map[string]any{
+	printed := map[string]any{
 		"error": jsonError{}, "item": pages.Item{}, "total": pages.Total{}, "change": change.Change{}, "left": journal.Left{},
 		"finding": hostprep.Finding{}, "fact": hostpage.Fact{}, "prepared": prepare.Result{}, "proof": proof.Proof{}, "ramPart": proof.RAMPart{}, "kvmPages": proof.KVMPages{},
 		"report": launcher.Report{}, "dest": launcher.Dest{}, "destPool": launcher.DestPool{}, "destMemory": launcher.DestMemory{}, "edit": launcher.Edit{}, "stopped": launcher.Stopped{}, "resized": launcher.Resized{}, "verified": verified{},
@@ -91,8 +91,15 @@ func TestSchemasFit(t *testing.T) {
 		"placed": placedGuest{}, "taken": plan.Taken{}, "refusal": plan.Refusal{}, "filled": plan.Filled{}, "unreachable": unreachableHost{},
 		"versions": fleet.Versions{}, "factsDomain": fleet.Domain{}, "planHost": plan.Host{}, "planHostNode": plan.HostNode{},
 		"planHostPool": pool.Pool{}, "planHostSum": plan.HostPool{}, "planHostPending": plan.HostPending{},
-		"cause": cause{}, "measured": bench.Result{},
-	} {
+		"cause": cause{}, "measured": bench.Result{}, "instead": launcher.Instead{}, "planHostCommit": plan.HostCommit{},
+		"reservation": ledger.Reservation{}, "reservationChange": prepare.Reservation{},
+	}
+	for name, def := range defs.Defs {
+		if name != "failed" && def.Properties != nil && printed[name] == nil { // failed: any command's, with an error
+			t.Errorf("the type of %s is not among those that are compared", name)
+		}
+	}
+	for name, value := range printed {
 		def, ok := defs.Defs[name]
 		if !ok {
 			t.Errorf("there is no %s", name)
