@@ -85,6 +85,8 @@ mount blocker no-mount restart: /dev/hugepages was mounted after libvirtd (proce
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted [mkdir -m 0755 /dev/hugepages; mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
 		{name: "in fstab, and not mounted", host: "no-libvirt", edit: "-- etc/fstab --\nnodev /mnt/huge hugetlbfs pagesize=2M,mode=1770,gid=107 0 0\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `
 mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted, though fstab has one on /mnt/huge [mkdir -m 0755 /mnt/huge; mount -t hugetlbfs -o pagesize=2M,gid=107,mode=1770 hugetlbfs /mnt/huge]`},
+		{name: "the same, with a group by name and a limit", host: "no-libvirt", edit: "-- etc/fstab --\nnodev /mnt/huge hugetlbfs pagesize=2M,mode=1770,gid=kvm,size=1G,min_size=50% 0 0\n", guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `
+mount blocker no-mount fixable: no hugetlbfs with pages of 2 MiB is mounted, though fstab has one on /mnt/huge [mkdir -m 0755 /mnt/huge; mount -t hugetlbfs -o pagesize=2M,gid=107,mode=1770,size=1073741824 hugetlbfs /mnt/huge]`},
 		{name: "vanished, and libvirt did not show that it knew it", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, prepare: hosttest.NoBase, guest: guesttest.Takes(1), verdict: hostprep.NoMount, want: `
 mount blocker no-mount restart: no hugetlbfs with pages of 2 MiB is mounted [mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages]`},
 		{name: "vanished, and libvirt made its folder where it was", edit: "-- proc/self/mountinfo --\n" + hosttest.RootMounts, guest: guesttest.Takes(1), verdict: hostprep.NoMount, fixable: true, want: `

@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"vmhuge/internal/pages"
@@ -33,7 +34,7 @@ func (h Host) UnmountedInFstab(size pages.Size) (*Mount, error) {
 		if len(f) < 4 || !FstabMounts(line, Unescape(f[1])) || MountOptions(f[3]).Has("noauto") {
 			continue
 		}
-		m, wrong := MountLine{Point: Unescape(f[1]), FsType: f[2], Options: MountOptions(f[3])}.hugetlbfs()
+		m, wrong := MountLine{Point: Unescape(f[1]), FsType: f[2], Options: h.asMounted(f[3])}.hugetlbfs()
 		if wrong != nil || cmp.Or(m.Size, mem.HugePageSize) != size {
 			continue // check tells of a line that is wrong
 		}
@@ -43,6 +44,34 @@ func (h Host) UnmountedInFstab(size pages.Size) (*Mount, error) {
 		}
 	}
 	return nil, err
+}
+
+// asMounted are a hugetlbfs's options in fstab as the mounted one then shows them: mount(8) looks
+// up the names of users and groups, and the kernel counts bytes. What neither can read stays.
+func (h Host) asMounted(options string) MountOptions {
+	var shown []string
+	for option := range strings.SplitSeq(options, ",") {
+		key, value, _ := strings.Cut(option, "=")
+		switch key {
+		case "uid":
+			if u, err := h.User(value, ""); err == nil {
+				option = fmt.Sprintf("uid=%d", u.UID)
+			}
+		case "gid":
+			if g, err := h.Group(value); err == nil {
+				option = fmt.Sprintf("gid=%d", g.Id)
+			}
+		case "size", "min_size", "nr_inodes":
+			if strings.HasSuffix(value, "%") { // of the pool that there is when it is mounted
+				continue
+			}
+			if n := pages.Memparse(value); n > 0 {
+				option = fmt.Sprintf("%s=%d", key, n)
+			}
+		}
+		shown = append(shown, option)
+	}
+	return MountOptions(strings.Join(shown, ","))
 }
 
 // FstabMounts says whether a line mounts a hugetlbfs on a point.
