@@ -46,7 +46,7 @@ func kernel() []Row {
 	killed := slices.Concat(
 		ofGuests("Out of memory: Killed process … (", ")"), ofGuests("Out of memory: Kill process … (", ")"), ofGuests("oom-kill:…task=", ","), ofGuests("oom_reaper: reaped process … (", ")"),
 		[]string{
-			"machine-qemu…scope: A process of this unit has been killed by the OOM killer", "machine-qemu…scope: Failed with result 'oom-kill'",
+			"machine-qemu…scope: A process of this unit has been killed by the OOM killer",
 		},
 	)
 	// Newer versions mark the cgroup, and kill it afterwards.
@@ -199,9 +199,14 @@ func kernel() []Row {
 		Do:    "oomctl shows what systemd-oomd watches, and its limits; systemctl set-property machine.slice ManagedOOMMemoryPressure=auto ManagedOOMSwap=auto ends that for the slice that is named (ManagedOOMMemoryPressureLimit= raises the limit), ManagedOOMPreference=omit of the guest's scope spares it; vmhuge status shows what the pools hold and no guest uses",
 		Kind:  advice.NoMemory,
 	}, {
-		ID: "oom-killed", Says: killed, UnlessAny: slices.Concat(ofCgroup, byOomd),
+		ID: "oom-killed", Says: killed, UnlessAny: ofCgroup,
 		Cause: "the kernel killed a guest because ordinary memory ran out, of the host or of the guest's cgroup (<hard_limit>). Huge pages do not count as free memory: a pool that is too large leaves too little for the rest",
 		Do:    "vmhuge status shows what the pools hold, and how much of that no guest uses; free pages (vmhuge undo), or raise <memtune><hard_limit>",
+		Kind:  advice.NoMemory,
+	}, {
+		ID: "oom-result", Says: []string{"machine-qemu…scope: Failed with result 'oom-kill'"}, UnlessAny: slices.Concat(killed, ofCgroup, byOomd),
+		Cause: "a guest was killed because memory ran out; systemd's line does not say whether the kernel or systemd-oomd did it",
+		Do:    "journalctl -k -g 'oom-kill|Killed process' shows what the kernel killed, journalctl -u systemd-oomd what systemd-oomd did; vmhuge explain tells more of those lines",
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "oom-invoked", Says: ofGuests("", " invoked oom-killer"), UnlessAny: slices.Concat(killed, ofCgroup),
