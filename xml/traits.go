@@ -38,14 +38,17 @@ func (d *document) traits() (pages.Traits, error) {
 		return pages.Traits{}, err
 	}
 	backing := d.domain.MemoryBacking
-	t := pages.Traits{VCPUs: 1, WholeGiB: true, Shared: shared(&d.domain), Locked: backing != nil && backing.MemoryLocked != nil,
+	t := pages.Traits{VCPUs: 1, Shared: shared(&d.domain), Locked: backing != nil && backing.MemoryLocked != nil,
 		Arch: d.domain.hostArch(), Security: d.security()}
 	if v := d.domain.VCPU; v != nil {
 		t.VCPUs = max(1, int(v.Value))
 	}
+	var parts int64
 	for _, b := range found {
 		keepsSmall := b.own && b.page == smallPage
-		t.WholeGiB = t.WholeGiB && (keepsSmall || b.kib*pages.KiB%pages.GiB == 0)
+		if !keepsSmall {
+			parts |= b.kib
+		}
 		if keepsSmall && b.kind != pages.VirtioMem {
 			t.SmallKiB += b.kib
 		}
@@ -56,6 +59,7 @@ func (d *document) traits() (pages.Traits, error) {
 			t.MemoryKiB += b.kib
 		}
 	}
+	t.PartKiB = parts & -parts
 	t.CurrentKiB = t.MemoryKiB
 	if now := d.domain.CurrentMemory; now != nil {
 		size, err := kib(uint64(now.Value), now.Unit)

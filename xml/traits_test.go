@@ -68,7 +68,7 @@ func TestBlobNeedsMemfd(t *testing.T) {
 }
 
 func TestTraits(t *testing.T) {
-	plain := pages.Traits{MemoryKiB: 65536, CurrentKiB: 65536, VCPUs: 1}
+	plain := pages.Traits{MemoryKiB: 65536, CurrentKiB: 65536, VCPUs: 1, PartKiB: 65536}
 	with := func(change func(*pages.Traits)) pages.Traits { t := plain; change(&t); return t }
 	const gib = "<memory unit='GiB'>2</memory>"
 	for name, test := range map[string]struct {
@@ -78,15 +78,15 @@ func TestTraits(t *testing.T) {
 		"plain":         {guest(), plain},
 		"huge pages":    {guest(backed(page2M)), plain},
 		"CPUs":          {guest("<vcpu current='1'>4</vcpu>"), with(func(t *pages.Traits) { t.VCPUs = 4 })},
-		"whole GiB":     {guest(gib), with(func(t *pages.Traits) { t.MemoryKiB, t.CurrentKiB, t.WholeGiB = 2<<20, 2<<20, true })},
+		"whole GiB":     {guest(gib), with(func(t *pages.Traits) { t.MemoryKiB, t.CurrentKiB, t.PartKiB = 2<<20, 2<<20, 2<<20 })},
 		"cells of less": {guest(gib, numa(twoOf64)), with(func(t *pages.Traits) { t.MemoryKiB, t.CurrentKiB = 128<<10, 128<<10 })},
 		"ballooned":     {guest("<currentMemory unit='MiB'>32</currentMemory>", devices("<memballoon model='virtio' freePageReporting='on'/>")), with(func(t *pages.Traits) { t.CurrentKiB, t.Balloon, t.Reporting = 32<<10, true, true })},
 		"no balloon":    {guest(devices("<memballoon model='none'/>")), plain},
 		"memfd":         {guest(backed("<source type='memfd'/>")), with(func(t *pages.Traits) { t.Shared = true })},
-		"a shared cell": {guest(gib, numa("<cell memory='64' unit='MiB'/><cell memory='32' unit='MiB' memAccess='shared'/>")), with(func(t *pages.Traits) { t.MemoryKiB, t.CurrentKiB, t.Shared, t.SharedKiB = 96<<10, 96<<10, true, 32<<10 })},
+		"a shared cell": {guest(gib, numa("<cell memory='64' unit='MiB'/><cell memory='32' unit='MiB' memAccess='shared'/>")), with(func(t *pages.Traits) { t.MemoryKiB, t.CurrentKiB, t.PartKiB, t.Shared, t.SharedKiB = 96<<10, 96<<10, 32<<10, true, 32<<10 })},
 		"a DIMM on small pages": {guest(gib, numa("<cell memory='1' unit='GiB'/>"), devices("<memory model='dimm'><source><pagesize>4</pagesize></source><target><size unit='MiB'>64</size><node>0</node></target></memory>")),
 			with(func(t *pages.Traits) {
-				t.MemoryKiB, t.CurrentKiB, t.SmallKiB, t.WholeGiB = 1088<<10, 1088<<10, 64<<10, true
+				t.MemoryKiB, t.CurrentKiB, t.SmallKiB, t.PartKiB = 1088<<10, 1088<<10, 64<<10, 1<<20
 			})},
 		"locked":     {guest(backed("<locked/>")), with(func(t *pages.Traits) { t.Locked = true })},
 		"limited":    {guest("<memtune><hard_limit unit='MiB'>48</hard_limit></memtune>"), with(func(t *pages.Traits) { t.LimitKiB = 48 << 10 })},

@@ -10,6 +10,7 @@ import (
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/advise"
+	"vmhuge/internal/pages"
 )
 
 func (p *program) adviseCommand() *cli.Command {
@@ -20,10 +21,11 @@ func (p *program) adviseCommand() *cli.Command {
 		ArgsUsage: "[DOMAIN…]",
 		UsageText: `  vmhuge advise web1
   vmhuge advise --file web1.xml`,
-		Description: `Recommends transparent huge pages, reserved pages of 2 MiB or 1 GiB, or none, for
-each named domain or, without a name, for all of them. It lists every rule that
-applies with its numbers and its weight for or against each choice; the choice with
-the largest sum wins, and "out" rules one out. Changes nothing.
+		Description: `Recommends transparent huge pages, reserved pages of 1 GiB or of the size that enable
+takes (2 MiB on x86), or none, for each named domain or, without a name, for all of
+them. It lists every rule that applies with its numbers and its weight for or against
+each choice; the choice with the largest sum wins, and "out" rules one out. Changes
+nothing.
 
 FILES
   /proc/meminfo
@@ -48,26 +50,36 @@ EXIT STATUS
 	}
 }
 
-var choiceWords = map[advise.Choice]string{
-	advise.ChooseTHP:  "transparent huge pages",
-	advise.Choose2MiB: "reserved pages of 2 MiB",
-	advise.Choose1GiB: "reserved pages of 1 GiB",
-	advise.ChooseNone: "small pages",
+func choiceWords(a advise.Advice) string {
+	switch a.Choice {
+	case advise.ChooseTHP:
+		return "transparent huge pages"
+	case advise.Choose1GiB:
+		return "reserved pages of 1 GiB"
+	case advise.ChooseNone:
+		return "small pages"
+	}
+	return "reserved pages of " + a.Usual.String()
 }
 
 func (p *program) showAdvice(a advise.Advice) {
-	p.say("%s: %s", oneLine(a.Name), choiceWords[a.Choice])
-	p.say("   THP 2MiB 1GiB none")
+	p.say("%s: %s", oneLine(a.Name), choiceWords(a))
+	usual := strings.ReplaceAll(a.Usual.String(), " ", "")
+	if len(usual) > len("2MiB") {
+		usual = pages.SizeWord(a.Usual)
+	}
+	p.say("   THP %4s 1GiB none", usual)
+	choices := advise.Choices(a.Usual)
 	for _, r := range a.Reasons {
 		for i, line := range wrap(r.Rule+": "+oneLine(r.Says), 80-23) {
 			row := strings.Repeat(" ", 21)
 			if i == 0 {
-				row = weightWords(r.Weights, r.Out)
+				row = weightWords(choices, r.Weights, r.Out)
 			}
 			p.say("%s  %s", row, line)
 		}
 	}
-	p.say("%s  sum", weightWords(a.Sums, a.Out))
+	p.say("%s  sum", weightWords(choices, a.Sums, a.Out))
 }
 
 // wrap breaks a text into lines of at most so many characters, where its words
@@ -85,9 +97,9 @@ func wrap(text string, width int) []string {
 }
 
 // weightWords is a row of weights in the order of the choices.
-func weightWords(weights map[advise.Choice]int, out []advise.Choice) string {
+func weightWords(choices []advise.Choice, weights map[advise.Choice]int, out []advise.Choice) string {
 	var row strings.Builder
-	for _, choice := range advise.Choices() {
+	for _, choice := range choices {
 		switch n := weights[choice]; {
 		case slices.Contains(out, choice):
 			row.WriteString("  out")

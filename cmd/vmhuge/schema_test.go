@@ -173,6 +173,9 @@ func TestSchemasKnowAllWords(t *testing.T) {
 			})
 		}
 	}
+	for _, size := range pages.HugeSizes("", false) {
+		lists["hostprep/advise.Choice"] = append(lists["hostprep/advise.Choice"], string(advise.Reserved(size)))
+	}
 	for kind, known := range map[string][]string{
 		"launcher.State": defs.Defs["state"].Enum, "internal/pages.Backing": defs.Defs["backing"].Enum, "hostprep.Verdict": defs.Defs["verdict"].Enum,
 		"hostprep/advise.Choice": defs.Defs["choice"].Enum, "hostprep.Severity": defs.Defs["fact"].Properties["severity"].Enum,

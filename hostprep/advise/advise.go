@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"vmhuge/hostprep"
@@ -23,13 +24,22 @@ type Choice string
 // that takes the least from the host.
 const (
 	ChooseTHP  Choice = "thp"
-	Choose2MiB Choice = "reserved-2m"
 	Choose1GiB Choice = "reserved-1g"
 	ChooseNone Choice = "none"
 )
 
-// Choices lists every choice.
-func Choices() []Choice { return []Choice{ChooseTHP, Choose2MiB, Choose1GiB, ChooseNone} }
+// chooseUsual stands in the rules for Reserved of the usual size.
+const chooseUsual = Choice("")
+
+// Reserved is the choice of reserved pages of a size: reserved-2m.
+func Reserved(size pages.Size) Choice {
+	return Choice("reserved-" + strings.ToLower(pages.SizeWord(size)))
+}
+
+// Choices lists every choice where that is the usual size of reserved pages.
+func Choices(usual pages.Size) []Choice {
+	return []Choice{ChooseTHP, Reserved(usual), Choose1GiB, ChooseNone}
+}
 
 // Advice is which pages suit a guest on this host, and why.
 type Advice struct {
@@ -39,6 +49,7 @@ type Advice struct {
 	Sums    map[Choice]int `json:"sums"`
 	Out     []Choice       `json:"ruled_out"`
 	Reasons []Reason       `json:"reasons"`
+	Usual   pages.Size     `json:"-"` // of reserved pages other than those of 1 GiB
 }
 
 // Reason is a rule that applies, with the numbers that make it.
@@ -60,6 +71,7 @@ type view struct {
 	thpFile  string // that decides whether they are on, below transparent_hugepage
 	ksm      host.KSM
 	small    pages.Size // of the host's pages
+	page     pages.Size // of reserved pages other than those of 1 GiB: what enable gives the guest here
 	thpPage  pages.Size // of transparent huge pages; 0: the kernel does not say
 	swap     host.Swap
 	zones    []host.Zone
@@ -80,27 +92,31 @@ func Weigh(h host.Host, c hostprep.Candidate) (Advice, error) {
 	if err != nil {
 		return Advice{}, err
 	}
-	a := Advice{Name: c.Name, UUID: c.UUID, Sums: map[Choice]int{}}
+	a := Advice{Name: c.Name, UUID: c.UUID, Sums: map[Choice]int{}, Usual: v.page}
+	choices := Choices(v.page)
 	for _, r := range rules {
 		says := r.says(v)
 		if says == "" {
 			continue
 		}
-		reason := Reason{Rule: r.name, Says: says, Weights: map[Choice]int{}, Out: r.out}
-		for i, choice := range Choices() {
+		reason := Reason{Rule: r.name, Says: says, Weights: map[Choice]int{}, Out: slices.Clone(r.out)}
+		if i := slices.Index(r.out, chooseUsual); i >= 0 {
+			reason.Out[i] = Reserved(v.page)
+		}
+		for i, choice := range choices {
 			if r.weights[i] != 0 {
 				reason.Weights[choice] = r.weights[i]
 			}
 			a.Sums[choice] += r.weights[i]
 		}
 		a.Reasons = append(a.Reasons, reason)
-		for _, choice := range r.out {
+		for _, choice := range reason.Out {
 			if !slices.Contains(a.Out, choice) {
 				a.Out = append(a.Out, choice)
 			}
 		}
 	}
-	left := slices.DeleteFunc(Choices(), func(c Choice) bool { return slices.Contains(a.Out, c) })
+	left := slices.DeleteFunc(choices, func(c Choice) bool { return slices.Contains(a.Out, c) })
 	a.Choice = slices.MaxFunc(left, func(x, y Choice) int { return cmp.Compare(a.Sums[x], a.Sums[y]) })
 	return a, nil
 }
@@ -153,6 +169,9 @@ func newView(h host.Host, c hostprep.Candidate) (view, error) {
 		return v, err
 	}
 	v.structs = can && v.freed == 0
+	if v.page, _ = v.usual(); !v.has(v.page) || v.page == pages.Size1GiB {
+		v.page = pages.Size2MiB
+	}
 	for _, n := range onDemand {
 		v.onDemand += n
 	}

@@ -24,6 +24,9 @@ import (
 
 var update = flag.Bool("update", false, "write docs/advice.md anew")
 
+// choose2MiB is the choice of the usual pages of x86.
+const choose2MiB Choice = "reserved-2m"
+
 // described is a host and a guest of testdata.
 type described struct {
 	name, about string
@@ -78,7 +81,7 @@ func TestAdvice(t *testing.T) {
 		chosen[a.Choice]++
 		row := func(weights map[Choice]int, out []Choice) string {
 			text := ""
-			for _, choice := range Choices() {
+			for _, choice := range Choices(a.Usual) {
 				switch n := weights[choice]; {
 				case slices.Contains(out, choice):
 					text += " out |"
@@ -91,7 +94,7 @@ func TestAdvice(t *testing.T) {
 			return text
 		}
 		fmt.Fprintf(&short, "| [%s](#%s) | %s | **%s** |%s\n", d.name, d.name, d.about, a.Choice, row(a.Sums, a.Out))
-		fmt.Fprintf(&long, "\n## %s\n\n%s Answer: **%s**.\n\n| THP | 2 MiB | 1 GiB | none | rule | numbers |\n|---|---|---|---|---|---|\n", d.name, d.about, a.Choice)
+		fmt.Fprintf(&long, "\n## %s\n\n%s Answer: **%s**.\n\n| THP | %s | 1 GiB | none | rule | numbers |\n|---|---|---|---|---|---|\n", d.name, d.about, a.Choice, a.Usual)
 		for _, r := range a.Reasons {
 			fmt.Fprintf(&long, "|%s %s | %s |\n", row(r.Weights, r.Out), r.Rule, strings.ReplaceAll(r.Says, "<", "&lt;"))
 			if !strings.ContainsFunc(r.Says, unicode.IsDigit) {
@@ -100,7 +103,7 @@ func TestAdvice(t *testing.T) {
 		}
 		fmt.Fprintf(&long, "|%s **sum** | |\n", row(a.Sums, a.Out))
 	}
-	for _, choice := range Choices() {
+	for _, choice := range Choices(pages.Size2MiB) {
 		if chosen[choice] == 0 {
 			t.Errorf("%s is never the answer", choice)
 		}
@@ -120,22 +123,23 @@ func TestAdvice(t *testing.T) {
 const adviceHead = `# What vmhuge advise says
 
 ` + "`vmhuge advise`" + ` scores four choices for a guest: transparent huge pages (THP), reserved pages
-of 2 MiB or 1 GiB, or none. Each rule that applies to the guest and the host adds points
-to a choice or takes some away, and shows the numbers behind it. The highest score wins;
-a tie goes to the choice that takes less from the host. "out" marks a choice that this
-guest or this host rules out.
+of the usual size or of 1 GiB, or none. The usual size is the one that ` + "`vmhuge enable`" + ` takes: 2 MiB
+on x86, another where the kernel has other page tables. Each rule that applies to the guest
+and the host adds points to a choice or takes some away, and shows the numbers behind it. The
+highest score wins; a tie goes to the choice that takes less from the host. "out" marks a
+choice that this guest or this host rules out.
 
 A test generates these tables, from the hosts and guests described in
 hostprep/advise/testdata and the rules in hostprep/advise/rules.go.
 
-| host and guest | | answer | THP | 2 MiB | 1 GiB | none |
+| host and guest | | answer | THP | usual | 1 GiB | none |
 |---|---|---|---|---|---|---|
 `
 
 // Every rule is one that a described host shows, so that its words and numbers
 // are looked at, or one of these.
 func TestRules(t *testing.T) {
-	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "memory limit counts": true, "no THP": true, "no 2 MiB": true,
+	shown := map[string]bool{"locked": true, "shared access": true, "free page reporting": true, "memory limit": true, "memory limit counts": true, "no THP": true, "no 2 MiB": true, "part of a page": true,
 		"architecture": true, "THP on s390x": true, "private memory": true, "protected guest": true,
 		"commit limit": true, "mount's size": true, "cgroup's limit": true}
 	for _, d := range describedHosts(t) {
@@ -198,38 +202,54 @@ func TestAdviceBelowLimit(t *testing.T) {
 	hosttest.WriteFile(t, laptop.host.Root.Path("proc", "self", "mountinfo"), hosttest.RootMounts+"50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,memory_hugetlb_accounting\n")
 	a, err := Weigh(laptop.host, laptop.guest)
 	hosttest.Must(t, err)
-	if !slices.Contains(a.Out, Choose2MiB) || !slices.Contains(a.Out, Choose1GiB) || slices.Contains(a.Out, ChooseTHP) {
+	if !slices.Contains(a.Out, choose2MiB) || !slices.Contains(a.Out, Choose1GiB) || slices.Contains(a.Out, ChooseTHP) {
 		t.Errorf("out are %v", a.Out)
 	}
 }
 
-// KVM maps pages of 2 MiB in one piece only where they are an entry of the page table's
-// middle level.
-func TestAdviceOf2MiBInKVM(t *testing.T) {
-	hosts := describedHosts(t)
-	arm64 := hosts[slices.IndexFunc(hosts, func(d described) bool { return d.name == "14-arm64" })]
+// The reserved pages that are weighed are those that enable takes: of 2 MiB only where they are
+// the usual ones, and only as many as fill up.
+func TestAdviceOnTheUsualPages(t *testing.T) {
+	const m, g = int64(pages.MiB), int64(pages.GiB)
 	for _, test := range []struct {
-		host described
-		kind string
-		says string
+		arch, kind string
+		have       []pages.Size
+		ram        int64
+		want       pages.Size
+		part       bool // the RAM is not a multiple of these pages
 	}{
-		{arm64, "kvm", "vmhuge enable --size 512M"}, {arm64, "qemu", ""}, {hosts[0], "kvm", ""},
+		{"aarch64", "kvm", []pages.Size{2 << 20, 512 << 20, 16 << 30}, 8 * g, 512 << 20, false},
+		{"aarch64", "kvm", []pages.Size{2 << 20, 512 << 20, 16 << 30}, 8*g + 256*m, 512 << 20, true},
+		{"", "qemu", []pages.Size{2 << 20, 32 << 20, 1 << 30}, 8 * g, 32 << 20, false},
+		{"aarch64", "kvm", []pages.Size{64 << 10, 2 << 20, 32 << 20, 1 << 30}, 8 * g, 2 << 20, false},
+		{"ppc64le", "kvm", []pages.Size{16 << 20, 16 << 30}, 8 * g, 16 << 20, false},
+		{"s390x", "kvm", []pages.Size{1 << 20, 2 << 30}, 8 * g, 1 << 20, false},
+		{"x86_64", "kvm", []pages.Size{2 << 20, 1 << 30}, 8 * g, 2 << 20, false},
+		{"x86_64", "kvm", []pages.Size{1 << 30}, 8 * g, 2 << 20, false}, // which the host lacks
 	} {
-		guest := arm64.guest
-		guest.Demand.Type, guest.Traits.VFIO = test.kind, 1
-		a, err := Weigh(test.host.host, guest)
-		hosttest.Must(t, err)
-		said := ""
-		for _, r := range a.Reasons {
-			if r.Rule == "2 MiB in KVM" {
-				said = r.Says
-			}
-			if test.host.name == arm64.name && strings.Contains(r.Says, "of 1 GiB") && r.Rule != "no 1 GiB" {
-				t.Errorf("%s names pages of 1 GiB, which the host lacks: %s", r.Rule, r.Says)
-			}
+		d := describedHosts(t)[0]
+		pools := ""
+		for _, size := range test.have {
+			pools += fmt.Sprintf("all %d 0 0 0 0 0\n", size.KiB())
 		}
-		if (said == "") != (test.says == "") || !strings.Contains(said, test.says) || slices.Contains(a.Out, Choose2MiB) != (said != "") {
-			t.Errorf("%s of type %s: %q, out %v", test.host.name, test.kind, said, a.Out)
+		hosttest.UnpackPools(t, string(d.host.Root), pools)
+		guest := d.guest
+		guest.Demand.Type, guest.Traits.Arch, guest.Traits.VFIO = test.kind, test.arch, 1
+		guest.Traits.MemoryKiB, guest.Traits.CurrentKiB = test.ram/pages.KiB, test.ram/pages.KiB
+		guest.Traits.PartKiB = guest.Traits.MemoryKiB & -guest.Traits.MemoryKiB
+		a, err := Weigh(d.host, guest)
+		hosttest.Must(t, err)
+		if a.Usual != test.want {
+			t.Errorf("%s with %v: pages of %s are weighed, want %s", test.arch, test.have, a.Usual, test.want)
+		}
+		partly := slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Rule == "part of a page" })
+		if partly != test.part || test.part && !slices.Contains(a.Out, Reserved(test.want)) {
+			t.Errorf("%s with %v: part of a page %v, out %v", test.arch, test.have, partly, a.Out)
+		}
+		for _, r := range a.Reasons {
+			if a.Usual != pages.Size2MiB && !strings.HasPrefix(r.Rule, "no ") && strings.Contains(r.Says, "pages of 2 MiB") {
+				t.Errorf("%s with %v: %s speaks of 2 MiB: %s", test.arch, test.have, r.Rule, r.Says)
+			}
 		}
 	}
 }
@@ -245,10 +265,10 @@ func TestAdviceFollowsTheGuest(t *testing.T) {
 	}{
 		"plain":            {"x86_64", "", nil, nil, []Choice{ChooseNone}},
 		"sev":              {"x86_64", "sev", nil, nil, []Choice{ChooseNone}},
-		"tdx":              {"x86_64", "tdx", []string{"private memory"}, nil, []Choice{Choose2MiB, Choose1GiB}},
-		"sev-snp":          {"x86_64", "sev-snp", []string{"private memory"}, nil, []Choice{Choose2MiB, Choose1GiB}},
-		"s390x":            {"s390x", "", []string{"architecture", "THP on s390x"}, []Choice{Choose2MiB, Choose1GiB}, []Choice{ChooseTHP}},
-		"Secure Execution": {"s390x", "s390-pv", []string{"architecture", "THP on s390x", "protected guest"}, []Choice{Choose2MiB, Choose1GiB}, []Choice{ChooseTHP}},
+		"tdx":              {"x86_64", "tdx", []string{"private memory"}, nil, []Choice{choose2MiB, Choose1GiB}},
+		"sev-snp":          {"x86_64", "sev-snp", []string{"private memory"}, nil, []Choice{choose2MiB, Choose1GiB}},
+		"s390x":            {"s390x", "", []string{"architecture", "THP on s390x"}, []Choice{choose2MiB, Choose1GiB}, []Choice{ChooseTHP}},
+		"Secure Execution": {"s390x", "s390-pv", []string{"architecture", "THP on s390x", "protected guest"}, []Choice{choose2MiB, Choose1GiB}, []Choice{ChooseTHP}},
 		"loongarch64":      {"loongarch64", "", []string{"architecture"}, []Choice{Choose1GiB}, nil},
 		"emulated":         {"", "", nil, nil, []Choice{ChooseNone}},
 	} {
@@ -287,7 +307,7 @@ func TestAdviceOfAnySize(t *testing.T) {
 		for kib := int64(1); kib <= 1<<50; kib *= 2 {
 			d.guest.Traits.MemoryKiB, d.guest.Traits.CurrentKiB = kib, kib/2
 			a, err := Weigh(d.host, d.guest)
-			if err != nil || !slices.Contains(Choices(), a.Choice) {
+			if err != nil || !slices.Contains(Choices(a.Usual), a.Choice) {
 				t.Errorf("%s: %d KiB: %v, %v", d.name, kib, a.Choice, err)
 			}
 			for _, r := range a.Reasons {
@@ -295,7 +315,7 @@ func TestAdviceOfAnySize(t *testing.T) {
 					t.Errorf("%s: %d KiB: %s", d.name, kib, r.Says)
 				}
 			}
-			if kib*pages.KiB > 1<<50 && (a.Choice == Choose2MiB || a.Choice == Choose1GiB) {
+			if kib*pages.KiB > 1<<50 && (a.Choice == choose2MiB || a.Choice == Choose1GiB) {
 				t.Errorf("%s: %d KiB: %s", d.name, kib, a.Choice)
 			}
 		}
@@ -314,7 +334,7 @@ func TestAdviceOfPromisedPages(t *testing.T) {
 	} {
 		root := hosttest.Unpack(t, "one-node", test.files+"-- proc/buddyinfo --\nNode 0, zone Normal 1 1 1 1 1 1 1 1 1 1 1\n-- proc/uptime --\n1000 1000\n"+
 			"-- sys/kernel/mm/transparent_hugepage/enabled --\nalways [madvise] never\n-- proc/zoneinfo --\nNode 0, zone Normal\n  pages free 1\n")
-		guest := hostprep.Candidate{Name: "a", Traits: pages.Traits{MemoryKiB: 2 << 20, WholeGiB: true}}
+		guest := hostprep.Candidate{Name: "a", Traits: pages.Traits{MemoryKiB: 2 << 20, PartKiB: 2 << 20}}
 		a, err := Weigh(host.Host{Root: root}, guest)
 		hosttest.Must(t, err)
 		var says strings.Builder

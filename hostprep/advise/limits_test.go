@@ -17,12 +17,12 @@ func TestAdviceWithinLimits(t *testing.T) {
 		says  string
 	}{
 		"the kernel commits too little": {map[string]string{"proc/sys/vm/overcommit_memory": "2\n", "proc/meminfo": "MemTotal: 16777216 kB\nMemFree: 9437184 kB\nMemAvailable: 12582912 kB\nHugepagesize: 2048 kB\nCommitLimit: 6094848 kB\nCommitted_AS: 5900000 kB\n"},
-			[]Choice{ChooseTHP, Choose2MiB, Choose1GiB}, []Choice{ChooseNone}, "vm.overcommit_memory is 2, and 190.3 MiB of the 5.8 GiB that the kernel commits are left: on small or transparent huge pages QEMU could not set up its 4 GiB"},
+			[]Choice{ChooseTHP, choose2MiB, Choose1GiB}, []Choice{ChooseNone}, "vm.overcommit_memory is 2, and 190.3 MiB of the 5.8 GiB that the kernel commits are left: on small or transparent huge pages QEMU could not set up its 4 GiB"},
 		"a mount's size": {map[string]string{"proc/self/mountinfo": hosttest.RootMounts + "44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M,size=1073741824\n"},
-			nil, []Choice{Choose2MiB}, "/dev/hugepages, mounted with size=1073741824, leaves 512 pages of 2 MiB, and it needs 2048: only vmhuge enable --source memfd does without"},
+			nil, []Choice{choose2MiB}, "/dev/hugepages, mounted with size=1073741824, leaves 512 pages of 2 MiB, and it needs 2048: only vmhuge enable --source memfd does without"},
 		"a cgroup's limit": {map[string]string{"proc/self/mountinfo": hosttest.RootMounts + "50 27 0:50 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 			"sys/fs/cgroup/machine/hugetlb.2MB.max": "536870912\n", "sys/fs/cgroup/machine/hugetlb.2MB.current": "0\n"},
-			[]Choice{Choose2MiB}, nil, "/sys/fs/cgroup/machine/hugetlb.2MB.max leaves 256 pages of 2 MiB, and it needs 2048"},
+			[]Choice{choose2MiB}, nil, "/sys/fs/cgroup/machine/hugetlb.2MB.max leaves 256 pages of 2 MiB, and it needs 2048"},
 	} {
 		laptop := describedHosts(t)[0]
 		before, err := Weigh(laptop.host, laptop.guest)

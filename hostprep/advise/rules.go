@@ -14,7 +14,7 @@ import (
 // numbers that make it, else nothing.
 type rule struct {
 	name    string
-	weights [4]int   // for or against THP, 2 MiB, 1 GiB, none: in the order of Choices
+	weights [4]int   // for or against THP, the usual pages, 1 GiB, none: in the order of Choices
 	out     []Choice // what can't be had
 	says    func(view) string
 }
@@ -32,9 +32,9 @@ const (
 const preallocation = 87 * pages.GiB / 10
 
 var (
-	only1GiB = []Choice{Choose1GiB}
-	only2MiB = []Choice{Choose2MiB}
-	onlyTHP  = []Choice{ChooseTHP}
+	only1GiB  = []Choice{Choose1GiB}
+	onlyUsual = []Choice{chooseUsual}
+	onlyTHP   = []Choice{ChooseTHP}
 )
 
 // rules are all that the advice follows from.
@@ -59,7 +59,7 @@ var rules = []rule{
 		return when(v.ram() >= largeGuest, "%s needs %d transparent huge pages, and the kernel may fail to find some of them", pages.Amount(v.ram()), v.thpSize().Ceil(v.ram()))
 	}},
 	{"beyond the TLB", [4]int{0, 0, 1, 0}, nil, func(v view) string {
-		n := pages.Size2MiB.Ceil(v.reserved())
+		n := v.page.Ceil(v.reserved())
 		return when(v.cpu.Known && n > tlbEntries, "a second-level TLB has up to %d entries, and the guest %s", tlbEntries, v.counts(" pages"))
 	}},
 
@@ -92,21 +92,21 @@ var rules = []rule{
 	{"share of the host", [4]int{}, nil, func(v view) string {
 		return when(v.ram()*2 <= v.mem.Total, "%s of the host's %s, %d %%", pages.Amount(v.ram()), pages.Amount(v.mem.Total), percent(v.ram(), v.mem.Total))
 	}},
-	{"larger than the host", [4]int{}, []Choice{ChooseTHP, Choose2MiB, Choose1GiB}, func(v view) string {
+	{"larger than the host", [4]int{}, []Choice{ChooseTHP, chooseUsual, Choose1GiB}, func(v view) string {
 		most := v.mem.Total - pool.Reserve(v.mem.Total)
 		return when(!v.Runs && v.ram() > most, "%s of RAM are more than the %s that this host can give a guest, on pages of any kind: lower <memory>", pages.Amount(v.ram()), pages.Amount(most))
 	}},
-	{"room", [4]int{}, only2MiB, func(v view) string {
-		return when(v.takes(pages.Size2MiB) && !v.fits(pages.Size2MiB), "%d pages of 2 MiB are needed: %d are free, and the pools can grow by %d", pages.Size2MiB.Ceil(v.reserved()), v.free(pages.Size2MiB), v.headroom/int64(pages.Size2MiB))
+	{"room", [4]int{}, onlyUsual, func(v view) string {
+		return when(v.takes(v.page) && !v.fits(v.page), "%d pages of %s are needed: %d are free, and the pools can grow by %d", v.page.Ceil(v.reserved()), v.page, v.free(v.page), v.headroom/int64(v.page))
 	}},
 	{"commit limit", [4]int{0, 0, 0, -5}, onlyTHP, func(v view) string {
 		left := v.commit.Left()
 		return when(!v.Runs && v.outside() > left, "vm.overcommit_memory is 2, and %s of the %s that the kernel commits are left: on small or transparent huge pages QEMU could not set up its %s",
 			pages.Amount(max(0, left)), pages.Amount(v.commit.Limit), pages.Amount(v.outside()))
 	}},
-	{"mount's size", [4]int{0, -3, 0, 0}, nil, func(v view) string { return v.withoutFiles(pages.Size2MiB) }},
+	{"mount's size", [4]int{0, -3, 0, 0}, nil, func(v view) string { return v.withoutFiles(v.page) }},
 	{"mount's size", [4]int{0, 0, -3, 0}, nil, func(v view) string { return v.withoutFiles(pages.Size1GiB) }},
-	{"cgroup's limit", [4]int{}, only2MiB, func(v view) string { return v.beyond(pages.Size2MiB, false) }},
+	{"cgroup's limit", [4]int{}, onlyUsual, func(v view) string { return v.beyond(v.page, false) }},
 	{"cgroup's limit", [4]int{}, only1GiB, func(v view) string { return v.beyond(pages.Size1GiB, false) }},
 	{"balloon", [4]int{0, -3, -3, 0}, nil, func(v view) string {
 		given := v.ram() - v.Traits.CurrentKiB*pages.KiB
@@ -119,7 +119,7 @@ var rules = []rule{
 		limit := v.Traits.LimitKiB * pages.KiB
 		return when(!v.counted && limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and does not count reserved pages", pages.Amount(limit), pages.Amount(v.ram()))
 	}},
-	{"memory limit counts", [4]int{}, []Choice{Choose2MiB, Choose1GiB}, func(v view) string {
+	{"memory limit counts", [4]int{}, []Choice{chooseUsual, Choose1GiB}, func(v view) string {
 		limit := v.Traits.LimitKiB * pages.KiB
 		return when(v.counted && limit > 0 && limit < v.ram(), "<hard_limit> limits it to %s of %s, and this host counts reserved pages as memory (memory_hugetlb_accounting): it would not start on them", pages.Amount(limit), pages.Amount(v.ram()))
 	}},
@@ -138,8 +138,8 @@ var rules = []rule{
 
 	// What the host has.
 	{"free pages", [4]int{0, 3, 0, 0}, nil, func(v view) string {
-		n := pages.Size2MiB.Ceil(v.reserved())
-		return when(v.takes(pages.Size2MiB) && v.free(pages.Size2MiB) >= n, "%d pages of 2 MiB are free in the pool already, and it needs %d", v.free(pages.Size2MiB), n)
+		n := v.page.Ceil(v.reserved())
+		return when(v.takes(v.page) && v.free(v.page) >= n, "%d pages of %s are free in the pool already, and it needs %d", v.free(v.page), v.page, n)
 	}},
 	{"free memory in one piece", [4]int{2, 0, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
@@ -147,7 +147,7 @@ var rules = []rule{
 	}},
 	{"fragmentation", [4]int{0, 1, 0, 0}, nil, func(v view) string {
 		n := v.thpSize().Ceil(v.ram())
-		return when(v.blocks() < n && !v.guestMemfd() && v.free(pages.Size2MiB) < pages.Size2MiB.Ceil(v.reserved()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
+		return when(v.blocks() < n && !v.guestMemfd() && v.free(v.page) < v.page.Ceil(v.reserved()), "%d blocks of %s are free after %s, and it needs %d: the rest needs compaction, which vmhuge start repeats until it has all pages", v.blocks(), v.thpSize(), days(v.uptime), n)
 	}},
 	{"THP is off", [4]int{-3, 0, 0, 0}, nil, func(v view) string {
 		return when(v.thp.Enabled == "never", "transparent_hugepage/%s is %s: it would get 0 of %d; madvise is enough for QEMU", v.thpFile, v.thp.Enabled, v.thpSize().Ceil(v.ram()))
@@ -155,7 +155,7 @@ var rules = []rule{
 	{"no THP", [4]int{}, onlyTHP, func(v view) string {
 		return when(v.thp.Enabled == "", "this kernel has no transparent huge pages: /sys/kernel/mm/transparent_hugepage is missing")
 	}},
-	{"architecture", [4]int{}, only2MiB, func(v view) string { return v.foreign(pages.Size2MiB) }},
+	{"architecture", [4]int{}, onlyUsual, func(v view) string { return v.foreign(v.page) }},
 	{"architecture", [4]int{}, only1GiB, func(v view) string { return v.foreign(pages.Size1GiB) }},
 	{"THP on s390x", [4]int{-5, 0, 0, 0}, nil, func(v view) string {
 		return when(v.Traits.Arch == "s390x", "KVM on s390x before Linux 7.0 splits the transparent huge pages of a guest: it would get 0 of %d", v.thpSize().Ceil(v.ram()))
@@ -163,14 +163,14 @@ var rules = []rule{
 	{"private memory", [4]int{-1, -4, -4, 2}, nil, func(v view) string {
 		return when(v.guestMemfd(), "with %s its private memory is a guest_memfd, which has no huge pages: %s of reserved ones would back only what it shares, and stay allocated beside the private memory", v.Traits.Security, pages.Amount(v.ram()))
 	}},
-	{"protected guest", [4]int{}, []Choice{Choose2MiB, Choose1GiB}, func(v view) string {
+	{"protected guest", [4]int{}, []Choice{chooseUsual, Choose1GiB}, func(v view) string {
 		return when(v.Traits.Security == "s390-pv", "QEMU does not let a guest with s390-pv enter protected mode on reserved pages")
 	}},
-	{"no 2 MiB", [4]int{}, only2MiB, func(v view) string {
-		return when(!v.has(pages.Size2MiB), "this kernel has no huge pages of 2 MiB%s", v.only())
+	{"no 2 MiB", [4]int{}, onlyUsual, func(v view) string {
+		return when(!v.has(v.page), "this kernel has no huge pages of %s%s", v.page, v.only())
 	}},
-	{"2 MiB in KVM", [4]int{}, only2MiB, func(v view) string {
-		return when(v.splits2MiB(), "KVM on this kernel maps pages smaller than %s as pages of %s, those of 2 MiB too: vmhuge enable --size %s gives it pages that stay huge", v.thpSize(), v.small, pages.SizeWord(v.thpSize()))
+	{"part of a page", [4]int{}, onlyUsual, func(v view) string {
+		return when(v.page > pages.Size2MiB && !v.Traits.Fills(v.page), "%s is not a multiple of %s in each part of the RAM", pages.Amount(v.ram()), v.page)
 	}},
 	{"no 1 GiB", [4]int{}, only1GiB, func(v view) string {
 		switch {
@@ -179,20 +179,20 @@ var rules = []rule{
 		case !v.has(pages.Size1GiB):
 			return "this kernel has no huge pages of 1 GiB" + v.only()
 		}
-		return when(!v.Traits.WholeGiB, "%s is not a multiple of 1 GiB in each part of the RAM", pages.Amount(v.ram()))
+		return when(!v.Traits.Fills(pages.Size1GiB), "%s is not a multiple of 1 GiB in each part of the RAM", pages.Amount(v.ram()))
 	}},
 	{"1 GiB at hand", [4]int{0, 0, 3, 0}, nil, func(v view) string {
 		n := pages.Size1GiB.Ceil(v.reserved())
-		return when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && v.free(pages.Size1GiB) >= n, "%d pages of 1 GiB are free, and it needs %d", v.free(pages.Size1GiB), n)
+		return when(v.Traits.Fills(pages.Size1GiB) && v.takes(pages.Size1GiB) && v.free(pages.Size1GiB) >= n, "%d pages of 1 GiB are free, and it needs %d", v.free(pages.Size1GiB), n)
 	}},
 	{"1 GiB on demand", [4]int{0, 0, 2, 0}, nil, func(v view) string {
 		n, free := pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB)
-		return when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && free < n && free+v.onDemand >= n && v.fits(pages.Size1GiB),
+		return when(v.Traits.Fills(pages.Size1GiB) && v.takes(pages.Size1GiB) && free < n && free+v.onDemand >= n && v.fits(pages.Size1GiB),
 			"the kernel's area for them has room for %d pages of 1 GiB, %d more are free, and it needs %d: moving other memory out of the way makes the start slower", v.onDemand, free, n)
 	}},
 	{"1 GiB at boot", [4]int{0, 0, -3, 0}, nil, func(v view) string {
 		n, free := pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB)
-		text := when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
+		text := when(v.Traits.Fills(pages.Size1GiB) && v.takes(pages.Size1GiB) && free+v.onDemand < n && v.fits(pages.Size1GiB),
 			"%d pages of 1 GiB are free, and it needs %d: certain only at boot, with hugepagesz=1G hugepages=%d", free, n, n)
 		switch {
 		case text != "" && v.areas != nil: // beside it the kernel skips hugepages= of 1 GiB
@@ -204,11 +204,11 @@ var rules = []rule{
 		return text
 	}},
 	{"room", [4]int{}, only1GiB, func(v view) string {
-		return when(v.Traits.WholeGiB && v.takes(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
+		return when(v.Traits.Fills(pages.Size1GiB) && v.takes(pages.Size1GiB) && !v.fits(pages.Size1GiB), "%d pages of 1 GiB are needed: %d are free, and the pools can grow by %d", pages.Size1GiB.Ceil(v.reserved()), v.free(pages.Size1GiB), v.headroom/int64(pages.Size1GiB))
 	}},
 	{"page structs", [4]int{}, nil, func(v view) string {
-		freed := pages.Size2MiB.Ceil(v.reserved()) * pages.Size2MiB.Structs(v.small)
-		return when(v.takes(pages.Size2MiB) && v.structs && v.Traits.Autostart && freed >= 256*pages.MiB,
+		freed := v.page.Ceil(v.reserved()) * v.page.Structs(v.small)
+		return when(v.takes(v.page) && v.structs && v.Traits.Autostart && freed >= 256*pages.MiB,
 			"the kernel keeps page structs for reserved pages: for pages that stay reserved it could free %s, vmhuge prepare --persist --free-vmemmap", pages.Amount(freed))
 	}},
 
@@ -222,7 +222,7 @@ var rules = []rule{
 		return when(t <= 30*time.Second, "a start on reserved pages zeroes %s first, %s on one CPU", pages.Amount(v.ram()), t)
 	}},
 	{"autostart", [4]int{0, 1, 1, 0}, nil, func(v view) string {
-		return when(v.Traits.Autostart && v.takes(pages.Size2MiB), "it starts with the host, when memory is not fragmented yet; its %d pages of 2 MiB must be allocated before libvirt starts", pages.Size2MiB.Ceil(v.reserved()))
+		return when(v.Traits.Autostart && v.takes(v.page), "it starts with the host, when memory is not fragmented yet; its %d pages of %s must be allocated before libvirt starts", v.page.Ceil(v.reserved()), v.page)
 	}},
 	{"migration", [4]int{}, nil, func(v view) string {
 		// QEMU migrates no guest with <launchSecurity>, of whatever type.
@@ -266,8 +266,8 @@ func (v view) foreign(size pages.Size) string {
 	return text
 }
 
-// usual is the size of reserved pages that suits the guest where it takes none of 2 MiB, and
-// whether this host has it.
+// usual is the size of reserved pages that the guest takes unless told otherwise, and whether
+// this host has it.
 func (v view) usual() (size pages.Size, here bool) {
 	own := pages.HugeSizes(v.Traits.Arch, true)
 	both := slices.DeleteFunc(v.state.Sizes(), func(s pages.Size) bool { return !slices.Contains(own, s) })
@@ -282,21 +282,11 @@ func (v view) takes(size pages.Size) bool {
 	return v.has(size) && (v.Traits.Arch == "" || slices.Contains(pages.HugeSizes(v.Traits.Arch, true), size))
 }
 
-// splits2MiB says that pages of 2 MiB are several entries of the page table's last level, as
-// on arm64 with plain pages of 16 or 64 KiB. KVM takes each for a page of its own there
-// (CONT_PTE_SHIFT in user_mem_abort() of arch/arm64/kvm/mmu.c).
-func (v view) splits2MiB() bool {
-	return v.Demand.Type == "kvm" && v.thpSize() > pages.Size2MiB && v.has(v.thpSize()) && v.has(pages.Size2MiB)
-}
-
 // counts is how many pages of each size that the host has and the guest can use hold its
-// RAM; of 2 MiB where it has none. word is what they are called.
+// RAM; of the usual size even where it has none. word is what they are called.
 func (v view) counts(word string) string {
-	sizes := []pages.Size{pages.Size2MiB, pages.Size1GiB}
-	switch {
-	case v.splits2MiB():
-		sizes[0] = v.thpSize()
-	case v.foreign(pages.Size2MiB) != "":
+	sizes := []pages.Size{v.page, pages.Size1GiB}
+	if v.foreign(v.page) != "" {
 		sizes[0], _ = v.usual()
 	}
 	text := ""

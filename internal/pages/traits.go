@@ -6,7 +6,7 @@ type Traits struct {
 	MemoryKiB  int64 `json:"memory_kib"`  // of RAM at start, on whatever pages
 	CurrentKiB int64 `json:"current_kib"` // what of it the balloon leaves the guest at start
 	VCPUs      int   `json:"vcpus"`
-	WholeGiB   bool  `json:"whole_gib"`  // every part of the RAM is a multiple of 1 GiB
+	PartKiB    int64 `json:"part_kib"`   // the largest power of two of which each part of the RAM is a multiple
 	Shared     bool  `json:"shared"`     // other processes may map it
 	SharedKiB  int64 `json:"shared_kib"` // of cells that memAccess shares, whatever the rest is
 	SmallKiB   int64 `json:"small_kib"`  // of memory devices whose own <pagesize> is that of small pages
@@ -23,6 +23,9 @@ type Traits struct {
 	Arch     string `json:"arch"`
 	Security string `json:"security"` // <launchSecurity type=…>: tdx, s390-pv; "": none
 }
+
+// Fills says that each part of the RAM fills its last page of a size.
+func (t Traits) Fills(size Size) bool { return t.PartKiB%size.KiB() == 0 }
 
 // Pinned says that the RAM can't leave the host's memory on any pages.
 func (t Traits) Pinned() bool { return t.VFIO > 0 || t.Locked }
