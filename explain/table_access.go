@@ -24,7 +24,7 @@ func access() []Row {
 		},
 		Cause: "there is no /dev/kvm, or QEMU's own /dev lacks it: cgroup_device_acl in qemu.conf leaves it out",
 		Check: "kvm",
-		Do:    "switch on virtualization in the firmware, and modprobe kvm_intel (or kvm_amd); where cgroup_device_acl is set in qemu.conf, add \"/dev/kvm\" to it and systemctl restart DAEMON",
+		Do:    "switch on virtualization in the firmware, and on x86 modprobe kvm_intel (or kvm_amd); where cgroup_device_acl is set in qemu.conf, add \"/dev/kvm\" to it and systemctl restart DAEMON",
 	}, {
 		ID:        "kvm-permission",
 		Says:      kvmDenied,

@@ -146,6 +146,23 @@ func TestSizesOfArchitectures(t *testing.T) {
 			t.Errorf("%s on a kernel with %v: %s, not %s", test.arch, test.have, got, test.want)
 		}
 	}
+	// A size that this host's kernel lacks is refused, where the guest is for this host.
+	for _, test := range []struct {
+		arch, hostArch string
+		size           pages.Size
+		want           string
+	}{
+		{"aarch64", "arm64", 64 << 10, "this host's kernel has no huge pages of 64 KiB, only of 2 MiB, 32 MiB, 1 GiB; take 32 MiB"},
+		{"armv7l", "arm64", 512 << 20, "this host's kernel has no huge pages of 512 MiB"},
+		{"aarch64", "arm64", 2 << 20, "2048 × 2 MiB"}, {"aarch64", "", 64 << 10, "65536 × 64 KiB"},
+		{"s390x", "arm64", 1 << 20, "4096 × 1 MiB"}, {"aarch64", "arm64", 16 << 10, "pages of 16 KiB are not huge"},
+		{"ppc64le", "ppc64le", 16 << 20, "this host's kernel has no huge pages of 16 MiB"},
+	} {
+		out, err := Rewrite(guest(four, on(test.arch)), Backing{PageSize: test.size, HostArch: test.hostArch, Have: []pages.Size{2 << 20, 32 << 20, 1 << 30}})
+		if got := outcome(out, err); !strings.Contains(got, test.want) {
+			t.Errorf("%s on %s with --size %s: %s, not %s", test.arch, test.hostArch, test.size, got, test.want)
+		}
+	}
 	// libvirt makes RAM, cells and devices of ppc64 multiples of 256 MiB.
 	for parts, want := range map[string]string{
 		"<memory unit='MiB'>214</memory>": "128 × 2 MiB", "<memory unit='MiB'>256</memory>": "128 × 2 MiB", "<memory unit='MiB'>257</memory>": "256 × 2 MiB",

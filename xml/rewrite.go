@@ -126,12 +126,18 @@ func Rewrite(doc []byte, want Backing) ([]byte, error) {
 	return out, nil
 }
 
-// exists refuses pages of a size that no kernel of the guest's host has.
+// exists refuses pages of a size that no kernel of the guest's host has, or, where the host is
+// this one, its own has not.
 func (want Backing) exists(dom *domain) error {
 	arch := cmp.Or(dom.hostArch(), want.HostArch)
 	switch sizes := pages.HugeSizes(arch, dom.kvm()); {
-	case want.PageSize == 0 || slices.Contains(sizes, want.PageSize) || slices.Contains(want.Have, want.PageSize):
+	case want.PageSize == 0 || slices.Contains(want.Have, want.PageSize):
 		return nil
+	case slices.Contains(sizes, want.PageSize) && (want.Usual || len(want.Have) == 0 || !pages.SameKernel(arch, want.HostArch)):
+		return nil
+	case slices.Contains(sizes, want.PageSize):
+		return refusal(dom, pageSizeMissing, "take "+pages.Usual(arch, want.Have).String()+", which vmhuge enable does without --size",
+			"this host's kernel has no huge pages of %s, only of %s", want.PageSize, pages.JoinSizes(want.Have))
 	case pages.Plain(arch, want.PageSize):
 		return refusal(dom, noCause, "take larger ones, such as --size "+pages.SizeWord(pages.Usual(arch, want.Have)), "pages of %s are not huge", want.PageSize)
 	}

@@ -13,6 +13,7 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/internal/pages"
 )
 
 // KVM asks whether QEMU may open /dev/kvm, for a domain that needs it.
@@ -27,7 +28,7 @@ var KVM = Check{"kvm", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	if st == nil {
 		return []hostprep.Finding{{
 			Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMMissing, Have: "there is no /dev/kvm", Need: "/dev/kvm, for <domain type='kvm'>",
-			Do: "enable virtualization in the firmware, then load kvm_intel or kvm_amd",
+			Do: enableKVM(h.Arch()),
 		}}, nil
 	}
 	if findings, err := kvmWithheld(h, g); err != nil || findings != nil {
@@ -39,6 +40,19 @@ var KVM = Check{"kvm", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	}
 	return KVMAccess(h, user, st), nil
 }}
+
+// enableKVM is what gives a host of an architecture /dev/kvm.
+func enableKVM(arch string) string {
+	switch {
+	case pages.SameKernel(arch, "arm64"): // where KVM is no module
+		return "journalctl -k -g kvm says why it is off; in a virtual machine, enable nested virtualization on its host"
+	case pages.SameKernel(arch, "s390x"), pages.SameKernel(arch, "riscv64"):
+		return "modprobe kvm; in a virtual machine, enable nested virtualization on its host"
+	case pages.SameKernel(arch, "ppc64le"):
+		return "modprobe kvm_hv"
+	}
+	return "enable virtualization in the firmware, then load kvm_intel or kvm_amd"
+}
 
 // kvmWithheld says that qemu.conf leaves /dev/kvm out of the devices that QEMU may have: it
 // is not in the /dev that libvirt makes for QEMU, or, in the host's, the cgroup forbids it.
