@@ -44,7 +44,7 @@ EXIT STATUS
   128+N  signal N ended QEMU
   other  QEMU's own exit code`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size: 2M or 1G", Value: "2M"},
+			&cli.StringFlag{Name: "size", Usage: "`SIZE` page size (default: that of enable, 2M on x86)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the command line and what would be done as a shell script, run nothing"},
 		},
 		Action: func(c *cli.Context) error {
@@ -76,14 +76,20 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 	if c.NArg() == 0 {
 		return nil, usage("no QEMU command line is given: write vmhuge exec -- qemu-system-x86_64 -m 4G …")
 	}
-	size, err := pages.ParseSize(c.String("size"))
-	if err != nil {
-		return nil, usage("--size: %s", err)
-	}
 	host := p.host()
 	mem, err := host.Meminfo()
 	if err != nil {
 		return nil, err
+	}
+	state, err := host.Pools()
+	if err != nil {
+		return nil, err
+	}
+	size := pages.Usual(host.Arch(), state.Sizes())
+	if c.IsSet("size") {
+		if size, err = pages.ParseSize(c.String("size")); err != nil {
+			return nil, usage("--size: %s", err)
+		}
 	}
 	command, err := qemu.Read(c.Args().Slice(), qemu.Options{
 		Size: size, DefaultSize: mem.HugePageSize, UUID: lease.NewUUID(),
@@ -98,13 +104,9 @@ func (p *program) readExec(c *cli.Context) (*execution, error) {
 	if err != nil {
 		return nil, usage("%s", oneLine(err.Error()))
 	}
-	state, err := host.Pools()
-	if err != nil {
-		return nil, err
-	}
 	for _, total := range command.Demand.Totals() {
 		if _, ok := state.Global(total.PageSize); !ok {
-			return nil, advice.New("starting "+oneLine(command.Name), "the kernel has no pages of "+total.PageSize.String(), "vmhuge check shows which it has")
+			return nil, advice.New("starting "+oneLine(command.Name), "the kernel has no pages of "+total.PageSize.String(), "vmhuge check -v shows which it has")
 		}
 	}
 	allowance, err := capacity.Allowance(host, command.UUID, 0)
