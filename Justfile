@@ -162,7 +162,7 @@ virtqemud: deps
     VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestMicroVMVirtqemud$' ./integration
 
 # a guest's life on an emulated arm64 machine, with kernels of 16 KiB and of 4 KiB plain pages; downloads 350 MB once (as root)
-arm64: deps-build
+arm64: deps
     @./deps {{ if arch() == 'aarch64' { 'gcc' } else { 'gcc-aarch64-linux-gnu' } }} mmdebstrap cpio xz-utils zstd
     go test -count=1 -timeout 2h -v ./integration/arm64
 

@@ -83,7 +83,9 @@ func TestTraits(t *testing.T) {
 		"ballooned":     {guest("<currentMemory unit='MiB'>32</currentMemory>", devices("<memballoon model='virtio' freePageReporting='on'/>")), with(func(t *pages.Traits) { t.CurrentKiB, t.Balloon, t.Reporting = 32<<10, true, true })},
 		"no balloon":    {guest(devices("<memballoon model='none'/>")), plain},
 		"memfd":         {guest(backed("<source type='memfd'/>")), with(func(t *pages.Traits) { t.Shared = true })},
-		"a shared cell": {guest(gib, numa("<cell memory='64' unit='MiB'/><cell memory='32' unit='MiB' memAccess='shared'/>")), with(func(t *pages.Traits) { t.MemoryKiB, t.CurrentKiB, t.PartKiB, t.Shared, t.SharedKiB = 96<<10, 96<<10, 32<<10, true, 32<<10 })},
+		"a shared cell": {guest(gib, numa("<cell memory='64' unit='MiB'/><cell memory='32' unit='MiB' memAccess='shared'/>")), with(func(t *pages.Traits) {
+			t.MemoryKiB, t.CurrentKiB, t.PartKiB, t.Shared, t.SharedKiB = 96<<10, 96<<10, 32<<10, true, 32<<10
+		})},
 		"a DIMM on small pages": {guest(gib, numa("<cell memory='1' unit='GiB'/>"), devices("<memory model='dimm'><source><pagesize>4</pagesize></source><target><size unit='MiB'>64</size><node>0</node></target></memory>")),
 			with(func(t *pages.Traits) {
 				t.MemoryKiB, t.CurrentKiB, t.SmallKiB, t.PartKiB = 1088<<10, 1088<<10, 64<<10, 1<<20

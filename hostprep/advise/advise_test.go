@@ -208,7 +208,7 @@ func TestAdviceBelowLimit(t *testing.T) {
 }
 
 // The reserved pages that are weighed are those that enable takes: of 2 MiB only where they are
-// the usual ones, and only as many as fill up.
+// the usual ones. A guest that would not fill its last one can't have them.
 func TestAdviceOnTheUsualPages(t *testing.T) {
 	const m, g = int64(pages.MiB), int64(pages.GiB)
 	for _, test := range []struct {

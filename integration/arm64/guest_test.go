@@ -78,7 +78,7 @@ func aGuestsLife(t *testing.T, k kernel) {
 	pool.has(t, need, 0)
 	verified(t, k.usual)
 	says(t, run(t, 0, "vmhuge", "status"), fmt.Sprintf("running %d MiB %s", guestMiB, k.usual))
-	run(t, 0, "vmhuge", "stop", "guest", "--force")
+	run(t, 0, "vmhuge", "stop", "guest", "--force", "--timeout", "0s")
 	pool.has(t, 0, 0)
 
 	run(t, 0, "vmhuge", "prepare", "guest")
@@ -108,7 +108,7 @@ func aGuestsLife(t *testing.T, k kernel) {
 		run(t, 0, "vmhuge", "start", "guest")
 		pool.has(t, need, 0)
 		verified(t, size)
-		run(t, 0, "vmhuge", "stop", "guest", "--force")
+		run(t, 0, "vmhuge", "stop", "guest", "--force", "--timeout", "0s")
 		pool.has(t, 0, 0)
 		run(t, 0, "vmhuge", "disable", "guest")
 	}

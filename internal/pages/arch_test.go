@@ -1,9 +1,31 @@
 package pages
 
 import (
+	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 )
+
+// docs/questions.md has the commonest rows of the table.
+func TestDocumentedSizes(t *testing.T) {
+	text, err := os.ReadFile("../../docs/questions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range []string{"x86_64", "aarch64", "ppc64", "s390x", "riscv64"} {
+		for _, k := range of(arch) {
+			row := fmt.Sprintf(" | %s | %s | %s", k.base, k.usual, JoinSizes(k.huge))
+			documented := slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool {
+				return strings.HasPrefix(line, "| "+arch) && strings.Contains(line, row)
+			})
+			if !documented && (arch != "ppc64" || k.base != Size(4*KiB)) {
+				t.Errorf("docs/questions.md has no row of %s with %q", arch, row)
+			}
+		}
+	}
+}
 
 func TestUsual(t *testing.T) {
 	k, m, g := Size(KiB), Size(MiB), Size(GiB)
