@@ -27,7 +27,7 @@ deps-build:
 
 # install what else the tests need: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
-    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core
+    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core yamllint pycodestyle python3-voluptuous
     @./deps --only prometheus prometheus promtool
 
 [private]
@@ -68,10 +68,14 @@ package: deps-test
 package-cockpit: deps-test cockpit
     @packaging/build-cockpit dist
 
+# the Ansible collection, in dist
+package-ansible: deps-test
+    @packaging/build-ansible dist
+
 # format, vet, and the tests that need neither root, libvirtd nor other programs: a good minute on two cores, before each commit
 unit: deps-build format
     go vet -trimpath ./...
-    .ci/in-memory go test -trimpath -vet=off -short -skip '^Test(Cockpit)?Packages$' $(go list ./... | grep -v /integration)
+    .ci/in-memory go test -trimpath -vet=off -short -skip '^Test((Cockpit)?Packages|Collection)$' $(go list ./... | grep -v /integration)
 
 # Of the tests that take minutes, a commit runs a share: this number says which.
 commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`

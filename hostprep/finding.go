@@ -66,6 +66,9 @@ type Finding struct {
 	// not Fixable.
 	Restart bool `json:"restart,omitempty"`
 
+	// Reboot says that only the next boot brings what the changes, or a former run's, are for.
+	Reboot bool `json:"reboot,omitempty"`
+
 	// Verdict is what a blocker makes of the start. A warning with Unknown
 	// says that the start may fail.
 	Verdict Verdict `json:"-"`

@@ -58,6 +58,12 @@ func TestScripts(t *testing.T) {
 			t.Errorf("%s %v", text, err)
 		}
 	})
+	collections := t.TempDir() // as Ansible looks for them
+	here, err := filepath.Abs(filepath.Join("..", "..", "ansible"))
+	if err := errors.Join(err, os.MkdirAll(filepath.Join(collections, "ansible_collections", "vmhuge"), 0o755),
+		os.Symlink(here, filepath.Join(collections, "ansible_collections", "vmhuge", "host"))); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: *update,
@@ -90,6 +96,7 @@ func TestScripts(t *testing.T) {
 				copies = filepath.Join(root, "var", "lib", "vmhuge", "domains")
 			}
 			env.Vars = append(env.Vars, "VMHUGE_TEST_ROOT="+root, "VMHUGE_TEST_BAD_ANSWERS="+badAnswers, "XDG_STATE_HOME="+state,
+				"ANSIBLE_COLLECTIONS_PATHS="+collections,
 				"COPIES="+copies, // where enable keeps the former XML
 				"GOGC=off",       // a run ends before it has much to collect
 				// No script meets a libvirtd; those that need domains take libvirt's

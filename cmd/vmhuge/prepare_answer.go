@@ -61,7 +61,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 		}
 	}
 	if p.json {
-		p.printJSON(map[string]any{"host": host, "domains": domains, "restarted": restarted, "restart_needed": restart})
+		p.printJSON(map[string]any{"host": host, "domains": domains, "restarted": restarted, "restart_needed": restart, "reboot_needed": host.Reboot})
 		return answered(worst)
 	}
 	p.showPrepared(host, domains, dryRun)

@@ -156,11 +156,19 @@ func cmdlinePlan(h host.Host, want options) ([]hostprep.Finding, error) {
 	line := next[max(0, slices.IndexFunc(next, func(l cmdline.Line) bool { return cmdline.Ours(l.Text) != ours }))].Text
 	f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Fixable: true, Changes: changes,
 		Have: "at the next boot the kernel's command line has " + hugeWords(line),
-		Need: ours, Do: "run vmhuge prepare --persist, then reboot"}
+		Need: ours, Do: "run vmhuge prepare --persist, then reboot",
+		Reboot: slices.ContainsFunc(after.lines(after.files), func(l cmdline.Line) bool { return cmdline.Ours(l.Text) == ours && k.onlyBoots(l.Text) })}
 	if ours == "" {
 		f.Need, f.Do = "none of vmhuge's", "vmhuge undo removes them"
 	}
 	return []hostprep.Finding{f}, nil
+}
+
+// onlyBoots says whether a command line asks for what the running kernel can't be given any
+// more: anything but pages.
+func (k Kernel) onlyBoots(line string) bool {
+	now, next := k.Asked(), k.Takes(line)
+	return next.Default != now.Default || next.Freed != now.Freed || next.FromArea != now.FromArea || !maps.Equal(next.Areas, now.Areas)
 }
 
 // RefuseAreas says why the running kernel could not keep areas for pages on demand.

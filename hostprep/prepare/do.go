@@ -3,6 +3,7 @@ package prepare
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
@@ -21,6 +22,8 @@ type Result struct {
 	Reservation *Reservation `json:"reservation,omitempty"`
 	// Restart says that libvirt's daemon must be restarted to see the changes.
 	Restart bool `json:"-"`
+	// Reboot says that only the next boot brings all that was asked for.
+	Reboot bool `json:"-"`
 }
 
 // Would says what Do would change.
@@ -38,6 +41,7 @@ func Would(h host.Host, p Options) (Result, error) {
 	}
 	lacks, err := lacksPages(h, p)
 	would.Findings = append(would.Findings, lacks...)
+	would.Reboot = slices.ContainsFunc(would.Findings, func(f hostprep.Finding) bool { return f.Reboot })
 	if err != nil {
 		return would, err
 	}
@@ -82,7 +86,7 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 			continue
 		}
 		done.Changed = append(done.Changed, f.Changes...)
-		done.Restart = done.Restart || f.Restart
+		done.Restart, done.Reboot = done.Restart || f.Restart, done.Reboot || f.Reboot
 	}
 	reservation, err := p.reservation(h)
 	if err != nil {
@@ -108,6 +112,7 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	}
 	for i := range short {
 		short[i] = p.untilReboot(short[i])
+		done.Reboot = done.Reboot || short[i].Reboot
 	}
 	done.Findings = append(done.Findings, short...)
 	return done, unlessInterrupted(err)

@@ -196,7 +196,7 @@ func (p Options) refused(l lack, short *pool.Short) hostprep.Finding {
 // the next boot: impossible has weighed that.
 func (p Options) untilReboot(f hostprep.Finding) hostprep.Finding {
 	if p.Persist {
-		f.Severity, f.Do = hostprep.Warning, "reboot: at boot memory is not fragmented yet"
+		f.Severity, f.Reboot, f.Do = hostprep.Warning, true, "reboot: at boot memory is not fragmented yet"
 		if f.Short != nil && f.Short.ByCommit {
 			f.Do = "reboot: by its settings for the next boot the kernel may then have them"
 		}

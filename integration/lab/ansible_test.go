@@ -1,13 +1,22 @@
 package lab
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// TestAnsible has the example's role set up a Debian over ssh: a check changes
+// touched is what the role changes.
+const touched = "for d in $(virsh list --all --name | sort); do virsh dumpxml --inactive $d; done; ls -R /etc/libvirt/hooks /etc/vmhuge /etc/sysctl.d /var/lib/vmhuge 2>&1; " + labPools
+
+// TestAnsible has the collection's role set up a Debian over ssh: a check changes
 // nothing, the first run everything, the second nothing more. Then a plain virsh start
 // finds its pages.
 func TestAnsible(t *testing.T) {
@@ -15,15 +24,15 @@ func TestAnsible(t *testing.T) {
 	l.putVmhuge()
 	l.putHook()
 	l.define("tiny")
-	const touched = "virsh dumpxml --inactive tiny; ls -R /etc/libvirt/hooks /etc/vmhuge /etc/sysctl.d /var/lib/vmhuge 2>&1; " + labPools
 	before := l.Must(touched)
+	hosts := inventory{"lab": {lab: l, Domains: []any{"tiny"}}}
 
-	l.play("changed=2", "--check") // prepare goes by what enable has not changed
+	hosts.play(t, "changed=2", "--check", "--diff") // the guests are not prepared for: it goes by what is not changed yet
 	if now := l.Must(touched); now != before {
 		t.Errorf("--check has changed the host:\n%s\nwas\n%s", now, before)
 	}
-	l.play("changed=3")
-	l.play("changed=0")
+	hosts.play(t, "changed=2")
+	hosts.play(t, "changed=0")
 
 	l.Must("vmhuge hook status")
 	for command, want := range map[string]string{
@@ -38,22 +47,78 @@ func TestAnsible(t *testing.T) {
 	l.Must("virsh start tiny && vmhuge verify tiny")
 }
 
-// play runs the playbook on the lab, as a user would, and wants its last line to
-// say so much.
-func (l *lab) play(want string, options ...string) {
-	l.t.Helper()
-	args := append([]string{"site.yml", "--inventory", "hypervisors,", "--user", "root", "--extra-vars", `{"vmhuge_domains": ["tiny"]}`}, options...)
-	cmd := exec.Command("ansible-playbook", args...)
-	cmd.Dir = "../../examples/ansible"
-	ssh := l.sshArguments()
-	cmd.Env = append(os.Environ(), "ANSIBLE_PIPELINING=true", "ANSIBLE_NOCOLOR=true", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3",
-		"ANSIBLE_SSH_ARGS=-o HostName=127.0.0.1 "+strings.Join(ssh[:len(ssh)-1], " "))
-	out, err := cmd.CombinedOutput()
-	l.t.Logf("ansible-playbook %s\n%s", strings.Join(options, " "), out)
-	if err != nil {
-		l.t.Fatalf("%v; where there is none, run: sudo ./just deps-test", err)
-	}
-	if !strings.Contains(string(out), want) || !strings.Contains(string(out), "failed=0") {
-		l.t.Errorf("no %s", want)
-	}
+// host is one of an inventory.
+type host struct {
+	*lab    `json:"-"`
+	Domains []any `json:"vmhuge_domains"`
 }
+
+// inventory is the hosts of a playbook, by their names.
+type inventory map[string]host
+
+// MarshalJSON writes it as Ansible reads it.
+func (hosts inventory) MarshalJSON() ([]byte, error) {
+	all := map[string]any{}
+	for name, h := range hosts {
+		ssh := h.sshArguments()
+		all[name] = map[string]any{"vmhuge_domains": h.Domains, "vmhuge_host_reserve": "512M",
+			"ansible_ssh_args": "-o HostName=127.0.0.1 " + strings.Join(ssh[:len(ssh)-1], " ")}
+	}
+	return json.Marshal(map[string]any{"hypervisors": map[string]any{"hosts": all}})
+}
+
+var recap = regexp.MustCompile(`(?m)^\S+ +: ok=.*$`)
+
+// play runs the playbook as a user would, and wants so much of each host in its recap.
+func (hosts inventory) play(t *testing.T, want string, options ...string) string {
+	t.Helper()
+	collections, err := collection()
+	if err != nil {
+		t.Fatalf("%v; where there is none, run: sudo ./just deps-test", err)
+	}
+	text, err := json.Marshal(hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "hosts.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The names of the example's guests give way to those of the inventory.
+	play, err := os.ReadFile("../../ansible/playbooks/site.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := filepath.Join(filepath.Dir(file), "site.yml")
+	if err := os.WriteFile(site, regexp.MustCompile(`(?m)^ +vmhuge_domains:.*\n`).ReplaceAll(play, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("ansible-playbook", append([]string{site, "--inventory", file, "--user", "root"}, options...)...)
+	cmd.Env = append(os.Environ(), "ANSIBLE_PIPELINING=true", "ANSIBLE_NOCOLOR=true", "ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3",
+		"ANSIBLE_COLLECTIONS_PATHS="+collections)
+	out, err := cmd.CombinedOutput()
+	t.Logf("ansible-playbook %s\n%s", strings.Join(options, " "), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := recap.FindAllString(string(out), -1)
+	if len(lines) != len(hosts) || slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(line, want) || !strings.Contains(line, "failed=0") }) {
+		t.Errorf("no %s:\n%s", want, strings.Join(lines, "\n"))
+	}
+	return string(out)
+}
+
+// collection returns the folder that the collection is installed in, of its package.
+var collection = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(programsDir, "collections")
+	build := exec.Command("../../packaging/build-ansible", dir)
+	tarball, err := build.Output()
+	if err != nil {
+		return "", fmt.Errorf("building the collection: %w", err)
+	}
+	out, err := exec.Command("ansible-galaxy", "collection", "install", "--offline", "--collections-path", dir, strings.TrimSpace(string(tarball))).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("installing the collection: %w\n%s", err, out)
+	}
+	return dir, nil
+})
