@@ -32,7 +32,7 @@ const (
 )
 
 // Journal is the record of what the hook's installation changed.
-func Journal(h host.Host) journal.Journal { return journal.Journal{Host: h, Name: "hook.json"} }
+func Journal(h host.Host) journal.Journal { return journal.Journal{Host: h, Name: journal.OfHook} }
 
 // Program finds the binary that is to be installed: beside this program,
 // or where a package puts it.

@@ -252,6 +252,10 @@ func (j Journal) Undo() (undone []change.Change, left []Left, err error) {
 			l.Reason = "somebody has changed it since: it is " + pages.OrNothing(foreign.found)
 		} else if errors.Is(err, fs.ErrNotExist) {
 			l.Reason = "its folder no longer exists"
+		} else if over, overErr := j.handOver(r); overErr != nil {
+			return undone, left, overErr
+		} else if over {
+			continue
 		} else if errors.Is(err, unix.ENOTEMPTY) && r.OnDisk() && !slices.ContainsFunc(again, func(a record) bool { return host.Within(a.Path, r.Path) }) {
 			l.Reason = "it holds files that are not vmhuge's"
 		} else {
@@ -344,12 +348,20 @@ func (j Journal) write(records []record) error {
 	return j.Host.Root.Replace(append(text, '\n'), 0o600, j.file()...)
 }
 
-// Forget removes changes from the record without undoing them.
+// Forget removes changes from the record without undoing them. Folders that another record
+// needs go to that one.
 func (j Journal) Forget(which func(change.Change) bool) error {
 	_, records, unlock, err := j.add(nil)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	for _, r := range records {
+		if which(r.Change) {
+			if _, err := j.handOver(r); err != nil {
+				return err
+			}
+		}
+	}
 	return j.write(slices.DeleteFunc(records, func(r record) bool { return which(r.Change) }))
 }
