@@ -104,7 +104,7 @@ func mounts() []Row {
 		ID: "security-module",
 		Says: slices.Concat(folder, []string{
 			"unable to create hugepage path PATH: Permission denied", "Unable to create PATH: Permission denied",
-			"Unable to set huge path in security driver",
+			"Unable to set huge path in security driver", "failed to resize memfd to …: Permission denied",
 			`apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`, `apparmor="DENIED" … profile="libvirt-…" name="/" pid=`,
 			`apparmor="DENIED" … profile="libvirt-…" name="memfd:…" pid=`, `apparmor="DENIED" … profile="libvirt-…" name="/memfd:…" pid=`,
 			`avc: denied {…dev="hugetlbfs"…scontext=…:svirt_`, `avc: denied {…dev="hugetlbfs"…scontext=…:virtqemud_t:`,
