@@ -148,7 +148,6 @@ findings:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vmhuge.host.plugins.module_utils.vmhuge import (
-    BLOCKED,
     DONE,
     SHORT,
     Vmhuge,
@@ -207,15 +206,7 @@ class Host:
         host, domains = answer["host"], answer["domains"]
         reports = [domain for domain in domains if "findings" in domain]
         if self.module.check_mode:
-            changes = [change for finding in host["findings"] if finding["fixable"] for change in finding["changes"]]
-            for report in reports:
-                changes += [
-                    change
-                    for finding in report["findings"]
-                    if finding["severity"] == "blocker"
-                    for change in finding["changes"]
-                    if change not in changes
-                ]
+            changes = would_change(host, reports)
             restarts = answer["restart_needed"] and given["restart_libvirt"]
         else:
             changes = host["changed"] + [change for report in reports for change in report["changed"]]
@@ -224,13 +215,14 @@ class Host:
                 self.module.warn("libvirt's daemon must be restarted to see the changes")
         self.did(changes, restarts or host.get("reservation"))
         self.reboot_needed = answer["reboot_needed"]
-        open_ones = [(host["findings"], "")] + [(report["findings"], report["name"] + ": ") for report in reports]
         missing = failures(domains)
-        for findings, name in open_ones:
-            for finding in findings:
-                text = name + finding_sentence(finding)
+        for report in [host, *reports]:
+            for finding in report["findings"]:
                 if self.module.check_mode and finding["fixable"]:
                     continue
+                text = finding_sentence(finding)
+                if "name" in report:
+                    text = "%s: %s" % (report["name"], text)
                 self.findings.append(text)
                 if finding["severity"] == "blocker":
                     missing.append(text)
@@ -259,6 +251,16 @@ class Host:
 
     def flags(self, *names):
         return ["--" + option(name) for name in names if self.given[name]]
+
+
+def would_change(host, reports):
+    """What a dry run of vmhuge prepare shows as its changes."""
+    findings = [finding for finding in host["findings"] if finding["fixable"]]
+    findings += [finding for report in reports for finding in report["findings"] if finding["severity"] == "blocker"]
+    changes = []
+    for finding in findings:
+        changes += [change for change in finding["changes"] if change not in changes]
+    return changes
 
 
 def option(name):
