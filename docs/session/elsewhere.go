@@ -23,7 +23,7 @@ var Elsewhere = map[string]string{
 	"ansible-galaxy collection install dist/vmhuge-host-*.tar.gz":         "integration/lab/ansible_test.go#TestAnsible",
 	"ansible-playbook -i hosts site.yml --check --diff":                   "integration/lab/ansible_test.go#TestAnsible",
 	"ansible-playbook -i hosts site.yml":                                  "integration/lab/ansible_test.go#TestAnsible",
-	"ansible-playbook -i hosts site.yml --extra-vars vmhuge_state=absent": "integration/lab/ansible_test.go#TestAnsible",
+	"ansible-playbook -i hosts site.yml --extra-vars vmhuge_state=absent": "integration/lab/ansible_test.go#TestAnsibleThreeHosts",
 	"- vmhuge.host.vmhuge_domain:":                                        "cmd/vmhuge/main_test.go#TestScripts",
 	"- vmhuge.host.vmhuge_facts:":                                         "cmd/vmhuge/main_test.go#TestScripts",
 	"# /etc/ansible/facts.d/vmhuge.fact, mode 0755":                       "cmd/vmhuge/main_test.go#TestScripts",

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // touched is what the role changes.
@@ -45,6 +47,72 @@ func TestAnsible(t *testing.T) {
 		}
 	}
 	l.Must("virsh start tiny && vmhuge verify tiny")
+}
+
+// threeHosts boots three Debians of 1.5 GiB, each with two nodes.
+func threeHosts(t *testing.T) []*lab {
+	var labs []*lab
+	for range 3 {
+		labs = append(labs, boot(t, machine{nodes: 2, memoryMiB: 768}))
+	}
+	for _, l := range labs {
+		l.putVmhuge()
+	}
+	return labs
+}
+
+// TestAnsibleThreeHosts sets up three Debians one after the other, for guests of different
+// sizes; a second run changes nothing, and taken back, all is as it was.
+func TestAnsibleThreeHosts(t *testing.T) {
+	labs := threeHosts(t)
+	hosts := inventory{}
+	before := make([]string, len(labs))
+	for i, l := range labs {
+		l.putHook()
+		guests := []any{}
+		for n, mib := range [][]int{{16, 64}, {96}, {32, 48}}[i] {
+			name := fmt.Sprintf("guest%d", n)
+			l.define(name)
+			l.Must(fmt.Sprintf("virsh setmaxmem %s %dMiB --config && virsh setmem %[1]s %[2]dMiB --config", name, mib))
+			guests = append(guests, name)
+		}
+		if i == 2 { // not each guest by its name alone
+			guests[1] = map[string]any{"name": guests[1], "threads": "2", "keep": "1h"}
+		}
+		hosts[fmt.Sprintf("host%d", i+1)] = host{lab: l, Domains: guests}
+		before[i] = l.Must(touched)
+	}
+
+	hosts.play(t, "changed=2", "--check")
+	same := func(when string) {
+		t.Helper()
+		for i, l := range labs {
+			if diff := cmp.Diff(strings.Split(before[i], "\n"), strings.Split(l.Must(touched), "\n")); diff != "" {
+				t.Errorf("%s, host %d is another (-before +after):\n%s", when, i+1, diff)
+			}
+		}
+	}
+	same("after a check")
+	out := hosts.play(t, "changed=2")
+	if n := strings.Count(out, "PLAY [Guests on huge pages]"); n != 3 {
+		t.Errorf("not one host after the other, but in %d turns", n)
+	}
+	hosts.play(t, "changed=0")
+
+	for i, l := range labs {
+		for _, name := range strings.Fields(l.Must("virsh list --all --name")) {
+			l.Must("virsh start " + name + " && vmhuge verify " + name)
+		}
+		want := []string{"40", "48", "40"}[i] // pages of 2 MiB for all that run
+		if got := l.Must("sysctl -n vm.nr_hugepages"); got != want {
+			t.Errorf("host %d has %s pages, not %s", i+1, got, want)
+		}
+		l.Must("for d in $(virsh list --name); do virsh destroy $d; done")
+	}
+
+	hosts.play(t, "changed=2", "--extra-vars", "vmhuge_state=absent")
+	same("taken back")
+	hosts.play(t, "changed=0", "--extra-vars", "vmhuge_state=absent")
 }
 
 // host is one of an inventory.
