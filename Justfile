@@ -145,9 +145,10 @@ faults COUNT='0': deps-build
     @./deps strace
     FAULTS={{ COUNT }} .ci/in-memory go test -count=1 -timeout 180m -v -run TestFailingCalls ./cmd/vmhuge
 
-# plan random sets of guests, then really start them (as root)
-plans SETS='30': deps
+# plan random sets of guests, on this host and on three, then really start them (as root)
+plans SETS='30': deps-test
     PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run 'TestPlan|TestMicroVMTwoNodes/plan' ./integration
+    PLAN_SETS={{ SETS }} go test -count=1 -timeout 60m -v -run '^TestPlanOnThreeHosts$' ./integration/lab
 
 # random guests on random hosts with one node or two: check's verdict against the real start (as root)
 fuzz-hosts COUNT='300': deps
