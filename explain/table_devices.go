@@ -149,7 +149,7 @@ func devices() []Row {
 			"error creating kvm guest memfd: Permission denied", "error creating kvm guest memfd : Permission denied", "error creating KVM guest_memfd: Permission denied",
 		},
 		Cause: "SELinux or AppArmor denies QEMU the private memory of a confidential guest (guest_memfd, for SEV-SNP or TDX), as a rule because its rules are older than the kernel. Huge pages are not involved",
-		Do:    "ausearch -m avc -ts recent, or journalctl -k | grep -i denied, shows what is denied; update selinux-policy (AppArmor: the profile of libvirt), else ausearch -m avc --raw | audit2allow -M vmhuge-local shows the rule to allow, and semodule -i vmhuge-local.pp adds it",
+		Do:    advice.Denials + ", shows what is denied; update selinux-policy (AppArmor: the profile of libvirt), else ausearch -m avc --raw | audit2allow -M vmhuge-local shows the rule to allow, and semodule -i vmhuge-local.pp adds it",
 	}, {
 		ID: "memfd-kernel", Says: slices.Concat(memfd("Invalid argument"), memfd("Function not implemented")),
 		Cause: "this kernel has no memfd on huge pages (before 4.14), or none that can be sealed (before 4.16)",

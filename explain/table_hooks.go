@@ -35,7 +35,7 @@ func hooks() []Row {
 		Unless: []string{"avc: denied {…permissive=1"},
 		Cause:  "the kernel refused to run a hook that has its x bit (libvirt runs no other): its file system is mounted noexec, a folder above it can't be searched, or SELinux or AppArmor denies it",
 		Check:  "hook",
-		Do:     "vmhuge hook status asks SELinux and says what to do, usually restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else findmnt -T /etc/libvirt/hooks -o OPTIONS, and journalctl -k | grep -i denied",
+		Do:     "vmhuge hook status asks SELinux and says what to do, usually restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; else findmnt -T /etc/libvirt/hooks -o OPTIONS, and " + advice.Denials,
 	}, {
 		ID: "hook-command-missing", Says: missing,
 		Unless: []string{"bad interpreter"},
@@ -44,7 +44,7 @@ func hooks() []Row {
 	}, {
 		ID: "hook-script-denied", Says: denied,
 		Cause: "the hook ran, but could not execute the script that it calls: it has no x bit, is on a file system that is mounted noexec, or SELinux denies it",
-		Do:    "chmod +x the script that the message names last; if it has its x bit, findmnt -T that, and journalctl -k | grep -i denied",
+		Do:    "chmod +x the script that the message names last; if it has its x bit, findmnt -T that, and " + advice.Denials,
 	}, {
 		ID: "hook-cannot-run",
 		Says: []string{
@@ -79,13 +79,13 @@ func hooks() []Row {
 	}, {
 		ID: "pool-denied-hook", Says: slices.Concat(poolRefused("Permission denied"), poolRefused("Operation not permitted")), With: ofHooks, UnlessAny: ofSession,
 		Cause: "a hook cannot set the size of a pool, though the daemon of qemu:///system runs it as root: the daemon is in a container without the host's root, SELinux or AppArmor denies it, or it was a session daemon (qemu:///session), which runs hooks as its user",
-		Do:    "systemd-detect-virt --container shows whether it is a container, whose pools only the host can set; journalctl -k | grep -i denied shows what a security module denied: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; virsh uri shows which daemon it was",
+		Do:    "systemd-detect-virt --container shows whether it is a container, whose pools only the host can set; " + advice.Denials + " shows what a security module denied: restorecon -R /etc/libvirt/hooks, or the package vmhuge-selinux; virsh uri shows which daemon it was",
 	}, {
 		ID: "hook-record", Says: []string{
 			"changing the page pools: …/run/vmhuge…: permission denied", "changing the page pools: …/run/vmhuge…: operation not permitted", "changing the page pools: …/run/vmhuge…: read-only file system",
 		}, With: ofHooks,
 		Cause: "vmhuge's hook cannot write its account of the pages, in /run/vmhuge, and changes no pool without it: libvirt's daemon is in a container, its unit is confined (ProtectSystem=), or SELinux or AppArmor denies it",
-		Do:    "vmhuge hook status asks SELinux; systemctl show -p ProtectSystem,ReadWritePaths,InaccessiblePaths DAEMON, and ReadWritePaths=/run/vmhuge by systemctl edit DAEMON; journalctl -k | grep -i denied",
+		Do:    "vmhuge hook status asks SELinux; systemctl show -p ProtectSystem,ReadWritePaths,InaccessiblePaths DAEMON, and ReadWritePaths=/run/vmhuge by systemctl edit DAEMON; " + advice.Denials,
 	}, {
 		ID:    "hook-after",
 		Says:  after,

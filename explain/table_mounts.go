@@ -1,6 +1,10 @@
 package explain
 
-import "slices"
+import (
+	"slices"
+
+	"vmhuge/internal/advice"
+)
 
 // mounts is what is wrong with a hugetlbfs, or with the folders on it.
 func mounts() []Row {
@@ -151,7 +155,7 @@ func files() []Row {
 		ID: "file-denied", Says: []string{noReason, opening + "Permission denied", opening + "Operation not permitted", "can't create backing store PATH for guest RAM: Permission denied"},
 		On:    plain,
 		Cause: "the guest's memory is a file there, which is not on a hugetlbfs, and QEMU's user cannot open it, or AppArmor or SELinux denies it",
-		Do:    "namei -l PATH shows the permissions; journalctl -k | grep -i denied shows what a security module denied",
+		Do:    "namei -l PATH shows the permissions; " + advice.Denials + " shows what a security module denied",
 	}, {
 		ID: "file-missing", Says: []string{noReason, opening + "No such file or directory"},
 		On:    plain,

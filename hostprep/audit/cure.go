@@ -23,6 +23,8 @@ import (
 func (d Denial) cure(mounts []host.Mount) string {
 	mount, known := d.mount(mounts)
 	switch {
+	case d.isOfPolicy():
+		return "install the package vmhuge-selinux, whose policy allows it"
 	case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
 		return "vmhuge start adds the rule " + check.CPUMapRule
 	case d.isMemfd() && d.Module == "AppArmor":
@@ -51,6 +53,13 @@ func (d Denial) isLeftover() bool {
 	guest, own, _ := strings.Cut(d.Subject, ":s0:")
 	_, its, labelled := strings.Cut(d.Label, ":s0:")
 	return labelled && strings.Contains(guest, ":svirt_") && strings.Contains(d.Label, ":svirt_image_t:") && its != own
+}
+
+// isOfPolicy says that our module for SELinux allows it, and policies such as Debian's do not:
+// a folder on a hugetlbfs gets its guest's label, and QEMU maps the pages in it or in its memfd.
+func (d Denial) isOfPolicy() bool {
+	return d.ofDaemon() && d.What == "relabelfrom" && strings.Contains(d.Label, ":hugetlbfs_t:") ||
+		strings.Contains(d.Subject, ":svirt_t:") && d.What == "map" && strings.Contains(d.Label, ":svirt_image_t:") && !d.isLeftover()
 }
 
 const orNoPath = ", or vmhuge enable --source memfd, which has no path"

@@ -161,10 +161,10 @@ func (o Obstacle) finding(g hostprep.Guest, user host.User) hostprep.Finding {
 	switch denied := o.Errno == unix.EACCES || o.Errno == unix.EPERM; {
 	case denied && o.Step == "reaching":
 		f.Cause, f.Need = hostprep.FolderMode, "a folder that "+user.Name+" can search"
-		f.Do = "chmod o+x " + shell.Quote(o.Path) + ", or see what getfacl shows and what the kernel's log says was denied"
+		f.Do = "chmod o+x " + shell.Quote(o.Path) + ", or see what getfacl shows, and what was denied: " + advice.Denials
 	case denied:
 		f.Cause, f.Need = hostprep.SecurityModule, "permission to create files there"
-		f.Do = "journalctl -k | grep -i denied; or " + check.OrMemfd(g)
+		f.Do = advice.Denials + "; or " + check.OrMemfd(g)
 	default: // this process has limits of its own, as those of its cgroup
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
 		f.Need, f.Do = "one free page", "journalctl -k, or "+check.ToMemfd(g)
