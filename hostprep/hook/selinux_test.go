@@ -78,7 +78,18 @@ func TestHookUnderSELinux(t *testing.T) {
 	if found := find(); len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
+	text := func() string {
+		s, err := ReadStatus(host.Host{Root: h.Root})
+		hosttest.Must(t, err)
+		return s.String()
+	}
+	if got := text(); strings.Contains(got, "may not run") {
+		t.Errorf("the status is %q", got)
+	}
 	hosttest.Must(t, unix.Setxattr(h.Root.Path(hookFile), "security.selinux", []byte("system_u:object_r:virt_hook_t:s0\x00"), 0))
+	if got, want := text(), hookFile+", but libvirt may not run it, and no guest starts"; got != want {
+		t.Errorf("the status is %q", got)
+	}
 	found := find()
 	if len(found) != 1 || found[0].Have != denied || found[0].Do != "restorecon -v "+hookFile+"; or vmhuge hook remove" || found[0].Severity != hostprep.Blocker || found[0].Need == "" {
 		t.Errorf("%+v", found)

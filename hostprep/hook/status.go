@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +108,8 @@ func (s Status) String() string {
 	switch {
 	case !s.Installed:
 		return "not installed (vmhuge hook install)"
+	case slices.ContainsFunc(s.Findings, func(f hostprep.Finding) bool { return f.Cause == hostprep.HookDenied }):
+		return s.Path + ", but libvirt may not run it, and no guest starts"
 	case !s.Ready:
 		return s.Path + ", but libvirt does not call it"
 	case s.LastCall == nil:

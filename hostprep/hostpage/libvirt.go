@@ -82,7 +82,15 @@ var hookCheck = hostCheck{"hook", func(h host.Host, _ anyGuest) ([]Fact, error) 
 	if err != nil {
 		return nil, err
 	}
-	return append([]Fact{fine("hook", s.String())}, of("hook", s.Findings, hostprep.Warning)...), nil
+	facts := []Fact{fine("hook", s.String())}
+	for _, f := range s.Findings {
+		worst := hostprep.Warning // a hook that libvirt does not call keeps no guest from starting
+		if f.Cause == hostprep.HookDenied {
+			worst = hostprep.Blocker
+		}
+		facts = append(facts, of("hook", []hostprep.Finding{f}, worst)...)
+	}
+	return facts, nil
 }}
 
 // hookWritesCheck is HookWrites for the host alone: the hooks of all guests.
