@@ -19,7 +19,8 @@ func compile(t *testing.T, modules ...string) func(question ...string) string {
 	return func(question ...string) string {
 		// The contexts are numbered as they come, after that of the kernel.
 		input := append([]string{"2", domain("virtqemud"), "2", object("vmhuge_hook_exec"), "2", object("virt_hook"), "2", domain("vmhuge_hook"), "2", domain("svirt"),
-			"2", object("shadow"), "2", object("sysfs"), "2", object("var_run"), "2", object("virt_etc_rw"), "2", domain("syslogd"), "2", object("syslogd_var_run")}, question...)
+			"2", object("shadow"), "2", object("sysfs"), "2", object("var_run"), "2", object("virt_etc_rw"), "2", domain("syslogd"), "2", object("syslogd_var_run"),
+			"2", object("hugetlbfs"), "2", object("svirt_image")}, question...)
 		cmd := exec.Command("checkpolicy", "-M", "-b", "-d", binary)
 		cmd.Stdin = strings.NewReader(strings.Join(append(input, "q"), "\n") + "\n")
 		text, _ := cmd.CombinedOutput() // it ends with 1
@@ -35,7 +36,7 @@ func domain(name string) string { return "system_u:system_r:" + name + "_t:s0" }
 func object(name string) string { return "system_u:object_r:" + name + "_t:s0" }
 
 // The sids of the contexts of compile. Debian's daemon is the kernel's sid of policy.cil.
-const virtd, virtqemud, hookFile, otherHook, hook, svirt, shadow, sysfs, run, debianHook, syslogd, journal = "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"
+const virtd, virtqemud, hookFile, otherHook, hook, svirt, shadow, sysfs, run, debianHook, syslogd, journal, hugetlbfs, image = "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14"
 
 func TestPolicy(t *testing.T) {
 	const file, process, transition, access = "file", "process", "3", "0"
@@ -63,6 +64,9 @@ func TestPolicy(t *testing.T) {
 		{hook, run, file, []string{"create", "write", "rename", "unlink"}, []string{"execute"}},
 		{hook, syslogd, "unix_dgram_socket", []string{"sendto"}, []string{"read"}},
 		{hook, journal, "sock_file", []string{"write"}, nil},
+		{virtd, hugetlbfs, "dir", []string{"relabelfrom"}, []string{"write"}},
+		{virtqemud, hugetlbfs, "dir", []string{"relabelfrom"}, []string{"write"}},
+		{svirt, image, file, []string{"map"}, []string{"execute"}},
 		{hook, shadow, file, nil, []string{"read", "write"}},
 	} {
 		got := with(access, test.subject, test.object, test.class)
