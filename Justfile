@@ -95,6 +95,7 @@ lanes COMMIT COMPRESSION LIMIT: deps-browser build format
         'micro-VMs' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -run '^TestMicroVM' ./integration" \
         'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 12 {{ COMMIT }}) ./integration/lab" \
         'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab" \
+        'lab with SELinux' "VMHUGE_LAB_SUITE=trixie-selinux go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share selinux {{ COMMIT }}) ./integration/lab" \
         {{ if COMMIT == '' { "'lab with the kernel of backports' \"VMHUGE_LAB_SUITE=trixie-backports go test -vet=off -count=1 -timeout " + LIMIT + " -run '^TestPrepareOnDemand$' ./integration/lab\"" } else { '' } }}
 
 # every test of the lab, on Debian 12 (bookworm), 13 (trixie), or that with a newer kernel (trixie-backports) (as root)
@@ -139,6 +140,10 @@ chaos-nodes ROUNDS='100' SUITE='': deps
 on-demand ROUNDS='50' SUITE='trixie-backports': deps-test
     MICROVM_KERNEL={{ SUITE }} ON_DEMAND_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 12h -v -run '^TestMicroVMOnDemand' ./integration
     VMHUGE_LAB_SUITE={{ SUITE }} go test -count=1 -timeout 90m -v -run '^TestPrepareOnDemand$' ./integration/lab
+
+# a Debian 13 whose SELinux enforces: the hook without the policy module and with it, labels, the audit log (as root)
+selinux: deps-test
+    VMHUGE_LAB_SUITE=trixie-selinux go test -count=1 -timeout 60m -v -run '^TestSELinux$' ./integration/lab
 
 # system calls that fail, and kills at them, in prepare, undo, hook and enable; 0: each in turn, which takes an hour (as root)
 faults COUNT='0': deps-build

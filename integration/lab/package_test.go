@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// putPackage builds the .deb of a version and puts it into the lab. Of another
-// tag, the programs in it are others. zstd packs and unpacks faster than xz.
-func (l *lab) putPackage(version, tag string) (deb string) {
+// putPackage builds the .deb of a version and puts it into the lab, and SELinux's policy beside
+// it. Of another tag, the programs in it are others. zstd packs and unpacks faster than xz.
+func (l *lab) putPackage(version, tag string) (deb, policy string) {
 	l.t.Helper()
 	out := l.t.TempDir()
 	cmd := exec.Command("../../packaging/build", out)
@@ -21,20 +21,24 @@ func (l *lab) putPackage(version, tag string) (deb string) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("building the package: %v\n%s", err, text)
 	}
-	debs, _ := filepath.Glob(filepath.Join(out, "vmhuge_*.deb"))
-	if len(debs) != 1 {
-		l.t.Fatalf("packaging/build made %q", debs)
+	put := func(name string) string {
+		debs, _ := filepath.Glob(filepath.Join(out, name+"_*.deb"))
+		if len(debs) != 1 {
+			l.t.Fatalf("packaging/build made of %s %q", name, debs)
+		}
+		deb := "/var/tmp/" + name + "-" + version + ".deb"
+		l.Put(debs[0], deb)
+		return deb
 	}
-	deb = "/var/tmp/vmhuge-" + version + ".deb"
-	l.Put(debs[0], deb)
-	return deb
+	return put("vmhuge"), put("vmhuge-selinux")
 }
 
 // TestPackage installs, upgrades, removes and purges the package, with a guest
 // on huge pages that must not notice; then goes a new user's way.
 func TestPackage(t *testing.T) {
 	l := boot(t, machine{nodes: 2})
-	older, newer := l.putPackage("1.0", "older"), l.putPackage("1.1", "newer")
+	older, _ := l.putPackage("1.0", "older")
+	newer, _ := l.putPackage("1.1", "newer")
 	l.Put("first_steps", "/var/tmp/first_steps")
 	l.define("tiny")
 	const (
