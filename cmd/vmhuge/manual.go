@@ -62,7 +62,7 @@ func everyFile() []entry {
 		entry{"/sys/kernel/mm/hugepages/", "the pools of the whole host"},
 		entry{"/sys/kernel/mm/transparent_hugepage/", "the settings of transparent huge pages"},
 		entry{"/sys/fs/cgroup/", "the limits of the cgroups above the guests"},
-		entry{"/usr/lib/vmhuge/vmhuge-hook", "the hook's program, which install copies"},
+		entry{"/usr/lib/vmhuge/vmhuge-hook", "the hook's program, which install copies; /usr/libexec/vmhuge/ in the .rpm"},
 		entry{"/usr/share/bash-completion/completions/vmhuge", "the completion for bash"},
 		entry{"/usr/share/fish/vendor_completions.d/vmhuge.fish", "the completion for fish"},
 		entry{"/usr/share/man/man1/", "the man pages"},

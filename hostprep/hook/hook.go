@@ -34,18 +34,26 @@ const (
 // Journal is the record of what the hook's installation changed.
 func Journal(h host.Host) journal.Journal { return journal.Journal{Host: h, Name: journal.OfHook} }
 
-// Program finds the binary that is to be installed: beside this program,
-// or where a package puts it.
+// Program finds the binary that is to be installed: beside this program, or where a package
+// puts it, for programs that nobody calls by name. libexec comes first: while an .rpm that has it
+// there replaces one that had it in lib, both are there.
 func Program(h host.Host) (string, error) {
 	var tried []string
-	if self, err := os.Executable(); err == nil {
-		if self, err = filepath.EvalSymlinks(self); err == nil {
-			tried = append(tried, filepath.Join(filepath.Dir(self), hookProgram))
+	try := func(name string) {
+		if !slices.Contains(tried, name) {
+			tried = append(tried, name)
 		}
 	}
-	for _, dir := range []string{"lib", "libexec"} {
-		tried = append(tried, h.Root.Path("usr", dir, "vmhuge", hookProgram))
+	if self, err := os.Executable(); err == nil {
+		if self, err = filepath.EvalSymlinks(self); err == nil {
+			bin := filepath.Dir(self)
+			try(filepath.Join(bin, hookProgram))
+			try(filepath.Join(bin, "../libexec/vmhuge", hookProgram))
+			try(filepath.Join(bin, "../lib/vmhuge", hookProgram))
+		}
 	}
+	try(h.Root.Path("usr/libexec/vmhuge", hookProgram))
+	try(h.Root.Path("usr/lib/vmhuge", hookProgram))
 	for _, program := range tried {
 		if st, err := os.Stat(program); err == nil && st.Mode().IsRegular() {
 			return program, nil

@@ -279,3 +279,13 @@ func TestHookElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// While an .rpm that has the hook in libexec replaces one that had it in lib, both are there.
+func TestProgramDuringUpgrade(t *testing.T) {
+	h := hookHost(t)
+	newer := h.Root.Path("usr/libexec/vmhuge/vmhuge-hook")
+	hosttest.WriteFile(t, newer, "newer program\n")
+	if program, err := Program(h); err != nil || program != newer {
+		t.Errorf("%s, %v would be installed", program, err)
+	}
+}
