@@ -64,6 +64,15 @@ cockpit:
 package: deps-test
     @packaging/build dist
 
+# what distributions build vmhuge from, in dist: a source tarball with all modules, vmhuge.spec, PKGBUILD
+source: deps-build
+    @packaging/source dist
+
+# the packages as distributions build them, with rpmbuild and makepkg, of the source tarball (as root)
+distributions: deps-test
+    @./deps rpmlint makepkg pacman-package-manager libarchive-tools shellcheck
+    go test -count=1 -timeout 60m -v ./integration/distributions
+
 # the Cockpit page as a .deb and an .rpm, in dist
 package-cockpit: deps-test cockpit
     @packaging/build-cockpit dist
@@ -75,7 +84,7 @@ package-ansible: deps-test
 # format, vet, and the tests that need neither root, libvirtd nor other programs: a good minute on two cores, before each commit
 unit: deps-build format
     go vet -trimpath ./...
-    .ci/in-memory go test -trimpath -vet=off -short -skip '^Test((Cockpit)?Packages|Collection)$' $(go list ./... | grep -v /integration)
+    .ci/in-memory go test -trimpath -vet=off -short -skip '^Test((Cockpit)?Packages|Collection|Source)$' $(go list ./... | grep -v /integration)
 
 # Of the tests that take minutes, a commit runs a share: this number says which.
 commit := `echo $((0x$(git rev-parse --short=7 HEAD 2>/dev/null || date +%j)))`

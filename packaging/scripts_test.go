@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// dpkg and rpm call the same scripts with words of their own. A vmhuge that only
+// dpkg, rpm and pacman call the same scripts with words of their own. A vmhuge that only
 // says what it is asked for stands in for the real one, which integration/lab has.
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
@@ -18,6 +18,11 @@ func TestScripts(t *testing.T) {
 	}
 	const systemctl = "#!/bin/sh\necho \"systemctl $*\" >>\"$CALLS\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(systemctl), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// pacman sources functions.
+	functions := filepath.Join(t.TempDir(), "vmhuge.install")
+	if err := os.WriteFile(functions, []byte(output(t, "arch/scripts")+"\n\"$@\"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	const nothing = `{"installed":true,"given_back_kib":0,"left":[],"owed_kib":0,"undone":[],"version":1}`
@@ -38,6 +43,12 @@ func TestScripts(t *testing.T) {
 		"postrm remove":          "",
 		"postrm upgrade 1.1":     "",
 		"postrm 1":               "",
+
+		functions + " post_install 1.0-1":       update,
+		functions + " post_upgrade 1.1-1 1.0-1": update,
+		functions + " pre_remove 1.0-1":         remove,
+		functions + " pre_remove 1.0-1 # files": remove + "; undo --dry-run",
+		functions + " post_remove 1.0-1":        "",
 	} {
 		calls := filepath.Join(t.TempDir(), "calls")
 		words, stays, _ := strings.Cut(line, " # ") // what prepare has made, and still stands
