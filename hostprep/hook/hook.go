@@ -68,6 +68,8 @@ type place struct {
 	Path  string // on the host, without symbolic links
 	state string // what a Change of it finds; "": it is not there
 	Ours  bool
+	// linked says that NixOS's configuration has it: it is no copy, and not for us to change.
+	linked bool
 	// program is the binary that this vmhuge would install, and sum its hash, which takes
 	// reading some MiB: it is computed where there is something to compare it with.
 	program string
@@ -124,6 +126,10 @@ func lookAtHook(h host.Host, file *place, record []change.Change) (err error) {
 		return nil
 	case errors.As(err, &irregular):
 		file.state = irregular.Error()
+		if link, err := linkOnNixOS(h, file.Path); err != nil || link != "" {
+			file.state, file.Ours, file.linked = link, true, true
+			return err
+		}
 		return nil
 	case err != nil || file.state == "":
 		return err
@@ -173,6 +179,9 @@ func Plan(h host.Host, o Options) (changes []change.Change, err error) {
 		return nil, advice.About(err, installing)
 	case file.state != "" && !file.Ours:
 		return nil, taken(file)
+	}
+	if nixOS, err := h.NixOS(); err != nil || nixOS {
+		return nil, cmp.Or(err, planOnNixOS(h, file, o.Settings))
 	}
 	if have, _, do := tooNarrow(h); have != "" {
 		return nil, advice.New(installing, have, do)

@@ -257,7 +257,6 @@ func TestHookOfAnotherLibvirt(t *testing.T) {
 func TestHookElsewhere(t *testing.T) {
 	const program = "-- usr/lib/vmhuge/vmhuge-hook --\nprogram\n"
 	for _, test := range []struct{ name, edit, hook, setting string }{
-		{"NixOS", hosttest.Nix, "/var/lib/libvirt/hooks/qemu.d/90-vmhuge", `{"sysconfdir":"/var/lib","localstatedir":"/var","runstatedir":"/run"}`},
 		{"in a prefix", hosttest.Prefix, "/opt/libvirt/etc/libvirt/hooks/qemu.d/90-vmhuge", `{"sysconfdir":"/opt/libvirt/etc","localstatedir":"/opt/libvirt/var","runstatedir":"/opt/libvirt/run"}`},
 	} {
 		h := host.Host{Root: hosttest.Unpack(t, "one-node", program+test.edit)}
@@ -287,5 +286,59 @@ func TestProgramDuringUpgrade(t *testing.T) {
 	hosttest.WriteFile(t, newer, "newer program\n")
 	if program, err := Program(h); err != nil || program != newer {
 		t.Errorf("%s, %v would be installed", program, err)
+	}
+}
+
+// NixOS makes the folder of hooks anew at each boot: a copy would not last, and a link of its
+// configuration is the hook as it should be.
+func TestHookOnNixOS(t *testing.T) {
+	const program = "path\tvmhuge/cmd/vmhuge-hook\nmod\tvmhuge\t(devel)\n"
+	const store, hooks = "nix/store/r1-vmhuge/libexec/vmhuge/vmhuge-hook", "/var/lib/libvirt/hooks/qemu.d"
+	fresh := func(linkTo string) host.Host {
+		h := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.Nix+"-- usr/libexec/vmhuge/vmhuge-hook --\n"+program+"-- "+store+" --\n"+program+"-- nix/store/other --\n#!/bin/sh\n-- modes --\n"+store+" 0555 0:0\n")}
+		hosttest.Must(t, libvirtd.Locate(h))
+		if linkTo != "" {
+			hosttest.Must(t, os.MkdirAll(h.Root.Path(hooks), 0o755))
+			hosttest.Must(t, os.Symlink(linkTo, h.Root.Path(hooks, "90-vmhuge")))
+		}
+		return h
+	}
+	const add = "installing the hook: NixOS makes " + hooks + " from its configuration, anew at each boot; add programs.vmhuge.hook.enable = true; to the configuration, with vmhuge's module for NixOS, and nixos-rebuild switch"
+	for _, test := range []struct {
+		name, link string
+		settings   Settings
+		installed  bool
+		plan       string
+		removal    string
+	}{
+		{name: "none", plan: add},
+		{name: "another's", link: "/nix/store/other", plan: "installing the hook: " + hooks + "/90-vmhuge exists and is not vmhuge's; move it out of that folder, where libvirt runs every file"},
+		{name: "ours", link: "/" + store, installed: true,
+			removal: "removing the hook: NixOS makes it from its configuration; remove programs.vmhuge.hook.enable = true; there, and nixos-rebuild switch"},
+		{name: "other settings", link: "/" + store, installed: true, settings: Settings{DropIfShort: true},
+			plan:    "installing the hook: NixOS makes its settings from its configuration; set programs.vmhuge.hook.dropIfShort and hostReserveKiB there, and nixos-rebuild switch",
+			removal: "removing the hook: NixOS makes it from its configuration; remove programs.vmhuge.hook.enable = true; there, and nixos-rebuild switch"},
+	} {
+		h := fresh(test.link)
+		said := func(err error) string {
+			if err == nil {
+				return ""
+			}
+			return err.Error()
+		}
+		if changes, err := Plan(h, Options{Settings: test.settings}); len(changes) > 0 || said(err) != test.plan {
+			t.Errorf("%s: install would do %v, says %v", test.name, changes, err)
+		}
+		if _, _, err := Remove(h); said(err) != test.removal {
+			t.Errorf("%s: remove says %v", test.name, err)
+		}
+		if s, err := ReadStatus(h); err != nil || s.Installed != test.installed || s.Outdated {
+			t.Errorf("%s: %+v, %v", test.name, s, err)
+		}
+	}
+	h := fresh("/" + store)
+	hosttest.WriteFile(t, h.Root.Path("usr/libexec/vmhuge/vmhuge-hook"), program+"newer")
+	if s, err := ReadStatus(h); err != nil || !s.Outdated || !strings.Contains(fmt.Sprint(s.Findings), "systemctl restart libvirtd-config") {
+		t.Errorf("of another version it is %+v, %v", s, err)
 	}
 }

@@ -15,9 +15,14 @@ import (
 	"vmhuge/internal/advice"
 )
 
+const removing = "removing the hook"
+
 // Removal says what must change for the hook to go, in that order. No
 // change: there is none.
 func Removal(h host.Host) ([]change.Change, error) {
+	if err := removalOnNixOS(h); err != nil {
+		return nil, err
+	}
 	removal, _, _, err := removal(h)
 	return removal, err
 }
@@ -85,7 +90,9 @@ func unrecorded(h host.Host, record []change.Change) (changes []change.Change, e
 // Remove takes the hook away, with all that its installation made. What
 // somebody has changed since is left, and so are folders with other files.
 func Remove(h host.Host) (changed []change.Change, left []journal.Left, err error) {
-	const removing = "removing the hook"
+	if err := removalOnNixOS(h); err != nil {
+		return nil, nil, err
+	}
 	journal := Journal(h)
 	if err := journal.Finish(); err != nil { // its half-written files keep no folder
 		return nil, nil, advice.About(err, removing)

@@ -79,7 +79,11 @@ func newStatus(h host.Host) (Status, error) {
 		s.Findings = append(s.Findings, *denied)
 	}
 	if s.Outdated {
-		s.find(hostprep.Warning, "it is from another version of vmhuge", "this version's hook", "run vmhuge hook install")
+		do := "run vmhuge hook install"
+		if file.linked {
+			do = "nixos-rebuild switch, and systemctl restart libvirtd-config"
+		}
+		s.find(hostprep.Warning, "it is from another version of vmhuge", "this version's hook", do)
 	}
 	if s.Settings, err = ReadSettings(h); err != nil {
 		s.find(hostprep.Warning, err.Error(), "settings that can be read", "fix or remove that file")
