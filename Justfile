@@ -68,9 +68,9 @@ package: deps-test
 source: deps-build
     @packaging/source dist
 
-# the packages as distributions build them of the source tarball, with rpmbuild and makepkg; Nix's files evaluated (as root)
+# the packages as distributions build them of the source tarball, with rpmbuild and makepkg; Nix's files evaluated; autopkgtest in a chroot (as root)
 distributions: deps-test
-    @./deps rpmlint makepkg pacman-package-manager libarchive-tools shellcheck nix-bin
+    @./deps rpmlint makepkg pacman-package-manager libarchive-tools shellcheck nix-bin autopkgtest
     go test -count=1 -timeout 60m -v ./integration/distributions
 
 # the Cockpit page as a .deb and an .rpm, in dist
