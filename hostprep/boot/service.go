@@ -2,11 +2,13 @@ package boot
 
 import (
 	"cmp"
-	"fmt"
+	_ "embed"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/change"
@@ -21,25 +23,29 @@ const (
 	serviceLink = "/etc/systemd/system/multi-user.target.wants/vmhuge.service"
 )
 
-// ServiceText is the unit. program is vmhuge itself.
-func ServiceText(program string) string {
-	return fmt.Sprintf(Kept+`[Unit]
-Description=Huge pages for libvirt guests
-Documentation=man:vmhuge(1)
-After=systemd-sysctl.service local-fs.target dev-hugepages.mount
-Before=libvirtd.service virtqemud.service libvirt-guests.service
-# If the package is removed, this unit must not leave the host degraded.
-ConditionFileIsExecutable=%[1]s
+//go:embed vmhuge.service
+var service string
 
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=%[1]s prepare --boot
-
-[Install]
-WantedBy=multi-user.target
-`, program)
+// ServiceText is the unit. program is vmhuge itself, and folders are those that it makes.
+func ServiceText(program string, folders ...Folder) string {
+	paths := append([]string{"/run"}, mountsOf(folders)...)
+	return Kept + strings.NewReplacer("@PROGRAM@", program, "@PATHS@", strings.Join(paths, " ")).Replace(service)
 }
+
+// mountsOf are the places of folders outside /dev, as a unit has a list of paths; with the minus,
+// one that is not there is no error.
+func mountsOf(folders []Folder) (paths []string) {
+	for _, folder := range folders {
+		if in := path.Dir(folder.Path); !strings.HasPrefix(in, "/dev/") && !strings.Contains(in, "\n") {
+			paths = append(paths, `"-`+unitPath.Replace(in)+`"`)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// unitPath writes a path as a unit has it between quotes.
+var unitPath = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`)
 
 // findProgram returns the path of this program for a unit of root's. It is refused where
 // somebody else than root could change it.
@@ -79,7 +85,7 @@ func servicePlan(h host.Host, table Table, program string) ([]change.Change, err
 		link, err := change.LinkPlan(h, serviceLink, "")
 		return append(link, file...), err
 	}
-	file, err := change.FilePlan(h, serviceFile, ServiceText(program))
+	file, err := change.FilePlan(h, serviceFile, ServiceText(program, table.Folders...))
 	if err != nil {
 		return nil, err
 	}
