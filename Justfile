@@ -127,9 +127,13 @@ browser: deps-browser
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./...
 
-# many guests, with kills, forged processes, other programs that set the pools, and growing guests at random moments (as root)
+# many guests, with kills, forged processes and other programs that set the pools at random moments (as root)
 chaos ROUNDS='200': deps
-    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos|TestCrowd' ./integration
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos$|TestCrowd' ./integration
+
+# guests that grow and shrink, with kills at random moments; a round takes some seconds (as root)
+chaos-growth ROUNDS='200': deps
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestChaosGrowth$' ./integration
 
 # the same, alternating with vmhuge and the hook of another commit, as during an upgrade (as root)
 chaos-versions COMMIT ROUNDS='100': deps

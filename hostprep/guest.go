@@ -148,19 +148,23 @@ func NewClaim(d pages.Demand, uuid, name string) ledger.Claim {
 
 // TakesOf is what a demand takes from the pools, and where.
 func TakesOf(d pages.Demand) []pool.Take {
-	cpuset, _ := pages.ParseNodesOrNone(d.CPUSetNodes)
 	takes := []pool.Take{}
 	for _, item := range d.Items {
-		if item.Pages <= 0 {
-			continue
+		if item.Pages > 0 {
+			takes = append(takes, TakeOf(d, item))
 		}
-		nodes := BoundTo(item, cpuset)
-		if nodes == nil {
-			nodes = cpuset // of the thread that touches the pages
-		}
-		takes = append(takes, pool.Take{Nodes: nodes, Size: item.PageSize, Pages: item.Pages, Growth: item.Kind == pages.Growth})
 	}
 	return takes
+}
+
+// TakeOf is what an item of a demand takes.
+func TakeOf(d pages.Demand, item pages.Item) pool.Take {
+	cpuset, _ := pages.ParseNodesOrNone(d.CPUSetNodes)
+	nodes := BoundTo(item, cpuset)
+	if nodes == nil {
+		nodes = cpuset // of the thread that touches the pages
+	}
+	return pool.Take{Nodes: nodes, Size: item.PageSize, Pages: item.Pages, Growth: item.Kind == pages.Growth}
 }
 
 // RAMOf is the guest's RAM in bytes, on whatever pages.

@@ -15,10 +15,12 @@ import (
 	"libvirt.org/go/libvirt"
 )
 
-// TestChaosGrowth has a guest with a system grow and shrink, with DIMMs and virtio-mem, while
-// vmhuge is killed or interrupted at random moments, a second growth meets the first, and the
-// guest is ended in the middle. After each round the pool has what the guest has, and nothing
-// more once it has ended.
+// TestChaosGrowth has guests with a system grow and shrink, with DIMMs and virtio-mem, every other
+// one with pages reserved for that, while vmhuge is killed or interrupted at random moments, a
+// second growth meets the first, another program removes a DIMM, and the guest is ended in the
+// middle. After each round the pool has what the guest has, or what is reserved for it where that
+// is more, and nothing once it has ended; and a growth by what is reserved succeeds on a host that
+// has nothing to spare.
 //
 // CHAOS_ROUNDS is how many rounds there are, CHAOS_SEED repeats a run.
 func TestChaosGrowth(t *testing.T) {
@@ -27,17 +29,21 @@ func TestChaosGrowth(t *testing.T) {
 	hostAsBefore(t)
 	c := &growthChaos{growth: inPool(t, 128), random: rand.New(rand.NewPCG(uint64(seed), 0))}
 	in256 := func(text string) string { return strings.ReplaceAll(text, "128", "256") }
-	c.dom = define(t, guest{memory: in256(growingMemory), backing: pages2M, more: in256(growingCell), boots: true,
-		devices: "<memory model='virtio-mem'><target><size unit='MiB'>256</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"})
-	c.name = nameOf(t, c.dom)
+	g := guest{memory: in256(growingMemory), backing: pages2M, more: in256(growingCell), boots: true,
+		devices: "<memory model='virtio-mem'><target><size unit='MiB'>256</size><node>0</node><block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>"}
+	for i := range c.doms {
+		g.name = fmt.Sprint(domainName(t), "-", i)
+		c.doms[i] = define(t, g)
+	}
+	done(t, "enable", g.name, "--reserve-growth", "192M")
+	c.doms[1] = lookup(t, g.name)
 	for round := range rounds {
-		if active, err := c.dom.IsActive(); err != nil {
-			t.Fatal(err)
-		} else if !active {
+		if !c.runs() {
 			c.begin()
 		}
 		c.disturb()
 		c.settle()
+		c.sure()
 		if c.random.IntN(6) == 0 || round == rounds-1 {
 			c.end()
 		}
@@ -45,30 +51,50 @@ func TestChaosGrowth(t *testing.T) {
 			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", round, seed, strings.Join(c.log, "\n"))
 		}
 	}
-	t.Logf("grown %d times, shrunk %d times, %d of the calls killed, %d failed; %d guests", c.grown, c.shrunk, c.kills, c.failed, c.guests)
+	done(t, "disable", g.name)
+	t.Logf("grown %d times, shrunk %d times, %d of the calls killed, %d failed, %d DIMMs removed by others; %d guests, %d growths that were sure", c.grown, c.shrunk, c.kills, c.failed, c.removed, c.guests, c.sures)
 	// Of few rounds chance may kill no call, nor shrink the guest.
-	if c.grown == 0 || rounds >= 100 && (c.kills == 0 || c.shrunk == 0) {
+	if c.grown == 0 || rounds >= 100 && (c.kills == 0 || c.shrunk == 0 || c.removed == 0 || c.sures == 0) {
 		t.Error("nothing was tried")
 	}
 }
 
 type growthChaos struct {
 	growth
-	name   string
-	random *rand.Rand
-	slack  int // pages that virtio-mem may yet plug, as a call was killed
+	doms     [2]*libvirt.Domain // for the second pages are reserved
+	name     string             // of the one that runs
+	reserved int                // for its growth, at its start
+	random   *rand.Rand
+	slack    int // pages that virtio-mem may yet plug or unplug, as a call was killed
 
-	mu                                   sync.Mutex
-	log                                  []string
-	grown, shrunk, kills, failed, guests int
+	mu                                                   sync.Mutex
+	log                                                  []string
+	grown, shrunk, kills, failed, removed, guests, sures int
 }
 
 func (c *growthChaos) begin() {
 	c.t.Helper()
-	start(c.t, c.dom)
+	c.dom = c.doms[c.guests%2]
+	c.name = nameOf(c.t, c.dom)
+	if c.reserved = c.guests % 2 * 96; c.reserved > 0 {
+		done(c.t, "start", c.name)
+	} else {
+		start(c.t, c.dom)
+	}
 	greeting(c.t, c.dom)
 	c.guests++
 	c.slack = 0
+}
+
+func (c *growthChaos) runs() bool {
+	if c.dom == nil {
+		return false
+	}
+	active, err := c.dom.IsActive()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return active
 }
 
 // disturb makes one change, or two at once, each of which may be cut short.
@@ -86,6 +112,9 @@ func (c *growthChaos) disturb() {
 			sign = "-"
 		}
 		all.Go(func() { c.resize(device, sign, by, how, after) })
+	}
+	if c.random.IntN(6) == 0 {
+		all.Go(c.remove)
 	}
 	if c.random.IntN(12) == 0 {
 		pid, after := pidOf(c.t, c.dom), time.Duration(c.random.IntN(2500))*time.Millisecond
@@ -124,8 +153,29 @@ func (c *growthChaos) resize(device, sign string, mib, how int, after time.Durat
 	default:
 		c.shrunk++
 	}
-	if device == "--virtio-mem" && err != nil {
+	// Where it ends by itself it knows what the guest has, or that libvirt was not asked.
+	if device == "--virtio-mem" && (killed || strings.Contains(out.String(), "could not be told")) {
 		c.slack += mib / 2
+	}
+}
+
+// remove is another program that removes a DIMM.
+func (c *growthChaos) remove() {
+	live, err := c.dom.GetXMLDesc(0)
+	if err != nil {
+		return // it has ended
+	}
+	_, dimm, found := strings.Cut(live, "<memory model='dimm'")
+	dimm, _, whole := strings.Cut(dimm, "</memory>")
+	if !found || !whole {
+		return
+	}
+	err = c.dom.DetachDeviceFlags("<memory model='dimm'"+dimm+"</memory>", libvirt.DOMAIN_DEVICE_MODIFY_LIVE)
+	c.note("another program removes a DIMM: %v", err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.removed++
 	}
 }
 
@@ -143,18 +193,45 @@ func (c *growthChaos) settle() {
 		active, gone := c.dom.IsActive()
 		return err == nil && info.State == libvirt.DOMAIN_CONTROL_OK || gone == nil && !active
 	})
-	done(t, "status")
-	if active, err := c.dom.IsActive(); err != nil || !active {
-		c.ended()
+	var last string
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		done(t, "status")
+		if !c.runs() {
+			c.ended()
+			return
+		}
+		dimms, virtio := c.devices()
+		has, total := pagesOf(t, pidOf(t, c.dom))[size2M], c.pool()
+		least, most := 128+max(c.reserved, dimms+virtio), 128+max(c.reserved, dimms+virtio+c.slack)
+		right := total >= least && total <= most && has <= total && has >= 128+dimms
+		if now := fmt.Sprintf("%d pages in the pool, %d in the guest; DIMMs of %d, virtio-mem of %d, %d may come or go, %d were reserved", total, has, dimms, virtio, c.slack, c.reserved); now != last {
+			c.note("%s", now)
+			last = now
+		}
+		if right {
+			return
+		}
+		if time.Now().After(end) { // a DIMM that it was asked for leaves it at some moment
+			t.Error(last)
+			return
+		}
+	}
+}
+
+// sure has the guest grow by a DIMM where so much is reserved that it can, whatever the host has.
+func (c *growthChaos) sure() {
+	if !c.runs() || c.slack > 0 {
 		return
 	}
 	dimms, virtio := c.devices()
-	has, total := pagesOf(t, pidOf(t, c.dom))[size2M], c.pool()
-	least := 128 + dimms + virtio
-	c.note("%d pages in the pool, %d in the guest; DIMMs of %d, virtio-mem of %d, slack of %d", total, has, dimms, virtio, c.slack)
-	if total < least || total > least+c.slack || has > total || has < 128+dimms {
-		t.Errorf("%d pages in the pool, %d in the guest; it has DIMMs of %d pages, virtio-mem of %d, and %d may come or go", total, has, dimms, virtio, c.slack)
+	if dimms+virtio+64 > c.reserved {
+		return
 	}
+	if r := vmhuge(c.t, "memory", c.name, "+128M", "--dimm", "--host-reserve", "64T"); r.Code != 0 && c.runs() {
+		c.t.Errorf("it has grown by %d pages of %d that were reserved, and not by 64 more: %+v", dimms+virtio, c.reserved, r)
+	}
+	c.sures++
+	c.settle()
 }
 
 // devices are the pages of the guest's DIMMs, and those that its virtio-mem has.
@@ -185,7 +262,7 @@ func (c *growthChaos) devices() (dimms, virtio int) {
 
 // end ends the guest in one way or another.
 func (c *growthChaos) end() {
-	if active, err := c.dom.IsActive(); err != nil || !active {
+	if !c.runs() {
 		return
 	}
 	switch c.random.IntN(3) {

@@ -188,12 +188,17 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	if err != nil {
 		return err
 	}
-	if err := l.beginResize(ctx, d, p, what, o, r); err != nil {
+	pid := running[d.uuid].PID
+	mapped, err := ledger.LastingOf(l.host.Root, pid)
+	if err == nil {
+		err = l.beginResize(ctx, d, p, what, o, r)
+	}
+	if err != nil {
 		return err
 	}
 	grew, known, failure := l.askResize(ctx, d, p, what, o)
 	if p.kind == pages.DIMM && p.kib < 0 && failure == nil {
-		l.awaitUnmapped(running[d.uuid].PID, p, before)
+		l.awaitUnmapped(pid, p, mapped)
 	}
 	// Not the caller's context: the ledger must hear of it after Ctrl-C too.
 	err = l.endResize(context.WithoutCancel(ctx), d, grew, known, r)

@@ -9,7 +9,6 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep/ledger"
-	"vmhuge/hostprep/proof"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/xml"
@@ -55,13 +54,13 @@ func (l *Launcher) detachDIMM(ctx context.Context, d *domain, p resizing, what s
 // unmapped is how long QEMU may take to unmap what libvirt has taken from it.
 const unmapped = 5 * time.Second
 
-// awaitUnmapped waits until QEMU has unmapped a DIMM, which it does a moment after libvirt says
-// so. What is there then, stays with the guest's claim.
-func (l *Launcher) awaitUnmapped(pid int, p resizing, before proof.Proof) {
+// awaitUnmapped waits until QEMU, which had so many pages mapped, has unmapped a DIMM, which it
+// does a moment after libvirt says so. What is there then, stays with the guest's claim.
+func (l *Launcher) awaitUnmapped(pid int, p resizing, had map[pages.Size]int64) {
+	size := p.demand.Items[0].PageSize
 	for deadline := time.Now().Add(unmapped); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		size := p.demand.Items[0].PageSize
-		had, err := ledger.HugetlbOf(l.host.Root, pid, size)
-		if err != nil || had*size.KiB() <= before.Hugetlb()+before.ReservedKiB+p.kib {
+		now, err := ledger.LastingOf(l.host.Root, pid)
+		if err != nil || now[size] <= had[size]+p.pages() {
 			return
 		}
 	}

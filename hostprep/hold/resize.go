@@ -15,12 +15,9 @@ import (
 // change, and then ledger.Ledger.EndResize must be; else the guest's claim is as it was.
 func Resize(ctx context.Context, h host.Host, book *ledger.Ledger, r ledger.Resize, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	uuid := guest.Demand.UUID
-	var nodes []int
-	if takes := hostprep.TakesOf(guest.Demand); len(takes) > 0 {
-		nodes = takes[0].Nodes
-	}
-	o.Beside = append(o.Beside, book.Beside(uuid, r, nodes)...) // which Grow leaves out as the guest's own
-	if err := book.BeginResize(uuid, guest.Demand.Domain, r, nodes); err != nil {
+	r.Nodes = hostprep.TakeOf(guest.Demand, guest.Demand.Items[0]).Nodes
+	o.Beside = append(o.Beside, book.Beside(uuid, r)...) // which Grow leaves out as the guest's own
+	if err := book.BeginResize(uuid, guest.Demand.Domain, r); err != nil {
 		return nil, nil, err
 	}
 	var (

@@ -50,8 +50,11 @@ type Claim struct {
 	// Elastic says that pages may leave the guest while it runs, so that they
 	// must stay in the pool for it.
 	Elastic bool `json:"elastic,omitempty"`
-	// Grown is what it has of the pages that were reserved for its growth.
+	// Grown is by how much it has grown since its start where pages were reserved for that.
 	Grown []pool.Take `json:"grown,omitempty"`
+	// Mapped is what it had mapped when that was last counted, but for virtio-mem's: memory that
+	// has left it since is freed.
+	Mapped []pool.Take `json:"mapped,omitempty"`
 	// Resize is a change of its memory that is under way while it runs.
 	Resize *Resize `json:"resize,omitempty"`
 	// Grants is what was added to the pools for it, to be freed when it ends.
@@ -113,10 +116,10 @@ func (c *Claim) place(root hostfs.Root, running *process.Guests) {
 	c.Phase, c.PID = Owed, pid
 	expired := c.Until > 0 && uptime() > c.Until
 	switch {
-	case c.Resize != nil && c.PID == 0: // it ran, and has ended
+	case c.PID == 0 && (c.Resize != nil || c.Mapped != nil): // it ran, and has ended
 	case c.Resize != nil:
 		c.Phase = Starting
-	case c.PID != 0 && (was == InUse || len(c.pending(root)) == 0 && !running.MovesIn(c.guest())):
+	case c.PID != 0 && (was == InUse || c.hasAll(root) && !running.MovesIn(c.guest())):
 		c.Phase = InUse
 	case c.PID != 0, was == Starting && c.Owner.Alive(root) && !expired:
 		c.Phase = Starting

@@ -5,53 +5,77 @@ import (
 
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/hostfs"
+	"vmhuge/internal/pages"
 )
 
-// Pages that are reserved for a guest's growth are takes of its own claim that it is not about
-// to take: the claim is "starting" as long as it has any, so that all who get pages see them.
+// Pages that are reserved for a guest's growth are a take of its own claim that it is not about
+// to take. It stays as it was at the start, and the claim is "starting" for as long as the guest
+// runs, so that all who get pages see what is left of it:
+//
+//	reserved = max(0, R - G)
+//
+// R is what was reserved at the start, and G (Claim.Grown) by how much the guest has grown since
+// on pages of the same size and nodes. So beside what it started with, and has not given up, the
+// guest has
+//
+//	max(R, G)
+//
+// pages in the pools: what it grows by uses the reserved pages up, more is added, and as it
+// shrinks what is more than R is freed first, and the rest is reserved again. G is never below 0:
+// memory that the guest had at its start, and gives up, is freed.
+//
+// Of a DIMM G is what the kernel's account shows, whoever removed it; a DIMM that another program
+// adds uses reserved pages, but does not count. Of virtio-mem it is what was asked for through
+// vmhuge, and where a run was killed, as if the guest had taken all, or given up nothing.
 
-// reservesGrowth says that pages are reserved for the growth of a guest.
-func (c Claim) reservesGrowth(root hostfs.Root) bool {
-	return slices.ContainsFunc(c.pending(root), func(p pool.Pending) bool { return p.Growth })
+// reservesGrowth says that pages were reserved for the growth of a guest at its start.
+func (c Claim) reservesGrowth() bool {
+	return slices.ContainsFunc(c.Takes, func(t pool.Take) bool { return t.Growth })
 }
 
-// beside is what a guest will take, or leaves reserved, besides the pages by which it now grows.
-// Those come first from what is reserved for that on the same nodes: r.Reserved says how many.
-func (l *Ledger) beside(c Claim, r *Resize, nodes []int) (beside []pool.Pending) {
-	r.Reserved, r.Nodes = 0, nodes
-	for _, p := range c.pending(l.root) {
-		if part := min(p.Unmapped, r.Pages-r.Reserved); p.Growth && part > 0 && p.Size == r.Size && slices.Equal(p.Nodes, nodes) {
-			r.Reserved += part
-			p.Pages, p.Unmapped, p.Unfaulted = p.Pages-part, p.Unmapped-part, p.Unfaulted-part
+// takesNow are the takes of a claim, with what is left of those for its growth.
+func (c Claim) takesNow() []pool.Take {
+	takes := slices.Clone(c.Takes)
+	for i, t := range takes {
+		if !t.Growth {
+			continue
 		}
-		if p.Unmapped > 0 {
-			beside = append(beside, p)
+		grown := pagesAt(c.Grown, t)
+		if r := c.Resize; r != nil && !r.Counted && t.At(pool.Take{Nodes: r.Nodes, Size: r.Size}) {
+			grown += max(0, r.Pages) // which it is about to take
 		}
+		takes[i].Pages = max(0, t.Pages-grown)
 	}
-	return beside
+	return takes
 }
 
-// countGrowth settles what a guest has of the pages that were reserved for its growth: what it
-// did not take, or gave up of them, is reserved again.
-func (c *Claim) countGrowth(r *Resize, grew int64) {
-	reserve := func(nodes []int, n int64) {
-		if n > 0 {
-			c.Takes = append(c.Takes, pool.Take{Nodes: nodes, Size: r.Size, Pages: n, Growth: true})
+// grow counts that the guest has grown by n pages, or, of a negative number, shrunk. It returns by
+// how many more, or fewer, the pools must have for it.
+func (c *Claim) grow(n int64, size pages.Size, nodes []int) (more int64) {
+	at := pool.Take{Nodes: nodes, Size: size, Growth: true}
+	i := slices.IndexFunc(c.Takes, func(t pool.Take) bool { return t.Growth && t.At(at) })
+	if i < 0 {
+		return n
+	}
+	reserved, before := c.Takes[i].Pages, pagesAt(c.Grown, at)
+	after := max(0, before+n)
+	at.Pages, at.Growth = after, false
+	c.Grown = WithTake(c.Grown, at)
+	ofStart := n - (after - before) // below 0: what it gives up of what it started with
+	return max(reserved, after) - max(reserved, before) + ofStart
+}
+
+// pagesAt is how many pages of the same size and nodes are among takes.
+func pagesAt(takes []pool.Take, at pool.Take) (n int64) {
+	for _, t := range takes {
+		if t.At(at) {
+			n += t.Pages
 		}
 	}
-	used := min(max(0, grew), r.Reserved)
-	reserve(r.Nodes, r.Reserved-used)
-	c.Grown = slices.Clone(c.Grown)
-	if used > 0 {
-		c.Grown = append(c.Grown, pool.Take{Nodes: r.Nodes, Size: r.Size, Pages: used})
-	}
-	for i := range c.Grown {
-		if g := &c.Grown[i]; g.Size == r.Size {
-			part := max(0, min(g.Pages, -grew-r.Back))
-			reserve(g.Nodes, part)
-			g.Pages -= part
-			r.Back += part
-		}
-	}
-	c.Grown = slices.DeleteFunc(c.Grown, func(t pool.Take) bool { return t.Pages == 0 })
+	return n
+}
+
+// hasAll says that a guest that runs takes no more pages, neither now nor by its growth.
+func (c Claim) hasAll(root hostfs.Root) bool {
+	return !c.reservesGrowth() && len(c.pending(root)) == 0
 }

@@ -10,7 +10,7 @@ import (
 
 // web1 takes 40 pages, and has 20 more reserved for its growth. It grows, is refused, shrinks
 // and grows beyond them; the ledger and the pool have no page more or less, also where a
-// run is killed.
+// run is killed, or another program removes a DIMM.
 func TestReservedGrowth(t *testing.T) {
 	root := fixture(t, oneNode, us(), qemu(700, web1), smapsOf(700, 40))
 	l := open(t, root)
@@ -55,7 +55,7 @@ func TestReservedGrowth(t *testing.T) {
 	change(-10, 40)
 	is("10 less", 160, 20, "starting")
 	change(20, 60)
-	is("all of it", 160, 0, "700")
+	is("all of it", 160, 0, "starting")
 	grows(t, l, 10, false)
 	must(t, l.Grow(t.Context(), web1, []pool.Need{{Size: pages.Size2MiB, Pages: 10}}, pool.Effort{}))
 	must(t, l.AskResize(web1))
@@ -63,16 +63,25 @@ func TestReservedGrowth(t *testing.T) {
 	if _, _, err := l.EndResize(web1); err != nil {
 		t.Error(err)
 	}
-	is("beyond it", 170, 0, "700")
-	must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: -20}, nil))
+	is("beyond it", 170, 0, "starting")
+	must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: -20}))
 	must(t, l.AskResize(web1))
 	has(t, root, 50)
 	must(t, l.save(0, l.claims[0].resized(-20)))
 	l.Close() // as if it were killed here
 	l = open(t, root)
-	is("20 less, killed", 170, 20, "starting")
+	is("20 less, killed", 160, 10, "starting")
+	has(t, root, 45)
+	must(t, l.Audit())
+	is("5 less, by another program", 160, 15, "starting")
+	change(5, 50)
+	is("5 more", 160, 10, "starting")
 	change(-10, 40)
 	is("back to its start", 160, 20, "starting")
+	change(-10, 30)
+	is("less than at its start", 150, 20, "starting")
+	change(10, 40)
+	is("back again", 150, 10, "starting")
 	if _, _, err := l.Release(web1); err != nil {
 		t.Error(err)
 	}

@@ -87,7 +87,7 @@ func (l *Ledger) needed(i int, c Claim) (Claim, error) {
 // stay makes a claim that of a guest that has ended, whose pages are kept.
 func (c *Claim) stay() {
 	c.Phase, c.PID, c.Owner, c.Takes, c.Has, c.Resize = Kept, 0, process.Process{}, c.Keep.Takes, nil, nil
-	c.Grown = nil
+	c.Grown, c.Mapped = nil, nil
 	c.Until = 0
 	if c.Keep.Seconds < math.MaxInt64/int64(time.Second) {
 		c.Until = uptime() + c.Keep.Seconds

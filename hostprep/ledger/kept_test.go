@@ -90,7 +90,7 @@ func TestKeptAfterKill(t *testing.T) {
 	root := fixture(t, roomy, us(), stat(600, 5), qemu(700, web1), smapsOf(700, 90))
 	l := kept(t, root, pages.KeepAlways)
 	must(t, l.Started(web1))
-	must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: 10}, nil))
+	must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: 10}))
 	must(t, l.Grow(t.Context(), web1, []pool.Need{{Size: pages.Size2MiB, Pages: 10}}, pool.Effort{}))
 	must(t, l.AskResize(web1))
 	l.Close()

@@ -287,8 +287,8 @@ func (l *Ledger) Started(uuid string) error {
 		}
 		return err
 	}
-	if c.reservesGrowth(l.root) {
-		return nil // it is about to take these as well, for all others to see
+	if c.reservesGrowth() {
+		return l.count(i, c) // it stays starting, for all others to see these
 	}
 	return l.use(i, c)
 }

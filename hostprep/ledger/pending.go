@@ -90,7 +90,7 @@ func (c Claim) rest(root hostfs.Root) rest {
 		mapped, faulted, _ = hugetlbOf(root, c.PID)
 	}
 	r := rest{unmapped: map[pages.Size]int64{}, unfaulted: map[pages.Size]int64{}}
-	for _, take := range c.Takes {
+	for _, take := range c.takesNow() {
 		r.unmapped[take.Size] += take.Pages
 		r.unfaulted[take.Size] += take.Pages
 	}
@@ -111,7 +111,7 @@ func (c Claim) rest(root hostfs.Root) rest {
 func (c Claim) split(r rest) []pool.Pending {
 	var pending []pool.Pending
 	// What is reserved for its growth it takes last.
-	takes := slices.Clone(c.Takes)
+	takes := c.takesNow()
 	slices.SortStableFunc(takes, func(a, b pool.Take) int {
 		switch {
 		case a.Growth == b.Growth:
@@ -148,8 +148,23 @@ func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64,
 	return mapped, faulted, nil
 }
 
-// sumHugetlb adds up the hugetlb mappings. One with the flag nr (virtio-mem's)
-// was mapped without a promise: of that only what is there counts.
+// virtioMem says that a mapping is virtio-mem's: nothing is promised for it, and the guest has
+// what it touches.
+func virtioMem(m smaps.Mapping) bool { return m.Has("ht") && m.Has("nr") }
+
+// LastingOf is how many pages of each size a process has mapped, touched or not: DIMMs and what
+// it began with, but not virtio-mem's.
+func LastingOf(root hostfs.Root, pid int) (map[pages.Size]int64, error) {
+	text, err := root.ReadProcess(pid, "smaps")
+	return lasting(smaps.Parse(text)), err
+}
+
+func lasting(mappings []smaps.Mapping) map[pages.Size]int64 {
+	mapped, _ := sumHugetlb(slices.DeleteFunc(slices.Clone(mappings), virtioMem))
+	return mapped
+}
+
+// sumHugetlb adds up the hugetlb mappings; of virtio-mem's only what is there counts.
 func sumHugetlb(mappings []smaps.Mapping) (mapped, faulted map[pages.Size]int64) {
 	mapped, faulted = map[pages.Size]int64{}, map[pages.Size]int64{}
 	for _, m := range mappings {
@@ -159,7 +174,7 @@ func sumHugetlb(mappings []smaps.Mapping) (mapped, faulted map[pages.Size]int64)
 		size := pages.SizeOfKiB(m.PageKiB)
 		there := m.HugetlbKiB / m.PageKiB
 		faulted[size] += there
-		if m.Has("nr") {
+		if virtioMem(m) {
 			mapped[size] += there
 		} else {
 			mapped[size] += m.SizeKiB / m.PageKiB

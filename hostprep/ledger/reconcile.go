@@ -49,12 +49,14 @@ func (l *Ledger) reconcile() error {
 // another program than vmhuge.
 func (l *Ledger) Audit() error {
 	for _, c := range slices.Clone(l.claims) {
-		if c.Phase != InUse {
+		if c.Phase != InUse && (c.Phase != Starting || c.PID == 0) {
 			continue
 		}
 		if runs, held := l.guests.RunsAs(c.UUID, c.PID); runs || held {
-			if err := l.trim(c.UUID, runs); err != nil {
-				return err
+			if runs {
+				if err := l.trim(c.UUID); err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -94,6 +96,9 @@ func (l *Ledger) look(uuid string) error {
 	}
 	if c.Phase == Starting && c.Resize != nil && !c.Resize.Owner.Alive(l.root) {
 		return l.abandoned(c)
+	}
+	if c.Phase == Starting && c.PID != 0 && c.reservesGrowth() {
+		return l.count(i, c)
 	}
 	return nil
 }

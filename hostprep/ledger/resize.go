@@ -3,11 +3,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
-	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
 )
@@ -24,17 +24,16 @@ type Resize struct {
 	Lazy bool `json:"lazy,omitempty"`
 	// Asked says that libvirt may have been asked for it.
 	Asked bool `json:"asked,omitempty"`
-	// Had is what the guest had of pages of the size, or was promised; Granted is what was
-	// added to the pools for it.
+	// Nodes are those of the pages; with none named, any.
+	Nodes []int `json:"nodes,omitempty"`
+	// Had is what the guest had mapped of pages of the size, but for virtio-mem's; Granted is
+	// what was added to the pools for it.
 	Had     int64 `json:"had"`
 	Granted int64 `json:"granted"`
-	// Reserved is how many of Pages, on Nodes, were reserved for its growth.
-	Reserved int64 `json:"reserved,omitempty"`
-	Nodes    []int `json:"nodes,omitempty"`
-	// Counted says that the claim has what came of the change, and Back that so many pages that
-	// the guest gave up are reserved for its growth again.
+	// Counted says that the claim has what came of the change, and More by how many more, or
+	// fewer, the pools must then have for it.
 	Counted bool  `json:"counted,omitempty"`
-	Back    int64 `json:"back,omitempty"`
+	More    int64 `json:"more,omitempty"`
 	// First says that the guest had no claim before.
 	First bool `json:"first,omitempty"`
 }
@@ -46,11 +45,18 @@ var ErrResizing = errors.New("another run of vmhuge is changing its memory")
 var ErrGone = errors.New("it has ended")
 
 // BeginResize writes down that a running guest is about to get or to lose memory. What it
-// grows by, on these nodes or, with none named, on any, other guests then leave to it.
-func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
+// grows by other guests then leave to it.
+func (l *Ledger) BeginResize(uuid, name string, r Resize) error {
 	if !process.IsUUID(uuid) {
 		return fmt.Errorf("%q is no UUID", uuid)
 	}
+	if err := l.trim(uuid); err != nil {
+		return err
+	}
+	return l.beginResize(uuid, name, r)
+}
+
+func (l *Ledger) beginResize(uuid, name string, r Resize) error {
 	// While the claim is in use: surplus would count as added for the guest.
 	if err := l.disarm(r.Size); err != nil {
 		return err
@@ -59,7 +65,7 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
 	if i >= 0 {
 		var err error
 		if old, err = l.load(i); errors.Is(err, errUnusable) {
-			return l.BeginResize(uuid, name, r, nodes)
+			return l.beginResize(uuid, name, r)
 		} else if err != nil {
 			return err
 		}
@@ -71,25 +77,48 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize, nodes []int) error {
 	if pid == 0 && !held {
 		return ErrGone
 	}
-	mapped, _, err := hugetlbOf(l.root, pid)
+	old.PID = pid
+	text, err := l.root.ReadProcess(pid, "smaps")
 	if err != nil {
 		return err
 	}
+	now := smaps.Parse(text)
+	mapped, _ := sumHugetlb(now)
+	there := lasting(now)
 	c := old
-	c.Phase, c.PID, c.Elastic = Starting, pid, true
-	r.First, r.Had, r.Granted = i < 0, mapped[r.Size], granted(c, r.Size)
+	c.Phase, c.Elastic = Starting, true
+	r.First, r.Granted = i < 0, granted(c, r.Size)
+	if r.Had == 0 {
+		r.Had = there[r.Size]
+	}
+	// What has left it already it is not about to take again.
+	left := r.Had - there[r.Size]
+	if old.Has != nil {
+		old.Has = less(old.Has, r.Size, left)
+	} else {
+		old.Takes = less(old.Takes, r.Size, left)
+	}
 	c.Resize, c.Takes = &r, nil
 	if r.Pages > 0 {
-		c.Takes = append(c.Takes, pool.Take{Nodes: nodes, Size: r.Size, Pages: r.Pages})
+		c.Takes = append(c.Takes, pool.Take{Nodes: r.Nodes, Size: r.Size, Pages: r.Pages})
 	}
 	if old.Phase == Starting { // what it has not taken yet of an earlier growth
-		for _, p := range l.beside(old, &r, nodes) {
-			c.Takes = append(c.Takes, pool.Take{Nodes: p.Nodes, Size: p.Size, Pages: p.Unmapped, Growth: p.Growth})
+		for _, p := range old.pending(l.root) {
+			if p.Unmapped > 0 && !p.Growth {
+				c.Takes = append(c.Takes, pool.Take{Nodes: p.Nodes, Size: p.Size, Pages: p.Unmapped})
+			}
 		}
 	}
-	c.Has = nil
-	for size, n := range mapped {
-		c.Has = append(c.Has, pool.Take{Nodes: nil, Size: size, Pages: n})
+	for _, take := range old.Takes {
+		if take.Growth {
+			c.Takes = append(c.Takes, take)
+		}
+	}
+	mapped[r.Size] += left
+	there[r.Size] += left
+	c.Has = amounts(mapped)
+	if c.Mapped == nil {
+		c.Mapped = amounts(there)
 	}
 	if i < 0 {
 		if err := l.write(c); err != nil {
@@ -140,8 +169,8 @@ func (c Claim) grew(l *Ledger) (int64, error) {
 	case r.Lazy:
 		return max(0, r.Pages), nil // it may yet take them, and need not have given up any
 	}
-	mapped, _, err := hugetlbOf(l.root, c.PID)
-	return mapped[r.Size] - r.Had, err
+	there, err := LastingOf(l.root, c.PID)
+	return there[r.Size] - r.Had, err
 }
 
 // EndResizeBy is EndResize for a guest that is known to have grown by so many pages, or, of a
@@ -166,7 +195,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	}
 	c = c.resized(grew)
 	r := *c.Resize
-	excess := granted(c, r.Size) - max(0, r.Granted+grew+r.Back)
+	excess := granted(c, r.Size) - max(0, r.Granted+r.More)
 	if given, owed, err = l.shed(i, c, r.Size, excess); err != nil {
 		return given, owed, err
 	}
@@ -178,7 +207,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	switch {
 	case r.First && grew <= 0 && len(c.Grants) == 0:
 		err = l.remove(i)
-	case len(c.pending(l.root)) == 0:
+	case c.hasAll(l.root):
 		err = l.use(i, c)
 	}
 	return given, owed, err
@@ -190,7 +219,14 @@ func (c Claim) resized(grew int64) Claim {
 	r := *c.Resize
 	if !r.Counted {
 		c.Takes, c.Has = less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), less(c.Has, r.Size, -grew)
-		c.countGrowth(&r, grew)
+		r.More = c.grow(grew, r.Size, r.Nodes)
+		if !r.Lazy {
+			mapped := map[pages.Size]int64{r.Size: grew}
+			for _, take := range c.Mapped {
+				mapped[take.Size] += take.Pages
+			}
+			c.Mapped = amounts(mapped)
+		}
 	}
 	r.Pages, r.Counted, c.Resize = grew, true, &r
 	return c
@@ -236,35 +272,81 @@ func (l *Ledger) abandoned(c Claim) error {
 	return err
 }
 
-// trim frees what was added for a running guest beyond what it has: a DIMM has left it, and
-// libvirt calls no hook then. What virtio-mem may plug again stays.
-func (l *Ledger) trim(uuid string, runs bool) error {
+// trim frees what was added for a running guest beyond what it has: a DIMM has left it by
+// another program, or after vmhuge had waited for it. What virtio-mem may plug again stays.
+func (l *Ledger) trim(uuid string) error {
 	i := l.index(uuid)
+	if i < 0 {
+		return nil
+	}
 	c, err := l.read(l.claims[i]) // one that can't be used is seen to elsewhere
-	if !runs || err != nil || !c.Elastic || len(c.Grants) == 0 {
+	if err != nil || !c.Elastic || c.Resize != nil {
 		return nil
 	}
 	text, err := l.root.ReadProcess(c.PID, "smaps")
-	mappings := smaps.Parse(text)
-	later := func(m smaps.Mapping) bool { return m.Has("ht") && m.Has("nr") }
-	if err != nil || slices.ContainsFunc(mappings, later) {
+	if err != nil {
 		return nil
 	}
-	mapped, _ := sumHugetlb(mappings)
-	for _, g := range c.Grants {
-		excess := granted(c, g.Size) - mapped[g.Size]
-		if excess <= 0 {
+	now := smaps.Parse(text)
+	there := lasting(now)
+	for _, had := range c.counted(now) {
+		lost := had.Pages - there[had.Size]
+		if lost <= 0 {
 			continue
 		}
-		given, _, err := l.shed(i, c, g.Size, excess)
+		r := Resize{Size: had.Size, Pages: -lost, Asked: true, Had: had.Pages} // of no process: if this one is killed, the next run ends it
+		for _, take := range c.Takes {
+			if take.Growth && take.Size == had.Size {
+				r.Nodes = take.Nodes
+			}
+		}
+		if err := l.beginResize(uuid, c.Name, r); err != nil {
+			return err
+		}
+		given, _, err := l.EndResizeBy(uuid, -lost)
 		if err != nil {
 			return err
 		}
-		if c = l.claims[i]; given > 0 {
+		if given > 0 {
 			l.Settled = append(l.Settled, Settlement{UUID: uuid, Name: c.Name, Given: given, Runs: true})
 		}
 	}
 	return nil
+}
+
+// counted is what a guest had mapped, but for virtio-mem's, when that was last counted. If it
+// never was, it is at least what was added for it, unless that is virtio-mem's.
+func (c Claim) counted(now []smaps.Mapping) []pool.Take {
+	if c.Mapped != nil || c.Phase != InUse || slices.ContainsFunc(now, virtioMem) {
+		return c.Mapped
+	}
+	added := map[pages.Size]int64{}
+	for _, g := range c.Grants {
+		added[g.Size] += g.Pages
+	}
+	return amounts(added)
+}
+
+// count notes what a guest that has started has mapped.
+func (l *Ledger) count(i int, c Claim) error {
+	takes := func(p pool.Pending) bool { return !p.Growth && p.Unmapped > 0 }
+	if c.Mapped != nil || slices.ContainsFunc(c.pending(l.root), takes) {
+		return nil
+	}
+	there, err := LastingOf(l.root, c.PID)
+	if err != nil {
+		return nil // the next run looks again
+	}
+	c.Mapped = amounts(there)
+	return l.save(i, c)
+}
+
+// amounts are pages by their size, in the order of the sizes.
+func amounts(of map[pages.Size]int64) (takes []pool.Take) {
+	for _, size := range slices.Sorted(maps.Keys(of)) {
+		takes = append(takes, pool.Take{Size: size, Pages: of[size]})
+	}
+	return takes
 }
 
 // granted is how many pages of a size were added for a guest.
@@ -279,16 +361,17 @@ func granted(c Claim, size pages.Size) (n int64) {
 
 // Beside is what a guest has not taken yet of an earlier growth, or leaves reserved for a later
 // one, if it now grows as r says.
-func (l *Ledger) Beside(uuid string, r Resize, nodes []int) []pool.Pending {
+func (l *Ledger) Beside(uuid string, r Resize) (beside []pool.Pending) {
 	i := l.index(uuid)
 	if i < 0 || l.claims[i].Phase != Starting {
 		return nil
 	}
-	return l.beside(l.claims[i], &r, nodes)
-}
-
-// HugetlbOf returns how many pages of a size a process has, or was promised.
-func HugetlbOf(root hostfs.Root, pid int, size pages.Size) (int64, error) {
-	mapped, _, err := hugetlbOf(root, pid)
-	return mapped[size], err
+	c := l.claims[i]
+	c.Resize = &r
+	for _, p := range c.pending(l.root) {
+		if p.Unmapped > 0 {
+			beside = append(beside, p)
+		}
+	}
+	return beside
 }

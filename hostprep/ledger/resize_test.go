@@ -24,7 +24,7 @@ func has(t *testing.T, root hostfs.Root, n int) {
 // grows begins a change of web1, which has 40 pages, by n.
 func grows(t *testing.T, l *Ledger, n int64, lazy bool) {
 	t.Helper()
-	must(t, l.BeginResize(web1, "web1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: n, Lazy: lazy}, nil))
+	must(t, l.BeginResize(web1, "web1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: n, Lazy: lazy}))
 }
 
 // A guest that vmhuge has not started grows, grows again, and shrinks.
@@ -35,7 +35,7 @@ func TestResize(t *testing.T) {
 	if diff := cmp.Diff([]pool.Pending{{Take: takes(30)[0], Unmapped: 30, Unfaulted: 30, For: ""}}, l.Pending("")); diff != "" {
 		t.Errorf("what it grows by is not kept for it: %s", diff)
 	}
-	if err := l.BeginResize(web1, "web1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: 1}, nil); !errors.Is(err, ErrResizing) {
+	if err := l.BeginResize(web1, "web1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: 1}); !errors.Is(err, ErrResizing) {
 		t.Errorf("a second growth: %v", err)
 	}
 	must(t, l.Grow(t.Context(), web1, []pool.Need{{Size: pages.Size2MiB, Pages: 20}}, pool.Effort{}))
@@ -72,7 +72,7 @@ func TestResize(t *testing.T) {
 	if _, _, err := l.Release(web1); err != nil || nr(t, root, 0, 2048) != 100 {
 		t.Errorf("%v: %d pages", err, nr(t, root, 0, 2048))
 	}
-	if err := l.BeginResize(db1, "db1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: 1}, nil); !errors.Is(err, ErrGone) {
+	if err := l.BeginResize(db1, "db1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: 1}); !errors.Is(err, ErrGone) {
 		t.Errorf("a guest that does not run: %v", err)
 	}
 }
@@ -158,7 +158,7 @@ func TestResizeCrash(t *testing.T) {
 				c.Grants = append(c.Grants, pool.Grant{Node: 0, Size: pages.Size2MiB, Pages: 20, Without: nil, Surplus: 0})
 				must(t, l.save(0, c))
 			}
-			must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: test.change, Lazy: test.lazy}, nil))
+			must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: test.change, Lazy: test.lazy}))
 			if test.change > 0 {
 				c := l.claims[0]
 				c.Grants = append(c.Grants, pool.Grant{Node: 0, Size: pages.Size2MiB, Pages: 20, Without: nil, Surplus: 0})
