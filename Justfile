@@ -135,6 +135,10 @@ chaos ROUNDS='200': deps
 chaos-growth ROUNDS='200': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestChaosGrowth$' ./integration
 
+# pages of 1 GiB that are split while guests start and end, with kills at random moments, in a micro-VM (as root)
+chaos-demote ROUNDS='30': deps
+    CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run '^TestMicroVMChaosDemote$' ./integration
+
 # the same, alternating with vmhuge and the hook of another commit, as during an upgrade (as root)
 chaos-versions COMMIT ROUNDS='100': deps
     #!/usr/bin/env bash

@@ -209,10 +209,7 @@ func TestMemoryKilled(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		// libvirt and QEMU may still be at what vmhuge asked for.
-		waitUntil(t, "libvirt has ended what it was asked for", func() bool {
-			info, err := g.dom.GetControlInfo(0)
-			return err == nil && info.State == libvirt.DOMAIN_CONTROL_OK
-		})
+		libvirtIdle(t, g.dom)
 		done(t, "status")
 		has := pagesOf(t, pidOf(t, g.dom))[size2M]
 		t.Logf("killed after %s of %s: %d pages", delay, whole, has)

@@ -89,3 +89,44 @@ func TestReservedGrowth(t *testing.T) {
 		t.Errorf("%d pages are left", n)
 	}
 }
+
+// Pages that are reserved on node 0 are not for a DIMM on node 1, and not reserved again as it goes.
+func TestReservedGrowthOnNode(t *testing.T) {
+	root := fixture(t, twoNodesAlike, us(), qemu(700, web1), smapsOf(700, 10))
+	l := open(t, root)
+	on := func(node int, n int64) pool.Take { return pool.Take{Nodes: []int{node}, Size: pages.Size2MiB, Pages: n} }
+	reserve := on(0, 6)
+	reserve.Growth = true
+	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: []pool.Take{on(0, 10), reserve}, Elastic: true}))
+	must(t, l.Grow(t.Context(), web1, []pool.Need{{Nodes: []int{0}, Size: pages.Size2MiB, Pages: 6}}, pool.Effort{}))
+	must(t, l.Started(web1))
+	change := func(node int, by int64, mapped int, more, reserved int64) {
+		t.Helper()
+		must(t, l.BeginResize(web1, "web1", Resize{Owner: owner(), Size: pages.Size2MiB, Pages: by, Nodes: []int{node}}))
+		if more > 0 {
+			must(t, l.Grow(t.Context(), web1, []pool.Need{{Nodes: []int{node}, Size: pages.Size2MiB, Pages: more}}, pool.Effort{}))
+		}
+		must(t, l.AskResize(web1))
+		has(t, root, mapped)
+		_, _, err := l.EndResize(web1)
+		must(t, err)
+		var left int64
+		for _, p := range l.Pending("") {
+			left += p.Unmapped
+		}
+		if left != reserved {
+			t.Errorf("%+d on node %d: %d are reserved, not %d", by, node, left, reserved)
+		}
+	}
+	change(1, 8, 18, 8, 6)
+	change(0, 4, 22, 0, 2)
+	change(0, 4, 26, 2, 0) // of which 2 are the newest pages
+	change(1, -8, 18, 0, 0)
+	if n := nr(t, root, 1, 2048); n != 30 {
+		t.Errorf("%d pages on node 1", n)
+	}
+	change(0, -8, 10, 0, 6)
+	if n := nr(t, root, 0, 2048); n != 16 {
+		t.Errorf("%d pages on node 0", n)
+	}
+}

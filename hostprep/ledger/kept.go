@@ -75,7 +75,7 @@ func (l *Ledger) needed(i int, c Claim) (Claim, error) {
 			}
 		}
 		if excess := granted(c, size) - takes; excess > 0 {
-			if _, _, err := l.shed(i, c, size, excess); err != nil {
+			if _, _, err := l.shed(i, c, size, nil, excess); err != nil {
 				return c, err
 			}
 			c = l.claims[i]
@@ -106,7 +106,7 @@ func (l *Ledger) keep(i int, c Claim) (given, owed int64, err error) {
 		return 0, 0, err
 	}
 	for _, size := range sizesOf(c.Grants) {
-		more, waits, err := l.shed(i, l.claims[i], size, granted(c, size)-granted(Claim{Grants: c.Keep.Grants}, size))
+		more, waits, err := l.shed(i, l.claims[i], size, nil, granted(c, size)-granted(Claim{Grants: c.Keep.Grants}, size))
 		if given, owed = given+more, owed+waits; err != nil {
 			return given, owed, err
 		}

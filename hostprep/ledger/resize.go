@@ -196,7 +196,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	c = c.resized(grew)
 	r := *c.Resize
 	excess := granted(c, r.Size) - max(0, r.Granted+r.More)
-	if given, owed, err = l.shed(i, c, r.Size, excess); err != nil {
+	if given, owed, err = l.shed(i, c, r.Size, r.Nodes, excess); err != nil {
 		return given, owed, err
 	}
 	c = l.claims[i]
@@ -245,9 +245,12 @@ func less(takes []pool.Take, size pages.Size, n int64) []pool.Take {
 	return slices.DeleteFunc(takes, func(t pool.Take) bool { return t.Pages == 0 })
 }
 
-// shed frees up to n pages of a claim's grants, the newest first, whose guest goes on.
-func (l *Ledger) shed(i int, c Claim, size pages.Size, n int64) (given, owed int64, err error) {
-	going, staying := takeOff(c.Grants, n, func(g pool.Grant) bool { return g.Size == size })
+// shed frees up to n pages of a claim's grants, whose guest goes on: first those on the nodes that
+// it has left, and the newest first.
+func (l *Ledger) shed(i int, c Claim, size pages.Size, nodes []int, n int64) (given, owed int64, err error) {
+	going, staying := takeOff(c.Grants, n, func(g pool.Grant) bool { return g.Size == size && slices.Contains(nodes, g.Node) })
+	more, staying := takeOff(staying, n-pool.PagesIn(going), func(g pool.Grant) bool { return g.Size == size })
+	going = append(going, more...)
 	if err := l.save(i, c); err != nil || len(going) == 0 {
 		return 0, 0, err
 	}
@@ -270,75 +273,6 @@ func (l *Ledger) abandoned(c Claim) error {
 		l.Settled = append(l.Settled, Settlement{UUID: c.UUID, Name: c.Name, Given: given, Runs: true})
 	}
 	return err
-}
-
-// trim frees what was added for a running guest beyond what it has: a DIMM has left it by
-// another program, or after vmhuge had waited for it. What virtio-mem may plug again stays.
-func (l *Ledger) trim(uuid string) error {
-	i := l.index(uuid)
-	if i < 0 {
-		return nil
-	}
-	c, err := l.read(l.claims[i]) // one that can't be used is seen to elsewhere
-	if err != nil || !c.Elastic || c.Resize != nil {
-		return nil
-	}
-	text, err := l.root.ReadProcess(c.PID, "smaps")
-	if err != nil {
-		return nil
-	}
-	now := smaps.Parse(text)
-	there := lasting(now)
-	for _, had := range c.counted(now) {
-		lost := had.Pages - there[had.Size]
-		if lost <= 0 {
-			continue
-		}
-		r := Resize{Size: had.Size, Pages: -lost, Asked: true, Had: had.Pages} // of no process: if this one is killed, the next run ends it
-		for _, take := range c.Takes {
-			if take.Growth && take.Size == had.Size {
-				r.Nodes = take.Nodes
-			}
-		}
-		if err := l.beginResize(uuid, c.Name, r); err != nil {
-			return err
-		}
-		given, _, err := l.EndResizeBy(uuid, -lost)
-		if err != nil {
-			return err
-		}
-		if given > 0 {
-			l.Settled = append(l.Settled, Settlement{UUID: uuid, Name: c.Name, Given: given, Runs: true})
-		}
-	}
-	return nil
-}
-
-// counted is what a guest had mapped, but for virtio-mem's, when that was last counted. If it
-// never was, it is at least what was added for it, unless that is virtio-mem's.
-func (c Claim) counted(now []smaps.Mapping) []pool.Take {
-	if c.Mapped != nil || c.Phase != InUse || slices.ContainsFunc(now, virtioMem) {
-		return c.Mapped
-	}
-	added := map[pages.Size]int64{}
-	for _, g := range c.Grants {
-		added[g.Size] += g.Pages
-	}
-	return amounts(added)
-}
-
-// count notes what a guest that has started has mapped.
-func (l *Ledger) count(i int, c Claim) error {
-	takes := func(p pool.Pending) bool { return !p.Growth && p.Unmapped > 0 }
-	if c.Mapped != nil || slices.ContainsFunc(c.pending(l.root), takes) {
-		return nil
-	}
-	there, err := LastingOf(l.root, c.PID)
-	if err != nil {
-		return nil // the next run looks again
-	}
-	c.Mapped = amounts(there)
-	return l.save(i, c)
 }
 
 // amounts are pages by their size, in the order of the sizes.
