@@ -4,8 +4,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -35,8 +33,11 @@ func TestChaosGrowth(t *testing.T) {
 		g.name = fmt.Sprint(domainName(t), "-", i)
 		c.doms[i] = define(t, g)
 	}
-	done(t, "enable", g.name, "--reserve-growth", "192M")
-	c.doms[1] = lookup(t, g.name)
+	for i, reserve := range []string{"128M", "256M"} {
+		name := nameOf(t, c.doms[i+1])
+		done(t, "enable", name, "--reserve-growth", reserve)
+		defer done(t, "disable", name)
+	}
 	for round := range rounds {
 		if !c.runs() {
 			c.begin()
@@ -51,7 +52,6 @@ func TestChaosGrowth(t *testing.T) {
 			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", round, seed, strings.Join(c.log, "\n"))
 		}
 	}
-	done(t, "disable", g.name)
 	t.Logf("grown %d times, shrunk %d times, %d of the calls killed, %d failed, %d DIMMs removed by others; %d guests, %d growths that were sure", c.grown, c.shrunk, c.kills, c.failed, c.removed, c.guests, c.sures)
 	// Of few rounds chance may kill no call, nor shrink the guest.
 	if c.grown == 0 || rounds >= 100 && (c.kills == 0 || c.shrunk == 0 || c.removed == 0 || c.sures == 0) {
@@ -61,7 +61,7 @@ func TestChaosGrowth(t *testing.T) {
 
 type growthChaos struct {
 	growth
-	doms     [2]*libvirt.Domain // for the second pages are reserved
+	doms     [3]*libvirt.Domain // for the first no pages are reserved, for the others 64 and 128
 	name     string             // of the one that runs
 	reserved int                // for its growth, at its start
 	random   *rand.Rand
@@ -74,9 +74,10 @@ type growthChaos struct {
 
 func (c *growthChaos) begin() {
 	c.t.Helper()
-	c.dom = c.doms[c.guests%2]
+	turn := []int{0, 1, 0, 2}[c.guests%4]
+	c.dom, c.reserved = c.doms[turn], 64*turn
 	c.name = nameOf(c.t, c.dom)
-	if c.reserved = c.guests % 2 * 96; c.reserved > 0 {
+	if c.reserved > 0 {
 		done(c.t, "start", c.name)
 	} else {
 		start(c.t, c.dom)
@@ -128,25 +129,14 @@ func (c *growthChaos) disturb() {
 
 // resize runs vmhuge memory: how 0 kills it after a time, 1 interrupts it.
 func (c *growthChaos) resize(device, sign string, mib, how int, after time.Duration) {
-	cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), "memory", c.name, fmt.Sprintf("%s%dM", sign, mib), device, "--timeout", "10s")
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Start()
-	if err == nil && how < 2 {
-		cut := time.AfterFunc(after, func() { _ = cmd.Process.Signal([]unix.Signal{unix.SIGKILL, unix.SIGINT}[how]) })
-		defer cut.Stop()
-	}
-	if err == nil {
-		err = cmd.Wait()
-	}
-	c.note("%s%dM %s, %d after %s: %v: %s", sign, mib, device, how, after, err, out.String())
+	r := cutShort(how, after, "memory", c.name, fmt.Sprintf("%s%dM", sign, mib), device, "--timeout", "10s")
+	c.note("%s%dM %s, %d after %s: %v: %s", sign, mib, device, how, after, r.err, r.out)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	killed := err != nil && cmd.ProcessState != nil && !cmd.ProcessState.Exited()
 	switch {
-	case killed:
+	case r.killed:
 		c.kills++
-	case err != nil:
+	case r.err != nil:
 		c.failed++
 	case sign == "+":
 		c.grown++
@@ -154,7 +144,7 @@ func (c *growthChaos) resize(device, sign string, mib, how int, after time.Durat
 		c.shrunk++
 	}
 	// Where it ends by itself it knows what the guest has, or that libvirt was not asked.
-	if device == "--virtio-mem" && (killed || strings.Contains(out.String(), "could not be told")) {
+	if device == "--virtio-mem" && (r.killed || strings.Contains(r.out, "could not be told")) {
 		c.slack += mib / 2
 	}
 }
@@ -188,11 +178,7 @@ func (c *growthChaos) note(format string, args ...any) {
 // settle waits until libvirt and QEMU have ended what they were asked for, and counts.
 func (c *growthChaos) settle() {
 	t := c.t
-	waitUntil(t, "libvirt has ended what it was asked for", func() bool {
-		info, err := c.dom.GetControlInfo(0)
-		active, gone := c.dom.IsActive()
-		return err == nil && info.State == libvirt.DOMAIN_CONTROL_OK || gone == nil && !active
-	})
+	libvirtIdle(t, c.dom)
 	var last string
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		done(t, "status")

@@ -94,7 +94,9 @@ func TestReservedGrowth(t *testing.T) {
 func TestReservedGrowthOnNode(t *testing.T) {
 	root := fixture(t, twoNodesAlike, us(), qemu(700, web1), smapsOf(700, 10))
 	l := open(t, root)
-	on := func(node int, n int64) pool.Take { return pool.Take{Nodes: []int{node}, Size: pages.Size2MiB, Pages: n} }
+	on := func(node int, n int64) pool.Take {
+		return pool.Take{Nodes: []int{node}, Size: pages.Size2MiB, Pages: n}
+	}
 	reserve := on(0, 6)
 	reserve.Growth = true
 	must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: []pool.Take{on(0, 10), reserve}, Elastic: true}))
