@@ -45,7 +45,7 @@ func TestChaosGrowth(t *testing.T) {
 		c.disturb()
 		c.settle()
 		c.sure()
-		if c.random.IntN(6) == 0 || round == rounds-1 {
+		if c.random.IntN(10) == 0 || round == rounds-1 {
 			c.end()
 		}
 		if t.Failed() {
@@ -101,6 +101,7 @@ func (c *growthChaos) runs() bool {
 // disturb makes one change, or two at once, each of which may be cut short.
 func (c *growthChaos) disturb() {
 	c.log = nil
+	dimms, virtio := c.devices()
 	var all sync.WaitGroup
 	for range 1 + c.random.IntN(2) {
 		// Of a DIMM Linux uses, and gives up, whole blocks of 128 MiB.
@@ -108,8 +109,12 @@ func (c *growthChaos) disturb() {
 		if c.random.IntN(2) == 0 {
 			device, by = "--virtio-mem", 32*(1+c.random.IntN(4))
 		}
+		has := dimms
+		if device == "--virtio-mem" {
+			has = virtio
+		}
 		sign := "+"
-		if c.random.IntN(2) == 0 {
+		if chance := c.random.IntN(8); chance < 5 && 2*has >= by || chance == 0 { // now and then more than it has
 			sign = "-"
 		}
 		all.Go(func() { c.resize(device, sign, by, how, after) })
@@ -117,7 +122,7 @@ func (c *growthChaos) disturb() {
 	if c.random.IntN(6) == 0 {
 		all.Go(c.remove)
 	}
-	if c.random.IntN(12) == 0 {
+	if c.random.IntN(20) == 0 {
 		pid, after := pidOf(c.t, c.dom), time.Duration(c.random.IntN(2500))*time.Millisecond
 		all.Go(func() {
 			time.Sleep(after)
