@@ -15,6 +15,9 @@ import (
 // change, and then ledger.Ledger.EndResize must be; else the guest's claim is as it was.
 func Resize(ctx context.Context, h host.Host, book *ledger.Ledger, r ledger.Resize, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	uuid := guest.Demand.UUID
+	if err := book.Trim(uuid); err != nil { // what has left it is not to come
+		return nil, nil, err
+	}
 	r.Nodes = hostprep.TakeOf(guest.Demand, guest.Demand.Items[0]).Nodes
 	o.Beside = append(o.Beside, book.Beside(uuid, r)...) // which Grow leaves out as the guest's own
 	if err := book.BeginResize(uuid, guest.Demand.Domain, r); err != nil {

@@ -54,7 +54,7 @@ func (l *Ledger) Audit() error {
 		}
 		if runs, held := l.guests.RunsAs(c.UUID, c.PID); runs || held {
 			if runs {
-				if err := l.trim(c.UUID); err != nil {
+				if err := l.Trim(c.UUID); err != nil {
 					return err
 				}
 			}

@@ -50,13 +50,6 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize) error {
 	if !process.IsUUID(uuid) {
 		return fmt.Errorf("%q is no UUID", uuid)
 	}
-	if err := l.trim(uuid); err != nil {
-		return err
-	}
-	return l.beginResize(uuid, name, r)
-}
-
-func (l *Ledger) beginResize(uuid, name string, r Resize) error {
 	// While the claim is in use: surplus would count as added for the guest.
 	if err := l.disarm(r.Size); err != nil {
 		return err
@@ -65,7 +58,7 @@ func (l *Ledger) beginResize(uuid, name string, r Resize) error {
 	if i >= 0 {
 		var err error
 		if old, err = l.load(i); errors.Is(err, errUnusable) {
-			return l.beginResize(uuid, name, r)
+			return l.BeginResize(uuid, name, r)
 		} else if err != nil {
 			return err
 		}

@@ -7,9 +7,9 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// trim frees what was added for a running guest beyond what it has: a DIMM has left it by
+// Trim frees what was added for a running guest beyond what it has: a DIMM has left it by
 // another program, or after vmhuge had waited for it. What virtio-mem may plug again stays.
-func (l *Ledger) trim(uuid string) error {
+func (l *Ledger) Trim(uuid string) error {
 	i := l.index(uuid)
 	if i < 0 {
 		return nil
@@ -75,7 +75,7 @@ func (l *Ledger) lost(c Claim, had pool.Take, n int64) (given int64, err error) 
 			r.Nodes = take.Nodes
 		}
 	}
-	if err := l.beginResize(c.UUID, c.Name, r); err != nil {
+	if err := l.BeginResize(c.UUID, c.Name, r); err != nil {
 		return 0, err
 	}
 	given, _, err = l.EndResizeBy(c.UUID, -n)
