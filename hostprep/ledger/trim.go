@@ -1,9 +1,14 @@
 package ledger
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"vmhuge/hostprep/pool"
+	"vmhuge/internal/hostfs"
 	"vmhuge/internal/smaps"
 )
 
@@ -38,7 +43,8 @@ func (l *Ledger) Trim(uuid string) error {
 			freed(given)
 		}
 	}
-	if slices.ContainsFunc(now, virtioMem) {
+	// It may have ended meanwhile.
+	if i = l.index(uuid); i < 0 || slices.ContainsFunc(now, virtioMem) {
 		return nil
 	}
 	// Of a guest whose memory vmhuge has not changed that is all that is known, and of others there
@@ -75,7 +81,10 @@ func (l *Ledger) lost(c Claim, had pool.Take, n int64) (given int64, err error) 
 			r.Nodes = take.Nodes
 		}
 	}
-	if err := l.BeginResize(c.UUID, c.Name, r); err != nil {
+	switch err := l.BeginResize(c.UUID, c.Name, r); {
+	case errors.Is(err, ErrGone), errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH), errors.Is(err, hostfs.ErrHeld):
+		return 0, nil // it has just ended, or can't be read now: the next run looks again
+	case err != nil:
 		return 0, err
 	}
 	given, _, err = l.EndResizeBy(c.UUID, -n)
