@@ -63,11 +63,11 @@ func (l *Ledger) list() error {
 
 // read reads the file of a claim that is known by its name.
 func (l *Ledger) read(c Claim) (Claim, error) {
-	text, err := os.ReadFile(l.path(c.fileName()))
+	text, err := l.root.Read(append(slices.Clip(claimsDir), c.fileName())...)
 	if err != nil {
 		return c, err
 	}
-	parsed, err := parseClaim(text)
+	parsed, err := parseClaim([]byte(text))
 	if errors.Is(err, errNewer) {
 		parsed.UUID, parsed.Phase, parsed.PID = c.UUID, c.Phase, c.PID
 		return parsed.Claim, err

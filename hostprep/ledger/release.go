@@ -59,6 +59,9 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	if len(c.Grants)+len(c.Demoted) == 0 { // nothing to free, and so nothing to put down before
+		return l.left(c.Armed), 0, l.remove(i)
+	}
 	c.Takes, c.Keep, c.Phase, c.PID = nil, nil, Owed, 0
 	if err := l.rename(i, c); err != nil {
 		return 0, 0, err

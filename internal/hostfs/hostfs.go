@@ -26,11 +26,13 @@ func (r Root) Path(elem ...string) string {
 	return filepath.Join(append([]string{root}, elem...)...)
 }
 
-// Read returns a small file whole. It waits for no writer of a fifo, and it does without os.ReadFile, which asks for
-// the size and for polling and so needs twice the system calls for a file of
-// the kernel's, and the hook reads many.
-func (r Root) Read(elem ...string) (string, error) {
-	path := r.Path(elem...)
+// Read returns a small file whole. It waits for no writer of a fifo, and it does without
+// os.ReadFile, which asks for the size and for polling and so needs twice the system calls for a
+// file of the kernel's, and the hook reads many.
+func (r Root) Read(elem ...string) (string, error) { return read(r.Path(elem...), false) }
+
+// read reads a file up to its end. What is a line may end with the first that a read ends with.
+func read(path string, line bool) (string, error) {
 	fd, err := retry(func() (int, error) {
 		return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	})
@@ -47,10 +49,11 @@ func (r Root) Read(elem ...string) (string, error) {
 		if err != nil {
 			return "", &os.PathError{Op: "read", Path: path, Err: err}
 		}
-		if n == 0 {
+		text = text[:len(text)+n]
+		if n == 0 || line && text[len(text)-1] == '\n' {
 			return string(text), nil
 		}
-		if text = text[:len(text)+n]; len(text) == cap(text) {
+		if len(text) == cap(text) {
 			text = slices.Grow(text, 2*len(text))
 		}
 	}
@@ -67,9 +70,9 @@ func retry(call func() (int, error)) (int, error) {
 	}
 }
 
-// ReadInt reads a kernel file that holds one number.
+// ReadInt reads a kernel file that holds one number. Behind its line nothing is to come.
 func (r Root) ReadInt(elem ...string) (int64, error) {
-	text, err := r.Read(elem...)
+	text, err := read(r.Path(elem...), true)
 	if err != nil {
 		return 0, err
 	}
