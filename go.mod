@@ -2,6 +2,9 @@ module vmhuge
 
 go 1.26.7
 
+// How many processors a control group allows is looked at once a second otherwise.
+godebug updatemaxprocs=0
+
 require (
 	charm.land/bubbletea/v2 v2.1.1
 	charm.land/lipgloss/v2 v2.1.0

@@ -74,9 +74,12 @@ func run(host host.Host, args []string, stdin io.Reader, stdout, stderr io.Write
 
 func newCall(host host.Host, args []string, stdin io.Reader) *call {
 	c := &call{host: host, parent: os.Getppid(), name: args[1], stdin: stdin, wait: lockDeadline}
-	c.event = hook.Event{Time: time.Now(), Operation: args[2], Name: c.name}
+	c.event = hook.Event{Time: hookTime(), Operation: args[2], Name: c.name}
 	return c
 }
+
+// hookTime is now, in UTC: of the host's time zone a file would have to be read.
+func hookTime() time.Time { return time.Now().UTC() }
 
 // note adds to the log why something is not as it should be.
 func (c *call) note(err error) {
@@ -103,10 +106,13 @@ func guarded(work func() error) (err error) {
 // maxDocument is far above what libvirt takes over its own protocol (4 MiB).
 const maxDocument = 8 << 20
 
+// room is for the domain's XML. It is no slice of the heap, which would be cleared, so that the
+// kernel gives only the pages that a document fills; most need no second one.
+var room [32 << 10]byte
+
 // document reads the domain's XML.
 func (c *call) document() ([]byte, error) {
-	// Most documents need no second buffer.
-	text := bytes.NewBuffer(make([]byte, 0, 32<<10))
+	text := bytes.NewBuffer(room[:0])
 	n, err := text.ReadFrom(io.LimitReader(c.stdin, maxDocument+1))
 	if n > maxDocument {
 		err = fmt.Errorf("the domain XML is longer than %d MiB", maxDocument>>20)

@@ -38,15 +38,15 @@ func holdTime(d pages.Demand) time.Duration {
 }
 
 // hold gets the pages that a guest lacks, for a claim of its own, which holds
-// as long as libvirtd lives; the guest must run within a time.
+// as long as libvirtd lives; the guest must start within a time.
 //
 // A refusal says that the guest would start without its pages, in vain. Any
 // other error is of our own making, and the pages are there all the same.
-func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
+func (c *call) hold(guest hostprep.Guest, start time.Duration) error {
 	settings, err := hook.ReadSettings(c.host)
 	c.note(err)
 	c.note(c.host.Root.LibvirtErr())
-	finding, err := c.claim(guest, within, settings.HostReserveKiB)
+	finding, err := c.claim(guest, start, settings.HostReserveKiB)
 	if finding != nil {
 		return &refusal{finding.Have, finding.Do, hook.ReasonOf(finding.Short)}
 	}
@@ -63,7 +63,7 @@ func (c *call) hold(guest hostprep.Guest, within time.Duration) error {
 }
 
 // claim begins a claim and gets its pages; with a finding the host can't.
-func (c *call) claim(guest hostprep.Guest, within time.Duration, reserveKiB int64) (refused *hostprep.Finding, err error) {
+func (c *call) claim(guest hostprep.Guest, start time.Duration, reserveKiB int64) (refused *hostprep.Finding, err error) {
 	// libvirtd calls us for the start, and tells us if it comes to nothing.
 	owner, err := libvirtd.Above(c.host, c.parent)
 	if err != nil {
@@ -75,17 +75,17 @@ func (c *call) claim(guest hostprep.Guest, within time.Duration, reserveKiB int6
 	}
 	defer c.closeLedger(book)
 	claim := hostprep.NewClaim(guest.Demand, guest.Demand.UUID, guest.Demand.Domain)
-	claim.Owner, claim.Until = owner, ledger.In(within)
-	ctx, cancel := context.WithTimeout(context.Background(), holdTime(guest.Demand))
-	defer cancel()
+	claim.Owner, claim.Until = owner, ledger.In(start)
+	ctx, stop := within(holdTime(guest.Demand))
+	defer stop()
 	changed, refused, err := hold.Pages(ctx, c.host, book, claim, guest, hold.Options{Reserve: reserveKiB * 1024})
 	c.event.Changed = append(c.event.Changed, changed...)
 	return refused, err
 }
 
 func (c *call) openLedger() (*ledger.Ledger, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
-	defer cancel()
+	ctx, stop := within(c.wait)
+	defer stop()
 	return ledger.Open(ctx, c.host.Root)
 }
 
@@ -95,7 +95,7 @@ func (c *call) openLedger() (*ledger.Ledger, error) {
 func (c *call) closeLedger(book *ledger.Ledger) {
 	for _, gone := range book.Gone {
 		if gone.UUID != c.event.UUID {
-			_ = hook.Log(c.host, hook.Event{Time: time.Now(), Operation: "release", Name: gone.Name, UUID: gone.UUID, Result: hook.Released, Given: gone.Given})
+			_ = hook.Log(c.host, hook.Event{Time: hookTime(), Operation: "release", Name: gone.Name, UUID: gone.UUID, Result: hook.Released, Given: gone.Given})
 		}
 	}
 	if len(book.SetAside) > 0 {

@@ -35,11 +35,16 @@ func entry(e Event) []byte {
 	if e.Why != "" {
 		message += " (" + e.Why[:min(len(e.Why), maxReason)] + ")"
 	}
-	priority := map[Result]string{Failed: "3", Refused: "4", Dropped: "4", Passed: "7"}[e.Result]
-	if priority == "" {
-		priority = "6"
+	priority := "6"
+	switch e.Result {
+	case Failed:
+		priority = "3"
+	case Refused, Dropped:
+		priority = "4"
+	case Passed:
+		priority = "7"
 	}
-	var text []byte
+	text := make([]byte, 0, 512)
 	for _, field := range [][2]string{
 		{"MESSAGE", strings.Map(printable, message)},
 		{"PRIORITY", priority},

@@ -13,8 +13,14 @@ import (
 // run at once, or the older one was put back. What it means can't be told, so that its file
 // stays as it is and its pages are not freed. What can be read of it counts.
 
-// errNewer is the error of such a claim.
-var errNewer = fmt.Errorf("%w: a newer vmhuge wrote it", errUnusable)
+// errNewer is the error of such a claim, which is errUnusable as well.
+var errNewer error = newerError{}
+
+// newerError is no fmt.Errorf, which would work before main of each start of the hook.
+type newerError struct{}
+
+func (newerError) Error() string { return errUnusable.Error() + ": a newer vmhuge wrote it" }
+func (newerError) Unwrap() error { return errUnusable }
 
 // mayBePhase says whether a newer vmhuge may have a phase of that name.
 func mayBePhase(name Phase) bool {

@@ -83,32 +83,47 @@ func take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 		return nil, err
 	}
 	_ = f.Chmod(0o600) // of an older vmhuge's
+	err = try(f)
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		err = wait(ctx, root, f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	// For the message of who waits; the lock does not depend on it.
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	return f, nil
+}
+
+func try(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// wait waits for the lock that another process has.
+func wait(ctx context.Context, root hostfs.Root, f *os.File) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	began := time.Now()
 	moving := began // when the holder was last seen not to be stopped
 	meetHeld := sync.OnceFunc(func() { process.MeetHeld(root) })
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
 		select {
 		case <-ctx.Done():
 			text, _ := root.Read(append(slices.Clip(hostfs.RunDir), "lock")...)
-			f.Close()
 			if errors.Is(ctx.Err(), context.Canceled) {
-				return nil, &advice.Error{What: "waiting for whoever changes the page pools", Why: "interrupted", Err: ctx.Err()}
+				return &advice.Error{What: "waiting for whoever changes the page pools", Why: "interrupted", Err: ctx.Err()}
 			}
 			holder := "another process"
 			if pid := strings.TrimSpace(string(text)); pid != "" { // empty if it has only just taken the lock
 				holder = "process " + pid
 			}
-			return nil, advice.New("locking the page pools", holder+" holds "+path, "wait for it to end, or end it")
+			return advice.New("locking the page pools", holder+" holds "+f.Name(), "wait for it to end, or end it")
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Since(began) > busyWait {
@@ -119,13 +134,11 @@ func take(ctx context.Context, root hostfs.Root) (*os.File, error) {
 		if !process.Stopped(root, pid) {
 			moving = time.Now()
 		} else if time.Since(moving) > stoppedWait {
-			f.Close()
-			return nil, advice.New("locking the page pools", fmt.Sprintf("process %d holds %s and is stopped", pid, path),
+			return advice.New("locking the page pools", fmt.Sprintf("process %d holds %s and is stopped", pid, f.Name()),
 				fmt.Sprintf("kill -CONT %d lets it go on", pid))
 		}
+		if err := try(f); !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return err
+		}
 	}
-	// For the message above; the lock does not depend on it.
-	_ = f.Truncate(0)
-	_, _ = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	return f, nil
 }
