@@ -28,7 +28,6 @@ func (l *Ledger) list() error {
 		return nil
 	}
 	l.claims = make([]Claim, 0, len(entries))
-	named := make(map[string]int, len(entries)) // UUID to index
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") { // being written, or left so by a crash
 			if l.lock != nil {
@@ -46,11 +45,11 @@ func (l *Ledger) list() error {
 				continue
 			}
 		}
-		if i, twice := named[c.UUID]; err == nil && twice {
-			err = fmt.Errorf("there is %s too", l.claims[i].fileName())
+		// They are sorted by name.
+		if last := len(l.claims) - 1; err == nil && last >= 0 && l.claims[last].UUID == c.UUID {
+			err = fmt.Errorf("there is %s too", l.claims[last].fileName())
 		}
 		if err == nil {
-			named[c.UUID] = len(l.claims)
 			l.claims = append(l.claims, c)
 		} else if l.lock != nil {
 			if err := l.moveAside(e.Name(), err); err != nil {

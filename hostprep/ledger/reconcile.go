@@ -11,18 +11,19 @@ import (
 // reconcile settles what a crash left: changes that were cut off, starting guests whose owner
 // is dead, and claims whose guest is gone.
 func (l *Ledger) reconcile() error {
+	pids := make([]int, len(l.claims))
 	guestsOf := make(map[int]int, len(l.claims)) // claims that name a process
-	for _, c := range l.claims {
-		guestsOf[c.PID]++
+	for i := range l.claims {
+		pids[i] = l.claims[i].PID
+		guestsOf[pids[i]]++
 	}
 	var unclear []string
-	for _, c := range l.claims {
+	for i, runs := range l.guests.RunQEMU(pids) {
 		// The pid of an ended QEMU may be another process's now, or another guest's. Of a guest
 		// that runs the trim may have been cut off.
-		if c.Phase == InUse && !l.counts.unfinished[c.UUID] && guestsOf[c.PID] == 1 && l.guests.RunsQEMU(c.PID) {
-			continue
+		if c := &l.claims[i]; c.Phase != InUse || l.counts.unfinished[c.UUID] || guestsOf[c.PID] != 1 || !runs {
+			unclear = append(unclear, c.UUID)
 		}
-		unclear = append(unclear, c.UUID)
 	}
 	for _, uuid := range unclear {
 		if err := l.look(uuid); err != nil {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"vmhuge/internal/hostfs"
 )
@@ -115,8 +117,31 @@ func (g *Guests) RunsAs(uuid string, pid int) (runs, held bool) {
 // Unread are the processes that may be a guest and keep their memory map locked.
 func (g *Guests) Unread() []int { return slices.Compact(slices.Sorted(slices.Values(g.unread))) }
 
-// RunsQEMU says whether a process runs QEMU, whoever's.
-func (g *Guests) RunsQEMU(pid int) bool { return g.known.runsQEMU(pid) }
+// RunQEMU says of each of many processes whether it runs QEMU, whoever's. All processors look.
+func (g *Guests) RunQEMU(pids []int) []bool {
+	const each = 64 // a thread takes as long to start
+	runs := make([]bool, len(pids))
+	parts := min(runtime.GOMAXPROCS(0), 1+len(pids)/each)
+	bugs := make([]any, parts)
+	look := func(part int) {
+		defer func() { bugs[part] = recover() }()
+		for i := part * len(pids) / parts; i < (part+1)*len(pids)/parts; i++ {
+			runs[i] = g.known.runsQEMU(pids[i])
+		}
+	}
+	var wait sync.WaitGroup
+	for part := 1; part < parts; part++ {
+		wait.Go(func() { look(part) })
+	}
+	look(0)
+	wait.Wait()
+	for _, bug := range bugs {
+		if bug != nil {
+			panic(bug) // where the caller can recover from it
+		}
+	}
+	return runs
+}
 
 // All are the processes of all guests, by UUID. If any process may be a guest and can't be
 // read, it is hostfs.ErrHeld.
