@@ -42,8 +42,9 @@ func run(b *testing.B, args []string) cost {
 }
 
 // compare runs both in pairs and reports the medians of the ratios, vmhuge to
-// its peer. after puts the domain back each time.
-func compare(b *testing.B, ours, peer []string, after func()) {
+// its peer, for the rows of that work and of its memory. after puts the domain back each time.
+func compare(b *testing.B, work, name string, ours, peer []string, after func()) {
+	command := ours[0]
 	ours = append([]string{filepath.Join(scratch, "bin", "vmhuge")}, ours...)
 	var wall, memory, milliseconds []float64
 	for b.Loop() {
@@ -63,6 +64,8 @@ func compare(b *testing.B, ours, peer []string, after func()) {
 	b.ReportMetric(0, "ns/op") // the time of all pairs together would mislead
 	b.ReportMetric(median(wall), "wall-ratio")
 	b.ReportMetric(median(memory), "memory-ratio")
+	measure(work, "of "+name, median(wall))
+	measure("memory of "+command, "of "+name+"'s", median(memory))
 	b.ReportMetric(median(milliseconds), "ms")
 }
 
@@ -111,7 +114,7 @@ func BenchmarkEnable(b *testing.B) {
 	if _, err := exec.LookPath("virt-xml"); err != nil {
 		b.Fatal("virt-xml is not installed; run: sudo ./just bench")
 	}
-	compare(b, []string{"enable", name}, []string{"virt-xml", "-c", "qemu:///system", name, "--edit", "--memorybacking", "hugepages=yes", "--define"}, after)
+	compare(b, "enable", "virt-xml", []string{"enable", name}, []string{"virt-xml", "-c", "qemu:///system", name, "--edit", "--memorybacking", "hugepages=yes", "--define"}, after)
 }
 
 func BenchmarkStart(b *testing.B) {
@@ -121,7 +124,7 @@ func BenchmarkStart(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = addPages(scratch, 0, size2M, -32) })
-	compare(b, []string{"start", "--paused", name}, []string{"virsh", "-c", "qemu:///system", "start", "--paused", name}, after)
+	compare(b, "start, ready host", "virsh start", []string{"start", "--paused", name}, []string{"virsh", "-c", "qemu:///system", "start", "--paused", name}, after)
 }
 
 func BenchmarkCheck(b *testing.B) {
@@ -131,7 +134,7 @@ func BenchmarkCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = addPages(scratch, 0, size2M, -32) })
-	compare(b, []string{"check", name}, []string{"virsh", "-c", "qemu:///system", "dominfo", name}, after)
+	compare(b, "check of one ready guest", "virsh dominfo", []string{"check", name}, []string{"virsh", "-c", "qemu:///system", "dominfo", name}, after)
 }
 
 // defineMany defines so many domains on huge pages and returns their names. They need no pages.
@@ -148,8 +151,8 @@ func defineMany(b *testing.B, n int) (names []string) {
 	return names
 }
 
-// timeMany times runs of vmhuge, which may find that pages are missing.
-func timeMany(b *testing.B, args ...string) {
+// timeMany times runs of vmhuge, which may find that pages are missing, in milliseconds.
+func timeMany(b *testing.B, args ...string) float64 {
 	var milliseconds, processor []float64
 	for b.Loop() {
 		for range pairs {
@@ -166,15 +169,20 @@ func timeMany(b *testing.B, args ...string) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(median(milliseconds), "ms")
 	b.ReportMetric(median(processor), "cpu-ms")
+	return median(milliseconds)
 }
 
 // BenchmarkCheckMany checks so many defined domains in one run. That pages are missing is
 // what it finds.
 func BenchmarkCheckMany(b *testing.B) {
 	names := defineMany(b, 500)
+	took := map[int]float64{}
 	for _, n := range []int{1, 100, len(names)} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) { timeMany(b, append([]string{"check"}, names[:n]...)...) })
+		b.Run(fmt.Sprint(n), func(b *testing.B) { took[n] = timeMany(b, append([]string{"check"}, names[:n]...)...) })
 	}
+	each := func(n int) float64 { return (took[n] - took[1]) / float64(n-1) }
+	measure("check of 500 guests", "ms", took[500])
+	measure("check of 500 guests, for each", "of that of 100, for each", each(500)/each(100))
 }
 
 // BenchmarkLookMany shows 500 defined domains while another program has the ledger's lock,
@@ -187,6 +195,6 @@ func BenchmarkLookMany(b *testing.B) {
 	}
 	defer book.Close()
 	for _, command := range []string{"status", "metrics"} {
-		b.Run(command, func(b *testing.B) { timeMany(b, command) })
+		b.Run(command, func(b *testing.B) { measure(command+" with 500 guests", "ms", timeMany(b, command)) })
 	}
 }

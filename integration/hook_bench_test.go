@@ -117,67 +117,106 @@ func BenchmarkHook(b *testing.B) {
 				b.ReportMetric(median(ratios[peer]), peer+"-ratio")
 			}
 			b.ReportMetric(median(released), "release-to-lean-bash-ratio")
+			if backing == "" {
+				measure("hook, guest without huge pages", "of lean bash", median(ratios["lean-bash"]))
+				return
+			}
+			measure("hook, ready host", "of lean bash", median(ratios["lean-bash"]))
+			measure("hook, ready host", "of bash", median(ratios["bash"]))
+			measure("hook, release", "of lean bash", median(released))
 		})
 	}
 }
 
-// BenchmarkLedger times the hook beside guests that run and hold claims, each
-// with a process that /proc shows as its QEMU.
+// BenchmarkLedger times the hook beside guests that run and hold claims, each with a process
+// that /proc shows as its QEMU, in turn with the hook beside one.
 func BenchmarkLedger(b *testing.B) {
 	if err := addPages(scratch, 0, size2M, 32); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = addPages(scratch, 0, size2M, -32) })
+	qemu := filepath.Join(scratch, "qemu-bench") // by the program's name it is a QEMU
+	if out, err := exec.Command("cp", "--dereference", "/bin/sh", qemu).CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	beside1 := claimsOf(b, qemu, 1)
+	for n, name := range map[int]string{100: "", 1000: "hook beside 1,000 claims"} {
+		b.Run(strconv.Itoa(n)+"-claims", func(b *testing.B) {
+			besideN := claimsOf(b, qemu, n)
+			var milliseconds, ratios []float64
+			for b.Loop() {
+				for range 2 * pairs {
+					many, one := callBeside(b, besideN, n), callBeside(b, beside1, 1)
+					milliseconds = append(milliseconds, many.Seconds()*1000)
+					ratios = append(ratios, many.Seconds()/one.Seconds())
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(milliseconds), "ms")
+			b.ReportMetric(median(ratios), "beside-1-ratio")
+			if name != "" {
+				measure(name, "of that beside 1", median(ratios))
+			}
+		})
+	}
+}
+
+const claims = "/run/vmhuge/claims"
+
+// claimsOf starts as many processes and returns a folder with their claims.
+func claimsOf(b *testing.B, qemu string, n int) (dir string) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	dir = fmt.Sprintf("%s-%d", claims, n)
+	var guests []*exec.Cmd
 	b.Cleanup(func() {
 		cancel()
-		_ = os.RemoveAll("/run/vmhuge/claims")
-	})
-	guests, beside1 := 0, 0.0
-	for _, n := range []int{1, 100, 1000} {
-		for ; guests < n; guests++ {
-			uuid := fmt.Sprintf("00000000-0000-4000-8000-%012d", guests)
-			qemu := exec.CommandContext(ctx, "/bin/sh", "-c", "read line", "-uuid", uuid)
-			qemu.Args[0] = "qemu-bench"
-			if _, err := qemu.StdinPipe(); err != nil {
-				b.Fatal(err)
-			}
-			if err := qemu.Start(); err != nil {
-				b.Fatal(err)
-			}
-			if err := os.MkdirAll("/run/vmhuge/claims", 0o755); err != nil {
-				b.Fatal(err)
-			}
-			claim := fmt.Sprintf(`{"version":1,"boot_id":%q,"uuid":%q,"name":"bench-%d","owner":{"pid":1,"start":1},"takes":[],"grants":[]}`,
-				strings.TrimSpace(string(boot)), uuid, guests)
-			if err := os.WriteFile(fmt.Sprintf("/run/vmhuge/claims/%s.%d", uuid, qemu.Process.Pid), []byte(claim), 0o644); err != nil {
-				b.Fatal(err)
-			}
+		for _, guest := range guests {
+			_ = guest.Wait()
 		}
-		b.Run(strconv.Itoa(n)+"-claims", func(b *testing.B) {
-			doc := domainXML(benchUUID, pages2M)
-			var milliseconds []float64
-			for b.Loop() {
-				for range 2 * pairs {
-					milliseconds = append(milliseconds, call(b, vmhugeHook(), "prepare begin", doc).Seconds()*1000)
-					call(b, vmhugeHook(), "release end", doc)
-				}
-			}
-			if n == 1 {
-				beside1 = median(milliseconds)
-			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(milliseconds), "ms")
-			b.ReportMetric(median(milliseconds)/beside1, "beside-1-ratio")
-		})
-		if claims, _ := filepath.Glob("/run/vmhuge/claims/*"); len(claims) != n {
-			b.Fatalf("%d claims are left of %d", len(claims), n)
+		_ = os.RemoveAll(dir)
+	})
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	for i := range n {
+		uuid := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+		guest := exec.CommandContext(ctx, qemu, "-c", "read line", "-uuid", uuid)
+		if _, err := guest.StdinPipe(); err != nil {
+			b.Fatal(err)
+		}
+		if err := guest.Start(); err != nil {
+			b.Fatal(err)
+		}
+		guests = append(guests, guest)
+		claim := fmt.Sprintf(`{"version":1,"boot_id":%q,"uuid":%q,"name":"bench-%d","owner":{"pid":1,"start":1},"takes":[],"grants":[]}`,
+			strings.TrimSpace(string(boot)), uuid, i)
+		if err := os.WriteFile(fmt.Sprintf("%s/%s.%d", dir, uuid, guest.Process.Pid), []byte(claim), 0o644); err != nil {
+			b.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// callBeside times a start's call beside the claims of a folder, all of which must stay.
+func callBeside(b *testing.B, dir string, n int) time.Duration {
+	b.Helper()
+	if err := os.Rename(dir, claims); err != nil {
+		b.Fatal(err)
+	}
+	doc := domainXML(benchUUID, pages2M)
+	took := call(b, vmhugeHook(), "prepare begin", doc)
+	call(b, vmhugeHook(), "release end", doc)
+	if left, _ := filepath.Glob(claims + "/*"); len(left) != n {
+		b.Fatalf("%d claims are left of %d", len(left), n)
+	}
+	if err := os.Rename(claims, dir); err != nil {
+		b.Fatal(err)
+	}
+	return took
 }
 
 // BenchmarkFragmented asks for three quarters of the free memory as pages of
@@ -193,6 +232,7 @@ func BenchmarkFragmented(b *testing.B) {
 	}
 	start := before[size2M].Nodes[0].Total
 	worst, took := map[string]float64{}, map[string][]float64{}
+	var ratios []float64 // of the times of one round
 	for b.Loop() {
 		for round := range 3 {
 			for name, grow := range map[string]func(pages int) error{
@@ -227,13 +267,16 @@ func BenchmarkFragmented(b *testing.B) {
 				}
 				_ = os.RemoveAll("/run/vmhuge/claims")
 			}
+			ratios = append(ratios, took["vmhuge"][len(took["vmhuge"])-1]/took["hugeadm"][len(took["hugeadm"])-1])
 		}
 	}
 	b.ReportMetric(0, "ns/op")
 	for name, percent := range worst {
 		b.ReportMetric(percent, name+"-percent")
 	}
-	b.ReportMetric(median(took["vmhuge"])/median(took["hugeadm"]), "hugeadm-time-ratio")
+	b.ReportMetric(median(ratios), "hugeadm-time-ratio")
+	measure("pages on a fragmented host, the least", "of what hugeadm got", worst["vmhuge"]/worst["hugeadm"])
+	measure("pages on a fragmented host, time", "of hugeadm's", median(ratios))
 }
 
 // growPool does what a start does, for one claim.

@@ -218,6 +218,7 @@ func runTests(m *testing.M, dir string) (code int, err error) {
 	defer func() { err = errors.Join(err, daemons.stop()) }()
 	libvirtd = daemons
 	code = m.Run()
+	printTable()
 	if code != 0 {
 		showLibvirtdLog()
 	}
