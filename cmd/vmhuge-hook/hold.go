@@ -69,7 +69,7 @@ func (c *call) claim(guest hostprep.Guest, start time.Duration, reserveKiB int64
 	if err != nil {
 		return nil, err
 	}
-	book, err := c.openLedger()
+	book, err := c.openLedger("")
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +83,11 @@ func (c *call) claim(guest hostprep.Guest, start time.Duration, reserveKiB int64
 	return refused, err
 }
 
-func (c *call) openLedger() (*ledger.Ledger, error) {
+// openLedger opens it, for the release of a guest that has ended if one is named.
+func (c *call) openLedger(ended string) (*ledger.Ledger, error) {
 	ctx, stop := within(c.wait)
 	defer stop()
-	return ledger.Open(ctx, c.host.Root)
+	return ledger.OpenFor(ctx, c.host.Root, ended)
 }
 
 // closeLedger keeps for the log what of the ledger counts no more, and what could not be read.

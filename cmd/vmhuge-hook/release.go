@@ -24,7 +24,7 @@ func (c *call) release() error {
 	if !mayDemand(doc) && !ledger.HasClaim(c.host.Root, c.event.UUID) {
 		return nil
 	}
-	book, err := c.openLedger()
+	book, err := c.openLedger(c.event.UUID)
 	if err != nil {
 		return err
 	}

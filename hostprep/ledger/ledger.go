@@ -47,6 +47,7 @@ type Ledger struct {
 	// not be used, pools that another program has set.
 	SetAside []string
 	counts   counts
+	leaving  string // UUID of a guest that has ended
 }
 
 // Settlement is what was given back for a guest that was gone, or that runs without them.
@@ -69,12 +70,16 @@ func (s Settlement) String() string {
 
 // Open locks the ledger and gives back what claims hold whose guest or owner
 // is gone.
-func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) {
+func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) { return OpenFor(ctx, root, "") }
+
+// OpenFor is Open for the Release of a guest of which libvirt says that it has ended: whether
+// it runs is not looked for among all processes, as for every other guest that is not found.
+func OpenFor(ctx context.Context, root hostfs.Root, ended string) (*Ledger, error) {
 	file, err := lock.Take(ctx, root)
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{root: root, lock: file, guests: process.NewGuests(root)}
+	l := &Ledger{root: root, lock: file, guests: process.NewGuests(root), leaving: ended}
 	if l.boot, err = root.BootID(); err == nil {
 		err = l.needFiles()
 	}

@@ -19,9 +19,13 @@ func (l *Ledger) reconcile() error {
 	}
 	var unclear []string
 	for i, runs := range l.guests.RunQEMU(pids) {
+		c := &l.claims[i]
+		if c.UUID == l.leaving && (c.Phase == Starting || c.Phase == InUse) { // Release sees to it
+			continue
+		}
 		// The pid of an ended QEMU may be another process's now, or another guest's. Of a guest
 		// that runs the trim may have been cut off.
-		if c := &l.claims[i]; c.Phase != InUse || l.counts.unfinished[c.UUID] || guestsOf[c.PID] != 1 || !runs {
+		if c.Phase != InUse || l.counts.unfinished[c.UUID] || guestsOf[c.PID] != 1 || !runs {
 			unclear = append(unclear, c.UUID)
 		}
 	}
