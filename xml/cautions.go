@@ -20,7 +20,7 @@ type Caution struct {
 
 // Cautions returns all that there are.
 func Cautions(doc []byte) []Caution {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return nil
 	}

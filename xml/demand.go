@@ -14,7 +14,7 @@ import (
 // defaultSize is what a bare <hugepages/> stands for; 0: unknown. What libvirt
 // or QEMU would refuse for the memory's backing is an error.
 func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return pages.Demand{}, err
 	}

@@ -71,7 +71,7 @@ func (dom *domain) alignment() (ram, device int64) {
 // in ways of its own, and one whose type or memory devices libvirt does not take
 // (virDomainVirtType of src/conf/domain_conf.c).
 func ForQEMU(doc []byte) error {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func ForQEMU(doc []byte) error {
 // OfKernel says whether a guest's pages can be those of a kernel of that architecture, "":
 // of which nothing is known: KVM runs its own kernel's guests, and QEMU emulates any.
 func OfKernel(doc []byte, arch string) bool {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil || arch == "" {
 		return false
 	}

@@ -25,7 +25,7 @@ func aside(path string) bool {
 
 // Traits reads what of a domain, besides its demand, tells which pages suit it.
 func Traits(doc []byte) (pages.Traits, error) {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return pages.Traits{}, err
 	}

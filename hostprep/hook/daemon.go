@@ -134,6 +134,10 @@ type found struct {
 // Files lists what is in the places of QEMU's hooks. libvirt runs what is
 // an executable file, through symbolic links and whatever its name.
 func Files(h host.Host) ([]found, error) {
+	return host.Once(h, cacheKey("files"), func() ([]found, error) { return readFiles(h) })
+}
+
+func readFiles(h host.Host) ([]found, error) {
 	hooks, qemu := dirs(h)
 	paths := []string{path.Join(hooks, "qemu")}
 	entries, err := os.ReadDir(h.Root.Path(qemu))

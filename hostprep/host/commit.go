@@ -53,6 +53,10 @@ func (c Commit) PoolRoom(reserve int64) int64 {
 
 // Commit reads /proc/sys/vm/overcommit_memory and /proc/meminfo.
 func (h Host) Commit() (Commit, error) {
+	return Once(h, cacheKey("commit"), h.readCommit)
+}
+
+func (h Host) readCommit() (Commit, error) {
 	mode, err := h.Root.ReadInt("proc", "sys", "vm", "overcommit_memory")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Commit{}, err

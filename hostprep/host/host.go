@@ -27,7 +27,7 @@ func (h Host) Real() bool { return h.Root.Path() == "/" }
 // mountinfo. A path that does not exist is returned clean.
 func (h Host) Resolve(path string) string {
 	if h.Real() {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
+		if real, err := Once(h, cacheKey("real path of "+path), func() (string, error) { return filepath.EvalSymlinks(path) }); err == nil {
 			return real
 		}
 	}
