@@ -46,7 +46,7 @@ without_docs := '-tags urfave_cli_no_docs'
 build:
     @echo "building: bin/vmhuge bin/vmhuge-hook"
     @go build {{ without_docs }} $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge
-    @CGO_ENABLED=0 go build $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge-hook
+    @CGO_ENABLED=0 go build -ldflags='-s -w' $(git rev-parse HEAD &>/dev/null || echo -buildvcs=false) -o bin/ ./cmd/vmhuge-hook
 
 # the man pages, in bin/man
 man: build

@@ -266,7 +266,7 @@ func buildVmhuge(dir string) error {
 		return copyTree(built, filepath.Join(dir, "bin"))
 	}
 	for name, env := range map[string]string{"vmhuge": "CGO_ENABLED=1", "vmhuge-hook": "CGO_ENABLED=0"} {
-		cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-buildvcs=false", "-o", filepath.Join(dir, "bin", name), "./cmd/"+name)
+		cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-ldflags=-s -w", "-buildvcs=false", "-o", filepath.Join(dir, "bin", name), "./cmd/"+name)
 		cmd.Dir, cmd.Env = "..", append(os.Environ(), env)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, out)
