@@ -10,8 +10,13 @@ import (
 
 // HasClaims says whether the ledger has any claim. It takes no lock.
 func HasClaims(root hostfs.Root) bool {
-	entries, _ := os.ReadDir(root.Path(claimsDir...))
-	return len(entries) > 0
+	dir, err := hostfs.Open(root.Path(claimsDir...), os.O_RDONLY, 0)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	first, _ := dir.Readdirnames(1)
+	return len(first) > 0
 }
 
 // HasClaim says whether the ledger has a claim of a guest. It takes no lock.
