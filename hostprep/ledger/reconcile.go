@@ -20,7 +20,7 @@ func (l *Ledger) reconcile() error {
 	var unclear []string
 	for i, runs := range l.guests.RunQEMU(pids) {
 		c := &l.claims[i]
-		if c.UUID == l.leaving && (c.Phase == Starting || c.Phase == InUse) { // Release sees to it
+		if c.UUID == l.leaving && (c.Phase == Starting || c.Phase == InUse) && !l.counts.unfinished[c.UUID] { // Release sees to it
 			continue
 		}
 		// The pid of an ended QEMU may be another process's now, or another guest's. Of a guest
