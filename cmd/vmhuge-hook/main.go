@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	if pool.CompactAlone(os.Args) {
-		return
+	if code, done := pool.RunErrand(os.Args); done {
+		os.Exit(code)
 	}
 	os.Exit(run(host.Host{Root: "/"}, os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -8,8 +8,8 @@ import (
 )
 
 func main() {
-	if pool.CompactAlone(os.Args) {
-		return
+	if code, done := pool.RunErrand(os.Args); done {
+		os.Exit(code)
 	}
 	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

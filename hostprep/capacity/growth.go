@@ -18,7 +18,8 @@ type cacheKey string
 
 // Growth is how far all pools could grow.
 type Growth struct {
-	headroom int64      // bytes that they may grow together
+	headroom int64 // bytes that they may grow together
+	stuck    map[pages.Size]*pool.Stuck
 	small    pages.Size // the host's small page
 	nodes    []nodeGrowth
 }
@@ -81,10 +82,15 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 // most is a Growth without Now, which is costly to read: the kernel counts its free
 // blocks under a lock.
 func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, error) {
-	growth := Growth{headroom: headroomKiB * pages.KiB}
+	growth := Growth{headroom: headroomKiB * pages.KiB, stuck: map[pages.Size]*pool.Stuck{}}
 	state, err := h.Pools()
 	if err != nil {
 		return growth, nil, err
+	}
+	for _, size := range state.Sizes() {
+		if stuck := pool.StillWriting(h.Root, size); stuck != nil {
+			growth.stuck[size] = stuck
+		}
 	}
 	nodes, err := h.Nodes()
 	if err != nil {
@@ -119,6 +125,9 @@ func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, e
 			room := nodes[i].Free + nodes[i].Cache - pool.NodeReserve(reserve, len(nodes))
 			one.Compacted = min(one.Compacted, max(0, room)/int64(p.Size))
 		}
+		if growth.stuck[p.Size] != nil {
+			one.Compacted = 0
+		}
 		growth.nodes = append(growth.nodes, one)
 	}
 	return growth, limits, err
@@ -150,7 +159,7 @@ func (g Growth) On(size pages.Size, nodes []int) hostprep.CouldMake {
 func (g Growth) Missing(needs []pool.Need) *pool.Short {
 	for _, need := range needs {
 		if could := g.On(need.Size, need.Nodes); could.Compacted < need.Pages {
-			return &pool.Short{Need: need, Got: could.Compacted}
+			return &pool.Short{Need: need, Got: could.Compacted, Stuck: g.stuck[need.Size]}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 )
 
@@ -41,6 +42,21 @@ func TestGrowth(t *testing.T) {
 				t.Errorf("%+v on a node that is not there", got)
 			}
 		})
+	}
+}
+
+// While the kernel waits in a write of a size, it makes no page of that size, and of others as many
+// as ever.
+func TestGrowthBesideAStuckWrite(t *testing.T) {
+	const waits = "-- run/vmhuge/writing-1048576kB.json --\n" + `{"pid":4711,"start":"88","file":"/sys/it","left":true}` +
+		"\n-- proc/4711/stat --\n4711 (exe) D 1 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 88 1 1\n"
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- proc/buddyinfo --\n"+hosttest.Buddyinfo+"-- proc/zoneinfo --\n"+hosttest.Zoneinfo+waits)}
+	for _, whole := range []bool{false, true} {
+		growth, err := Foresee(h, hostprep.Allowance{HeadroomKiB: 50 * pages.GiB / pages.KiB, Reserve: 2 * pages.GiB}, whole)
+		hosttest.Must(t, err)
+		if short := growth.Missing([]pool.Need{{Size: pages.Size2MiB, Pages: 9}, {Size: pages.Size1GiB, Pages: 1}}); short == nil || short.Size != pages.Size1GiB || short.Stuck == nil || short.Stuck.PID != 4711 {
+			t.Errorf("%+v", short)
+		}
 	}
 }
 

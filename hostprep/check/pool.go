@@ -44,6 +44,12 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 			can = can && growth.Missing(needs) == nil
 		}
 	}
+	stuck := map[pages.Size]*pool.Stuck{}
+	for _, need := range needs {
+		if s := pool.StillWriting(h.Root, need.Size); s != nil {
+			stuck[need.Size], can = s, false
+		}
+	}
 	var findings []hostprep.Finding
 	for _, l := range capacity.Limits(state, g) {
 		f := l.Judge()
@@ -88,6 +94,8 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 				short := capacity.BeyondHeadroom(needs, g.Allowance)
 				switch {
 				case f.Severity != hostprep.Blocker: // the kernel may find the pages
+				case stuck[l.Size] != nil:
+					f.Have, f.Do = f.Have+"; "+stuck[l.Size].Error(), stuck[l.Size].Do()
 				case f.CouldMake != nil:
 					keeps := "the host keeps " + pages.Amount(g.Reserve) + " for itself"
 					if g.ByCommit {

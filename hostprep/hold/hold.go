@@ -133,6 +133,9 @@ func refuse(h host.Host, guest hostprep.Guest, short *pool.Short) *hostprep.Find
 		}
 	}
 	f := ShortFinding(short)
+	if short.Stuck != nil {
+		return f
+	}
 	if state, err := h.Pools(); err == nil {
 		f.Do += capacity.ByDemotion(h.Root, state, pool.Need{Nodes: short.Nodes, Size: short.Size, Pages: short.Pages - short.Got}, guest.Pending)
 	}
@@ -150,6 +153,9 @@ func ShortFinding(short *pool.Short) *hostprep.Finding {
 	}
 	if short.ByCommit {
 		do = "stop a guest, use less memory, or let the kernel commit more: raise vm.overcommit_ratio, or sysctl vm.overcommit_memory=0"
+	}
+	if short.Stuck != nil {
+		do = short.Stuck.Do()
 	}
 	return &hostprep.Finding{Check: check.Pool.Name, Severity: hostprep.Blocker, Verdict: hostprep.NoMemory, Have: short.Error(), Need: "all of them",
 		Do: do, Changes: []change.Change{}, Short: short}

@@ -57,15 +57,18 @@ const (
 	HostReserve Reason = "host-reserve" // the host keeps the memory for itself
 	CommitLimit Reason = "commit-limit" // vm.overcommit_memory is 2, and each page lowers CommitLimit
 	Fragmented  Reason = "fragmented"   // the kernel finds no contiguous memory
+	KernelWaits Reason = "kernel-waits" // in a write of the pools of that size
 	NotTried    Reason = "not-tried"    // the ledger could not be used, and too few are free
 )
 
 // Reasons are all of them.
-var Reasons = []Reason{HostReserve, CommitLimit, Fragmented, NotTried}
+var Reasons = []Reason{HostReserve, CommitLimit, Fragmented, KernelWaits, NotTried}
 
 // ReasonOf is why a pool could not grow.
 func ReasonOf(short *pool.Short) Reason {
 	switch {
+	case short != nil && short.Stuck != nil:
+		return KernelWaits
 	case short != nil && short.ByCommit:
 		return CommitLimit
 	case short != nil && short.Kept > 0:

@@ -23,7 +23,7 @@ type hostCheck struct {
 func hostChecks() []hostCheck {
 	return []hostCheck{
 		processorCheck, virtualizationCheck, kernelCheck, cmdlineCheck, nextBootCheck, slipsCheck,
-		pageSizesCheck, memoryCheck, poolsCheck, holdersCheck, reservedCheck, hugetlbfsCheck,
+		pageSizesCheck, memoryCheck, poolsCheck, poolWritesCheck, holdersCheck, reservedCheck, hugetlbfsCheck,
 		qemuUserCheck, devKVMCheck, kvmPagesCheck, hugetlbCgroupCheck, securityCheck,
 		hostTHPCheck, thpStallCheck, ksmCheck, swapCheck, libvirtCheck, hookCheck, hookWritesCheck,
 	}

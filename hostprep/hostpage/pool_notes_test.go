@@ -22,14 +22,18 @@ func TestPoolNotes(t *testing.T) {
 	starting := "-- proc/sys/kernel/random/boot_id --\n1111\n-- run/vmhuge/claims/6695eb01-f6a4-8304-79aa-97f2502e193f.starting --\n" +
 		`{"version":1,"boot_id":"1111","uuid":"6695eb01-f6a4-8304-79aa-97f2502e193f","name":"web1","owner":{"pid":1,"start":2},"takes":[{"page_size_kib":2048,"pages":64}],"grants":[]}` +
 		"\n-- proc/1/stat --\n1 (systemd) S 0 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 2 1 1\n"
+	waits := "-- pools --\nall 1048576 0 0 0 0 0\n0 1048576 0 0 0\n-- run/vmhuge/writing-1048576kB.json --\n" +
+		`{"pid":4711,"start":"88","file":"/sys/it","left":true}` + "\n-- proc/4711/stat --\n4711 (exe) D 1 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 88 1 1\n"
 	for name, test := range map[string]struct{ edit, want string }{
-		"a guest that starts":          {process("600", "qemu-system-x86", "0") + idle + starting, ""},
-		"guests alone":                 {"", ""},
-		"a switch as well":             {process("601", "ovs-vswitchd", "2048") + process("600", "qemu-system-x86", "1734656"), "ok in use: qemu-system-x86 (process 600) 1.7 GiB, ovs-vswitchd (process 601) 2 MiB"},
-		"pages of nobody":              {nobody, "note in use: 1.7 GiB of huge pages are in use, and no process has them mapped"},
-		"an ordinary user and hidepid": {nobody + hidepid + "0000000000000000\n", "note in use: 1.7 GiB of huge pages are in use, and no process that vmhuge can see has them mapped: /proc is mounted with hidepid, which hides the processes of other users"},
-		"root and hidepid":             {nobody + hidepid + "000001ffffffffff\n", "note in use: 1.7 GiB of huge pages are in use, and no process has them mapped"},
-		"an idle pool":                 {process("600", "qemu-system-x86", "0") + idle, "note reserved: nobody uses the 64 pages of 2 MiB, which keep 128 MiB from everything else"},
+		"a write in which the kernel waits": {waits, "warning pool writes: for 0 s the kernel has been waiting in a write of /sys/it, by process 4711, and until that ends it neither adds nor frees pages of 1 GiB"},
+		"one that has ended":                {strings.Replace(waits, "(exe) D", "(exe) Z", 1), ""},
+		"a guest that starts":               {process("600", "qemu-system-x86", "0") + idle + starting, ""},
+		"guests alone":                      {"", ""},
+		"a switch as well":                  {process("601", "ovs-vswitchd", "2048") + process("600", "qemu-system-x86", "1734656"), "ok in use: qemu-system-x86 (process 600) 1.7 GiB, ovs-vswitchd (process 601) 2 MiB"},
+		"pages of nobody":                   {nobody, "note in use: 1.7 GiB of huge pages are in use, and no process has them mapped"},
+		"an ordinary user and hidepid":      {nobody + hidepid + "0000000000000000\n", "note in use: 1.7 GiB of huge pages are in use, and no process that vmhuge can see has them mapped: /proc is mounted with hidepid, which hides the processes of other users"},
+		"root and hidepid":                  {nobody + hidepid + "000001ffffffffff\n", "note in use: 1.7 GiB of huge pages are in use, and no process has them mapped"},
+		"an idle pool":                      {process("600", "qemu-system-x86", "0") + idle, "note reserved: nobody uses the 64 pages of 2 MiB, which keep 128 MiB from everything else"},
 	} {
 		notes := PoolNotes(host.Host{Root: hosttest.Unpack(t, "one-node", plainHost+test.edit)})
 		if got := strings.Join(factLines(t, notes), "\n"); got != test.want {

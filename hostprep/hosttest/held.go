@@ -29,6 +29,9 @@ func HoldMap() {
 	if file == "" {
 		return
 	}
+	if os.Getenv(readVariable) != "" {
+		readEach(file)
+	}
 	if file == "-" { // one that hides nothing
 		time.Sleep(time.Hour)
 	}
@@ -71,6 +74,57 @@ func HungMount(t *testing.T) (dir string) {
 	return dir
 }
 
+// Unread is a file of which pages are being read, in vain, until it is let go. more has another
+// one read, which takes a page of the host's memory, by a process that runs the test's main program.
+func Unread(t *testing.T) (more, letGo func()) {
+	t.Helper()
+	NeedRoot(t)
+	path := filepath.Join(openDir(t), "file")
+	WriteFile(t, path, "")
+	server, unmount := mountFUSE(t, path, "100644")
+	reads := make(chan struct{}, 1000)
+	go serveSilent(server, 1<<30, 0, reads)
+	reader := exec.Command("/proc/self/exe")
+	reader.Env = append(os.Environ(), holdVariable+"="+path, readVariable+"=1")
+	reader.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := reader.StdinPipe()
+	Must(t, err)
+	Must(t, reader.Start())
+	go func() { _ = reader.Wait() }()
+	more = func() {
+		_, err := in.Write([]byte{0})
+		Must(t, err)
+		select {
+		case <-reads: // it has the page
+		case <-time.After(time.Minute):
+			t.Fatal("the page is not read")
+		}
+	}
+	return more, func() {
+		unmount()
+		_ = reader.Process.Kill()
+	}
+}
+
+const readVariable = "VMHUGE_TEST_READS"
+
+// readEach reads another page of a file for each byte on stdin.
+func readEach(file string) {
+	fd, err := unix.Open(file, unix.O_RDONLY, 0)
+	if err == nil {
+		err = unix.Fadvise(fd, 0, 0, unix.FADV_RANDOM) // none is read ahead
+	}
+	if err != nil {
+		os.Exit(5)
+	}
+	for at := int64(0); ; at += 4096 {
+		if n, _ := os.Stdin.Read(make([]byte, 1)); n == 0 {
+			os.Exit(0)
+		}
+		go func() { _, _ = unix.Pread(fd, make([]byte, 4096), at) }()
+	}
+}
+
 // mountFUSE mounts a file system on a file or folder until letGo is called or the test ends.
 func mountFUSE(t *testing.T, onto, mode string) (server *os.File, letGo func()) {
 	t.Helper()
@@ -97,7 +151,7 @@ func HeldProcess(t *testing.T, uid uint32, args ...string) (pid int, letGo func(
 	file := filepath.Join(openDir(t), "file")
 	WriteFile(t, file, "")
 	server, letGo := mountFUSE(t, file, "100644") // before the process is waited for
-	go serveSilent(server)
+	go serveSilent(server, 1<<16, 1, make(chan struct{}, 1000))
 	pid = fake(t, file, uid, args)
 	held := func() bool {
 		done := make(chan struct{})
@@ -161,12 +215,13 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// serveSilent answers what must be answered for the file to be opened, and no read.
+// serveSilent answers what must be answered for a file of some size to be opened, and no read.
+// later is the flag with which all but the first are opened, and reads tells of each read.
 //
 // Source: include/uapi/linux/fuse.h of the kernel.
-func serveSilent(server *os.File) {
+func serveSilent(server *os.File, size, later uint64, reads chan<- struct{}) {
 	request := make([]byte, 1<<20)
-	opened := uint32(0)
+	opened := uint64(0)
 	for {
 		n, err := server.Read(request)
 		if err != nil || n < 40 {
@@ -176,7 +231,7 @@ func serveSilent(server *os.File) {
 		errno := int32(0)
 		switch binary.NativeEndian.Uint32(request[4:]) {
 		case 26: // FUSE_INIT
-			reply = [16]uint32{0: 7, 1: 31, 2: 1 << 16, 3: 1, 4: 16 | 12<<16, 5: 1 << 16, 6: 1}
+			reply = [16]uint32{0: 7, 1: 31, 2: 1 << 16, 3: 1, 4: 1000 | 1000<<16, 5: 1 << 16, 6: 1}
 		case 3: // FUSE_GETATTR
 			reply = struct {
 				Valid                     uint64
@@ -186,11 +241,14 @@ func serveSilent(server *os.File) {
 				_                         [3]uint32
 				Mode, Nlink, UID, GID     uint32
 				Rdev, BlockSize, Reserved uint32
-			}{Valid: 1000, Ino: 1, Size: 1 << 16, Blocks: 128, Mode: unix.S_IFREG | 0o644, Nlink: 1, BlockSize: 4096}
-		case 14: // FUSE_OPEN: by way of the cache, then FOPEN_DIRECT_IO
-			reply = [2]uint64{uint64(opened), uint64(opened)}
-			opened = 1
-		case 15, 2, 36: // FUSE_READ is not answered, FUSE_FORGET and FUSE_INTERRUPT need not be
+			}{Valid: 1000, Ino: 1, Size: size, Blocks: size / 512, Mode: unix.S_IFREG | 0o644, Nlink: 1, BlockSize: 4096}
+		case 14: // FUSE_OPEN: by way of the cache; later 1 is FOPEN_DIRECT_IO
+			reply = [2]uint64{opened, opened}
+			opened = later
+		case 15: // FUSE_READ is not answered
+			reads <- struct{}{}
+			continue
+		case 2, 36: // FUSE_FORGET and FUSE_INTERRUPT need not be
 			continue
 		default:
 			errno = -int32(unix.ENOSYS)

@@ -31,6 +31,9 @@ func (l *Ledger) arm(i int, c *Claim) error {
 	}
 	ours := map[[2]int64]int64{} // pages by node and size
 	for _, g := range c.Grants {
+		if g.Without != nil || l.stuck(g.Size) != nil {
+			return nil
+		}
 		ours[[2]int64{int64(g.Node), int64(g.Size)}] += g.Pages
 	}
 	for _, g := range c.Grants {
@@ -55,6 +58,9 @@ func (l *Ledger) arm(i int, c *Claim) error {
 		if errors.Is(err, pool.ErrMoved) { // the next run finds out what that comes to
 			c.Grants[0].Without = nil
 			return l.save(i, *c)
+		}
+		if l.stuck(g.Size) != nil { // so it does
+			return nil
 		}
 		if err != nil {
 			return err

@@ -34,6 +34,10 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	if err != nil {
 		return err
 	}
+	need := pool.Need{Nodes: []int{node}, Size: size, Pages: n}
+	if stuck := l.stuck(size); stuck != nil {
+		return &pool.Short{Need: need, Stuck: stuck}
+	}
 	if err := l.findRewrites(); err != nil {
 		return err
 	}
@@ -42,7 +46,7 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 		return err
 	}
 	if free := state.Demotable(node, size, l.Pending("")); free < n {
-		return &pool.Short{Need: pool.Need{Nodes: []int{node}, Size: size, Pages: n}, Got: free}
+		return &pool.Short{Need: need, Got: free}
 	}
 	if err := l.beginPrepared(nil); err != nil {
 		return err
@@ -63,7 +67,7 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	if err := l.saveChange(i, c); err != nil {
 		return err
 	}
-	split := pool.Demote(l.root, node, size, n)
+	split := asShort(pool.Demote(l.root, node, size, n), need)
 	c = l.claims[i]
 	l.finish(&c)
 	if err := l.save(i, c); err != nil {
@@ -82,7 +86,7 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 func takeOff(grants []pool.Grant, n int64, of func(pool.Grant) bool) (taken, rest []pool.Grant) {
 	for _, g := range slices.Backward(grants) {
 		part := int64(0)
-		if of(g) {
+		if of(g) && g.Without == nil { // else the kernel is not done with it
 			part = min(max(0, n), g.Pages)
 		}
 		n -= part
@@ -143,6 +147,9 @@ func (l *Ledger) reassemble() error {
 	}
 	for len(c.Demoted) > 0 {
 		d := c.Demoted[0]
+		if l.stuck(d.Size) != nil {
+			return nil
+		}
 		p, err := pool.ReadPool(l.root, d.Node, d.Size)
 		if err != nil {
 			return err
@@ -160,6 +167,9 @@ func (l *Ledger) reassemble() error {
 			}
 		}
 		rest := c.Demoted[1:]
+		if l.stuck(d.Size) != nil {
+			return nil // the next Open finds out what that comes to
+		}
 		l.finish(&c)
 		if len(c.Demoted) > len(rest) {
 			left := c.Demoted[0]

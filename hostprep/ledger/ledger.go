@@ -43,9 +43,10 @@ type Ledger struct {
 	Gone []Settlement
 	// Reassembled are the pages that were split and are in one piece again.
 	Reassembled []Demotion
-	// SetAside are sentences about parts of the ledger that were dropped: files that could
-	// not be used, pools that another program has set.
+	// SetAside are sentences about parts of the ledger that were dropped, files that could
+	// not be used, pools that another program has set, or that are left alone: see stuck.
 	SetAside []string
+	writes   []*pool.Stuck // that the kernel is not done with
 	counts   counts
 	leaving  string // UUID of a guest that has ended
 }
@@ -260,8 +261,11 @@ func (l *Ledger) growOnce(ctx context.Context, uuid string, needs []pool.Need, e
 		return fmt.Errorf("no claim of %s to grow", uuid)
 	}
 	for _, need := range needs {
+		if stuck := l.stuck(need.Size); stuck != nil {
+			return &pool.Short{Need: need, Stuck: stuck}
+		}
 		if err := l.disarm(need.Size); err != nil {
-			return err
+			return asShort(err, need)
 		}
 	}
 	c := l.claims[i]

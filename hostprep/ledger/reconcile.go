@@ -144,16 +144,19 @@ func (l *Ledger) settle(uuid string) error {
 
 // finish corrects grants that were recorded before a change of the pool which their writer
 // did not live to complete: the pages really added are what the pool has above Without.
-// The lock has kept other runs of vmhuge away; what other programs have changed since
-// can't be told apart.
+// What other programs have changed since can't be told apart. While the kernel is not done the
+// grants stay as they are.
 func (l *Ledger) finish(c *Claim) (changed bool) {
+	if l.awaited(*c) {
+		return false
+	}
 	for i := range c.Grants {
 		g := &c.Grants[i]
 		if g.Without == nil {
 			continue
 		}
 		if p, err := pool.ReadPool(l.root, g.Node, g.Size); err == nil {
-			*g = g.Of(g.There(p))
+			*g = g.Of(l.there(*g, p))
 			g.Without = nil
 			changed = true
 		}

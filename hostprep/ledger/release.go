@@ -78,6 +78,12 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	given -= turned
 	for at, g := range kept {
 		given -= g.Pages * int64(g.Size)
+		if g.Without != nil { // the kernel is not done with it
+			if p, err := pool.ReadPool(l.root, g.Node, g.Size); err == nil {
+				owed += l.there(g, p) * int64(g.Size)
+			}
+			continue
+		}
 		// Pages that another program has taken out of the pool are not owed any more.
 		if p, err := pool.ReadPool(l.root, g.Node, g.Size); err == nil {
 			kept[at] = g.Of(min(g.Pages, max(0, p.Persistent()-l.held(c.UUID, g.Node, g.Size))))
@@ -87,7 +93,7 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	}
 	switch {
 	case err != nil:
-	case owed == 0 && len(c.Demoted) == 0: // else see reassemble
+	case pool.PagesIn(kept) == 0 && len(c.Demoted) == 0: // else see reassemble
 		err = l.remove(i)
 	case len(kept) > 0:
 		c.Grants = kept
@@ -125,7 +131,7 @@ func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
 		}
 		if c, err := l.read(c); err == nil {
 			for _, g := range c.Grants {
-				if g.Node == node && g.Size == size {
+				if g.Node == node && g.Size == size && g.Without == nil {
 					held += g.Pages
 				}
 			}

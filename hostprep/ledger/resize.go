@@ -276,10 +276,11 @@ func amounts(of map[pages.Size]int64) (takes []pool.Take) {
 	return takes
 }
 
-// granted is how many pages of a size were added for a guest.
+// granted is how many pages of a size were added for a guest, without those with which the kernel
+// is not done.
 func granted(c Claim, size pages.Size) (n int64) {
 	for _, g := range c.Grants {
-		if g.Size == size {
+		if g.Size == size && g.Without == nil {
 			n += g.Pages
 		}
 	}

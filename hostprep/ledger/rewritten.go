@@ -80,6 +80,9 @@ func (l *Ledger) findRewrites() error {
 		if !ok {
 			continue // a node that is gone
 		}
+		if l.stuck(c.Size) != nil {
+			continue // it may change at any time
+		}
 		if l.counts.crashed || len(l.counts.unfinished) > 0 {
 			added, more, fewer, _ := l.addedTo(p)
 			c.Persistent = c.Others + added

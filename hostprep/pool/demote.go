@@ -53,7 +53,8 @@ func DemoteFile(root hostfs.Root, node int, size pages.Size) string {
 
 const demoteFile = "demote"
 
-// Demote has the kernel split pages of a node. It may split fewer.
+// Demote has the kernel split pages of a node. It may split fewer. With a *Stuck it may yet split
+// them.
 func Demote(root hostfs.Root, node int, size pages.Size, n int64) error {
-	return root.WriteOver(n, poolFile(root, node, size, demoteFile)...)
+	return writeNumber(root, node, size, demoteFile, n)
 }

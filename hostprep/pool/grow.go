@@ -27,6 +27,8 @@ type Short struct {
 	Kept int64
 	// ByCommit says that the host keeps it because of vm.overcommit_memory=2.
 	ByCommit bool
+	// Stuck is the write of these pools in which the kernel still waits, if that is why.
+	Stuck *Stuck
 }
 
 // ByCommit is why the pools can't grow where vm.overcommit_memory is 2.
@@ -51,6 +53,9 @@ func (s *Short) Error() string {
 	if s.ByCommit {
 		why = fmt.Sprintf("the host can spare %d: %s", s.Got, ByCommit)
 	}
+	if s.Stuck != nil {
+		why = s.Stuck.Error()
+	}
 	return fmt.Sprintf("%s needed%s: %s missing, as %s", needed, where, missing, why)
 }
 
@@ -70,7 +75,8 @@ type Effort struct {
 const chunk = 4 * pages.GiB
 
 // Grow adds pages to the pools, all or nothing. record is called with what is
-// to be granted before each change of a pool, and at the end with what was.
+// to be granted before each change of a pool, and at the end with what was. A grant with which
+// the kernel is not done yet stays, with Without.
 func Grow(ctx context.Context, root hostfs.Root, needs []Need, effort Effort, record func([]Grant) error) error {
 	needs = slices.Clone(needs)
 	// Large pages first: small ones would break up the memory they need.
@@ -81,8 +87,9 @@ func Grow(ctx context.Context, root hostfs.Root, needs []Need, effort Effort, re
 	}
 	for _, need := range needs {
 		got, err := g.need(need)
-		if err == nil && got < need.Pages {
-			err = &Short{Need: need, Got: got}
+		stuck := (*Stuck)(nil)
+		if errors.As(err, &stuck) || err == nil && got < need.Pages {
+			err = &Short{Need: need, Got: got, Stuck: stuck}
 		}
 		if err != nil {
 			g.giveBack()
@@ -160,7 +167,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 		g.grants = g.grants[:at]
 		return 0, err
 	}
-	var got int64
+	var got, target int64
 	step := max(1, chunk/int64(size))
 	doing := "getting huge pages"
 	if size >= pages.Size1GiB {
@@ -169,14 +176,14 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	}
 	remedies := []func(){func() { compact(g.ctx, g.root, node) }}
 	if g.effort.DropCaches {
-		remedies = append(remedies, func() { dropCaches(g.root); compact(g.ctx, g.root, node) })
+		remedies = append(remedies, func() { dropCaches(g.ctx, g.root); compact(g.ctx, g.root, node) })
 	}
 	for fruitless := 0; got < want && err == nil; {
 		if err = g.ctx.Err(); err != nil {
 			break
 		}
 		var p Pool
-		target := count + min(got+step, want)
+		target = count + min(got+step, want)
 		p, err = SetPersistent(g.root, node, size, count+got, target)
 		gained := p.Persistent() - count - got
 		if err == nil && gained < 0 {
@@ -207,6 +214,9 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	fresh := max(0, got-surplus)
 	g.done += fresh * int64(size)
 	g.grants[at] = Grant{Node: node, Size: size, Pages: got, Surplus: min(got, surplus)}
+	if stuck := (*Stuck)(nil); errors.As(err, &stuck) { // it may yet add what it is to
+		g.grants[at] = Grant{Node: node, Size: size, Pages: target - count, Without: &count, Surplus: min(target-count, surplus)}
+	}
 	if rerr := g.record(g.grants); err == nil {
 		err = rerr
 	}
@@ -259,11 +269,10 @@ func poolFile(root hostfs.Root, node int, size pages.Size, name string) []string
 	return append(nodeDir(node), sizeDir(size), name)
 }
 
+// nrFile is the file that sets a pool's size.
+const nrFile = "nr_hugepages"
+
 // File is the path on the host of the file that sets a pool's size, for showing.
 func File(root hostfs.Root, node int, size pages.Size) string {
-	return hostfs.Root("/").Path(poolFile(root, node, size, "nr_hugepages")...)
-}
-
-func dropCaches(root hostfs.Root) {
-	_ = root.WriteInt(3, "proc", "sys", "vm", "drop_caches")
+	return hostfs.Root("/").Path(poolFile(root, node, size, nrFile)...)
 }

@@ -17,13 +17,16 @@ var ErrMoved = errors.New("another program is setting the page pools")
 
 // SetPersistent writes a node's count and reads back the result: the kernel accepts any
 // number and allocates as many as it can. Where the count is not from, another program has set it:
-// ErrMoved, and nothing is written.
+// ErrMoved, and nothing is written. With a *Stuck the pool may yet become what is written.
 //
 // While another node has surplus, kernels before 6.12 add that to what is
 // written here, and later ones turn free pages into surplus that nobody frees.
 // So the other node's surplus is made persistent for the time of the write, if that can
 // be reverted.
 func SetPersistent(root hostfs.Root, node int, size pages.Size, from, target int64) (Pool, error) {
+	if stuck := StillWriting(root, size); stuck != nil {
+		return Pool{}, stuck
+	}
 	state, err := Read(root)
 	if err != nil {
 		return Pool{}, err
@@ -148,8 +151,15 @@ func GiveBackBorrowed(root hostfs.Root) error {
 	}
 	var b borrowed
 	if json.Unmarshal([]byte(text), &b) == nil && b.BootID == boot {
+		if StillWriting(root, b.Size) != nil {
+			return nil // the next Open tries again
+		}
 		if p, err := ReadPool(root, b.Node, b.Size); err == nil && (p.Persistent() == b.Total || b.Total == 0 && p.Persistent() > b.Persistent) {
-			if err := writeNr(root, b.Node, b.Size, b.Persistent); err != nil {
+			err := writeNr(root, b.Node, b.Size, b.Persistent)
+			if stuck := (*Stuck)(nil); errors.As(err, &stuck) {
+				return nil
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -16,11 +16,15 @@ import (
 // nobody uses, that no mapping was promised, and that no starting guest waits for are freed.
 // Of what another program uses as much becomes surplus as was before; turned is that in bytes.
 // record is called with what is left before each change of a pool, and after; with ErrMoved
-// from it the pool is left alone.
+// from it the pool is left alone. Of what the kernel may yet free there is a grant with Without.
 func Release(root hostfs.Root, grants []Grant, pending []Pending, record func([]Grant) error) (kept []Grant, turned int64, err error) {
 	for i, grant := range grants {
 		with := func(left []Grant) []Grant { return slices.Concat(kept, left, grants[i+1:]) }
 		note := func(left []Grant) error { return record(with(left)) }
+		if grant.Without != nil || StillWriting(root, grant.Size) != nil {
+			kept = append(kept, grant) // the kernel is not done with it, or could not begin
+			continue
+		}
 		give, without := releasable(root, grant, pending)
 		left, err := lower(root, grant, give, without, note)
 		if err == nil && len(left) == 1 && left[0].Surplus > 0 { // the kernel has taken all that it should
@@ -29,7 +33,7 @@ func Release(root hostfs.Root, grants []Grant, pending []Pending, record func([]
 			left, err = lower(root, left[0], give, without, note)
 			turned += (was - PagesIn(left)) * int64(grant.Size)
 		}
-		if err != nil && !errors.Is(err, ErrMoved) {
+		if stuck := (*Stuck)(nil); err != nil && !errors.Is(err, ErrMoved) && !errors.As(err, &stuck) {
 			return with(left), turned, err
 		}
 		kept = append(kept, left...)

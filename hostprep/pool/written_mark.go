@@ -27,7 +27,7 @@ const opening = time.Second
 
 // writtenAt is when a node's file was last opened to write it.
 func writtenAt(root hostfs.Root, node int, size pages.Size) time.Time {
-	st, err := os.Stat(root.Path(poolFile(root, node, size, "nr_hugepages")...))
+	st, err := os.Stat(root.Path(poolFile(root, node, size, nrFile)...))
 	if err != nil {
 		return time.Time{}
 	}
@@ -43,18 +43,18 @@ func Marked(root hostfs.Root, node int, size pages.Size) bool {
 // number then is taken to be for one node.
 func Mark(root hostfs.Root, node int, size pages.Size) {
 	if time.Since(writtenAt(root, node, size)).Abs() >= opening {
-		_ = os.Chtimes(root.Path(poolFile(root, node, size, "nr_hugepages")...), time.Time{}, writtenMark())
+		_ = os.Chtimes(root.Path(poolFile(root, node, size, nrFile)...), time.Time{}, writtenMark())
 	}
 }
 
 // writeNr writes a pool's file without opening it with O_TRUNC, which would take its mark
 // away. A tree of ordinary files needs that, and gets the time back.
 func writeNr(root hostfs.Root, node int, size pages.Size, n int64) error {
-	file := poolFile(root, node, size, "nr_hugepages")
+	file := poolFile(root, node, size, nrFile)
 	path := root.Path(file...)
 	var fs unix.Statfs_t
-	if err := unix.Statfs(path, &fs); err == nil && fs.Type == unix.SYSFS_MAGIC {
-		return root.WriteOver(n, file...)
+	if err := unix.Statfs(path, &fs); root == alone || err == nil && fs.Type == unix.SYSFS_MAGIC {
+		return writeNumber(root, node, size, nrFile, n)
 	}
 	at := writtenAt(root, node, size)
 	if err := root.WriteInt(n, file...); err != nil {

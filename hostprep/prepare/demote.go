@@ -27,6 +27,9 @@ func (p Options) splits(h host.Host, state pool.State, pending []pool.Pending) (
 	if _, ok := state.Global(need.Size); !ok {
 		return nil, p.demoteRefused(hostprep.BadHost, fmt.Sprintf("the kernel has no pages of %s", need.Size), "choose another --size"), nil
 	}
+	if stuck := pool.StillWriting(h.Root, need.Size); stuck != nil {
+		return nil, p.demoteRefused(hostprep.NoMemory, stuck.Error(), stuck.Do()), nil
+	}
 	nodes := need.Nodes
 	if nodes == nil {
 		nodes = state.Nodes(need.Size)
@@ -119,5 +122,8 @@ func (p Options) demote(ctx context.Context, h host.Host) (changed []change.Chan
 			changed = append(changed, change.PoolSplit(h, s.node, p.Demote.Size, n))
 		}
 	}
-	return changed, nil, errors.Join(err, rerr)
+	if short := (*pool.Short)(nil); errors.As(err, &short) && short.Stuck != nil {
+		refused, err = p.demoteRefused(hostprep.NoMemory, short.Stuck.Error(), short.Stuck.Do()), nil
+	}
+	return changed, refused, errors.Join(err, rerr)
 }
