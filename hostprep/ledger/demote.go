@@ -56,7 +56,7 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	large, _ := state.Pool(node, size)
 	small, _ := state.Pool(node, into)
 	// Those that vmhuge had prepared itself go first: nobody else misses them.
-	going, staying := takeOff(c.Grants, n, func(g pool.Grant) bool { return g.Node == node && g.Size == size })
+	going, staying := pool.TakeOff(c.Grants, n, func(g pool.Grant) bool { return g.Node == node && g.Size == size })
 	own := pool.PagesIn(going)
 	from, before := large.Persistent()-own, small.Persistent()
 	c.Grants = append(staying, pool.Some(pool.Grant{Node: node, Size: size, Pages: own, Without: &from, Surplus: 0},
@@ -67,7 +67,7 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	if err := l.saveChange(i, c); err != nil {
 		return err
 	}
-	split := asShort(pool.Demote(l.root, node, size, n), need)
+	split := pool.AsShort(pool.Demote(l.root, node, size, n), need)
 	c = l.claims[i]
 	l.finish(&c)
 	if err := l.save(i, c); err != nil {
@@ -82,21 +82,6 @@ func (l *Ledger) Demote(node int, size pages.Size, n int64) error {
 	return split
 }
 
-// takeOff divides grants: up to n pages of some of them, the newest first, and the rest.
-func takeOff(grants []pool.Grant, n int64, of func(pool.Grant) bool) (taken, rest []pool.Grant) {
-	for _, g := range slices.Backward(grants) {
-		part := int64(0)
-		if of(g) && g.Without == nil { // else the kernel is not done with it
-			part = min(max(0, n), g.Pages)
-		}
-		n -= part
-		taken = append(taken, pool.Some(g.Of(part))...)
-		rest = append(rest, pool.Some(g.Rest(part))...)
-	}
-	slices.Reverse(rest)
-	return taken, rest
-}
-
 // finishDemoted corrects the demotions that a claim had on record before they were made, once
 // its grants are right: what is split is what the pool lacks of From.
 func (l *Ledger) finishDemoted(c *Claim) (changed bool) {
@@ -109,12 +94,7 @@ func (l *Ledger) finishDemoted(c *Claim) (changed bool) {
 		d.Pages, d.From, changed = min(d.Pages, max(0, *d.From-p.Persistent())), nil, true
 		if count := l.counts.of(d.Node, d.Size); count != nil {
 			// What is not vmhuge's is fewer by these, or more again.
-			added := l.held(c.UUID, d.Node, d.Size)
-			for _, g := range c.Grants {
-				if g.Node == d.Node && g.Size == d.Size {
-					added += g.Pages
-				}
-			}
+			added := l.held(c.UUID, d.Node, d.Size) + pool.DoneOn(c.Grants, d.Node, d.Size)
 			count.Others = p.Persistent() - added
 			count.Persistent = count.Others + l.recorded(d.Node, d.Size)
 			l.counts.changed, l.counts.stale = true, true

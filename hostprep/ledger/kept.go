@@ -67,14 +67,14 @@ func (l *Ledger) KeepFor(uuid string, keep pages.Keep) (given int64, err error) 
 
 // needed frees what was kept for a guest that takes less now, or pages of another size.
 func (l *Ledger) needed(i int, c Claim) (Claim, error) {
-	for _, size := range sizesOf(c.Grants) {
+	for _, size := range pool.SizesOf(c.Grants) {
 		var takes int64
 		for _, take := range c.Takes {
 			if take.Size == size {
 				takes += take.Pages
 			}
 		}
-		if excess := granted(c, size) - takes; excess > 0 {
+		if excess := pool.Done(c.Grants, size) - takes; excess > 0 {
 			if _, _, err := l.shed(i, c, size, nil, excess); err != nil {
 				return c, err
 			}
@@ -105,23 +105,13 @@ func (l *Ledger) keep(i int, c Claim) (given, owed int64, err error) {
 	if err := l.rename(i, c); err != nil {
 		return 0, 0, err
 	}
-	for _, size := range sizesOf(c.Grants) {
-		more, waits, err := l.shed(i, l.claims[i], size, nil, granted(c, size)-granted(Claim{Grants: c.Keep.Grants}, size))
+	for _, size := range pool.SizesOf(c.Grants) {
+		more, waits, err := l.shed(i, l.claims[i], size, nil, pool.Done(c.Grants, size)-pool.Done(c.Keep.Grants, size))
 		if given, owed = given+more, owed+waits; err != nil {
 			return given, owed, err
 		}
 	}
 	return given, owed, nil
-}
-
-func sizesOf(grants []pool.Grant) (sizes []pages.Size) {
-	seen := map[pages.Size]bool{}
-	for _, g := range grants {
-		if !seen[g.Size] {
-			seen[g.Size], sizes = true, append(sizes, g.Size)
-		}
-	}
-	return sizes
 }
 
 // Free is Release for a guest whose pages are kept no longer.

@@ -265,7 +265,7 @@ func (l *Ledger) growOnce(ctx context.Context, uuid string, needs []pool.Need, e
 			return &pool.Short{Need: need, Stuck: stuck}
 		}
 		if err := l.disarm(need.Size); err != nil {
-			return asShort(err, need)
+			return pool.AsShort(err, need)
 		}
 	}
 	c := l.claims[i]

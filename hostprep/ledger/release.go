@@ -79,9 +79,8 @@ func (l *Ledger) release(uuid string) (given, owed int64, err error) {
 	for at, g := range kept {
 		given -= g.Pages * int64(g.Size)
 		if g.Without != nil { // the kernel is not done with it
-			if p, err := pool.ReadPool(l.root, g.Node, g.Size); err == nil {
-				owed += l.there(g, p) * int64(g.Size)
-			}
+			p, _ := pool.ReadPool(l.root, g.Node, g.Size)
+			owed += l.there(g, p) * int64(g.Size)
 			continue
 		}
 		// Pages that another program has taken out of the pool are not owed any more.
@@ -130,11 +129,7 @@ func (l *Ledger) held(except string, node int, size pages.Size) (held int64) {
 			continue
 		}
 		if c, err := l.read(c); err == nil {
-			for _, g := range c.Grants {
-				if g.Node == node && g.Size == size && g.Without == nil {
-					held += g.Pages
-				}
-			}
+			held += pool.DoneOn(c.Grants, node, size)
 		}
 	}
 	return held

@@ -80,16 +80,16 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize) error {
 	there := lasting(now)
 	c := old
 	c.Phase, c.Elastic = Starting, true
-	r.First, r.Granted = i < 0, granted(c, r.Size)
+	r.First, r.Granted = i < 0, pool.Done(c.Grants, r.Size)
 	if r.Had == 0 {
 		r.Had = there[r.Size]
 	}
 	// What has left it already it is not about to take again.
 	left := r.Had - there[r.Size]
 	if old.Has != nil {
-		old.Has = less(old.Has, r.Size, left)
+		old.Has = pool.Less(old.Has, r.Size, left)
 	} else {
-		old.Takes = less(old.Takes, r.Size, left)
+		old.Takes = pool.Less(old.Takes, r.Size, left)
 	}
 	c.Resize, c.Takes = &r, nil
 	if r.Pages > 0 {
@@ -188,7 +188,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 	}
 	c = c.resized(grew)
 	r := *c.Resize
-	excess := granted(c, r.Size) - max(0, r.Granted+r.More)
+	excess := pool.Done(c.Grants, r.Size) - max(0, r.Granted+r.More)
 	if given, owed, err = l.shed(i, c, r.Size, r.Nodes, excess); err != nil {
 		return given, owed, err
 	}
@@ -211,7 +211,7 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 func (c Claim) resized(grew int64) Claim {
 	r := *c.Resize
 	if !r.Counted {
-		c.Takes, c.Has = less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), less(c.Has, r.Size, -grew)
+		c.Takes, c.Has = pool.Less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), pool.Less(c.Has, r.Size, -grew)
 		r.More = c.grow(grew, r.Size, r.Nodes)
 		if !r.Lazy {
 			mapped := map[pages.Size]int64{r.Size: grew}
@@ -225,24 +225,11 @@ func (c Claim) resized(grew int64) Claim {
 	return c
 }
 
-// less takes n pages of a size off a list; nothing for a negative number.
-func less(takes []pool.Take, size pages.Size, n int64) []pool.Take {
-	takes = slices.Clone(takes)
-	for i := range takes {
-		if takes[i].Size == size && n > 0 && !takes[i].Growth {
-			part := min(n, takes[i].Pages)
-			takes[i].Pages -= part
-			n -= part
-		}
-	}
-	return slices.DeleteFunc(takes, func(t pool.Take) bool { return t.Pages == 0 })
-}
-
 // shed frees up to n pages of a claim's grants, whose guest goes on: first those on the nodes that
 // it has left, and the newest first.
 func (l *Ledger) shed(i int, c Claim, size pages.Size, nodes []int, n int64) (given, owed int64, err error) {
-	going, staying := takeOff(c.Grants, n, func(g pool.Grant) bool { return g.Size == size && slices.Contains(nodes, g.Node) })
-	more, staying := takeOff(staying, n-pool.PagesIn(going), func(g pool.Grant) bool { return g.Size == size })
+	going, staying := pool.TakeOff(c.Grants, n, func(g pool.Grant) bool { return g.Size == size && slices.Contains(nodes, g.Node) })
+	more, staying := pool.TakeOff(staying, n-pool.PagesIn(going), func(g pool.Grant) bool { return g.Size == size })
 	going = append(going, more...)
 	if err := l.save(i, c); err != nil || len(going) == 0 {
 		return 0, 0, err
@@ -274,17 +261,6 @@ func amounts(of map[pages.Size]int64) (takes []pool.Take) {
 		takes = append(takes, pool.Take{Size: size, Pages: of[size]})
 	}
 	return takes
-}
-
-// granted is how many pages of a size were added for a guest, without those with which the kernel
-// is not done.
-func granted(c Claim, size pages.Size) (n int64) {
-	for _, g := range c.Grants {
-		if g.Size == size && g.Without == nil {
-			n += g.Pages
-		}
-	}
-	return n
 }
 
 // Beside is what a guest has not taken yet of an earlier growth, or leaves reserved for a later

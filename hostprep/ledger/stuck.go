@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 
 	"vmhuge/hostprep/pool"
@@ -20,11 +19,10 @@ func (l *Ledger) stuck(size pages.Size) *pool.Stuck {
 		}
 	}
 	s := pool.AwaitWrite(l.root, size)
-	if s == nil {
-		return nil
+	if s != nil {
+		l.writes = append(l.writes, s)
+		l.SetAside = append(l.SetAside, fmt.Sprintf("the pools of pages of %s stay as they are: %s", s.Size, s))
 	}
-	l.writes = append(l.writes, s)
-	l.SetAside = append(l.SetAside, fmt.Sprintf("the pools of pages of %s stay as they are: %s", s.Size, s))
 	return s
 }
 
@@ -41,16 +39,6 @@ func (l *Ledger) awaited(c Claim) bool {
 		}
 	}
 	return false
-}
-
-// asShort is the error of pages that could not be added because of a stuck write as that of
-// a pool that can't grow.
-func asShort(err error, need pool.Need) error {
-	stuck, short := (*pool.Stuck)(nil), (*pool.Short)(nil)
-	if errors.As(err, &stuck) && !errors.As(err, &short) {
-		return &pool.Short{Need: need, Stuck: stuck}
-	}
-	return err
 }
 
 // there is how many pages the pool has of a grant that was being changed. What other claims have

@@ -52,8 +52,8 @@ func (l *Ledger) Trim(uuid string) error {
 	if c, err = l.read(l.claims[i]); err != nil {
 		return err
 	}
-	for _, size := range sizesOf(c.Grants) {
-		excess := granted(c, size) - there[size]
+	for _, size := range pool.SizesOf(c.Grants) {
+		excess := pool.Done(c.Grants, size) - there[size]
 		for _, take := range c.takesNow() {
 			if take.Growth && take.Size == size {
 				excess -= take.Pages

@@ -55,7 +55,7 @@ func TestTrimCutOff(t *testing.T) {
 			write(t, file, fmt.Sprintln(test.is))
 
 			l = open(t, root)
-			if c, err := l.read(l.claims[0]); err != nil || granted(c, pages.Size2MiB) != test.is-100 || c.Phase != InUse || len(l.SetAside) > 0 {
+			if c, err := l.read(l.claims[0]); err != nil || pool.Done(c.Grants, pages.Size2MiB) != test.is-100 || c.Phase != InUse || len(l.SetAside) > 0 {
 				t.Errorf("the next run: %v, %+v, %q", err, c, l.SetAside)
 			}
 			must(t, l.Begin(Claim{UUID: db1, Name: "db1", Owner: owner(), Takes: takes(7)}))

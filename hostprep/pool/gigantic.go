@@ -55,6 +55,16 @@ func (s *Stuck) Do() string {
 		"and a 1 in the file abort beside it ends it; NFS: umount -f), or use pages of another size"
 }
 
+// AsShort is the error of pages that could not be added because of a stuck write as that of
+// a pool that can't grow.
+func AsShort(err error, need Need) error {
+	stuck, short := (*Stuck)(nil), (*Short)(nil)
+	if errors.As(err, &stuck) && !errors.As(err, &short) {
+		return &Short{Need: need, Stuck: stuck}
+	}
+	return err
+}
+
 // writing is the record of a write of a gigantic pool, which is there before the write begins.
 type writing struct {
 	PID   int    `json:"pid"`

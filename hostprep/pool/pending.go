@@ -46,3 +46,16 @@ func (s State) Spare(size pages.Size, pending []Pending) int64 {
 	}
 	return spare
 }
+
+// Less takes n pages of a size off a list; nothing for a negative number.
+func Less(takes []Take, size pages.Size, n int64) []Take {
+	takes = slices.Clone(takes)
+	for i := range takes {
+		if takes[i].Size == size && n > 0 && !takes[i].Growth {
+			part := min(n, takes[i].Pages)
+			takes[i].Pages -= part
+			n -= part
+		}
+	}
+	return slices.DeleteFunc(takes, func(t Take) bool { return t.Pages == 0 })
+}
