@@ -46,7 +46,7 @@ func FuzzParseFileName(f *testing.F) {
 func FuzzSumHugetlb(f *testing.F) {
 	f.Add(someSmaps)
 	f.Fuzz(func(t *testing.T, text string) {
-		mapped, faulted := sumHugetlb(smaps.Parse(text))
+		mapped, faulted := smaps.Hugetlb(smaps.Parse(text))
 		for size, n := range mapped {
 			if size <= 0 || n < 0 {
 				t.Errorf("%d of %d", n, size)

@@ -144,41 +144,13 @@ func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64,
 	if err != nil {
 		return nil, nil, err
 	}
-	mapped, faulted = sumHugetlb(smaps.Parse(text))
+	mapped, faulted = smaps.Hugetlb(smaps.Parse(text))
 	return mapped, faulted, nil
 }
-
-// virtioMem says that a mapping is virtio-mem's: nothing is promised for it, and the guest has
-// what it touches.
-func virtioMem(m smaps.Mapping) bool { return m.Has("ht") && m.Has("nr") }
 
 // LastingOf is how many pages of each size a process has mapped, touched or not: DIMMs and what
 // it began with, but not virtio-mem's.
 func LastingOf(root hostfs.Root, pid int) (map[pages.Size]int64, error) {
 	text, err := root.ReadProcess(pid, "smaps")
-	return lasting(smaps.Parse(text)), err
-}
-
-func lasting(mappings []smaps.Mapping) map[pages.Size]int64 {
-	mapped, _ := sumHugetlb(slices.DeleteFunc(slices.Clone(mappings), virtioMem))
-	return mapped
-}
-
-// sumHugetlb adds up the hugetlb mappings; of virtio-mem's only what is there counts.
-func sumHugetlb(mappings []smaps.Mapping) (mapped, faulted map[pages.Size]int64) {
-	mapped, faulted = map[pages.Size]int64{}, map[pages.Size]int64{}
-	for _, m := range mappings {
-		if m.PageKiB <= 0 || !m.Has("ht") {
-			continue
-		}
-		size := pages.SizeOfKiB(m.PageKiB)
-		there := m.HugetlbKiB / m.PageKiB
-		faulted[size] += there
-		if virtioMem(m) {
-			mapped[size] += there
-		} else {
-			mapped[size] += m.SizeKiB / m.PageKiB
-		}
-	}
-	return mapped, faulted
+	return smaps.Lasting(smaps.Parse(text)), err
 }

@@ -36,7 +36,7 @@ VmFlags: rd wr mr mw me ac sd
 `
 
 func TestSumHugetlb(t *testing.T) {
-	mapped, faulted := sumHugetlb(smaps.Parse(someSmaps))
+	mapped, faulted := smaps.Hugetlb(smaps.Parse(someSmaps))
 	if diff := cmp.Diff(map[pages.Size]int64{pages.Size2MiB: 32}, mapped); diff != "" {
 		t.Error(diff)
 	}

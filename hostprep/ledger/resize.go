@@ -76,8 +76,8 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize) error {
 		return err
 	}
 	now := smaps.Parse(text)
-	mapped, _ := sumHugetlb(now)
-	there := lasting(now)
+	mapped, _ := smaps.Hugetlb(now)
+	there := smaps.Lasting(now)
 	c := old
 	c.Phase, c.Elastic = Starting, true
 	r.First, r.Granted = i < 0, pool.Done(c.Grants, r.Size)

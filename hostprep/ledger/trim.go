@@ -28,7 +28,7 @@ func (l *Ledger) Trim(uuid string) error {
 		return nil
 	}
 	now := smaps.Parse(text)
-	there := lasting(now)
+	there := smaps.Lasting(now)
 	freed := func(given int64) {
 		if given > 0 {
 			l.Settled = append(l.Settled, Settlement{UUID: uuid, Name: c.Name, Given: given, Runs: true})
@@ -44,7 +44,7 @@ func (l *Ledger) Trim(uuid string) error {
 		}
 	}
 	// It may have ended meanwhile.
-	if i = l.index(uuid); i < 0 || slices.ContainsFunc(now, virtioMem) {
+	if i = l.index(uuid); i < 0 || slices.ContainsFunc(now, smaps.Mapping.VirtioMem) {
 		return nil
 	}
 	// Of a guest whose memory vmhuge has not changed that is all that is known, and of others there
