@@ -122,24 +122,22 @@ func (g *Guests) RunQEMU(pids []int) []bool {
 	const each = 64 // a thread takes as long to start
 	runs := make([]bool, len(pids))
 	parts := min(runtime.GOMAXPROCS(0), 1+len(pids)/each)
-	bugs := make([]any, parts)
-	look := func(part int) {
-		defer func() { bugs[part] = recover() }()
-		for i := part * len(pids) / parts; i < (part+1)*len(pids)/parts; i++ {
-			runs[i] = g.known.runsQEMU(pids[i])
-		}
-	}
 	var wait sync.WaitGroup
-	for part := 1; part < parts; part++ {
-		wait.Go(func() { look(part) })
-	}
-	look(0)
-	wait.Wait()
-	for _, bug := range bugs {
-		if bug != nil {
-			panic(bug) // where the caller can recover from it
+	for part := range parts {
+		look := func() {
+			// A panic here nobody could recover from. Who looks again at what does not run meets it.
+			defer func() { _ = recover() }()
+			for i := part * len(pids) / parts; i < (part+1)*len(pids)/parts; i++ {
+				runs[i] = g.known.runsQEMU(pids[i])
+			}
+		}
+		if part == parts-1 {
+			look()
+		} else {
+			wait.Go(look)
 		}
 	}
+	wait.Wait()
 	return runs
 }
 
