@@ -196,6 +196,9 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	if err != nil {
 		return err
 	}
+	if err := l.sameMemory(ctx, d, p, what, r); err != nil {
+		return err
+	}
 	grew, known, failure := l.askResize(ctx, d, p, what, o)
 	if p.kind == pages.DIMM && p.kib < 0 && failure == nil {
 		l.awaitUnmapped(pid, p, mapped)
@@ -215,6 +218,19 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", pages.FormatKiB(p.kib), pages.FormatKiB(max(0, got))), "run vmhuge verify "+shell.Operand(d.name))
 	}
 	return nil
+}
+
+// sameMemory ends a resize that has begun if another one has ended since it was planned: virtio-mem
+// would be asked for what that one has made of no use, and the ledger would count both.
+func (l *Launcher) sameMemory(ctx context.Context, d *domain, p resizing, what string, r *Resized) error {
+	now, err := liveMemory(d, what)
+	if err == nil && now.TotalKiB != p.before.TotalKiB {
+		err = advice.New(what, "another change of it has ended meanwhile", "run the command again")
+	}
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, l.endResize(context.WithoutCancel(ctx), d, 0, true, r))
 }
 
 // beginResize writes the change down and gets the pages for it.
