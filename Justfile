@@ -27,7 +27,7 @@ deps-build:
 
 # install what else the tests need: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
-    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core yamllint pycodestyle python3-voluptuous
+    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc systemd dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core yamllint pycodestyle python3-voluptuous
     @./deps --only prometheus prometheus promtool
 
 [private]
@@ -107,7 +107,7 @@ lanes COMMIT COMPRESSION LIMIT: deps-browser build format
         'lab with SELinux' "VMHUGE_LAB_SUITE=trixie-selinux go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share selinux {{ COMMIT }}) ./integration/lab" \
         {{ if COMMIT == '' { "'lab with the kernel of backports' \"VMHUGE_LAB_SUITE=trixie-backports go test -vet=off -count=1 -timeout " + LIMIT + " -run '^TestPrepareOnDemand$' ./integration/lab\"" } else { '' } }}
 
-# every test of the lab, on Debian 12 (bookworm), 13 (trixie), or that with a newer kernel (trixie-backports) (as root)
+# every test of the lab, on Debian 12 (bookworm), 13 (trixie), or that with a newer kernel (trixie-backports) or SELinux (trixie-selinux) (as root)
 lab SUITE: deps-test
     VMHUGE_LAB_SUITE={{ SUITE }} go test -count=1 -timeout 90m -v ./integration/lab
 

@@ -14,7 +14,7 @@ import (
 // The last points are root, the host's /proc and libvirt's socket, which they are for.
 func TestUnits(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("there is no systemd here")
+		t.Fatal("there is no systemd-analyze; run: sudo ./just deps-test")
 	}
 	bootUnit := filepath.Join(t.TempDir(), "vmhuge.service")
 	text := boot.ServiceText("/bin/true", boot.Folder{Path: "/mnt/huge pages/qemu"}, boot.Folder{Path: "/dev/hugepages/qemu"})
@@ -33,7 +33,16 @@ func TestUnits(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), "Overall exposure level") {
 			t.Errorf("%s is more exposed than %s of 100: %v\n%s", unit, exposure, err, out)
 		}
-		if out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput(); err != nil && !strings.Contains(string(out), "/usr/bin/vmhuge is not executable") {
+		// Whether vmhuge is installed here is not the question.
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := filepath.Join(t.TempDir(), filepath.Base(unit))
+		if err := os.WriteFile(there, []byte(strings.ReplaceAll(string(text), "/usr/bin/vmhuge", "/bin/true")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("systemd-analyze", "verify", "--man=no", there).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", unit, err, out)
 		}
 	}
