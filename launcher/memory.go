@@ -220,8 +220,8 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	return nil
 }
 
-// sameMemory ends a resize that has begun if another one has ended since it was planned: virtio-mem
-// would be asked for what that one has made of no use, and the ledger would count both.
+// sameMemory ends a resize that has begun if another one has ended since it was planned: the guest
+// would be asked for an amount that leaves the other out, and the ledger would count both.
 func (l *Launcher) sameMemory(ctx context.Context, d *domain, p resizing, what string, r *Resized) error {
 	now, err := liveMemory(d, what)
 	if err == nil && now.TotalKiB != p.before.TotalKiB {

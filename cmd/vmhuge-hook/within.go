@@ -33,6 +33,9 @@ func (l *late) Deadline() (time.Time, bool) { return l.end, true }
 func (l *late) Done() <-chan struct{}       { return l.armed().Done() }
 
 func (l *late) Err() error {
+	if l.stop != nil {
+		return l.armed().Err()
+	}
 	if time.Now().Before(l.end) {
 		return nil
 	}

@@ -25,6 +25,12 @@ func TestWithin(t *testing.T) {
 		if took := time.Since(began); took != time.Minute || !errors.Is(ctx.Err(), context.DeadlineExceeded) || !errors.Is(child.Err(), context.DeadlineExceeded) {
 			t.Errorf("after %s: %v, %v", took, ctx.Err(), child.Err())
 		}
+		stopped, stop := within(time.Minute)
+		done := stopped.Done()
+		stop()
+		if <-done; !errors.Is(stopped.Err(), context.Canceled) {
+			t.Errorf("stopped: %v", stopped.Err())
+		}
 		asked, stop := within(time.Minute)
 		defer stop()
 		time.Sleep(2 * time.Minute)

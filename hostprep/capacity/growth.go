@@ -82,16 +82,12 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 // most is a Growth without Now, which is costly to read: the kernel counts its free
 // blocks under a lock.
 func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, error) {
-	growth := Growth{headroom: headroomKiB * pages.KiB, stuck: map[pages.Size]*pool.Stuck{}}
+	growth := Growth{headroom: headroomKiB * pages.KiB}
 	state, err := h.Pools()
 	if err != nil {
 		return growth, nil, err
 	}
-	for _, size := range state.Sizes() {
-		if stuck := pool.StillWriting(h.Root, size); stuck != nil {
-			growth.stuck[size] = stuck
-		}
-	}
+	growth.stuck = pool.StuckWrites(h.Root, state.Sizes())
 	nodes, err := h.Nodes()
 	if err != nil {
 		return growth, nil, err

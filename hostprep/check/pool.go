@@ -44,12 +44,8 @@ var Pool = Check{"pool", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding
 			can = can && growth.Missing(needs) == nil
 		}
 	}
-	stuck := map[pages.Size]*pool.Stuck{}
-	for _, need := range needs {
-		if s := pool.StillWriting(h.Root, need.Size); s != nil {
-			stuck[need.Size], can = s, false
-		}
-	}
+	stuck := pool.StuckWrites(h.Root, state.Sizes())
+	can = can && !slices.ContainsFunc(needs, func(n pool.Need) bool { return stuck[n.Size] != nil })
 	var findings []hostprep.Finding
 	for _, l := range capacity.Limits(state, g) {
 		f := l.Judge()

@@ -35,8 +35,8 @@ const (
 func Journal(h host.Host) journal.Journal { return journal.Journal{Host: h, Name: journal.OfHook} }
 
 // Program finds the binary that is to be installed: beside this program, or where a package
-// puts it, for programs that nobody calls by name. libexec comes first: while an .rpm that has it
-// there replaces one that had it in lib, both are there.
+// puts it, for programs that nobody calls by name. libexec comes first: while an .rpm that uses it
+// replaces one that used lib, both copies exist, and the new one is meant.
 func Program(h host.Host) (string, error) {
 	var tried []string
 	try := func(name string) {

@@ -104,6 +104,17 @@ func StillWriting(root hostfs.Root, size pages.Size) *Stuck {
 	return nil
 }
 
+// StuckWrites are those of several sizes.
+func StuckWrites(root hostfs.Root, sizes []pages.Size) map[pages.Size]*Stuck {
+	all := map[pages.Size]*Stuck{}
+	for _, size := range sizes {
+		if stuck := StillWriting(root, size); stuck != nil {
+			all[size] = stuck
+		}
+	}
+	return all
+}
+
 // AwaitWrite is StillWriting for who has the ledger's lock: one whose vmhuge was killed meanwhile
 // is waited for first, as long as it works. Nothing is left of one that has ended.
 func AwaitWrite(root hostfs.Root, size pages.Size) *Stuck {

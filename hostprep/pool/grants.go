@@ -23,10 +23,9 @@ func TakeOff(grants []Grant, n int64, of func(Grant) bool) (taken, rest []Grant)
 
 // SizesOf are the page sizes of grants.
 func SizesOf(grants []Grant) (sizes []pages.Size) {
-	seen := map[pages.Size]bool{}
 	for _, g := range grants {
-		if !seen[g.Size] {
-			seen[g.Size], sizes = true, append(sizes, g.Size)
+		if !slices.Contains(sizes, g.Size) {
+			sizes = append(sizes, g.Size)
 		}
 	}
 	return sizes

@@ -214,7 +214,7 @@ func (g *grower) node(node int, size pages.Size, want int64) (int64, error) {
 	fresh := max(0, got-surplus)
 	g.done += fresh * int64(size)
 	g.grants[at] = Grant{Node: node, Size: size, Pages: got, Surplus: min(got, surplus)}
-	if stuck := (*Stuck)(nil); errors.As(err, &stuck) { // it may yet add what it is to
+	if errors.As(err, new(*Stuck)) { // it may yet add what it is to
 		g.grants[at] = Grant{Node: node, Size: size, Pages: target - count, Without: &count, Surplus: min(target-count, surplus)}
 	}
 	if rerr := g.record(g.grants); err == nil {

@@ -33,7 +33,7 @@ func Release(root hostfs.Root, grants []Grant, pending []Pending, record func([]
 			left, err = lower(root, left[0], give, without, note)
 			turned += (was - PagesIn(left)) * int64(grant.Size)
 		}
-		if stuck := (*Stuck)(nil); err != nil && !errors.Is(err, ErrMoved) && !errors.As(err, &stuck) {
+		if err != nil && !errors.Is(err, ErrMoved) && !errors.As(err, new(*Stuck)) {
 			return with(left), turned, err
 		}
 		kept = append(kept, left...)

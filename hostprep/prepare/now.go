@@ -200,6 +200,9 @@ func (p Options) untilReboot(f hostprep.Finding) hostprep.Finding {
 		if f.Short != nil && f.Short.ByCommit {
 			f.Do = "reboot: by its settings for the next boot the kernel may then have them"
 		}
+		if f.Short != nil && f.Short.Stuck != nil {
+			f.Do = f.Short.Stuck.Do() + "; or reboot"
+		}
 	}
 	return f
 }
