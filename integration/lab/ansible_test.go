@@ -51,12 +51,12 @@ func TestAnsible(t *testing.T) {
 
 // threeHosts boots three Debians of 1.5 GiB, each with two nodes.
 func threeHosts(t *testing.T) []*lab {
+	t.Helper()
 	var labs []*lab
 	for range 3 {
-		labs = append(labs, boot(t, machine{nodes: 2, memoryMiB: 768}))
-	}
-	for _, l := range labs {
+		l := boot(t, machine{nodes: 2, memoryMiB: 768})
 		l.putVmhuge()
+		labs = append(labs, l)
 	}
 	return labs
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// putPackage builds the .deb of a version and puts it into the lab, and SELinux's policy beside
-// it. Of another tag, the programs in it are others. zstd packs and unpacks faster than xz.
-func (l *lab) putPackage(version, tag string) (deb, policy string) {
+// putPackage builds the .debs of a version and puts one of them into the lab. Of another tag, the
+// programs in it are others. zstd packs and unpacks faster than xz.
+func (l *lab) putPackage(name, version, tag string) (deb string) {
 	l.t.Helper()
 	out := l.t.TempDir()
 	cmd := exec.Command("../../packaging/build", out)
@@ -21,24 +21,21 @@ func (l *lab) putPackage(version, tag string) (deb, policy string) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("building the package: %v\n%s", err, text)
 	}
-	put := func(name string) string {
-		debs, _ := filepath.Glob(filepath.Join(out, name+"_*.deb"))
-		if len(debs) != 1 {
-			l.t.Fatalf("packaging/build made of %s %q", name, debs)
-		}
-		deb := "/var/tmp/" + name + "-" + version + ".deb"
-		l.Put(debs[0], deb)
-		return deb
+	debs, _ := filepath.Glob(filepath.Join(out, name+"_*.deb"))
+	if len(debs) != 1 {
+		l.t.Fatalf("packaging/build made of %s %q", name, debs)
 	}
-	return put("vmhuge"), put("vmhuge-selinux")
+	deb = "/var/tmp/" + name + "-" + version + ".deb"
+	l.Put(debs[0], deb)
+	return deb
 }
 
 // TestPackage installs, upgrades, removes and purges the package, with a guest
 // on huge pages that must not notice; then goes a new user's way.
 func TestPackage(t *testing.T) {
 	l := boot(t, machine{nodes: 2})
-	older, _ := l.putPackage("1.0", "older")
-	newer, _ := l.putPackage("1.1", "newer")
+	older := l.putPackage("vmhuge", "1.0", "older")
+	newer := l.putPackage("vmhuge", "1.1", "newer")
 	l.Put("first_steps", "/var/tmp/first_steps")
 	l.define("tiny")
 	const (

@@ -53,7 +53,7 @@ func TestPlanOnThreeHosts(t *testing.T) {
 			}
 			args = append(args, file)
 		}
-		answer := planOn(t, args...)
+		answer := labs[0].planOn(args...)
 		for _, guest := range answer.Guests {
 			guests.Add(1)
 			if guest.Host != "" {
@@ -147,23 +147,21 @@ type planAnswer struct {
 }
 
 // planOn asks again where hosts have not answered in time: on a busy machine theirs is short.
-func planOn(t *testing.T, args ...string) planAnswer {
-	t.Helper()
-	if err := buildPrograms(); err != nil {
-		t.Fatal(err)
-	}
+func (l *lab) planOn(args ...string) planAnswer {
+	l.t.Helper()
+	vmhuge := l.program("vmhuge")
 	for range 10 {
-		out, err := exec.Command(filepath.Join(programsDir, "vmhuge"), append([]string{"plan", "--json"}, args...)...).Output()
+		out, err := exec.Command(vmhuge, append([]string{"plan", "--json"}, args...)...).Output()
 		var answer planAnswer
 		if json.Unmarshal(out, &answer) == nil && len(answer.Unreachable) == 0 && len(answer.Guests) > 0 {
 			return answer
 		}
-		t.Logf("%v\n%s", err, out)
+		l.t.Logf("%v\n%s", err, out)
 		if !strings.Contains(string(out), "it has not answered in") {
 			break
 		}
 	}
-	t.FailNow()
+	l.t.FailNow()
 	return planAnswer{}
 }
 
