@@ -58,7 +58,7 @@ def failures(domains):
 
 
 def change_diff(changes, undone=False):
-    """Changes of a host for --diff. Of a file only the lines that differ: what stays may be
+    """The text of a host's changes for --diff. Of a file only the lines that differ: what stays may be
     another program's password."""
     text = ""
     for change in changes:
@@ -70,7 +70,7 @@ def change_diff(changes, undone=False):
             text += "".join(line if line.endswith("\n") else line + "\n" for line in lines)
         else:
             text += "%s %s: %s -> %s\n" % (change["kind"], change["path"], before or "nothing", after or "nothing")
-    return {"prepared": text}
+    return text
 
 
 def file_lines(state):

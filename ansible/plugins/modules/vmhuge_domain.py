@@ -76,7 +76,7 @@ requirements:
 seealso:
   - module: vmhuge.host.vmhuge_host
 notes:
-  - C(no) and C(90m) are words for vmhuge; quote C("no"), which YAML takes for false.
+  - C(no) and C(90m) are words for vmhuge; quote C("no"), which YAML reads as false.
 """
 
 EXAMPLES = r"""

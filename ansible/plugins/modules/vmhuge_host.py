@@ -7,7 +7,7 @@ module: vmhuge_host
 short_description: Set a host up for guests on huge pages
 version_added: 1.0.0
 description:
-  - Reserves pages, and makes what guests on huge pages need besides, such as mounts, rights and
+  - Reserves pages, and sets up what else guests on huge pages need, such as mounts, rights and
     AppArmor rules (C(vmhuge prepare)); installs libvirt's hook (C(vmhuge hook install)).
   - With I(state=absent) it removes the hook and reverts every change that vmhuge made to the host
     (C(vmhuge hook remove), C(vmhuge undo)). What somebody has changed since stays, with a warning.
@@ -24,7 +24,7 @@ options:
   domains:
     description:
       - The guests to prepare for, each by its name, UUID or a pattern. They must be on huge pages
-        already, see M(vmhuge.host.vmhuge_domain). Of an empty list nothing is prepared.
+        already, see M(vmhuge.host.vmhuge_domain). With an empty list, nothing is prepared.
     type: list
     elements: str
   autostart:
@@ -46,7 +46,7 @@ options:
     description: Reserve I(pages) for this program instead of guests. With I(pages=0) that ends.
     type: str
   persist:
-    description: Keep it all over reboots.
+    description: Keep all of it across reboots.
     type: bool
     default: false
   overcommit:
@@ -82,7 +82,7 @@ options:
     default: true
   hook:
     description:
-      - Install the hook, and reload libvirt's daemon if that has not looked for hooks; with C(false)
+      - Install the hook, and reload libvirt's daemon if it has not looked for hooks yet; with C(false)
         remove it. It is left as it is if this is left out.
     type: bool
   drop_if_short:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
     persist: true
     hook: true
 
-- name: Have 1024 pages of 2 MiB on node 0
+- name: Reserve 1024 pages of 2 MiB on node 0
   vmhuge.host.vmhuge_host:
     pages: 1024
     size: 2M
@@ -173,7 +173,7 @@ class Host:
     def did(self, changes, also=False, undone=False):
         """Notes changes that were made; also: something that is no change of a file."""
         self.changes += changes
-        self.diff += change_diff(changes, undone)["prepared"]
+        self.diff += change_diff(changes, undone)
         self.vmhuge.changed = self.vmhuge.changed or bool(changes) or bool(also)
 
     def hook(self):
