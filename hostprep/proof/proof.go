@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,16 +78,19 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 		if errors.Is(err, fs.ErrPermission) {
 			err = advice.Wrap(err, "looking at the guest's memory", advice.Refused(os.Geteuid()))
 		}
-		if err == nil {
-			p.Evidence = append(p.Evidence, h.Root.Path("proc", strconv.Itoa(pid), name))
+		if file := h.Root.Path("proc", strconv.Itoa(pid), name); err == nil && !slices.Contains(p.Evidence, file) {
+			p.Evidence = append(p.Evidence, file)
 		}
 		return text, err
 	}
-	status, err := read("status")
-	if err != nil {
-		return p, err
+	hugetlb := func() (int64, error) {
+		status, err := read("status")
+		if err != nil {
+			return 0, err
+		}
+		return parseStatusHugetlb(strings.NewReader(status))
 	}
-	total, err := parseStatusHugetlb(strings.NewReader(status))
+	total, err := hugetlb()
 	if err != nil {
 		return p, err
 	}
@@ -101,8 +105,14 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 				p.ByNode[strconv.Itoa(node)] += n * m.PageKiB
 			}
 		}
-		if sum := p.Hugetlb(); sum != total {
-			return p, fmt.Errorf("/proc/%d: status counts %d KiB of hugetlb pages, numa_maps %d KiB", pid, total, sum)
+		if sum := p.Hugetlb(); sum != total { // the guest may get pages meanwhile, or give some up
+			now, err := hugetlb()
+			if err != nil {
+				return p, err
+			}
+			if sum < min(total, now) || sum > max(total, now) {
+				return p, fmt.Errorf("/proc/%d: status counts %d KiB of hugetlb pages, then %d KiB, and numa_maps %d KiB", pid, total, now, sum)
+			}
 		}
 	}
 	text, err := read("smaps")

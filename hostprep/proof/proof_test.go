@@ -1,7 +1,10 @@
 package proof
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -134,6 +137,46 @@ func TestProve(t *testing.T) {
 	} {
 		if proof, err := Read((host.Host{Root: hosttest.Unpack(t, "one-node", files)}), 42, 65536); err == nil {
 			t.Errorf("%s: %+v", name, proof)
+		}
+	}
+}
+
+// Between two files a guest gets pages, or gives some up.
+func TestProveAsItGrows(t *testing.T) {
+	const states = 300
+	for _, shrinks := range []bool{false, true} {
+		root := hosttest.Unpack(t, "one-node", "")
+		now := func(i int) {
+			dir, n := root.Path("state", strconv.Itoa(i)), i
+			if shrinks {
+				n = states - i
+			}
+			err := errors.Join(os.MkdirAll(dir, 0o755),
+				os.WriteFile(dir+"/status", fmt.Appendf(nil, "HugetlbPages: %d kB\n", 2048*n), 0o600),
+				os.WriteFile(dir+"/numa_maps", fmt.Appendf(nil, "7f2e00000000 default file=/b huge N0=%d kernelpagesize_kB=2048\n", n), 0o600),
+				os.WriteFile(dir+"/smaps", []byte(provenSmaps), 0o600),
+				os.Symlink(dir, dir+".new"), os.Rename(dir+".new", root.Path("proc", "42")))
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		now(1)
+		changed := make(chan bool)
+		go func() {
+			defer close(changed)
+			for i := range states - 2 {
+				now(i + 2)
+			}
+		}()
+		for going := true; going; {
+			if _, err := Read(host.Host{Root: root}, 42, 1<<20); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-changed:
+				going = false
+			default:
+			}
 		}
 	}
 }
