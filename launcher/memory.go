@@ -20,6 +20,7 @@ import (
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/shell"
+	"vmhuge/internal/smaps"
 	"vmhuge/internal/xmldiff"
 	"vmhuge/xml"
 )
@@ -83,42 +84,63 @@ func (l *Launcher) Resize(ctx context.Context, name string, o ResizeOptions) (Re
 	if err := l.needHost(what); err != nil {
 		return r, err
 	}
+	err = l.resizeInTurn(ctx, d, what, o, &r)
+	return r, err
+}
+
+// resizePlanned works out a change from the memory that a guest has now, and makes it.
+func (l *Launcher) resizePlanned(ctx context.Context, d *domain, what string, o ResizeOptions, r *Resized) error {
 	live, err := d.GetXMLDesc(0)
 	if err != nil {
-		return r, refused(err, what)
+		return refused(err, what)
 	}
 	p, err := l.planResize([]byte(live), o)
 	if err != nil {
-		return r, blockedBy(err, what)
+		return blockedBy(err, what)
 	}
 	r.plan(p)
 	if p.kib == 0 {
-		return r, nil
+		return nil
 	}
-	definition := resizing{}
 	if o.Config {
-		same := ResizeOptions{KiB: p.kib, Device: p.kind, GuestNode: p.device.Node}
-		if definition, err = l.planResize(d.xml, same); err != nil {
-			return r, blockedBy(err, what+" in its definition")
+		if _, err := l.planDefinition(d, p, what, r); err != nil {
+			return err
 		}
-		r.Diff = xmldiff.Unified(d.name+".xml before", d.xml, d.name+".xml", definition.doc)
 	}
 	if o.DryRun {
-		return r, l.couldResize(d, p, what, o, &r)
+		return l.couldResize(d, p, what, o, r)
 	}
-	if err := l.resize(ctx, d, p, what, o, &r); err != nil {
-		return r, err
+	if err := l.resize(ctx, d, p, what, o, r); err != nil {
+		return err
 	}
-	if o.Config {
-		edit := Edit{}
-		err := l.defineWhole(d, definition.doc, &edit)
-		r.Warnings = append(r.Warnings, edit.Warnings...)
-		if err != nil {
-			return r, advice.About(err, "%s: it has changed, but its definition has not", what)
-		}
-		r.Defined = true
+	if !o.Config {
+		return nil
 	}
-	return r, nil
+	// Anew: while the guest took its time, another may have changed its definition.
+	definition, err := l.planDefinition(d, p, what, r)
+	edit := Edit{}
+	if err == nil {
+		err = l.defineWhole(d, definition.doc, &edit)
+	}
+	r.Warnings = append(r.Warnings, edit.Warnings...)
+	if err != nil {
+		return advice.About(err, "%s: it has changed, but its definition has not", what)
+	}
+	r.Defined = true
+	return nil
+}
+
+// planDefinition works out the change of a guest that runs for its definition.
+func (l *Launcher) planDefinition(d *domain, p resizing, what string, r *Resized) (definition resizing, err error) {
+	if d.xml, err = d.definition(); err != nil {
+		return definition, err
+	}
+	same := ResizeOptions{KiB: p.kib, Device: p.kind, GuestNode: p.device.Node}
+	if definition, err = l.planResize(d.xml, same); err != nil {
+		return definition, blockedBy(err, what+" in its definition")
+	}
+	r.Diff = xmldiff.Unified(d.name+".xml before", d.xml, d.name+".xml", definition.doc)
+	return definition, nil
 }
 
 // plan notes what is going to happen.
@@ -184,12 +206,8 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	if err != nil {
 		return err
 	}
-	before, err := l.prove(d, running)
-	if err != nil {
-		return err
-	}
 	pid := running[d.uuid].PID
-	mapped, err := ledger.LastingOf(l.host.Root, pid)
+	before, err := l.mappings(pid, p)
 	if err == nil {
 		err = l.beginResize(ctx, d, p, what, o, r)
 	}
@@ -201,7 +219,7 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	}
 	grew, known, failure := l.askResize(ctx, d, p, what, o)
 	if p.kind == pages.DIMM && p.kib < 0 && failure == nil {
-		l.awaitUnmapped(pid, p, mapped)
+		l.awaitUnmapped(pid, p, smaps.Lasting(before))
 	}
 	// Not the caller's context: the ledger must hear of it after Ctrl-C too.
 	err = l.endResize(context.WithoutCancel(ctx), d, grew, known, r)
@@ -209,28 +227,42 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 		return failure
 	}
 	r.Done = true
-	after, err := l.prove(d, running)
+	after, err := l.mappings(pid, p)
+	if err == nil && p.kind == pages.DIMM && p.kib > 0 {
+		err = p.onHugePages(smaps.Since(before, after), d, what)
+	}
 	if err != nil {
 		return err
 	}
-	r.Proof = &after
-	if got := after.Hugetlb() - before.Hugetlb(); p.kind == pages.DIMM && got < p.kib {
-		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", pages.FormatKiB(p.kib), pages.FormatKiB(max(0, got))), "run vmhuge verify "+shell.Operand(d.name))
+	proven, err := l.prove(d, running)
+	if err != nil {
+		return err
 	}
+	r.Proof = &proven
 	return nil
 }
 
-// sameMemory ends a resize that has begun if another one has ended since it was planned: the guest
-// would be asked for an amount that leaves the other out, and the ledger would count both.
-func (l *Launcher) sameMemory(ctx context.Context, d *domain, p resizing, what string, r *Resized) error {
-	now, err := liveMemory(d, what)
-	if err == nil && now.TotalKiB != p.before.TotalKiB {
-		err = advice.New(what, "another change of it has ended meanwhile", "run the command again")
+func (l *Launcher) mappings(pid int, p resizing) ([]smaps.Mapping, error) {
+	text, err := l.host.Root.ReadGuest(pid, "smaps", p.before.TotalKiB)
+	return smaps.Parse(text), err
+}
+
+// onHugePages is an error unless a new DIMM is on huge pages. It is among what QEMU has mapped
+// since: what all of the guest has tells nothing, as other DIMMs may leave it at the same time.
+func (p resizing) onHugePages(since []smaps.Mapping, d *domain, what string) error {
+	var mapped, huge int64
+	for _, m := range since {
+		if m.Writable && (m.Has("ht") || m.Has("hg")) {
+			mapped, huge = mapped+m.SizeKiB, huge+m.HugetlbKiB
+		}
 	}
-	if err == nil {
-		return nil
+	switch {
+	case mapped < p.kib:
+		return advice.New(what, "its new DIMM of "+pages.FormatKiB(p.kib)+" has left it again: another program has removed it", "run the command again")
+	case huge < p.kib:
+		return advice.New(what, fmt.Sprintf("it has grown by %s, but only %s of that is on huge pages", pages.FormatKiB(p.kib), pages.FormatKiB(huge)), "run vmhuge verify "+shell.Operand(d.name))
 	}
-	return errors.Join(err, l.endResize(context.WithoutCancel(ctx), d, 0, true, r))
+	return nil
 }
 
 // beginResize writes the change down and gets the pages for it.
@@ -267,7 +299,7 @@ func interruptedResize(err error, what string) error {
 	case errors.Is(err, context.Canceled):
 		return advice.New(what, "interrupted", "nothing was changed")
 	case errors.Is(err, ledger.ErrResizing):
-		return advice.New(what, err.Error(), "wait for that to end")
+		return errOvertaken
 	}
 	return advice.About(err, "%s", what)
 }

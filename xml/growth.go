@@ -32,6 +32,13 @@ type MemoryDevice struct {
 	XML                                string
 }
 
+// Same says that a guest has the same memory, whatever virtio-mem has plugged of what it was asked for.
+func (m Memory) Same(other Memory) bool {
+	return m.TotalKiB == other.TotalKiB && slices.EqualFunc(m.Devices, other.Devices, func(a, b MemoryDevice) bool {
+		return a.Kind == b.Kind && a.Node == b.Node && a.Slot == b.Slot && a.SizeKiB == b.SizeKiB && a.RequestedKiB == b.RequestedKiB
+	})
+}
+
 // UsedSlots counts the memory devices that take a slot.
 func (m Memory) UsedSlots() (n int) {
 	for _, d := range m.Devices {

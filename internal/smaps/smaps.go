@@ -2,6 +2,8 @@
 package smaps
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,6 +15,7 @@ type Mapping struct {
 	Executable bool
 	Shared     bool
 	Offset     uint64 // where in its file it begins, in bytes
+	File       string // its device and inode, as 00:2b 93; "": anonymous memory
 	Name       string // its file, or what the kernel calls it; "": anonymous memory
 	SizeKiB    int64
 	PageKiB    int64
@@ -82,6 +85,17 @@ func At(mappings []Mapping, address uint64) (Mapping, bool) {
 	return Mapping{}, false
 }
 
+// Since returns those of after that were not there before, by their file, or, of anonymous memory,
+// by where they begin.
+func Since(before, after []Mapping) []Mapping {
+	name := func(m Mapping) string { return cmp.Or(m.File, strconv.FormatUint(m.Start, 16)) }
+	had := map[string]bool{}
+	for _, m := range before {
+		had[name(m)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(after), func(m Mapping) bool { return had[name(m)] })
+}
+
 // parseMapping reads the first line of a mapping.
 func parseMapping(line string) (Mapping, bool) {
 	first, rest, _ := strings.Cut(line, "-")
@@ -98,6 +112,9 @@ func parseMapping(line string) (Mapping, bool) {
 	m := Mapping{Start: start, End: end, Writable: perms[1] == 'w', Executable: perms[2] == 'x', Shared: perms[3] == 's'}
 	if fields := strings.SplitN(rest, " ", 4); len(fields) == 4 { // offset, device, inode, name
 		m.Offset, _ = strconv.ParseUint(fields[0], 16, 64)
+		if fields[2] != "0" {
+			m.File = fields[1] + " " + fields[2]
+		}
 		m.Name = strings.TrimSpace(fields[3])
 	}
 	return m, true

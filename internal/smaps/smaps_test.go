@@ -1,6 +1,7 @@
 package smaps
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,7 @@ AnonHugePages:   1046528 kB
 `
 
 func TestAt(t *testing.T) {
-	huge := Mapping{Start: 0x7f3c40000000, End: 0x7f3c80000000, Writable: true, Name: "/anon_hugepage (deleted)", SizeKiB: 1 << 20, PageKiB: 2048,
+	huge := Mapping{Start: 0x7f3c40000000, End: 0x7f3c80000000, Writable: true, File: "00:0f 93", Name: "/anon_hugepage (deleted)", SizeKiB: 1 << 20, PageKiB: 2048,
 		HugetlbKiB: 1 << 19, flags: " rd wr mr mw me de ht sd "}
 	for address, want := range map[uint64]Mapping{
 		0x7f3c40000000: huge,
@@ -36,6 +37,22 @@ func TestAt(t *testing.T) {
 		if got, ok := At(Parse(some), address); got != want || ok != (want != Mapping{}) {
 			t.Errorf("%x: %+v, %v", address, got, ok)
 		}
+	}
+}
+
+// A new DIMM is told from one that leaves meanwhile, also where it gets the address of that.
+func TestSince(t *testing.T) {
+	const (
+		ram     = "7f3c00000000-7f3c10000000 rw-p 00000000 00:2b 93 /dev/hugepages/qemu_back_mem.pc.ram.a (deleted)\n"
+		leaving = "7f3c40000000-7f3c48000000 rw-p 00000000 00:2b 94 /dev/hugepages/qemu_back_mem._objects_memdimm0.b (deleted)\n"
+		dimm    = "7f3c40000000-7f3c48000000 rw-p 00000000 00:2b 95 /dev/hugepages/qemu_back_mem._objects_memdimm1.c (deleted)\n"
+		heap    = "7f3c50000000-7f3c50021000 rw-p 00000000 00:00 0 \n"
+		grown   = "7f3c50000000-7f3c50042000 rw-p 00000000 00:00 0 \n"
+		stack   = "7f3c60000000-7f3c60800000 rw-p 00000000 00:00 0 \n"
+	)
+	since := Since(Parse(ram+leaving+heap), Parse(ram+dimm+grown+stack))
+	if want := Parse(dimm + stack); !slices.Equal(since, want) {
+		t.Errorf("%+v, want %+v", since, want)
 	}
 }
 
