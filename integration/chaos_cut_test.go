@@ -18,6 +18,9 @@ type cut struct {
 	killed bool
 }
 
+// uncut is how a run ends by itself.
+const uncut = 2
+
 // cutShort runs vmhuge; how 0 kills it after a time, 1 interrupts it, and all else lets it end.
 func cutShort(how int, after time.Duration, args ...string) (r cut) {
 	cmd := exec.Command(filepath.Join(scratch, "bin", "vmhuge"), args...)
@@ -26,7 +29,7 @@ func cutShort(how int, after time.Duration, args ...string) (r cut) {
 	if r.err = cmd.Start(); r.err != nil {
 		return r
 	}
-	if how < 2 {
+	if how < uncut {
 		timer := time.AfterFunc(after, func() { _ = cmd.Process.Signal([]unix.Signal{unix.SIGKILL, unix.SIGINT}[how]) })
 		defer timer.Stop()
 	}

@@ -122,6 +122,7 @@ func (c *growthChaos) disturb() {
 	if c.random.IntN(6) == 0 {
 		all.Go(c.remove)
 	}
+	all.Go(c.verify)
 	if c.random.IntN(20) == 0 {
 		pid, after := pidOf(c.t, c.dom), time.Duration(c.random.IntN(2500))*time.Millisecond
 		all.Go(func() {
@@ -151,6 +152,14 @@ func (c *growthChaos) resize(device, sign string, mib, how int, after time.Durat
 	// The guest may go on for a moment after what vmhuge saw last. What it refused it has not asked for.
 	if device == "--virtio-mem" && (r.killed || r.err != nil && strings.Contains(r.out, "virtio-mem driver")) {
 		c.slack += mib / 2
+	}
+}
+
+// verify finds all of the guest's memory on huge pages at any moment.
+func (c *growthChaos) verify() {
+	time.Sleep(rand.N(1500 * time.Millisecond))
+	if r := cutShort(uncut, 0, "verify", c.name); r.err != nil && c.runs() {
+		c.t.Errorf("verify: %v: %s", r.err, r.out)
 	}
 }
 

@@ -45,8 +45,28 @@ func hostAsBefore(t *testing.T) {
 		if diff != "" {
 			recorded, _ := os.ReadFile(filepath.Join(stateDir, "changes.json"))
 			t.Errorf("the test left the host changed (-before +after):\n%s\non record: %s", diff, recorded)
+			putBack(t, before.Pools)
 		}
 	})
+}
+
+// putBack sets the pools as they were, after a test that has failed: its pages would be lost to the
+// machine, and its claims make the tests after it fail, too.
+func putBack(t *testing.T, before pools) {
+	t.Helper()
+	if err := os.RemoveAll("/run/vmhuge"); err != nil {
+		t.Error(err)
+	}
+	now := readTestPools(t)
+	for kib, pool := range before {
+		for node, n := range pool.Nodes {
+			if was := n.Total - n.Surplus; now[kib].Nodes[node].Total-now[kib].Nodes[node].Surplus != was {
+				if err := writePages(node, kib, was); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
 }
 
 func readHost(t *testing.T) hostState {

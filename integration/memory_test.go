@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,6 +151,63 @@ func TestMemoryDIMM(t *testing.T) {
 	// Its definition has one DIMM.
 	if r, code := resized(t, name, "128M", "--config"); code != 0 || r.Done || !r.Defined || r.BeforeKiB != 192<<10 {
 		t.Errorf("%d, %+v", code, r)
+	}
+}
+
+// TestMemoryAtOnce has several runs change the same guest: each takes its turn, and plans its
+// change from what the one before has made of the guest.
+func TestMemoryAtOnce(t *testing.T) {
+	g, name := pausedToGrow(t, 64)
+	atOnce := func(args ...[]string) (planned int) {
+		t.Helper()
+		cuts := make([]cut, len(args))
+		var all sync.WaitGroup
+		for i := range args {
+			all.Go(func() {
+				cuts[i] = cutShort(uncut, 0, append([]string{"memory", name, "--dimm", "--config"}, args[i]...)...)
+			})
+		}
+		all.Wait()
+		for i, r := range cuts {
+			if r.err != nil {
+				t.Errorf("%v: %v\n%s", args[i], r.err, r.out)
+			}
+			if strings.Contains(r.out, "another change of its memory came first, and this one was planned anew, from ") {
+				planned++
+			}
+		}
+		return planned
+	}
+	if atOnce([]string{"+32M"}, []string{"+32M"}, []string{"+64M"}) == 0 {
+		t.Error("none of three met another")
+	}
+	g.has(128, 128)
+	atOnce([]string{"320M"}, []string{"320M"}) // one of them finds it done
+	g.has(160, 160)
+	if r, code := resized(t, name, "320M", "--config", "--dry-run"); code != 0 || r.ByKiB != 0 {
+		t.Errorf("%d, %+v", code, r)
+	}
+	if n := strings.Count(definition(t, g.dom), "<memory model='dimm'"); n != 4 {
+		t.Errorf("its definition has %d DIMMs:\n%s", n, definition(t, g.dom))
+	}
+
+	// One waits for a guest without a system, and others not for ever for that.
+	waits := make(chan cut, 1)
+	go func() { waits <- cutShort(1, 15*time.Second, "memory", name, "-64M", "--dimm", "--timeout", "10m") }()
+	waitUntil(t, "the guest is asked for a DIMM", func() bool {
+		claims, err := ledger.ReadClaims("/")
+		return err == nil && len(claims) == 1 && claims[0].Resize != nil && claims[0].Resize.Asked
+	})
+	if r, code := resized(t, name, "+32M", "--dimm", "--timeout", "2s"); code != 1 || r.Diff != "other changes of its memory have not ended within 2s" {
+		t.Errorf("%d, %s", code, r.Diff)
+	}
+	if r := <-waits; !strings.Contains(r.out, "interrupted before the guest has given up its DIMM") {
+		t.Errorf("%v: %s", r.err, r.out)
+	}
+	g.has(160, 160)
+	done(t, "stop", name, "--force", "--timeout", "0s")
+	if n := g.pool(); n != 64 {
+		t.Errorf("%d pages after its end", n)
 	}
 }
 
