@@ -34,8 +34,8 @@ does not give up a DIMM in time, it keeps the memory and its pages.
 virtio-mem takes its pages when the guest first touches them. Until then vmhuge keeps
 them for this guest, but a program that does not ask vmhuge can take them.
 
-If another change of the guest's memory is under way, vmhuge waits until it has ended, and
-then plans its own anew. --timeout limits both waits together.
+If another change of the guest's memory is under way, vmhuge waits until it has ended,
+and then plans its own anew. --timeout limits both waits together.
 
 FILES
   /run/vmhuge/claims/
