@@ -46,11 +46,14 @@ func (l *Launcher) Collapse(ctx context.Context, name string, o collapse.Options
 	if err != nil {
 		return c, err
 	}
-	qemu, ramKiB, backends, err := l.memory(what, d, running)
+	qemu, _, _, err := l.memory(what, d, running)
 	if err != nil {
 		return c, err
 	}
-	c.Result, err = collapse.Run(ctx, l.host, collapse.Guest{Process: qemu, UUID: d.uuid, RAMKiB: ramKiB, Backends: backends}, o)
+	c.Result, err = collapse.Run(ctx, l.host, collapse.Guest{Process: qemu, UUID: d.uuid, RAM: func() (collapse.RAM, error) {
+		_, kib, backends, err := l.memory(what, d, running)
+		return collapse.RAM{KiB: kib, Backends: backends}, err
+	}}, o)
 	return c, advice.About(err, "%s", what)
 }
 

@@ -124,7 +124,9 @@ func start(t *testing.T, kind string) *running {
 	r.fine()
 	p, err := process.Find("/", cmd.Process.Pid)
 	hosttest.Must(t, err)
-	r.guest = Guest{Process: p, UUID: someUUID, RAMKiB: ramMiB * 1024, Backends: []pages.Backend{{Kind: pages.RAM, MemoryKiB: ramMiB * 1024}}}
+	r.guest = Guest{Process: p, UUID: someUUID, RAM: func() (RAM, error) {
+		return RAM{ramMiB * 1024, []pages.Backend{{Kind: pages.RAM, MemoryKiB: ramMiB * 1024}}}, nil
+	}}
 	return r
 }
 

@@ -21,10 +21,15 @@ import (
 
 // Guest is a running guest.
 type Guest struct {
-	Process  process.Process // its QEMU
-	UUID     string          // on QEMU's command line
-	RAMKiB   int64
-	Backends []pages.Backend // of the RAM, as proof.Read takes them
+	Process process.Process // its QEMU
+	UUID    string          // on QEMU's command line
+	RAM     func() (RAM, error)
+}
+
+// RAM is what a guest has at a moment: while it runs, it may get DIMMs and give them up.
+type RAM struct {
+	KiB      int64
+	Backends []pages.Backend // as proof.Read takes them
 }
 
 // Options say how much to collapse, and when to stop.
@@ -87,7 +92,7 @@ const (
 
 // Run collapses a guest's RAM. When ctx ends, the result says how far it came.
 func Run(ctx context.Context, h host.Host, g Guest, o Options) (Result, error) {
-	r := Result{RAMKiB: g.RAMKiB, Node: o.Node, DryRun: o.DryRun, AtLeastPercent: o.AtLeast, Stopped: NotStarted}
+	r := Result{Node: o.Node, DryRun: o.DryRun, AtLeastPercent: o.AtLeast, Stopped: NotStarted}
 	thp, err := h.THP()
 	if err != nil {
 		return r, err
@@ -107,11 +112,11 @@ func Run(ctx context.Context, h host.Host, g Guest, o Options) (Result, error) {
 	if err := q.supported(); err != nil {
 		return r, err
 	}
-	ram, before, err := q.account(ctx, h, g)
+	ram, err := q.account(ctx, h, g, &r)
 	if err != nil {
 		return r, err
 	}
-	r.Before, r.After = before, before
+	r.Before = r.After
 	plan := newPlan(ram, uint64(size))
 	if o.Node >= 0 {
 		if plan, err = q.onNode(ctx, plan, uint64(size), o.Node); err != nil {
@@ -137,7 +142,7 @@ func Run(ctx context.Context, h host.Host, g Guest, o Options) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	if _, r.After, err = q.account(context.WithoutCancel(ctx), h, g); err != nil {
+	if _, err = q.account(context.WithoutCancel(ctx), h, g, &r); err != nil {
 		return r, err
 	}
 	r.Left = sum(w.left, int64(size)/pages.KiB, plan.unaligned)
@@ -208,17 +213,23 @@ func couldMake(h host.Host, size pages.Size) (*hostprep.CouldMake, error) {
 	return &could, nil
 }
 
-// account reads which mappings are the guest's RAM, and what backs them.
-func (q *qemu) account(ctx context.Context, h host.Host, g Guest) ([]ramRange, Account, error) {
+// account reads which mappings are the guest's RAM, and what backs them now.
+func (q *qemu) account(ctx context.Context, h host.Host, g Guest, r *Result) ([]ramRange, error) {
 	type answer struct {
 		ram     []ramRange
+		ramKiB  int64
 		account Account
 	}
 	a, err := within(ctx, readWithin, func() (a answer, err error) {
-		p, err := proof.Read(h, q.pid, g.RAMKiB, g.Backends...)
+		ram, err := g.RAM()
 		if err != nil {
 			return a, err
 		}
+		p, err := proof.Read(h, q.pid, ram.KiB, ram.Backends...)
+		if err != nil {
+			return a, err
+		}
+		a.ramKiB = ram.KiB
 		a.ram, a.account, err = q.read(h, p)
 		return a, err
 	})
@@ -230,5 +241,6 @@ func (q *qemu) account(ctx context.Context, h host.Host, g Guest) ([]ramRange, A
 	case errors.Is(err, errNoAnswer):
 		err = advice.Wrap(err, "reading QEMU's memory map", "")
 	}
-	return a.ram, a.account, err
+	r.RAMKiB, r.After = a.ramKiB, a.account
+	return a.ram, err
 }

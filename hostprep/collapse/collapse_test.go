@@ -99,6 +99,23 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// A guest that loses a DIMM meanwhile has all of its memory on huge pages, and not half of what it had.
+func TestLosesMemory(t *testing.T) {
+	p := start(t, "private")
+	g, had := p.guest, false
+	g.RAM = func() (RAM, error) {
+		ram, err := p.guest.RAM()
+		if !had {
+			ram.KiB *= 2
+		}
+		had = true
+		return ram, err
+	}
+	if r, err := Run(t.Context(), p.host, g, enough); err != nil || r.RAMKiB != all || r.Percent != 100 || !r.Reached {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // A guest that ends is not mistaken for one that can't be collapsed, nor is another process.
 func TestGone(t *testing.T) {
 	p := start(t, "private")
