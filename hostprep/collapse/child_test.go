@@ -72,8 +72,13 @@ func child(kind string) error {
 		return err
 	}
 	touched := memory
-	if kind == "half" {
-		touched = memory[:len(memory)/2]
+	if half := len(memory) / 2; strings.HasPrefix(kind, "half") {
+		touched = memory[:half]
+		if kind == "half read" {
+			if err := unix.Madvise(memory[half:], unix.MADV_POPULATE_READ); err != nil {
+				return err
+			}
+		}
 	}
 	for i := 0; i < len(touched); i += 512 {
 		touched[i] = byte(i / 512 % 251)

@@ -29,6 +29,7 @@ func TestRun(t *testing.T) {
 		"private":   {100, all, nil},
 		"shared":    {100, all, nil},
 		"half":      {100, half, []Left{{Untouched, half}}},
+		"half read": {100, half, []Left{{Untouched, half}}},
 		"unaligned": {0, 0, []Left{{Unaligned, all}}},
 	} {
 		t.Run(kind, func(t *testing.T) {

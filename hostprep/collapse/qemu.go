@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -160,6 +161,7 @@ func (q *qemu) madvise(s span) error {
 const (
 	pagemapPresent = 1 << 63
 	pagemapSwapped = 1 << 62
+	pagemapFrame   = 1<<55 - 1
 )
 
 // state says of each block in a span whether it is untouched or partly swapped out; if it
@@ -176,21 +178,47 @@ func (q *qemu) state(s span, size uint64) ([]Reason, error) {
 	}
 	var reasons []Reason
 	for block := range slices.Chunk(entries, int(size/page*8)) {
-		reasons = append(reasons, pagemapReason(block))
+		reasons = append(reasons, pagemapReason(block, zeroPage()))
 	}
 	return reasons, nil
 }
 
-// pagemapReason reads a block's part of /proc/PID/pagemap, 64 bits a page.
-func pagemapReason(entries []byte) Reason {
+// pagemapReason reads a block's part of /proc/PID/pagemap, 64 bits a page. Zero is the frame of a page
+// that the guest has only read, or of which the kernel has found that it has nothing but zeros as it
+// split a huge page (Linux 6.12): such a page takes no memory, and the kernel refuses a block of these.
+func pagemapReason(entries []byte, zero uint64) Reason {
 	reason := Untouched
 	for ; len(entries) >= 8; entries = entries[8:] {
 		switch entry := binary.NativeEndian.Uint64(entries); {
 		case entry&pagemapSwapped != 0:
 			return Swapped
-		case entry&pagemapPresent != 0:
+		case entry&pagemapPresent != 0 && (zero == 0 || entry&pagemapFrame != zero):
 			reason = Refused
 		}
 	}
 	return reason
 }
+
+// zeroPage is the frame of the kernel's page of zeros; 0: not known.
+var zeroPage = sync.OnceValue(func() uint64 {
+	size := os.Getpagesize()
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = unix.Munmap(memory) }()
+	pagemap, err := os.Open("/proc/self/pagemap")
+	if err != nil {
+		return 0
+	}
+	defer pagemap.Close()
+	entry := make([]byte, 8)
+	at := int64(uintptr(unsafe.Pointer(&memory[0]))) / int64(size) * 8
+	if err := unix.Madvise(memory, unix.MADV_POPULATE_READ); err != nil {
+		return 0
+	}
+	if _, err := pagemap.ReadAt(entry, at); err != nil {
+		return 0
+	}
+	return binary.NativeEndian.Uint64(entry) & pagemapFrame
+})

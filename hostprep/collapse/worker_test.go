@@ -151,7 +151,7 @@ func TestRefused(t *testing.T) {
 
 func TestPagemapReason(t *testing.T) {
 	for want, entries := range map[Reason][]uint64{
-		Untouched: {0, 1 << 55, 0},
+		Untouched: {0, 1 << 55, pagemapPresent | 42},
 		Refused:   {0, pagemapPresent | 4711, 0},
 		Swapped:   {pagemapPresent, 0, pagemapSwapped | 3},
 	} {
@@ -159,7 +159,7 @@ func TestPagemapReason(t *testing.T) {
 		for _, e := range entries {
 			text = binary.NativeEndian.AppendUint64(text, e)
 		}
-		if got := pagemapReason(text); got != want {
+		if got := pagemapReason(text, 42); got != want {
 			t.Errorf("%x: %s, not %s", entries, got, want)
 		}
 	}
