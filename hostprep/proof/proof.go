@@ -124,6 +124,12 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 		return p, err
 	}
 	mappings := smaps.Parse(text)
+	_, there := smaps.Hugetlb(mappings)
+	for size, n := range there { // what it has got since numa_maps was read is no longer reserved
+		if key := strconv.FormatInt(size.KiB(), 10); n*size.KiB() > p.HugetlbKiB[key] {
+			p.HugetlbKiB[key] = n * size.KiB()
+		}
+	}
 	p.look(ramMappings(mappings, ramKiB, backends), huge.KiB())
 	if balancing, err := h.Root.ReadInt("proc", "sys", "kernel", "numa_balancing"); err == nil && balancing != 0 && p.UntouchedKiB > 0 {
 		maps, err := read("numa_maps")
