@@ -51,6 +51,9 @@ func TestChaosGrowth(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", round, seed, strings.Join(c.log, "\n"))
 		}
+		if (round+1)%25 == 0 {
+			t.Logf("%d rounds of %d, with %d guests and %d kills", round+1, rounds, c.guests, c.kills)
+		}
 	}
 	t.Logf("grown %d times, shrunk %d times, %d of the calls killed, %d failed, %d DIMMs removed by others; %d guests, %d growths that were sure", c.grown, c.shrunk, c.kills, c.failed, c.removed, c.guests, c.sures)
 	// Of few rounds chance may kill no call, nor shrink the guest.
