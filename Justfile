@@ -127,6 +127,10 @@ browser: deps-browser
 bench: deps deps-bench build
     go test -count=1 -timeout 60m -run '^$' -bench . ./xml ./fleet ./integration
 
+# collapse on the kernel of a suite of Debian, such as trixie-backports, in a micro-VM (as root)
+collapse SUITE='': deps
+    MICROVM_KERNEL={{ SUITE }} go test -count=1 -timeout 3h -v -run '^TestMicroVMCollapse$' ./integration
+
 # many guests, with kills, forged processes and other programs that set the pools at random moments (as root)
 chaos ROUNDS='200': deps
     CHAOS_ROUNDS={{ ROUNDS }} go test -count=1 -timeout 4h -v -run 'TestChaos$|TestCrowd' ./integration

@@ -100,8 +100,10 @@ func TestCollapseAtWork(t *testing.T) {
 	destroy(t, dom)
 }
 
-// TestCollapsePreallocated has all of the RAM there, and verify then finds all of it huge.
-func TestCollapsePreallocated(t *testing.T) {
+func TestCollapsePreallocated(t *testing.T) { collapsePreallocated(t) }
+
+// collapsePreallocated has all of the RAM there, and verify then finds all of it huge.
+func collapsePreallocated(t *testing.T) {
 	hostAsBefore(t)
 	setTHP(t, "enabled", "never")
 	dom := define(t, guest{memory: "<memory unit='MiB'>64</memory>"})

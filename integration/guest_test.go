@@ -32,8 +32,9 @@ type guest struct {
 	onReboot string // destroy, if empty
 	kvm      bool
 	balloon  bool
-	boots    bool // has the demo's kernel, and a console; needs 96 MiB to come up
-	works    bool // as it boots, it writes memory and reads it again, and tells its console
+	boots    bool   // has the demo's kernel, and a console; needs 96 MiB to come up
+	works    bool   // as it boots, it writes memory and reads it again, and tells its console
+	kernel   string // its own, with a console
 }
 
 const (
@@ -75,6 +76,10 @@ func (g guest) xml() string {
 			work = " vmhuge.work"
 		}
 		boot = fmt.Sprintf("<kernel>%s/vmlinuz</kernel><initrd>%s/initrd.gz</initrd><cmdline>console=ttyS0 quiet panic=-1 no_timer_check%s</cmdline>", bootDir, bootDir, work)
+	} else if g.kernel != "" {
+		boot = "<kernel>" + g.kernel + "</kernel>"
+	}
+	if boot != "" {
 		console = fmt.Sprintf("<serial type='file'><source path='%s'/></serial>", g.console())
 	}
 	return fmt.Sprintf(`<domain type='%s'>
@@ -225,10 +230,14 @@ func destroy(t *testing.T, dom *libvirt.Domain) {
 // waitUntil polls, and fails the test if it has to do so for too long.
 func waitUntil(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	limit := time.Minute
+	if isMicroVM(t) { // where a guest's processor is emulated by one that is emulated
+		limit *= 15
+	}
+	deadline := time.Now().Add(limit)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute: %s", what)
+			t.Fatalf("waited for %s: %s", limit, what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
