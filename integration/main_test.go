@@ -197,11 +197,29 @@ func initProcess(dir string) (int, error) {
 		case err != nil:
 			return 1, fmt.Errorf("waiting for the tests: %w", err)
 		case pid == tests.Process.Pid && status.Signaled():
-			return 1, fmt.Errorf("the tests were ended by %v", status.Signal())
+			return 1, errors.Join(fmt.Errorf("the tests were ended by %v", status.Signal()), freeClaims(dir))
 		case pid == tests.Process.Pid:
-			return status.ExitStatus(), nil
+			return status.ExitStatus(), freeClaims(dir)
 		}
 	}
+}
+
+// freeClaims frees what vmhuge has added to the machine's pools, after tests whose cleanups did not
+// run: they were killed, or out of time.
+func freeClaims(dir string) error {
+	if claims, _ := filepath.Glob("/run/vmhuge/claims/*"); len(claims) == 0 {
+		return nil
+	}
+	_ = unix.Kill(-1, unix.SIGKILL) // their guests, and all else in this namespace but this process
+	for err := error(nil); err != unix.ECHILD; {
+		_, err = unix.Wait4(-1, nil, 0, nil)
+	}
+	for _, command := range []string{"status", "undo"} { // of guests that are gone, and what prepare has added
+		if out, err := exec.Command(filepath.Join(dir, "bin", "vmhuge"), command).CombinedOutput(); err != nil {
+			return fmt.Errorf("freeing what the tests have left: vmhuge %s: %w: %s", command, err, out)
+		}
+	}
+	return nil
 }
 
 func runTests(m *testing.M, dir string) (code int, err error) {
