@@ -185,14 +185,14 @@ func keptFor(n int64, nodes ...int) func(t *testing.T) {
 }
 
 // growthReserved has a guest that runs and may take pages yet, as after enable --reserve-growth.
-func growthReserved(n int64) func(t *testing.T) {
+func growthReserved(n int64, nodes ...int) func(t *testing.T) {
 	return func(t *testing.T) {
 		withLedger(t, func(l *ledger.Ledger) error {
 			owner, err := process.Find("/", os.Getpid())
 			if err != nil {
 				return err
 			}
-			return l.Begin(ledger.Claim{UUID: benchUUID, Name: "db1", Owner: owner, Takes: []hostpool.Take{{Size: pages.Size2MiB, Pages: n, Growth: true}}})
+			return l.Begin(ledger.Claim{UUID: benchUUID, Name: "db1", Owner: owner, Takes: []hostpool.Take{{Nodes: nodes, Size: pages.Size2MiB, Pages: n, Growth: true}}})
 		})
 		t.Cleanup(func() { released(t, benchUUID) })
 	}

@@ -44,6 +44,8 @@ func boundDIMM() guest {
 	return g
 }
 
+const onNode1 = "<numatune><memory mode='strict' nodeset='1'/></numatune>"
+
 // used has another program use pages.
 func used(node, size, n int) func(t *testing.T) {
 	return func(t *testing.T) { use(t, node, size, n) }
@@ -75,8 +77,15 @@ var nodeFaults = []fault{
 	{name: "node-overcommit-enough", pages: -1, setup: all(onNodes(0, 31), overcommit(1)), guest: bound("1", ""), verdict: hostprep.Ready},
 	{name: "node-overcommit-one-short", pages: -1, setup: all(onNodes(0, 30), overcommit(1)), guest: bound("1", ""), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "node-surplus-of-another", pages: -1, setup: all(onNodes(0, 32), surplus(0, 2)), guest: bound("1", ""), verdict: hostprep.Ready},
-	{name: "node-reserved-for-a-program-that-has-a-part", setup: all(onNodes(8, 53), used(1, size2M, 5), reservedFor(21, 1)), guest: bound("1", ""), verdict: hostprep.Ready},
-	{name: "node-reserved-for-a-program-that-has-a-part-one-short", setup: all(onNodes(8, 52), used(1, size2M, 5), reservedFor(21, 1)), guest: bound("1", ""), verdict: hostprep.NoMemory, mends: true},
+	{name: "node-reserved-for-a-program-that-has-a-part", policy: true, setup: all(onNodes(8, 53), used(1, size2M, 5), reservedFor(21, 1)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-reserved-for-a-program-that-has-a-part-one-short", policy: true, setup: all(onNodes(8, 52), used(1, size2M, 5), reservedFor(21, 1)), guest: bound("1", ""), verdict: hostprep.NoMemory, mends: true},
+	{name: "node-kept-for-a-guest", policy: true, setup: all(onNodes(8, 48), keptFor(16, 1)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-kept-for-a-guest-one-short", policy: true, setup: all(onNodes(64, 47), keptFor(16, 1)), guest: bound("1", ""), verdict: hostprep.NoMemory, mends: true},
+	{name: "node-kept-for-a-guest-of-another", policy: true, setup: all(onNodes(16, 32), keptFor(16, 0)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-growth-of-a-guest", policy: true, setup: all(onNodes(8, 48), growthReserved(16, 1)), guest: bound("1", ""), verdict: hostprep.Ready},
+	{name: "node-growth-of-a-guest-one-short", policy: true, setup: all(onNodes(64, 47), growthReserved(16, 1)), guest: bound("1", ""), verdict: hostprep.NoMemory, mends: true},
+	{name: "node-growth-of-its-own", policy: true, setup: onNodes(8, 96), guest: grows(onNode1), before: reservesGrowth, after: disabled, verdict: hostprep.Ready},
+	{name: "node-growth-of-its-own-one-short", policy: true, setup: onNodes(64, 95), guest: grows(onNode1), before: reservesGrowth, after: disabled, verdict: hostprep.NoMemory, mends: true},
 	{name: "node-1G-enough", guest: guest{memory: gib1, backing: pages1G, more: bound("1", "").more}, verdict: hostprep.Ready},
 	{name: "node-1G-one-short", setup: used(1, size1G, 1), guest: guest{memory: gib1, backing: pages1G, more: bound("1", "").more}, verdict: hostprep.NoMemory, says: unmapped, cause: "node-short", fixable: true},
 

@@ -55,23 +55,6 @@ var poolFaults = []fault{
 	{name: "claim-of-a-starting-guest-one-short", pages: 47, setup: promised(16), verdict: hostprep.Unknown, tossed: true}, // it depends on which guest is first
 	{name: "claim-of-a-running-guest", setup: claimed, verdict: hostprep.Ready},
 	{name: "claim-of-a-running-guest-one-short", pages: 31, setup: claimed, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-
-	// What is reserved for a program: the kernel knows nothing of it, and lets virsh start a
-	// guest on it.
-	{name: "reserved-for-a-program", pages: 48, setup: reservedFor(16), verdict: hostprep.Ready},
-	{name: "reserved-for-a-program-one-short", pages: 47, setup: reservedFor(16), verdict: hostprep.NoMemory, mends: true},
-	{name: "reserved-for-a-program-that-has-a-part", pages: 48, setup: all(used(0, size2M, 5), reserve(1), reservedFor(16)), verdict: hostprep.Ready},
-	{name: "reserved-for-a-program-that-has-a-part-one-short", pages: 47, setup: all(used(0, size2M, 5), reserve(1), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
-	{name: "reserved-beside-a-guest", pages: 48, setup: all(claimed, reservedFor(16)), verdict: hostprep.Ready},
-	{name: "kept-for-a-guest", pages: 48, setup: keptFor(16), verdict: hostprep.Ready},
-	{name: "kept-for-a-guest-one-short", pages: 47, setup: keptFor(16), verdict: hostprep.NoMemory, mends: true},
-	{name: "kept-for-a-guest-beside-a-program", pages: 64, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.Ready},
-	{name: "kept-for-a-guest-beside-a-program-one-short", pages: 63, setup: all(keptFor(16), reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
-	{name: "growth-of-a-guest", pages: 48, setup: growthReserved(16), verdict: hostprep.Ready},
-	{name: "growth-of-a-guest-one-short", pages: 47, setup: growthReserved(16), verdict: hostprep.NoMemory, mends: true},
-	{name: "if-short-thp-one-short", pages: 31, before: ifShort("thp"), after: disabled, verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
-	{name: "if-short-thp-enough", before: ifShort("thp"), after: disabled, verdict: hostprep.Ready},
-	{name: "reserved-beside-a-guest-one-short", pages: 47, setup: all(claimed, reservedFor(16)), verdict: hostprep.NoMemory, mends: true},
 }
 
 // sizeAndMinSizeFaults may leave a kernel with too small a count of reserved pages: Linux 6.18, for

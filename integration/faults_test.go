@@ -15,6 +15,7 @@ import (
 
 	"vmhuge/explain"
 	"vmhuge/hostprep"
+	"vmhuge/internal/pages"
 	"vmhuge/internal/versions"
 	"vmhuge/launcher"
 )
@@ -32,16 +33,18 @@ type fault struct {
 	after  func(t *testing.T, dom *libvirt.Domain) // takes that back
 
 	verdict   hostprep.Verdict
-	says      string // of libvirt's words
-	cause     string // what explain calls it
-	undefined bool   // libvirt refuses the definition already
-	unseen    bool   // no check has evidence of the cause, and check says that it can't know
-	blind     bool   // no check can see it, such as what another hook decides
-	mends     bool   // vmhuge start then starts it
-	fixable   bool   // check says that vmhuge start mends it; that is not tried
-	small     bool   // it starts, and has no huge page
-	tossed    bool   // nobody can know if it starts
-	of1G      bool   // the host must have pages of 1 GiB, or their mount beside the one that goes
+	says      string        // of libvirt's words
+	cause     string        // what explain calls it
+	undefined bool          // libvirt refuses the definition already
+	unseen    bool          // no check has evidence of the cause, and check says that it can't know
+	blind     bool          // no check can see it, such as what another hook decides
+	mends     bool          // vmhuge start then starts it
+	fixable   bool          // check says that vmhuge start mends it; that is not tried
+	small     bool          // it starts, and has no huge page
+	tossed    bool          // nobody can know if it starts
+	policy    bool          // it is about what vmhuge holds back
+	instead   pages.Backing // on which vmhuge start then starts it
+	of1G      bool          // the host must have pages of 1 GiB, or their mount beside the one that goes
 	// with is what the libvirt here must do for the row, and without what it must not do yet.
 	with, without versions.Rule
 	unfilled      bool // it does not fill its last page: QEMU since 9.1 refuses that
@@ -134,6 +137,9 @@ func (f fault) run(t *testing.T, o *outcomeOf) {
 	if f.blind && !slices.ContainsFunc(said.Findings, func(s hostprep.Finding) bool { return string(s.Cause) == "hook-refused" }) {
 		t.Errorf("check says nothing of hooks: %+v", said.Findings)
 	}
+	if f.policy {
+		f.withNothingToSpare(t)
+	}
 	err := tryStartPaused(dom)
 	for tries := 0; withoutQEMUsWords(err) && tries < 3; tries++ {
 		err = tryStartPaused(dom)
@@ -200,11 +206,16 @@ func checked(t *testing.T, name string) launcher.Report {
 	return answer.Domains[0]
 }
 
-// demanded is what the guest takes, if it gets it.
+// demanded is what the guest takes, if it gets it, and not what is reserved for its growth.
 func demanded(said launcher.Report) pageCount {
 	n := pageCount{}
 	for _, total := range said.Totals {
 		n[int(total.PageSize.KiB())] += int(total.Pages)
+	}
+	for _, item := range said.Demand {
+		if item.Kind == pages.Growth {
+			n[int(item.PageSize.KiB())] -= int(item.Pages)
+		}
 	}
 	return n.nonZero()
 }
@@ -254,5 +265,5 @@ func (f fault) explain(t *testing.T, text ...string) (id string) {
 func TestFaults(t *testing.T) { runFaults(t, sampled(t, machineFaults())) }
 
 func machineFaults() []fault {
-	return slices.Concat(poolFaults, mountFaults, accessFaults, domainFaults)
+	return slices.Concat(poolFaults, ofPolicies(policyFaults), mountFaults, accessFaults, domainFaults)
 }
