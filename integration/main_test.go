@@ -211,7 +211,7 @@ func freeClaims(dir string) error {
 		return nil
 	}
 	_ = unix.Kill(-1, unix.SIGKILL) // their guests, and all else in this namespace but this process
-	for err := error(nil); err != unix.ECHILD; {
+	for err := error(nil); !errors.Is(err, unix.ECHILD); {
 		_, err = unix.Wait4(-1, nil, 0, nil)
 	}
 	for _, command := range []string{"status", "undo"} { // of guests that are gone, and what prepare has added
