@@ -23,6 +23,8 @@ func TestDenials(t *testing.T) {
 			want = ""
 		case strings.Contains(cure, "cpumap"):
 			want = "apparmor-numa"
+		case strings.HasPrefix(cure, "vmhuge enable --source file") && strings.Contains(record, "apparmor="):
+			want = "apparmor-memfd"
 		}
 		if got := ids(Explain(record)); got != want {
 			t.Errorf("%s\n%q, not %q", record, got, want)

@@ -43,11 +43,11 @@ func mounts() []Row {
 	}, {
 		ID: "mount-late", Says: append([]string{sizeNotMounted, noBackend}, notMounted...),
 		Cause: "the hugetlbfs was mounted after libvirt's daemon started, which reads the mounts only once",
-		Check: "mount", Do: "systemctl restart DAEMON, or vmhuge enable --source memfd DOMAIN, which needs no mount",
+		Check: "mount", Do: "systemctl restart DAEMON, or vmhuge enable --source memfd DOMAIN && vmhuge start DOMAIN, which needs no mount",
 	}, {
 		ID: "mount-missing", Says: append([]string{sizeNotMounted, noBackend, "hugepages are disabled by administrator config", "unable to find hugetlbfs mountpoint"}, notMounted...),
 		Cause: "no hugetlbfs with pages of this size is mounted, or qemu.conf leaves it out",
-		Check: "mount", Do: "vmhuge start DOMAIN mounts it; or vmhuge enable --source memfd DOMAIN, which needs no mount",
+		Check: "mount", Do: "vmhuge start DOMAIN mounts it; or vmhuge enable --source memfd DOMAIN && vmhuge start DOMAIN, which needs no mount",
 	}, {
 		ID: "session-mount", Says: notMounted,
 		Cause: "qemu:///session does not look for mounts: it knows only the ones in the user's qemu.conf",
@@ -84,7 +84,7 @@ func mounts() []Row {
 		ID: "dev-hidden", Says: []string{"can't open backing store PATH for guest RAM: No such file or directory"}, On: []Place{GuestFolder},
 		Versions: "libvirt before 8.8",
 		Cause:    "the host's /dev is mounted twice, as in a container, and libvirt hides from QEMU what is mounted below it",
-		Check:    "/dev", Do: "write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON; or vmhuge enable --source memfd DOMAIN",
+		Check:    "/dev", Do: "write namespaces = [] in /etc/libvirt/qemu.conf && systemctl restart DAEMON; or vmhuge enable --source memfd DOMAIN && vmhuge start DOMAIN",
 	}, {
 		ID: "path-missing", Says: []string{
 			"can't open backing store PATH for guest RAM: No such file or directory", "unable to create backing store for path PATH: No such file or directory",
@@ -108,9 +108,7 @@ func mounts() []Row {
 		ID: "security-module",
 		Says: slices.Concat(folder, []string{
 			"unable to create hugepage path PATH: Permission denied", "Unable to create PATH: Permission denied",
-			"Unable to set huge path in security driver", "failed to resize memfd to …: Permission denied",
-			`apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`, `apparmor="DENIED" … profile="libvirt-…" name="/" pid=`,
-			`apparmor="DENIED" … profile="libvirt-…" name="memfd:…" pid=`, `apparmor="DENIED" … profile="libvirt-…" name="/memfd:…" pid=`,
+			"Unable to set huge path in security driver", `apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`,
 			`avc: denied {…dev="hugetlbfs"…scontext=…:svirt_`, `avc: denied {…dev="hugetlbfs"…scontext=…:virtqemud_t:`,
 			`avc: denied {…dev="hugetlbfs"…scontext=…:virtd_t:`, `avc: denied {…scontext=…:svirt_…tcontext=…:hugetlbfs_t:`,
 			`avc: denied {…scontext=…:virtqemud_t:…tcontext=…:hugetlbfs_t:`, `avc: denied {…scontext=…:virtd_t:…tcontext=…:hugetlbfs_t:`,
@@ -120,12 +118,19 @@ func mounts() []Row {
 		}),
 		On: huge, Unless: []string{"avc: denied {…permissive=1"}, Versions: older,
 		Cause: "AppArmor or SELinux denies it",
-		Do:    "as root, vmhuge explain shows what was denied, and what to do about it; if the logs have nothing, try the other source: vmhuge enable --source memfd DOMAIN (or file)",
+		Do:    "as root, vmhuge explain shows what was denied, and what to do about it; if the logs have nothing, try the other source: vmhuge enable --source memfd DOMAIN (or file) && vmhuge start DOMAIN",
+	}, {
+		ID: "apparmor-memfd", Says: []string{
+			"failed to resize memfd to …: Permission denied", `apparmor="DENIED" … profile="libvirt-…" name="/" pid=`,
+			`apparmor="DENIED" … profile="libvirt-…" name="memfd:…" pid=`, `apparmor="DENIED" … profile="libvirt-…" name="/memfd:…" pid=`,
+		},
+		Cause: "AppArmor keeps QEMU from writing to a memfd on huge pages: to AppArmor its path is /, which libvirt's rules let QEMU only read",
+		Check: "apparmor", Do: "vmhuge start DOMAIN adds the rule / rw, to /etc/apparmor.d/local/abstractions/libvirt-qemu; or vmhuge enable --source file DOMAIN",
 	}, {
 		ID: "chown-refused", Says: []string{"unable to set user and group to '…' on 'PATH': Operation not permitted"},
 		On:    huge,
 		Cause: "libvirt's daemon cannot give the guest's folder to QEMU's user: it runs without CAP_CHOWN, as in a container or as an ordinary user",
-		Do:    "give the daemon CAP_CHOWN, or let QEMU run as the daemon's own user (user, group and dynamic_ownership in qemu.conf); or vmhuge enable --source memfd DOMAIN",
+		Do:    "give the daemon CAP_CHOWN, or let QEMU run as the daemon's own user (user, group and dynamic_ownership in qemu.conf); or vmhuge enable --source memfd DOMAIN && vmhuge start DOMAIN",
 	}, {
 		ID: "path-not-hugetlbfs", Says: []string{"path not on HugeTLBFS: PATH"},
 		Versions: "QEMU before 2.5, as a warning",

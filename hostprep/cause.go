@@ -20,6 +20,7 @@ const (
 	NodeWithoutCPUs    Cause = "node-without-cpus"
 	EmulatorPin        Cause = "emulatorpin"
 	AppArmorNUMA       Cause = "apparmor-numa"
+	AppArmorMemfd      Cause = "apparmor-memfd"
 	SmallerThanPage    Cause = "smaller-than-page"
 	Unaligned          Cause = "unaligned"
 	BackendContradicts Cause = "backend-contradicts"

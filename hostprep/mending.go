@@ -2,6 +2,7 @@ package hostprep
 
 import (
 	"errors"
+	"slices"
 
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
@@ -17,7 +18,7 @@ func Fixes(findings []Finding) []change.Change {
 			continue
 		}
 		for _, c := range f.Changes {
-			if c.Kind != change.KindPool {
+			if c.Kind != change.KindPool && !slices.Contains(changes, c) { // two findings may need the same
 				changes = append(changes, c)
 			}
 		}

@@ -40,7 +40,7 @@ func (p *program) examine(matches []explain.Match, text, domain string) examined
 		e.why = cmp.Or(e.why, err)
 	}
 	if slices.ContainsFunc(matches, func(m explain.Match) bool {
-		return m.ID == string(hostprep.SecurityModule) || m.ID == string(hostprep.AppArmorNUMA)
+		return slices.Contains(ofSecurityModules, hostprep.Cause(m.ID))
 	}) {
 		denied, err := audit.DeniedIn(p.host(), explain.Clean(text))
 		if len(denied) == 0 {
@@ -84,6 +84,9 @@ var (
 		hostprep.FolderStale, hostprep.PoolShort, hostprep.NodeShort, hostprep.CgroupReserved, hostprep.CgroupUsed, hostprep.RAMShort,
 	}, byHost...)
 )
+
+// ofSecurityModules are the causes of which the logs have what was denied.
+var ofSecurityModules = []hostprep.Cause{hostprep.SecurityModule, hostprep.AppArmorNUMA, hostprep.AppArmorMemfd}
 
 // refutes says that the check which sees a cause could tell, and has not seen it.
 func (e examined) refutes(m explain.Match) bool {

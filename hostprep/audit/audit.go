@@ -82,8 +82,12 @@ func denied(h host.Host, denials []Denial, uuid string, now time.Time) ([]hostpr
 		if !now.IsZero() && now.Sub(d.Time) > freshDenial {
 			f.Severity = hostprep.Note
 		}
-		if f.Cause, f.Do = hostprep.SecurityModule, d.cure(mounts); d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap") {
+		f.Do = d.cure(mounts)
+		switch {
+		case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
 			f.Cause = hostprep.AppArmorNUMA
+		case d.Module == "AppArmor" && d.isMemfd():
+			f.Cause = hostprep.AppArmorMemfd
 		}
 		findings = append(findings, f)
 	}

@@ -66,7 +66,7 @@ func TestDenied(t *testing.T) {
 denials note no-access: AppArmor denied qemu-system-x86 (process 204198) "r" access to /sys/devices/system/node/node1/cpumap, 2020-09-16T14:42:11Z; vmhuge start adds the rule @{sys}/devices/system/node/*/cpumap r,`},
 		"of another guest": {"-- dev/kmsg --\n" + kmsgRecord + "\n", "1c01664c-8f99-4942-85c9-2c0c90b2e92c", ""},
 		"two logs that say the same, and what is no matter of pages": {"-- dev/kmsg --\n" + kernRecord + "\n-- var/log/kern.log --\n" + kernRecord + "\n" + noise + "\n", "", `
-denials warning no-access: AppArmor denied qemu-system-x86 (process 14630) "wc" access to /dev/hugepages/libvirt/qemu/1-a b, 2021-11-12T06:05:25Z; add the rule "/dev/hugepages/libvirt/qemu/**" rwk, to /etc/apparmor.d/local/abstractions/libvirt-qemu, or vmhuge enable --source memfd, which has no path`},
+denials warning no-access: AppArmor denied qemu-system-x86 (process 14630) "wc" access to /dev/hugepages/libvirt/qemu/1-a b, 2021-11-12T06:05:25Z; add the rule "/dev/hugepages/libvirt/qemu/**" rwk, to /etc/apparmor.d/local/abstractions/libvirt-qemu, or vmhuge enable --source memfd && vmhuge start, which needs no path`},
 		"SELinux": {"-- var/log/audit/audit.log --\n" + auditd + "\n" + permitted + "\n" + otherDaemo + "\n-- proc/self/mountinfo --\n" + hosttest.RootMounts + "44 27 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M\n", guestUUID, `
 denials warning no-access: SELinux denied qemu-kvm (process 1681) "read write" access to /mnt/huge/libvirt/qemu/1-web1/x, 2024-10-18T08:05:05Z; update the policy (selinux-policy), or allow it: ausearch -m avc --raw -su :svirt_t: -o :hugetlbfs_t: | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp, or vmhuge enable --source memfd, which has no path`},
 		"the daemon, before it makes the guest's folder": {"-- var/log/audit/audit.log --\n" + daemon + "\n", guestUUID, `
@@ -76,7 +76,7 @@ denials warning no-access: SELinux denied qemu-kvm (process 1681) "read write" a
 		"a memfd under SELinux": {"-- var/log/audit/audit.log --\n" + memfdRecord + "\n", guestUUID, `
 denials warning no-access: SELinux denied qemu-system-x86 (process 20266) "read write" access to its memfd, 2024-10-18T08:05:05Z; vmhuge enable --source file, or update the policy (selinux-policy), or allow it: ausearch -m avc --raw -su :svirt_t: -o :hugetlbfs_t: | audit2allow -M vmhuge-local && semodule -i vmhuge-local.pp`},
 		"a memfd under AppArmor": {"-- var/log/kern.log --\n" + memfdAppArmor + "\n", guestUUID, `
-denials warning no-access: AppArmor denied qemu-system-x86 (process 204198) "w" access to its memfd, 2021-11-12T06:05:25Z; vmhuge enable --source file, or add the rule "/" rw, to /etc/apparmor.d/local/abstractions/libvirt-qemu`},
+denials warning no-access: AppArmor denied qemu-system-x86 (process 204198) "w" access to its memfd, 2021-11-12T06:05:25Z; vmhuge enable --source file, or vmhuge start adds the rule / rw,`},
 		"the root of another file system": {"-- var/log/audit/audit.log --\n" + strings.ReplaceAll(strings.ReplaceAll(daemon, "hugetlbfs_t", "tmpfs_t"), `"hugetlbfs"`, `"tmpfs"`) + "\n", guestUUID, ""},
 	} {
 		findings, err := Denied(host.Host{Root: hosttest.Unpack(t, "one-node", test.edit)}, test.uuid, false, now)

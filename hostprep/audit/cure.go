@@ -27,14 +27,16 @@ func (d Denial) cure(mounts []host.Mount) string {
 		return "install the package vmhuge-selinux, whose policy allows it"
 	case d.Module == "AppArmor" && strings.HasSuffix(d.Path, "/cpumap"):
 		return "vmhuge start adds the rule " + check.CPUMapRule
+	case d.isMemfd() && d.Module == "AppArmor" && d.Path == "/":
+		return "vmhuge enable --source file, or vmhuge start adds the rule " + check.MemfdRule
 	case d.isMemfd() && d.Module == "AppArmor":
 		return "vmhuge enable --source file" + orElse(ruleFor(d.Path, "rw"))
 	case d.isMemfd():
 		return "vmhuge enable --source file" + orElse(d.allow())
 	case d.Module == "AppArmor" && !known:
-		return "vmhuge enable --source memfd, which has no path; do not allow QEMU the path unless you know it as a hugetlbfs"
+		return appArmorsMemfd + "; do not allow QEMU the path unless you know it as a hugetlbfs"
 	case d.Module == "AppArmor":
-		return strings.TrimPrefix(orElse(ruleFor(d.rulePath(mount), "rwk"))+orNoPath, ", or ")
+		return strings.TrimPrefix(orElse(ruleFor(d.rulePath(mount), "rwk"))+", or "+appArmorsMemfd, ", or ")
 	case d.isLeftover():
 		// libvirt labels the folder only when it makes it, and restorecon leaves this type.
 		return "rmdir that folder in " + shell.Quote(path.Join(mount, libvirtd.SystemBase)) + ", which an earlier start has left with the label of its own" + orNoPath
@@ -63,6 +65,9 @@ func (d Denial) isOfPolicy() bool {
 }
 
 const orNoPath = ", or vmhuge enable --source memfd, which has no path"
+
+// appArmorsMemfd is that under AppArmor, which lacks a rule for memfds until vmhuge start adds it.
+const appArmorsMemfd = "vmhuge enable --source memfd && vmhuge start, which needs no path"
 
 // orElse is one more cure, if there is one.
 func orElse(cure string) string {

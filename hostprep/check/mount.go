@@ -126,15 +126,25 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []ho
 }
 
 // OrMemfd suggests memfd to a guest, which needs no mount.
-func OrMemfd(g hostprep.Guest) string { return ToMemfd(g) + ", which needs no mount" }
+func OrMemfd(h host.Host, g hostprep.Guest) string { return ToMemfd(h, g) + ", which needs no mount" }
 
-// ToMemfd is the command that gives a guest a memfd. A check of the host alone has no name.
-func ToMemfd(g hostprep.Guest) string {
-	const command = "vmhuge enable --source memfd"
-	if g.Demand.Domain == "" {
-		return command
+// ToMemfd is the command that gives a guest a memfd, and what AppArmor lacks for one. A check
+// of the host alone has no name.
+func ToMemfd(h host.Host, g hostprep.Guest) string {
+	name := ""
+	if g.Demand.Domain != "" {
+		name = " " + shell.Operand(g.Demand.Domain)
 	}
-	return command + " " + shell.Operand(g.Demand.Domain)
+	do := "vmhuge enable --source memfd" + name
+	g.Demand.Items = []pages.Item{{Source: "memfd"}}
+	lacks, _ := LacksOfAppArmor(h, []hostprep.Guest{g}) // what can't be read, its own check says
+	switch {
+	case len(lacks) == 0:
+		return do
+	case lacks[0].Fixable:
+		return do + " && vmhuge start" + name
+	}
+	return do + " with the rule " + MemfdRule + " in " + appArmorRules
 }
 
 // NoMount says why libvirt has no mount of a size, and what makes one.
@@ -143,7 +153,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
 		Have: fmt.Sprintf("no hugetlbfs with pages of %s is mounted", size),
 		Need: fmt.Sprintf("a hugetlbfs with pages of %s that libvirt knows", size),
-		Do:   OrMemfd(g),
+		Do:   OrMemfd(h, g),
 	}
 	if g.Session {
 		f.Cause = hostprep.SessionMount
@@ -158,7 +168,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 			if daemon, err := d.Daemon(); err == nil && daemon != nil {
 				f.Have = fmt.Sprintf("%s was mounted after %s (process %d) started", m.Point, name, daemon.PID)
 			}
-			f.Do = "systemctl restart " + name + ", or " + OrMemfd(g)
+			f.Do = "systemctl restart " + name + ", or " + OrMemfd(h, g)
 			f.Restart = true
 			return f, nil
 		}
@@ -180,7 +190,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 			return f, err
 		}
 		if point == "" {
-			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s; or %s", libvirtd.ChangeConf(h, g.Conf), OrMemfd(g))
+			f.Do = fmt.Sprintf("add a mount of this size to hugetlbfs_mount in %s; or %s", libvirtd.ChangeConf(h, g.Conf), OrMemfd(h, g))
 			return f, nil
 		}
 		f.Need += ": without one on " + point + ", " + libvirtd.Name(h) + " does not start its QEMU driver"
@@ -215,7 +225,7 @@ func NoMount(h host.Host, g hostprep.Guest, d libvirtd.Driver, size pages.Size) 
 		return f, nil
 	}
 	f.Changes, f.Restart = changes, true
-	f.Do = change.Join(changes) + " && systemctl restart " + daemon.Name + ", or " + OrMemfd(g)
+	f.Do = change.Join(changes) + " && systemctl restart " + daemon.Name + ", or " + OrMemfd(h, g)
 	return f, nil
 }
 

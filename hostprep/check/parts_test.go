@@ -80,6 +80,13 @@ func TestHostChecks(t *testing.T) {
 		{name: "another rule that will do", check: AppArmor, edit: hosttest.AppArmor + "  /sys/devices/system/node/** r,\n", guest: guesttest.OnNode("0", nil)},
 		{name: "qemu.conf without AppArmor", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n-- etc/libvirt/qemu.conf --\nsecurity_driver = \"none\"\n", guest: guesttest.OnNode("0", nil)},
 		{name: "AppArmor and no node", check: AppArmor, edit: hosttest.AppArmor + "  x r,\n", guest: guesttest.Takes(1)},
+		{name: "a memfd under libvirt's rules", check: AppArmor, edit: hosttest.AppArmor + libvirtsRoot, guest: guesttest.Guest(guesttest.Memfd), cause: hostprep.AppArmorMemfd, want: `
+ warning unknown fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU write to a memfd on huge pages [mkdir -m 0755 /etc/apparmor.d/local; mkdir -m 0755 /etc/apparmor.d/local/abstractions; printf '/ rw,\n' > /etc/apparmor.d/local/abstractions/libvirt-qemu]`},
+		{name: "a memfd, as root sees it", check: AppArmor, edit: hosttest.AppArmor + libvirtsRoot + "-- sys/kernel/security/apparmor/profiles --\nvirtqemud (enforce)\n-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n/srv/** r,\n", guest: guesttest.Guest(guesttest.Memfd), cause: hostprep.AppArmorMemfd, want: `
+ blocker bad-host fixable: /etc/apparmor.d/abstractions/libvirt-qemu does not let QEMU write to a memfd on huge pages [edit /etc/apparmor.d/local/abstractions/libvirt-qemu: +'/ rw,']`},
+		{name: "a file needs no rule for memfds", check: AppArmor, edit: hosttest.AppArmor + libvirtsRoot, guest: guesttest.Takes(1)},
+		{name: "a memfd with the cure", check: AppArmor, edit: hosttest.AppArmor + libvirtsRoot + "-- etc/apparmor.d/local/abstractions/libvirt-qemu --\n" + MemfdRule + "\n", guest: guesttest.Guest(guesttest.Memfd)},
+		{name: "a memfd with a rule in the template of guests", check: AppArmor, edit: hosttest.AppArmor + libvirtsRoot + "-- etc/apparmor.d/libvirt/TEMPLATE.qemu --\nprofile LIBVIRT_TEMPLATE flags=(attach_disconnected) {\n  #include <abstractions/libvirt-qemu>\n  \"/\" rw,\n}\n", guest: guesttest.Guest(guesttest.Memfd)},
 
 		{name: "two mounts in qemu.conf, and a size", check: QEMUConf, edit: twoMounts, guest: guesttest.Takes(1)},
 		{name: "two mounts in qemu.conf, and no size", check: QEMUConf, edit: twoMounts, guest: guesttest.Guest(func(g *hostprep.Guest) { g.Demand.DefaultSize = true }), cause: hostprep.SmallerThanPage, want: `
@@ -132,6 +139,36 @@ func TestHostChecks(t *testing.T) {
 
 const systemd = "-- modes --\nrun/systemd/system/ 0755 0:0\n-- usr/share/dbus-1/system-services/org.freedesktop.machine1.service --\n[D-BUS Service]\n"
 
+// libvirtsRoot is the rule of libvirt's that names /.
+const libvirtsRoot = "  / r, # harmless on any lsb compliant system\n"
+
+// What lets QEMU write to a memfd, and what only seems to.
+func TestAllowsMemfd(t *testing.T) {
+	for rules, want := range map[string]bool{
+		"/ rw,": true, `"/" rw,`: true, "  owner / rwk, # x": true, "rw /,": true, "file / rw,": true, "/{,**} rwk,": true, "/ r,\n/ w,": true, "file,": true,
+		"": false, "/ r,": false, "# / rw,": false, "deny / w,\n/ r,": false, "audit deny / rw,": false, "/** rw,": false, "umount /,": false,
+		"/ w,": false, "/srv/ rw,": false, "capability dac_override,": false, "mount options=rw / -> /mnt/,": false,
+	} {
+		if got := allowsMemfd(rules); got != want {
+			t.Errorf("%q: %v", rules, got)
+		}
+	}
+}
+
+// Guests that lack different rules get them by one edit.
+func TestAppArmorOfSeveralGuests(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", hosttest.AppArmor+libvirtsRoot)}
+	findings, err := LacksOfAppArmor(h, []hostprep.Guest{guesttest.OnNode("0", nil), guesttest.Guest(guesttest.Memfd)})
+	hosttest.Must(t, err)
+	if len(findings) != 2 || !slices.Equal(findings[0].Changes, findings[1].Changes) {
+		t.Fatalf("%+v", findings)
+	}
+	hosttest.Must(t, (journal.Journal{Host: h}).Apply(hostprep.Fixes(findings)))
+	if text, err := h.Root.Read("etc", "apparmor.d/local/abstractions/libvirt-qemu"); err != nil || text != CPUMapRule+"\n"+MemfdRule+"\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 const twoMounts = "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/dev/big\"]\n-- modes --\ndev/big/ 0755 0:0\n-- proc/self/mountinfo --\n" + hosttest.RootMounts +
 	"44 24 0:41 / /dev/hugepages rw - hugetlbfs none rw,pagesize=2M\n45 24 0:42 / /dev/big rw - hugetlbfs none rw,pagesize=1024M\n"
 
@@ -177,6 +214,8 @@ func TestKnownSizes(t *testing.T) {
 // The command that is advised in place of a mount can be run as it stands.
 func TestOrMemfdNamesTheGuest(t *testing.T) {
 	for _, test := range []struct{ edit, want string }{
+		{hosttest.NewMount + hosttest.AppArmor + libvirtsRoot, "systemctl restart libvirtd, or vmhuge enable --source memfd web1 && vmhuge start web1, which needs no mount"},
+		{hosttest.NewMount + strings.Replace(hosttest.AppArmor, "include if exists <local/abstractions/libvirt-qemu>", "/dev/kvm rw,", 1) + libvirtsRoot, "systemctl restart libvirtd, or vmhuge enable --source memfd web1 with the rule / rw, in /etc/apparmor.d/abstractions/libvirt-qemu, which needs no mount"},
 		{hosttest.NewMount, "systemctl restart libvirtd, or vmhuge enable --source memfd web1, which needs no mount"},
 		{"-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = []\n", "add a mount of this size to hugetlbfs_mount in /etc/libvirt/qemu.conf, and restart libvirtd; or vmhuge enable --source memfd web1, which needs no mount"},
 	} {

@@ -6,12 +6,7 @@ import (
 	"vmhuge/hostprep/host"
 )
 
-// appArmorStep adds the rule that the named guests lack.
+// appArmorStep adds the rules that the named guests lack.
 var appArmorStep = Step{"apparmor", func(h host.Host, p Options) ([]hostprep.Finding, error) {
-	for _, g := range p.Guests {
-		if findings, err := check.AppArmor.Detect(h, g); len(findings) > 0 || err != nil {
-			return findings, err // the rule is one for all
-		}
-	}
-	return nil, nil
+	return check.LacksOfAppArmor(h, p.Guests)
 }}

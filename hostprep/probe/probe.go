@@ -155,7 +155,7 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(o)
 }
 
-func (o Obstacle) finding(g hostprep.Guest, user host.User) hostprep.Finding {
+func (o Obstacle) finding(h host.Host, g hostprep.Guest, user host.User) hostprep.Finding {
 	f := hostprep.Finding{Check: "probe", Severity: hostprep.Blocker, Verdict: hostprep.NoAccess, Changes: []change.Change{},
 		Have: fmt.Sprintf("%s %s as %s failed: %s", o.Step, o.Path, user.Name, o.Errno)}
 	switch denied := o.Errno == unix.EACCES || o.Errno == unix.EPERM; {
@@ -164,10 +164,10 @@ func (o Obstacle) finding(g hostprep.Guest, user host.User) hostprep.Finding {
 		f.Do = "chmod o+x " + shell.Quote(o.Path) + ", or see what getfacl shows, and what was denied: " + advice.Denials
 	case denied:
 		f.Cause, f.Need = hostprep.SecurityModule, "permission to create files there"
-		f.Do = advice.Denials + "; or " + check.OrMemfd(g)
+		f.Do = advice.Denials + "; or " + check.OrMemfd(h, g)
 	default: // this process has limits of its own, as those of its cgroup
 		f.Severity, f.Verdict = hostprep.Warning, hostprep.Unknown
-		f.Need, f.Do = "one free page", "journalctl -k, or "+check.ToMemfd(g)
+		f.Need, f.Do = "one free page", "journalctl -k, or "+check.ToMemfd(h, g)
 	}
 	return f
 }

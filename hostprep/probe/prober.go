@@ -89,7 +89,7 @@ func (p *Prober) Findings(h host.Host, g hostprep.Guest, findings []hostprep.Fin
 			return o, err
 		})
 		if err == nil && o.Step != "" {
-			found = append(found, o.finding(g, user))
+			found = append(found, o.finding(h, g, user))
 		}
 	}
 	return found
