@@ -49,15 +49,13 @@ func TestChecks(t *testing.T) {
 		{name: "no huge pages at all", guest: hostprep.Guest{Demand: pages.Demand{Type: "kvm"}}, verdict: hostprep.Ready, fixable: true},
 
 		{name: "no 1 GiB pages", host: "no-1g", guest: guesttest.Guest(guesttest.OneGiB), verdict: hostprep.BadHost, want: `
-page-size blocker bad-host: the kernel has pages of 2 MiB, and the processor does not support 1 GiB
-mount blocker no-mount restart: no hugetlbfs with pages of 1 GiB is mounted [mkdir -m 0755 /dev/hugepages1G; mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G]`},
+page-size blocker bad-host: the kernel has pages of 2 MiB, and the processor does not support 1 GiB`},
 		{name: "1 GiB pages, and the kernel waits in a write", guest: guesttest.Guest(guesttest.OneGiB), verdict: hostprep.NoMount, edit: "-- run/vmhuge/writing-1048576kB.json --\n" +
 			`{"pid":4711,"start":"88","file":"/sys/it","left":true}` + "\n-- proc/4711/stat --\n4711 (exe) D 1 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 88 1 1\n", want: `
 mount blocker no-mount restart: no hugetlbfs with pages of 1 GiB is mounted [mkdir -m 0755 /dev/hugepages1G; mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G]
 pool blocker no-memory: 0 of 0 pages of 1 GiB are free; for 0 s the kernel has been waiting in a write of /sys/it, by process 4711, and until that ends it neither adds nor frees pages of 1 GiB`},
 		{name: "arm64 has other sizes", host: "arm64-64k", guest: guesttest.Guest(guesttest.OneGiB), verdict: hostprep.BadHost, want: `
-page-size blocker bad-host: the kernel has pages of 2 MiB, 512 MiB, 16 GiB
-mount blocker no-mount restart: no hugetlbfs with pages of 1 GiB is mounted [mkdir -m 0755 /dev/hugepages1G; mount -t hugetlbfs -o pagesize=1024M hugetlbfs /dev/hugepages1G]`},
+page-size blocker bad-host: the kernel has pages of 2 MiB, 512 MiB, 16 GiB`},
 		{name: "unknown page size", guest: guesttest.Guest(func(g *hostprep.Guest) {
 			g.Demand.Items[0].PageSize, g.Demand.Items[0].Pages, g.Demand.Items[0].Source = 0, -1, "memfd"
 		}),

@@ -39,9 +39,14 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 			Do:   "change it in " + libvirtd.ChangeConf(h, g.Conf),
 		}}, nil
 	}
+	state, err := h.Pools()
+	if err != nil {
+		return nil, err
+	}
 	var findings []hostprep.Finding
 	for _, size := range hostprep.FileSizes(g) {
-		if d.MountFor(size) == nil {
+		_, has := state.Global(size) // else nothing can be mounted, and PageSize says so
+		if has && d.MountFor(size) == nil {
 			f, err := NoMount(h, g, d, size)
 			if err != nil {
 				return findings, err
@@ -60,7 +65,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if g.Session {
 		return findings, nil
 	}
-	refused, err := refusedMounts(h, g, d, findings)
+	refused, err := refusedMounts(h, g, d, state.Sizes(), findings)
 	if findings = append(findings, refused...); err != nil {
 		return findings, err
 	}
@@ -90,7 +95,7 @@ func article(name string) string {
 
 // refusedMounts finds the mounts with which libvirt does not start its QEMU driver. A daemon
 // that runs has found them in order. Those that the findings so far mount are left to these.
-func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []hostprep.Finding) ([]hostprep.Finding, error) {
+func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, sizes []pages.Size, before []hostprep.Finding) ([]hostprep.Finding, error) {
 	f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.OverMounted}
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
@@ -108,7 +113,13 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []ho
 		}
 		if !ok && !slices.ContainsFunc(before, mounts) {
 			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
-			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "mount it, or take it out of "+libvirtd.ChangeConf(h, g.Conf)
+			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "take it out of "+libvirtd.ChangeConf(h, g.Conf)
+			if slices.ContainsFunc(sizes, func(size pages.Size) bool {
+				point, err := h.PointFor(size, []string{entry})
+				return err == nil && point != ""
+			}) {
+				f.Do = "mount it, or " + f.Do
+			}
 			f.Need = "a hugetlbfs there: without it, " + libvirtd.Name(h) + " does not start its QEMU driver"
 			findings = append(findings, f)
 		}

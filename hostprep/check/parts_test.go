@@ -229,6 +229,18 @@ func TestOrMemfdNamesTheGuest(t *testing.T) {
 	}
 }
 
+// A folder that is named for pages that the kernel lacks can't be mounted.
+func TestListedMountOfMissingSize(t *testing.T) {
+	for host1G, want := range map[string]string{"one-node": "mount it, or take it out of ", "no-1g": "take it out of "} {
+		h := host.Host{Root: hosttest.Unpack(t, host1G, "-- etc/libvirt/qemu.conf --\nhugetlbfs_mount = [\"/dev/hugepages\", \"/dev/hugepages1G\"]\n")}
+		findings, err := Mount.Detect(h, guesttest.Takes(1))
+		hosttest.Must(t, err)
+		if len(findings) != 1 || !strings.HasPrefix(findings[0].Do, want) {
+			t.Errorf("%s: %+v", host1G, findings)
+		}
+	}
+}
+
 // A group without a name takes no member: the device gets a group that has one.
 func TestKVMOfNamelessGroup(t *testing.T) {
 	for groups, want := range map[string]string{

@@ -11,6 +11,7 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/boot"
 	"vmhuge/hostprep/change"
+	"vmhuge/hostprep/guesttest"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/journal"
@@ -302,6 +303,9 @@ ln -s ../vmhuge.service /etc/systemd/system/multi-user.target.wants/vmhuge.servi
 `},
 		"a size that the kernel was not asked for": {host: "no-1g", edits: systemdHost + "-- proc/cpuinfo --\nprocessor : 0\nflags : pse pdpe1gb\n", p: Options{Persist: true, Pages: []pool.Need{{Size: pages.Size1GiB, Pages: 1}}}, want: `
 left: the kernel has no pages of 1 GiB; 1 page of 1 GiB; boot with hugepagesz=1G, as the processor supports them, and run this again; or use a size that it has: 2 MiB
+`},
+		"a guest of a size that the kernel lacks": {host: "no-1g", edits: systemdHost, p: Options{Guests: []hostprep.Guest{guesttest.Guest(guesttest.OneGiB)}}, want: `
+left: the kernel has no pages of 1 GiB; 1 page of 1 GiB; use a size that it has: 2 MiB
 `},
 		"no such node": {host: "two-nodes", edits: systemdHost, p: Options{Persist: true, Pages: []pool.Need{{Nodes: []int{7}, Size: pages.Size2MiB, Pages: 1}}}, want: `
 left: there is no node 7; 1 page of 2 MiB on node 7; use an existing node
