@@ -52,3 +52,6 @@ func (r Report) mayFallBack() bool {
 
 // Active says whether a QEMU process stands behind the domain.
 func (r Report) Active() bool { return r.State.active() }
+
+// Changes are those that were made for it.
+func (r Report) Changes() []change.Change { return r.Changed }

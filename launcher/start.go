@@ -10,6 +10,7 @@ import (
 	"libvirt.org/go/libvirt"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/hold"
 	"vmhuge/hostprep/journal"
 	"vmhuge/hostprep/ledger"
@@ -111,10 +112,11 @@ func (l *Launcher) start(ctx context.Context, d *domain, o StartOptions) (Report
 	}
 	if err := l.create(ctx, d, o); err != nil {
 		// Not the caller's context: the pages must go back after Ctrl-C too.
-		if _, _, rerr := l.giveBack(context.WithoutCancel(ctx), d.uuid); rerr != nil {
-			err = errors.Join(err, rerr)
+		_, _, rerr := l.giveBack(context.WithoutCancel(ctx), d.uuid)
+		if rerr == nil {
+			r.Changed = slices.DeleteFunc(r.Changed, func(c change.Change) bool { return c.Kind == change.KindPool })
 		}
-		return r, err
+		return r, errors.Join(err, rerr)
 	}
 	if root {
 		if err := l.settled(context.WithoutCancel(ctx), d.uuid); err != nil {

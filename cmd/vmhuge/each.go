@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"reflect"
+
+	"vmhuge/hostprep/change"
 )
 
 // outcome is what became of one domain: an answer, an error, or both.
@@ -43,11 +45,20 @@ func each[T any](p *program, names []string, do func(name string) (T, error), sh
 	worst := exitDone
 	for _, name := range names {
 		answer, err := do(name)
+		outcomes = append(outcomes, outcome[T]{name, answer, err})
+		changed, _ := any(answer).(interface{ Changes() []change.Change })
 		if err != nil && len(names) == 1 && p.json {
+			if changed != nil && len(changed.Changes()) > 0 {
+				return halfway{err, map[string]any{"domains": outcomes}}
+			}
 			return err
 		}
-		outcomes = append(outcomes, outcome[T]{name, answer, err})
 		if err != nil {
+			if changed != nil {
+				for _, change := range changed.Changes() {
+					p.say("%s: done: %s", oneLine(name), changeWords(change))
+				}
+			}
 			p.complain(err)
 			worst = max(worst, codeOf(err))
 			continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -42,11 +43,32 @@ func (p *program) exit(err error) int {
 		err = &help
 	}
 	if p.json {
-		p.printJSON(map[string]any{"error": errorOf(err)})
+		p.printJSON(failed(err))
 	} else {
 		p.complain(err)
 	}
 	return codeOf(err)
+}
+
+// halfway is the error of a command that may have changed something by then. With --json the
+// fields of its answer stand beside the error.
+type halfway struct {
+	error
+	answer any
+}
+
+func (e halfway) Unwrap() error { return e.error }
+
+// failed is the answer of a command that failed.
+func failed(err error) map[string]any {
+	fields := map[string]any{}
+	if half := (halfway{}); errors.As(err, &half) {
+		if text, bad := object(half.answer); bad == nil {
+			_ = json.Unmarshal(text, &fields) // it is an object
+		}
+	}
+	fields["error"] = errorOf(err)
+	return fields
 }
 
 func codeOf(err error) int {

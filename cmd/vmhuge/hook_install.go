@@ -43,27 +43,28 @@ func (p *program) hookInstall(c *cli.Context) error {
 	} else if err := hook.Install(host, changes); err != nil {
 		return err
 	}
+	answer := func(needed, reloaded bool) map[string]any {
+		return map[string]any{"changed": changed, "changes": changes, "settings": settings, "reload_needed": needed, "reloaded": reloaded}
+	}
 	// A dry run asks of a daemon that runs now what an installation would.
 	deaf, err := hook.ReloadPlan(host)
-	if err != nil {
-		return advice.About(err, "looking for libvirt's running daemon")
-	}
+	err = advice.About(err, "looking for libvirt's running daemon")
 	reload := deaf != nil && c.Bool("reload")
 	if reload && !dryRun {
-		if err := p.reload(host, *deaf); err != nil {
-			return err
-		}
+		err = p.reload(host, *deaf)
+	}
+	for _, change := range changes {
+		p.say("hook: %s: %s", done, changeWords(change))
+	}
+	if err != nil {
+		return halfway{err, answer(true, false)}
 	}
 	if p.json {
-		p.printJSON(map[string]any{"changed": changed, "changes": changes, "settings": settings,
-			"reload_needed": deaf != nil && (dryRun || !reload), "reloaded": reload && !dryRun})
+		p.printJSON(answer(deaf != nil && (dryRun || !reload), reload && !dryRun))
 		return nil
 	}
 	if len(changes) == 0 && !reload {
 		p.say("hook: nothing to do, it is installed")
-	}
-	for _, change := range changes {
-		p.say("hook: %s: %s", done, changeWords(change))
 	}
 	switch {
 	case reload:

@@ -17,7 +17,7 @@ func (p *program) hookRemove(c *cli.Context) error {
 	}
 	r, err := p.removeHook(c.Bool("dry-run"))
 	if err != nil {
-		return err
+		return p.halfRemoved(r, err)
 	}
 	if p.json {
 		p.printJSON(r)
@@ -40,6 +40,14 @@ func (p *program) removeHook(dryRun bool) (r hookRemoved, err error) {
 	r.Changed, r.Left, err = hook.Remove(p.host())
 	r.Changes = r.Changed
 	return r, err
+}
+
+// halfRemoved tells what was removed of the hook before an error.
+func (p *program) halfRemoved(r hookRemoved, err error) error {
+	if len(r.Changed) > 0 {
+		p.showHookRemoved(r, false)
+	}
+	return halfway{err, r}
 }
 
 func (p *program) showHookRemoved(r hookRemoved, dryRun bool) int {

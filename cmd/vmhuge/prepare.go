@@ -117,7 +117,7 @@ func (p *program) prepare(c *cli.Context) error {
 		host, err = p.prepareHost(c, want)
 		if err != nil {
 			p.showDone(host)
-			return err
+			return halfway{err, map[string]any{"host": host}}
 		}
 	}
 	return p.prepared(c, l, domains, host, want.Reserve)

@@ -44,7 +44,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 		restarted, err = p.restartDaemon(c.Context, l)
 		if err != nil {
 			p.showPrepared(host, domains, dryRun)
-			return err
+			return halfway{err, map[string]any{"host": host, "domains": domains, "restarted": "", "restart_needed": true, "reboot_needed": host.Reboot}}
 		}
 		look()
 		restart = false

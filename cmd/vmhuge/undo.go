@@ -39,7 +39,7 @@ EXIT STATUS
 			}
 			u, err := p.undo(c.Context, c.Bool("dry-run"), nil)
 			if err != nil {
-				return err
+				return p.halfUndone(u, err)
 			}
 			if p.json {
 				p.printJSON(u)
@@ -77,12 +77,24 @@ func (p *program) undo(ctx context.Context, dryRun bool, disabled []string) (u u
 	return u, err
 }
 
+// halfUndone tells what was undone before an error.
+func (p *program) halfUndone(u undone, err error) error {
+	if !u.nothing() {
+		p.showUndone(u, false)
+	}
+	return halfway{err, u}
+}
+
+func (u undone) nothing() bool {
+	return len(u.Undone)+len(u.Left)+len(u.Reservations)+len(u.Reassembled) == 0 && u.GivenKiB+u.OwedKiB == 0
+}
+
 func (p *program) showUndone(u undone, dryRun bool) int {
 	would := ""
 	if dryRun {
 		would = "would "
 	}
-	if len(u.Undone)+len(u.Left)+len(u.Reservations)+len(u.Reassembled) == 0 && u.GivenKiB+u.OwedKiB == 0 {
+	if u.nothing() {
 		p.say("nothing to undo")
 	}
 	for _, r := range u.Reservations {

@@ -46,18 +46,18 @@ func (p *program) uninstall(ctx context.Context, dryRun bool) (*uninstalled, err
 		return u, answered(worst)
 	}
 	if u.Hook, err = p.removeHook(dryRun); err != nil {
-		return nil, err
+		return nil, halfway{p.halfRemoved(u.Hook, err), u}
 	}
 	worst = max(worst, p.showHookRemoved(u.Hook, dryRun))
 	if u.Host, err = p.undo(ctx, dryRun, enabled); err != nil {
-		return nil, err
+		return nil, halfway{p.halfUndone(u.Host, err), u}
 	}
 	worst = max(worst, p.showUndone(u.Host, dryRun))
 	for _, file := range orphans {
 		p.warn("left as it is: %s: the original XML of a domain that this libvirt does not have; delete it if you do not need it", file)
 	}
 	if claims, err := ledger.ReadClaims(p.host().Root); err != nil {
-		return nil, err
+		return nil, halfway{err, u}
 	} else if !dryRun && slices.ContainsFunc(claims, func(c ledger.Claim) bool { return len(c.Grants) > 0 }) {
 		worst = exitFailed
 	}

@@ -108,11 +108,11 @@ func Remove(h host.Host) (changed []change.Change, left []journal.Left, err erro
 		return nil, nil, advice.About(err, removing)
 	}
 	undone, all, err := journal.Undo()
-	if err != nil {
-		return nil, nil, advice.About(err, removing)
-	}
 	for _, c := range undone {
 		changed = append(changed, c.Reverse())
+	}
+	if err != nil {
+		return changed, nil, advice.About(err, removing)
 	}
 	for _, l := range all {
 		if now, err := change.Look(h, l.Change.Kind, l.Change.Path); l.Again || err == nil && now != "" && now != l.Change.From {

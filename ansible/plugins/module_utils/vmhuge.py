@@ -31,11 +31,19 @@ class Vmhuge:
         except ValueError:
             self.fail(err.strip() or out.strip() or "it answered nothing", rc=code, cmd=args)
         if "error" in answer:
-            self.fail(sentence(answer["error"]), rc=code, cmd=args, error=answer["error"])
+            changes = made(answer)
+            self.changed = self.changed or bool(changes) or bool(answer.get("given_back_kib"))
+            self.fail(sentence(answer["error"]), rc=code, cmd=args, error=answer["error"], changes=changes)
         return code, answer
 
     def fail(self, *sentences, **more):
         self.module.fail_json(msg="vmhuge: " + "; ".join(sentences), changed=self.changed, **more)
+
+
+def made(answer):
+    """The changes that a command had made before it failed."""
+    parts = [answer, answer.get("host", {}), *answer.get("domains", [])]
+    return [change for part in parts for key in ("changed", "undone") for change in part.get(key, [])]
 
 
 def sentence(error):
