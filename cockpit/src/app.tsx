@@ -11,6 +11,7 @@ import { Guests } from "./guests";
 import { Host } from "./host";
 import { Overview } from "./overview";
 import type { Failure } from "./vmhuge";
+import { pageSizes } from "./words";
 
 const _ = cockpit.gettext;
 
@@ -78,7 +79,7 @@ export function App() {
         switch (place) {
         case "guests":
             if (guest)
-                return <Guest key={guest.uuid} guest={guest} admin={!!admin} changes={changes} done={done} changed={changed} />;
+                return <Guest key={guest.uuid} guest={guest} sizes={pageSizes(status)} admin={!!admin} changes={changes} done={done} changed={changed} />;
             return <>{uuid && <Alert isInline variant="warning" title={_("This guest is gone.")} />}<Guests status={status} /></>;
         case "host":
             return <Host status={status} admin={!!admin} done={done} changed={changed} />;

@@ -10,7 +10,8 @@ import { named, percentWords, size, term, totals, visible } from "./words";
 
 const _ = cockpit.gettext;
 
-interface Props { guest: DomainStatus; close: () => void; done: (sentence: string) => void; changed: () => void }
+// sizes are the host's page sizes, in KiB.
+interface Props { guest: DomainStatus; sizes: number[]; close: () => void; done: (sentence: string) => void; changed: () => void }
 
 const about = (text: string, guest: DomainStatus, ...more: string[]) => cockpit.format(text, named(guest.name), ...more);
 
@@ -25,10 +26,10 @@ function Diff({ edit: { diff, warnings, findings } }: { edit: Edit }) {
     );
 }
 
-export function Enable({ guest, ...rest }: Props) {
-    const [pages, setPages] = useState("--size=2M");
+export function Enable({ guest, sizes, ...rest }: Props) {
+    const [pages, setPages] = useState("");
     const [round, setRound] = useState(false);
-    const command = ["enable", pages, ...(round && pages !== "--thp" ? ["--round"] : [])];
+    const command = ["enable", ...(pages ? [pages] : []), ...(round && pages !== "--thp" ? ["--round"] : [])];
     return (
         <Confirm<Edit, Edit> {...rest} action={{
             title: about(_("Put $0 on huge pages"), guest),
@@ -37,8 +38,8 @@ export function Enable({ guest, ...rest }: Props) {
                 <Form>
                     <FormGroup label={_("Pages")} fieldId="pages">
                         <FormSelect id="pages" value={pages} onChange={(_event, value) => setPages(value)}>
-                            <FormSelectOption value="--size=2M" label={cockpit.format(_("reserved, of $0"), "2 MiB")} />
-                            <FormSelectOption value="--size=1G" label={cockpit.format(_("reserved, of $0"), "1 GiB")} />
+                            <FormSelectOption value="" label={_("reserved, of the usual size")} />
+                            {sizes.map(kib => <FormSelectOption key={kib} value={`--size=${kib}K`} label={cockpit.format(_("reserved, of $0"), size(kib))} />)}
                             <FormSelectOption value="--size=auto" label={_("reserved, of the size that fits it")} />
                             <FormSelectOption value="--thp" label={_("transparent")} />
                         </FormSelect>

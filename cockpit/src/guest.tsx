@@ -14,7 +14,7 @@ import { backing, percentWords, size, term, totals, visible } from "./words";
 
 const _ = cockpit.gettext;
 
-interface Props { guest: DomainStatus; admin: boolean; changes: number; done: (sentence: string) => void; changed: () => void }
+interface Props { guest: DomainStatus; sizes: number[]; admin: boolean; changes: number; done: (sentence: string) => void; changed: () => void }
 
 const runs = (g: DomainStatus) => g.state === "running" || g.state === "paused";
 
@@ -27,7 +27,7 @@ const actions = {
     collapse: { button: "collapse", label: _("Collapse…"), dialog: Collapse, offered: (g: DomainStatus) => runs(g) && g.backing !== "hugetlb" },
 };
 
-export function Guest({ guest, admin, changes, done, changed }: Props) {
+export function Guest({ guest, sizes, admin, changes, done, changed }: Props) {
     const [open, setOpen] = useState<keyof typeof actions>();
     const Dialog = open && actions[open].dialog;
     const close = () => setOpen(undefined);
@@ -55,7 +55,7 @@ export function Guest({ guest, admin, changes, done, changed }: Props) {
             </Card>
             {runs(guest) && <Evidence guest={guest} changes={changes} />}
             <Readiness guest={guest} changes={changes} />
-            {Dialog && <Dialog guest={guest} close={close} changed={changed} done={sentence => { close(); done(sentence) }} />}
+            {Dialog && <Dialog guest={guest} sizes={sizes} close={close} changed={changed} done={sentence => { close(); done(sentence) }} />}
         </div>
     );
 }

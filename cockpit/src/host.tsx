@@ -10,7 +10,7 @@ import { Name } from "./guests";
 import { Term, hookWords } from "./overview";
 import { Table } from "./table";
 import { run } from "./vmhuge";
-import { size, term, visible } from "./words";
+import { pageSizes, size, term, visible } from "./words";
 
 const _ = cockpit.gettext;
 
@@ -69,7 +69,7 @@ function Prepare({ status, admin, done, changed }: Props) {
     const command = ["prepare", ...(pages ? [`--pages=${pages}`, ...(page ? [`--size=${page}K`] : []), ...(node ? [`--node=${node}`] : [])] : []),
         ...(persist ? ["--persist"] : []), ...(restart ? ["--restart-libvirt"] : [])];
     const uuids = chosen.map(d => d.uuid);
-    const sizes = [...new Set(status.pools.map(p => p.page_size_kib))];
+    const sizes = pageSizes(status);
     const nodes = [...new Set(status.pools.map(p => p.node).filter(n => n >= 0))];
     const close = () => setOpen(false);
     return (

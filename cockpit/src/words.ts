@@ -1,6 +1,6 @@
 // Amounts, names and terms as the page writes them.
 
-import type { DomainStatus, Total } from "./answers";
+import type { DomainStatus, Status, Total } from "./answers";
 
 const _ = cockpit.gettext;
 
@@ -31,6 +31,9 @@ export const visible = (text: string) =>
 
 /** A name within a sentence, which it can't turn round. */
 export const named = (name: string) => "\u2068" + visible(name) + "\u2069";
+
+/** The sizes of huge pages that the host has, in KiB. */
+export const pageSizes = (status: Status) => [...new Set(status.pools.map(p => p.page_size_kib))].sort((a, b) => a - b);
 
 /** What a guest takes from the pools: 512 pages of 2 MiB. */
 export const totals = (list: Total[]) => list.map(t => t.pages < 0

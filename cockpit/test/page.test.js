@@ -31,6 +31,9 @@ test("a guest is put on huge pages after its diff was shown, starts, and proves 
 
     await v.press("Put on huge pages…");
     await v.says("+  <memoryBacking>");
+    const { pools } = await vmhuge("status");
+    assert.deepEqual(await v.page.$$eval("#pages option", all => all.map(o => o.value)),
+        ["", ...new Set(pools.map(p => `--size=${p.page_size_kib}K`)), "--size=auto", "--thp"], "the sizes that the host has");
     assert.equal(await xml("web1"), before, "nothing changes before it is confirmed");
     await v.press("Change its definition");
     await v.says("web1 is on huge pages from its next start on.");
