@@ -46,6 +46,7 @@ type Proof struct {
 	Memory  proof.Proof     // its Verdict is empty where QEMU ended before it could be read
 	Err     error           // why Memory could not be read the last time
 	Early   bool            // QEMU ended before it had its pages
+	Stalled bool            // it has had no more of them for as long as Stalled, and may get them yet
 	// Unrecorded is why the ledger does not say that QEMU has its pages.
 	Unrecorded error
 }
@@ -123,7 +124,7 @@ func (q QEMU) watch(pid int, changed []change.Change, over <-chan struct{}) {
 			if !f.look(func() (proof.Proof, error) { return proof.Read(q.Host, pid, q.RAMKiB) }) {
 				continue
 			}
-			p.Memory, p.Err = f.proof, f.err
+			p.Memory, p.Err, p.Stalled = f.proof, f.err, f.stuck()
 			if f.filled() && q.Lease != nil {
 				p.Unrecorded = q.record(over)
 			}
@@ -213,8 +214,8 @@ type filling struct {
 	err      error
 }
 
-// stalled is how long QEMU may take to get on.
-const stalled = 10 * time.Second
+// Stalled is how long QEMU may take to get on.
+const Stalled = 10 * time.Second
 
 func newFilling(wantKiB int64) *filling {
 	const first = 20 * time.Millisecond
@@ -233,13 +234,16 @@ func (f *filling) look(prove func() (proof.Proof, error)) (over bool) {
 	if f.proof.Hugetlb() > had {
 		f.since = time.Now()
 	}
-	if f.filled() || time.Since(f.since) > stalled {
+	if f.filled() || time.Since(f.since) > Stalled {
 		return true
 	}
 	f.interval = min(f.interval*3/2, time.Second)
 	f.timer.Reset(f.interval)
 	return false
 }
+
+// stuck says that QEMU lacks some of what it preallocates.
+func (f *filling) stuck() bool { return f.err == nil && f.wantKiB > 0 && !f.filled() }
 
 // filled says whether QEMU has all that it preallocates.
 func (f *filling) filled() bool {

@@ -80,8 +80,13 @@ func TestFilling(t *testing.T) {
 		}
 	}
 	f = newFilling(4096)
-	f.since = time.Now().Add(-stalled)
-	if !f.look(func() (proof.Proof, error) { return has(0), nil }) || f.filled() {
+	f.since = time.Now().Add(-Stalled)
+	if !f.look(func() (proof.Proof, error) { return has(0), nil }) || f.filled() || !f.stuck() {
 		t.Error("one that gets no more is waited for")
+	}
+	f = newFilling(0)
+	f.since = time.Now().Add(-Stalled)
+	if !f.look(func() (proof.Proof, error) { return has(0), nil }) || f.stuck() {
+		t.Error("one that preallocates nothing lacks nothing")
 	}
 }

@@ -59,6 +59,9 @@ func (p *program) showProof(e *execution, got supervise.Proof) {
 		if got.Memory.Verdict != "" {
 			fields["proof"] = got.Memory
 		}
+		if got.Stalled {
+			fields["stalled"] = true
+		}
 		p.writeJSON(p.stderr, fields)
 		return
 	}
@@ -75,7 +78,12 @@ func (p *program) showProof(e *execution, got supervise.Proof) {
 	for _, change := range got.Changed {
 		p.warn("done: %s", change)
 	}
-	p.warn("%s: %s (process %d, UUID %s)", oneLine(e.Name), proofWords(got.Memory), got.PID, e.UUID)
+	if got.Stalled {
+		p.warn("%s: QEMU (process %d, UUID %s) has %s of the %s of huge pages that it takes at the start, and has had no more for %s; it may get them yet: grep HugetlbPages /proc/%[2]d/status",
+			oneLine(e.Name), got.PID, e.UUID, pages.FormatKiB(got.Memory.Hugetlb()), pages.FormatKiB(e.FilledKiB), supervise.Stalled)
+	} else {
+		p.warn("%s: %s (process %d, UUID %s)", oneLine(e.Name), proofWords(got.Memory), got.PID, e.UUID)
+	}
 	for _, note := range e.Notes {
 		p.warn("%s: %s", oneLine(e.Name), oneLine(note))
 	}
