@@ -3,6 +3,7 @@ package explain
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"vmhuge/internal/lazyregexp"
 )
@@ -145,9 +146,46 @@ func expressions(forms ...string) []*lazyregexp.Regexp {
 //	-name guest=web1,debug-threads=on \
 //	2026-11-21T03:28:16.456789Z qemu-system-x86_64: unable to map backing store …
 //	2026-11-21 03:28:16.789+0000: shutting down, reason=failed
+//
+// A start that failed before libvirt had a command line has only the last of these lines.
 func LastStart(text string) string {
 	at := strings.LastIndex(text, ": starting up libvirt version: ")
-	return text[strings.LastIndex(text[:max(at, 0)], "\n")+1:]
+	text = text[strings.LastIndex(text[:max(at, 0)], "\n")+1:]
+	ends := shutDown.Get().FindAllStringIndex(text, -1)
+	if len(ends) > 1 {
+		return text[ends[len(ends)-2][1]:]
+	}
+	return text
+}
+
+// Lasted is when the last start in a domain's log began, at the earliest, and ended; zero: the
+// text does not say.
+func Lasted(text string) (from, to time.Time) {
+	text = LastStart(text)
+	end := shutDown.Get().FindStringSubmatch(text)
+	if end == nil {
+		return from, to
+	}
+	to = logTime(end[1])
+	if start := startedUp.Get().FindStringSubmatch(text); start != nil {
+		return logTime(start[1]).Add(-clockSkew), to.Add(clockSkew)
+	}
+	return to.Add(-withoutStart), to.Add(clockSkew)
+}
+
+const (
+	clockSkew    = time.Second // the kernel's clock of its audit records is coarse
+	withoutStart = 30 * time.Second
+)
+
+var (
+	shutDown  = lazyregexp.New(`(?m)^([0-9]{4}-[0-9-]+ [0-9:.]+[+-][0-9]{4}): shutting down, reason=.*(?:\n|$)`)
+	startedUp = lazyregexp.New(`(?m)^([0-9]{4}-[0-9-]+ [0-9:.]+[+-][0-9]{4}): starting up libvirt version: `)
+)
+
+func logTime(stamp string) time.Time {
+	at, _ := time.Parse("2006-01-02 15:04:05.999-0700", stamp) // what is none is the zero time
+	return at
 }
 
 // withoutWords ends with what libvirt says by itself, where QEMU's words should follow: its

@@ -25,6 +25,7 @@ type Row struct {
 	UnlessAny []string // with these words anywhere in the text it is another row's
 	With      []string // only where one of these words is anywhere in the text
 	On        []Place  // where PATH, or QEMU's mem-path, must be; none: anywhere
+	Wordless  bool     // only where QEMU says nothing in the text but warnings, and that it was told to end
 	// OfUnaligned: not of memory that the text shows to be a whole number of pages
 	OfUnaligned bool
 	Codes       []int  // libvirt's numeric codes (virterror.h) that say it by themselves
@@ -47,6 +48,17 @@ type Match struct {
 	own      bool      // Own counts
 	small    bool      // Small counts
 	platform *platform // whose guest it is; nil: libvirt's, or not known
+}
+
+// As is the match that a row has with the same words: where the host shows that this is
+// what they mean.
+func (m Match) As(id string) Match {
+	for _, row := range Rows() {
+		if row.ID == id {
+			m.Row = row
+		}
+	}
+	return m
 }
 
 // Names are what words of Do stand for; "": not known.

@@ -102,7 +102,7 @@ func cutExpression(tokens []string) *regexp.Regexp {
 // find looks for the row's words in a text, where the row is about their path: once, or
 // once for each of several domains.
 func (k known) find(r reading, hugetlbfs []string) (all []Match) {
-	if saysAny(k.unlessAny, r) || len(k.with) > 0 && !saysAny(k.with, r) {
+	if saysAny(k.unlessAny, r) || k.Wordless && r.qemuSpeaks() || len(k.with) > 0 && !saysAny(k.with, r) {
 		return nil
 	}
 	for _, w := range k.says {

@@ -33,6 +33,21 @@ func newReading(text string) reading {
 // byHand is what QEMU says of a -mem-path that libvirt never writes so: it adds -mem-prealloc.
 var byHand = lazyregexp.New(`falling back to regular RAM allocation|Make sure that -mem-path\s+specified path|QEMU [0-9][0-9.]* monitor - type 'help'`)
 
+// qemuSpeaks says that QEMU gives a reason for its end: a line of its own that is no warning.
+//
+//	2026-11-21T03:28:16.456789Z qemu-system-x86_64: warning: host doesn't support requested feature: …
+//	2026-11-21T03:28:16.456789Z qemu-system-x86_64: terminating on signal 15 from pid 347 (/usr/sbin/libvirtd)
+func (r reading) qemuSpeaks() bool {
+	for _, said := range qemuLine.Get().FindAllStringSubmatch(r.low, -1) {
+		if !strings.Contains(said[1], "warning: ") && !strings.Contains(said[1], "info: ") && !strings.HasPrefix(said[1], "terminating on signal") {
+			return true
+		}
+	}
+	return false
+}
+
+var qemuLine = lazyregexp.New(`qemu-(?:system-[^\s:]+|kvm): ([^\n]*)`)
+
 // message returns the message that words are in: their lines, with those before and behind
 // that a terminal or a mail has wrapped.
 func (r reading) message(begin, end int) reading {

@@ -215,9 +215,9 @@ func kernel() []Row {
 		Kind:  advice.NoMemory,
 	}, {
 		ID: "ended-silently", Says: []string{"shutting down, reason=failed¶", "shutting down, reason=crashed¶"},
-		UnlessAny: []string{"qemu-system-…: ", "qemu-kvm: ", "libvirt: error", "Failed to start domain"},
-		Cause:     "QEMU ended without a word in the domain's log: the kernel killed it (out of memory, or SIGBUS where there was no page), it crashed, or libvirt gave up the start for a reason that only virsh start and libvirt's journal name",
-		Do:        "journalctl -k -g 'oom|Killed process|Memory failure|segfault' shows what the kernel did, coredumpctl list what crashed, and with which signal; journalctl -u DAEMON has libvirt's reason",
+		UnlessAny: []string{"libvirt: error", "Failed to start domain"}, Wordless: true,
+		Cause: "QEMU ended without a reason in the domain's log: the kernel killed it (out of memory, or SIGBUS where there was no page), it crashed, or libvirt gave up the start for a reason that only virsh start and libvirt's journal name",
+		Do:    "journalctl -k -g 'oom|Killed process|Memory failure|segfault' shows what the kernel did, coredumpctl list what crashed, and with which signal; journalctl -u DAEMON has libvirt's reason",
 	}, {
 		ID: "oom-pools", Says: freePages,
 		Cause: "ordinary memory ran short while huge pages were free (hugepages_free times hugepages_size), which the kernel gives to no program that does not ask for them",

@@ -51,6 +51,7 @@ func (p *program) examine(matches []explain.Match, text, domain string) examined
 		e.report.Findings = append(e.report.Findings, denied...)
 		e.why = cmp.Or(e.why, err)
 	}
+	matches = p.deniedMeanwhile(&e, matches, text)
 	e.causes = explain.Weigh(matches, e.report.Findings, func(f hostprep.Finding) (string, bool) {
 		return string(f.Cause), f.Severity != hostprep.Note
 	}, e.refutes)

@@ -54,6 +54,15 @@ func Denied(h host.Host, uuid string, onFile bool, now time.Time) ([]hostprep.Fi
 	return findings, errors.Join(err, mountsErr)
 }
 
+// DeniedBetween is Denied for what was denied in a span of time, as a guest's start takes: how
+// long ago that is does not matter.
+func DeniedBetween(h host.Host, uuid string, from, to time.Time) ([]hostprep.Finding, error) {
+	denials, err := denials(h)
+	denials = slices.DeleteFunc(denials, func(d Denial) bool { return d.Time.Before(from) || d.Time.After(to) })
+	findings, mountsErr := denied(h, denials, uuid, time.Time{})
+	return findings, errors.Join(err, mountsErr)
+}
+
 // DeniedIn is Denied for records that a text has, which may be of another host, and
 // of any time.
 func DeniedIn(h host.Host, text string) ([]hostprep.Finding, error) {

@@ -73,6 +73,10 @@ func TestSELinux(t *testing.T) {
 		t.Errorf("explain with that: %s", out)
 	}
 
+	if out := l.Must("vmhuge explain --domain tiny"); !strings.Contains(out, "relabelfrom") || !strings.Contains(out, cure) || strings.Contains(out, "ended-silently") {
+		t.Errorf("explain with the domain's log: %s", out)
+	}
+
 	// With the package.
 	l.Must("dpkg --install " + policy + " && semodule -l | grep -qx vmhuge")
 	l.Must("auditctl -a always,exit -F arch=b64 -S execve -F subj_type=vmhuge_hook_t; >/var/log/audit/audit.log; dmesg --clear")
