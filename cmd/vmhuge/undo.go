@@ -39,7 +39,7 @@ EXIT STATUS
 			}
 			u, err := p.undo(c.Context, c.Bool("dry-run"), nil)
 			if err != nil {
-				return p.halfUndone(u, err)
+				return p.halfUndone(u, c.Bool("dry-run"), err)
 			}
 			if p.json {
 				p.printJSON(u)
@@ -78,9 +78,9 @@ func (p *program) undo(ctx context.Context, dryRun bool, disabled []string) (u u
 }
 
 // halfUndone tells what was undone before an error.
-func (p *program) halfUndone(u undone, err error) error {
+func (p *program) halfUndone(u undone, dryRun bool, err error) error {
 	if !u.nothing() {
-		p.showUndone(u, false)
+		p.showUndone(u, dryRun)
 	}
 	return halfway{err, u}
 }

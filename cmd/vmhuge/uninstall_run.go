@@ -50,7 +50,7 @@ func (p *program) uninstall(ctx context.Context, dryRun bool) (*uninstalled, err
 	}
 	worst = max(worst, p.showHookRemoved(u.Hook, dryRun))
 	if u.Host, err = p.undo(ctx, dryRun, enabled); err != nil {
-		return nil, halfway{p.halfUndone(u.Host, err), u}
+		return nil, halfway{p.halfUndone(u.Host, dryRun, err), u}
 	}
 	worst = max(worst, p.showUndone(u.Host, dryRun))
 	for _, file := range orphans {
