@@ -63,6 +63,7 @@ export function Failed({ failure }: { failure: Failure }) {
         <Alert isInline variant="danger" title={visible(what) || _("It failed")}>
             <p>{visible(why)}</p>
             {cure && <p>{_("What to do:")} {visible(cure)}</p>}
+            {failure.changed.length > 0 && <><p>{_("Changed before that:")}</p><Changes list={failure.changed} /></>}
         </Alert>
     );
 }

@@ -2,16 +2,22 @@
 // named by UUID, after --, so that no name can be taken for a flag, a pattern or another
 // guest's number.
 
-import type { Trouble } from "./answers";
+import type { Change, Trouble } from "./answers";
 
 const _ = cockpit.gettext;
 
 /** What failed, why, and what to do about it. */
 export class Failure extends Error {
-    constructor(readonly trouble: Trouble, readonly missing = false) {
+    /** changed: what was done before it. */
+    constructor(readonly trouble: Trouble, readonly missing = false, readonly changed: Change[] = []) {
         super(trouble.why);
     }
 }
+
+interface Halfway { changed?: Change[]; undone?: Change[]; host?: Halfway; domains?: Halfway[] }
+
+const changesOf = ({ changed = [], undone = [], host, domains = [] }: Halfway): Change[] =>
+    [...changed, ...undone.map(c => ({ ...c, from: c.to, to: c.from })), ...host ? changesOf(host) : [], ...domains.flatMap(changesOf)];
 
 export const vmhuge = (command: string[], uuids: string[] = []): string[] =>
     ["vmhuge", "--connect", "qemu:///system", "--json", ...command, ...(uuids.length ? ["--", ...uuids] : [])];
@@ -46,7 +52,7 @@ export function run<T>(command: string[], uuids: string[] = [], input?: string):
                 return;
             }
             if (answer.error)
-                reject(new Failure(answer.error));
+                reject(new Failure(answer.error, false, changesOf(answer)));
             else
                 resolve(answer);
         };
