@@ -79,7 +79,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 // Fits tells whether whatever would come to lie on pages of that size fills
 // them without a rest.
 func Fits(doc []byte, size pages.Size) (bool, error) {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return false, err
 	}
@@ -87,15 +87,6 @@ func Fits(doc []byte, size pages.Size) (bool, error) {
 	return err == nil && !slices.ContainsFunc(found, func(b backend) bool {
 		return !b.own && b.kib*pages.KiB%max(int64(size), 1) != 0
 	}), err
-}
-
-// Identity returns the domain's name and UUID, also where Demand refuses.
-func Identity(doc []byte) (name, uuid string, err error) {
-	d, err := parse(doc)
-	if err != nil {
-		return "", "", err
-	}
-	return d.domain.Name, d.domain.UUID, nil
 }
 
 // A backend is one memory object that libvirt has QEMU make at start.

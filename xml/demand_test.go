@@ -243,9 +243,22 @@ func TestNodesets(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
-	name, uuid, err := Identity([]byte("<domain><uuid>u</uuid><name>a&amp;b</name><memoryBacking><hugepages/><source type='anonymous'/></memoryBacking></domain>"))
-	if name != "a&b" || uuid != "u" || err != nil {
-		t.Error(name, uuid, err)
+	const rest = "<memoryBacking><hugepages/><source type='anonymous'/></memoryBacking></domain>"
+	for what, doc := range map[string]string{
+		"refused by Demand": "<domain><uuid>u</uuid><name>a&amp;b</name>" + rest,
+		"others' names":     "<domain><metadata><name>c</name></metadata><name>a&amp;b</name><title/><uuid>u</uuid>" + rest,
+		"at the end":        "<domain><vcpu>1</vcpu><name>a&amp;<!-- -->b</name><uuid>u</uuid></domain>",
+		"cut off after":     "<domain><name>a&amp;b</name><uuid>u</uuid><mem",
+	} {
+		if name, uuid, err := Identity([]byte(doc)); name != "a&b" || uuid != "u" || err != nil {
+			t.Errorf("%s: %q, %q, %v", what, name, uuid, err)
+		}
+	}
+	if name, uuid, err := Identity([]byte("<domain><name>a</name><uui")); err == nil {
+		t.Errorf("cut off before: %q, %q", name, uuid)
+	}
+	if name, uuid, err := Identity([]byte("<domain><name>a</name></domain>")); name != "a" || uuid != "" || err != nil {
+		t.Errorf("without a UUID: %q, %q, %v", name, uuid, err)
 	}
 }
 

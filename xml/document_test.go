@@ -87,7 +87,7 @@ func TestRootInNamespace(t *testing.T) {
 
 func TestUnreadable(t *testing.T) {
 	for name, doc := range unreadable {
-		_, _, err := Identity([]byte(doc))
+		_, err := parse([]byte(doc))
 		var told *advice.Error
 		if !errors.As(err, &told) || told.What != "the domain XML" || strings.ContainsAny(told.Why, "\n") {
 			t.Errorf("%s: the error is %v", name, err)

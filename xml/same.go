@@ -12,7 +12,7 @@ import (
 
 // Marked says whether a document holds a note of what Rewrite replaced.
 func Marked(doc []byte) bool {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	return err == nil && d.root.child("metadata").child(mark) != nil
 }
 

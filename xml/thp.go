@@ -102,7 +102,7 @@ func (e *editor) backTHP(threads int) error {
 // mayHave refuses a share of the RAM on transparent huge pages that the document's memory can't
 // reach, as some of it is shared.
 func (p policy) mayHave(doc []byte) error {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return err
 	}

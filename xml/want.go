@@ -48,11 +48,11 @@ func (want Want) Notes(before, after []byte) []string {
 // ended says which options of an earlier enable have ended with the pages that they were for; "":
 // none.
 func ended(before, after []byte) string {
-	was, err := parse(before)
+	was, err := parseOnce(before)
 	if err != nil {
 		return ""
 	}
-	is, err := parse(after)
+	is, err := parseOnce(after)
 	if err != nil || was.wantsTHP() == is.wantsTHP() {
 		return ""
 	}
@@ -93,7 +93,7 @@ func (d *document) threads() uint {
 // guessed says which pages Rewrite has taken to be the usual ones of a kernel that is not
 // known, where others of its architecture usually have larger ones; "": it has not.
 func (want Want) guessed(before, after []byte) string {
-	d, err := parse(after)
+	d, err := parseOnce(after)
 	if err != nil || want.THP || want.Have != nil || !want.Usual && !want.Auto {
 		return ""
 	}
@@ -117,7 +117,7 @@ func (want Want) thpCosts(before, after []byte) []string {
 	if err != nil || is.Backing != pages.THP {
 		return nil
 	}
-	d, err := parse(after)
+	d, err := parseOnce(after)
 	if err != nil {
 		return nil // cannot be: Demand has read it
 	}
@@ -156,7 +156,7 @@ func (want Want) thpCosts(before, after []byte) []string {
 
 // sharedBefore are the cells that a document has shared.
 func sharedBefore(doc []byte) []int {
-	d, err := parse(doc)
+	d, err := parseOnce(doc)
 	if err != nil {
 		return nil
 	}
