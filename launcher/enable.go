@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"sync"
 
 	"libvirt.org/go/libvirt"
 
@@ -69,6 +70,18 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 		return e, advice.About(err, "enabling %s", d.name)
 	}
 	e.Warnings = want.Notes(d.xml, doc)
+	// What the host lacks for it is looked at while libvirt defines it, unless pages that were kept
+	// for it may become free before.
+	var report Report
+	var look sync.WaitGroup
+	defer look.Wait()
+	next := *d
+	next.xml = doc
+	inspect := func() { report, _ = l.inspect(&next, 0) }
+	onHost, frees := l.qemu && !l.remote, want.For != nil || want.THP
+	if onHost && !frees {
+		look.Go(inspect)
+	}
 	if !want.DryRun && !bytes.Equal(doc, d.xml) {
 		// The first copy stays: it is the one that no enable has touched.
 		e.Copy, err = copies.keep(d.uuid, d.xml, !want.Ours)
@@ -82,8 +95,7 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 		}
 		return e, advice.About(err, "enabling %s", d.name)
 	}
-	d.xml = doc
-	if want.For != nil || want.THP {
+	if frees {
 		keep := pages.Keep(0)
 		if want.For != nil {
 			keep = *want.For
@@ -91,9 +103,12 @@ func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 		if e.FreedKiB, err = l.keepNow(d.uuid, keep, want.DryRun); err != nil {
 			return e, advice.About(err, "enabling %s", d.name)
 		}
+		if onHost {
+			inspect()
+		}
 	}
-	if l.qemu && !l.remote {
-		report, _ := l.inspect(d, 0)
+	look.Wait()
+	if onHost {
 		e.Backing, e.Demand, e.Findings = report.Backing, report.Demand, report.Findings
 	} else if demand, err := xml.Demand(doc, 0); err == nil {
 		e.Backing, e.Demand = demand.Backing, demand.Items
