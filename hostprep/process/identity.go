@@ -63,8 +63,10 @@ func (i *identity) of(pid int) role {
 
 func (i *identity) runsQEMU(pid int) bool {
 	name, _ := Program(i.root, pid)
-	return strings.HasPrefix(name, "qemu") || name == "kvm"
+	return isQEMU(name)
 }
+
+func isQEMU(program string) bool { return strings.HasPrefix(program, "qemu") || program == "kvm" }
 
 // pidFile returns the process that libvirt has started for a guest of that name, 0
 // if it names none.

@@ -43,9 +43,17 @@ func Program(root hostfs.Root, pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// After an upgrade: "/usr/bin/qemu-system-x86_64 (deleted)". Nix has .libvirtd-wrapped.
+	return programName(exe), nil
+}
+
+// programName is the name of a program's file:
+//
+//	/usr/bin/qemu-system-x86_64
+//	/usr/bin/qemu-system-x86_64 (deleted)    after an upgrade
+//	/nix/store/…/bin/.libvirtd-wrapped
+func programName(exe string) string {
 	name, _, _ := strings.Cut(strings.TrimLeft(filepath.Base(strings.TrimSpace(exe)), "."), " ")
-	return strings.TrimSuffix(name, "-wrapped"), nil
+	return strings.TrimSuffix(name, "-wrapped")
 }
 
 // Parent returns the process that started this one, 0 if that is not known.
