@@ -95,8 +95,8 @@ type Allowance struct {
 	Reserve int64
 	// Pending is what other guests that are starting will yet take.
 	Pending []pool.Pending
-	// kept is what min_size= of the guest's mounts keeps for it of what is
-	// reserved.
+	// Kept is what min_size= of the guest's mounts keeps for it of what is
+	// reserved; nil: not known yet.
 	Kept map[pages.Size]int64
 	// ByCommit says that HeadroomKiB is what vm.overcommit_memory=2 leaves.
 	ByCommit bool

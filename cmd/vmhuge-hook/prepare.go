@@ -27,7 +27,7 @@ func (c *call) prepare() error {
 		c.event.Result = hook.Passed
 		return nil
 	}
-	c.mend(guest)
+	c.mend(&guest)
 	if err := c.hold(guest, startWithin); err != nil {
 		return err
 	}
@@ -41,8 +41,9 @@ const mendDeadline = 10 * time.Second
 // mend changes what keeps QEMU from its pages as far as libvirtd need not be
 // restarted for it. What is in the way still is noted: libvirt will say so
 // itself when it fails the start.
-func (c *call) mend(guest hostprep.Guest) {
-	findings := check.RunMounts(c.host, guest)
+func (c *call) mend(guest *hostprep.Guest) {
+	now := c.host.Snapshot()
+	findings := check.RunMounts(now, *guest)
 	for _, f := range findings {
 		if f.Severity == hostprep.Blocker && !f.Fixable {
 			c.note(fmt.Errorf("%s; %s", f.Have, f.Do))
@@ -50,7 +51,9 @@ func (c *call) mend(guest hostprep.Guest) {
 	}
 	if changes := hostprep.Fixes(findings); len(changes) > 0 {
 		c.change(changes, journal.Journal{Host: c.host}.Apply)
+		return
 	}
+	guest.Kept = check.KeptByNone(now) // or the mounts would be read once more
 }
 
 // change makes changes, and notes what comes of it.

@@ -136,13 +136,14 @@ func missing(n int64) string {
 // has failed for want of pages it forgets them (Linux 6.18). None if the mounts can't be
 // read; the check of the mounts reports that.
 func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
-	kept := map[pages.Size]int64{}
 	h = h.EnsureSnapshot()
 	// min_size= is rare: first the mounts alone, without which driver's they are.
-	mounts, _ := h.Mounts()
-	if slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.MinSize != 0 }) {
-		mounts, _ = usedMounts(h, g)
+	kept := KeptByNone(h)
+	if kept != nil {
+		return kept
 	}
+	kept = map[pages.Size]int64{}
+	mounts, _ := usedMounts(h, g)
 	for _, m := range mounts {
 		if m.MinSize == 0 {
 			continue
@@ -156,6 +157,15 @@ func KeptFor(h host.Host, g hostprep.Guest) map[pages.Size]int64 {
 		kept[m.Size] = min(inFiles(g.Demand, m.Size), max(0, m.MinSize-use.Bytes)/int64(m.Size), all.Reserved)
 	}
 	return kept
+}
+
+// KeptByNone is KeptFor where no mount has min_size=; nil: one may have.
+func KeptByNone(h host.Host) map[pages.Size]int64 {
+	mounts, err := h.Mounts()
+	if err != nil || slices.ContainsFunc(mounts, func(m host.Mount) bool { return m.MinSize != 0 }) {
+		return nil
+	}
+	return map[pages.Size]int64{}
 }
 
 // inFiles returns how many pages of a size the guest takes by files on a mount.

@@ -34,7 +34,9 @@ type Options struct {
 // start, and nothing was kept.
 func Grow(ctx context.Context, h host.Host, book *ledger.Ledger, uuid string, guest hostprep.Guest, o Options) ([]change.Change, *hostprep.Finding, error) {
 	var changed []change.Change
-	guest.Kept = check.KeptFor(h, guest)
+	if guest.Kept == nil {
+		guest.Kept = check.KeptFor(h, guest)
+	}
 	// Look, fix, look again: somebody else may have taken pages meanwhile.
 	for tries := 0; ; tries++ {
 		state, pending, err := poolsNow(h, book, uuid)
