@@ -129,13 +129,28 @@ func most(h host.Host, headroomKiB, reserve int64) (Growth, []host.ZoneLimits, e
 	return growth, limits, err
 }
 
-// Foresee is the Growth for a guest, or its cheap part.
-func Foresee(h host.Host, a hostprep.Allowance, whole bool) (Growth, error) {
-	if whole {
+// Foresee is the Growth for a guest's needs, or its cheap part. That does for needs of which
+// twice as much is free as it should be: what of it nobody may allocate is little.
+func Foresee(h host.Host, a hostprep.Allowance, needs []pool.Need, whole bool) (Growth, error) {
+	growth, limits, err := most(h, a.HeadroomKiB, a.Reserve)
+	if err != nil || !whole {
+		return growth, err
+	}
+	zones, err := h.Buddyinfo()
+	if err == nil && slices.ContainsFunc(needs, func(n pool.Need) bool { return growth.free(n, limits, zones) < 2*n.Pages }) {
 		return ReadGrowth(h, a.HeadroomKiB, a.Reserve)
 	}
-	growth, _, err := most(h, a.HeadroomKiB, a.Reserve)
 	return growth, err
+}
+
+// free is how many pages for a need are free in one piece, whoever may allocate them.
+func (g Growth) free(need pool.Need, limits []host.ZoneLimits, zones []host.Zone) (n int64) {
+	for _, l := range limits {
+		if len(need.Nodes) == 0 || slices.Contains(need.Nodes, l.Node) {
+			n += blocks(l, zones, nil, need.Size, g.small)
+		}
+	}
+	return n
 }
 
 // On is what some nodes, nil: all, could make of a size.

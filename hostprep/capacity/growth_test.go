@@ -52,10 +52,30 @@ func TestGrowthBesideAStuckWrite(t *testing.T) {
 		"\n-- proc/4711/stat --\n4711 (exe) D 1 1 1 0 -1 1 1 1 1 1 1 1 1 1 20 0 1 0 88 1 1\n"
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- proc/buddyinfo --\n"+hosttest.Buddyinfo+"-- proc/zoneinfo --\n"+hosttest.Zoneinfo+waits)}
 	for _, whole := range []bool{false, true} {
-		growth, err := Foresee(h, hostprep.Allowance{HeadroomKiB: 50 * pages.GiB / pages.KiB, Reserve: 2 * pages.GiB}, whole)
+		needs := []pool.Need{{Size: pages.Size2MiB, Pages: 9}, {Size: pages.Size1GiB, Pages: 1}}
+		growth, err := Foresee(h, hostprep.Allowance{HeadroomKiB: 50 * pages.GiB / pages.KiB, Reserve: 2 * pages.GiB}, needs, whole)
 		hosttest.Must(t, err)
-		if short := growth.Missing([]pool.Need{{Size: pages.Size2MiB, Pages: 9}, {Size: pages.Size1GiB, Pages: 1}}); short == nil || short.Size != pages.Size1GiB || short.Stuck == nil || short.Stuck.PID != 4711 {
+		if short := growth.Missing(needs); short == nil || short.Size != pages.Size1GiB || short.Stuck == nil || short.Stuck.PID != 4711 {
 			t.Errorf("%+v", short)
+		}
+	}
+}
+
+// What takes the kernel's lock is not read where 1600 blocks are free and half of them are needed.
+func TestForeseePlenty(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", "-- proc/buddyinfo --\n"+hosttest.Buddyinfo+"-- proc/zoneinfo --\n"+hosttest.Zoneinfo+"-- proc/pagetypeinfo --\nPages per block: many\n")}
+	for _, row := range []struct {
+		need  pool.Need
+		reads bool
+	}{
+		{pool.Need{Size: pages.Size2MiB, Pages: 800}, false},
+		{pool.Need{Size: pages.Size2MiB, Pages: 801}, true},
+		{pool.Need{Size: pages.Size2MiB, Pages: 1, Nodes: []int{1}}, true},
+		{pool.Need{Size: pages.Size1GiB, Pages: 1}, true},
+	} {
+		needs := []pool.Need{{Size: pages.Size2MiB, Pages: 1}, row.need}
+		if _, err := Foresee(h, hostprep.Allowance{HeadroomKiB: 8 * pages.GiB / pages.KiB}, needs, true); (err != nil) != row.reads {
+			t.Errorf("%+v: %v", row.need, err)
 		}
 	}
 }

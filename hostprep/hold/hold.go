@@ -21,7 +21,7 @@ import (
 type Options struct {
 	Reserve int64 // bytes of ordinary memory that the host keeps; 0: the rule's
 	// Foresee refuses what compaction could not give either, without trying. The
-	// look takes a lock of the kernel's, on a large host for milliseconds.
+	// look takes a lock of the kernel's, for tens of milliseconds where memory is fragmented.
 	Foresee bool
 	Effort  pool.Effort
 	// Beside is what guests will take that shall have their pages as well.
@@ -59,7 +59,7 @@ func Grow(ctx context.Context, h host.Host, book *ledger.Ledger, uuid string, gu
 		}
 		o.Effort.Reserve = guest.Reserve
 		short := capacity.BeyondHeadroom(needs, guest.Allowance)
-		if growth, err := capacity.Foresee(h, guest.Allowance, o.Foresee); short == nil && err == nil {
+		if growth, err := capacity.Foresee(h, guest.Allowance, needs, o.Foresee); short == nil && err == nil {
 			short = growth.Missing(needs)
 		}
 		if short == nil && tries == 6 {
