@@ -52,6 +52,12 @@ func TestServesNothingElse(t *testing.T) {
 	}
 }
 
+// minSize has the guest's mount keep 10 pages, which the kernel has reserved.
+func minSize(t *testing.T, host host.Host) {
+	file("proc/self/mountinfo", "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n44 27 0:41 / /dev/hugepages rw - hugetlbfs hugetlbfs rw,pagesize=2M,min_size=20971520\n")(t, host)
+	file("sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", "10\n")(t, host)
+}
+
 func TestCalls(t *testing.T) {
 	const drop = `{"drop_if_short":true,"host_reserve_kib":16384000}`
 	const small = "<domain type='qemu'><name>web1</name><uuid>" + uuid + "</uuid><memory>65536</memory></domain>"
@@ -69,6 +75,8 @@ func TestCalls(t *testing.T) {
 		"ready":              {document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
 		"no huge pages":      {document: small, event: hook.Event{Result: hook.Passed}},
 		"small pages":        {document: strings.ReplaceAll(domain(32), "2048", "4"), event: hook.Event{Result: hook.Passed}},
+		"kept by min_size=":  {setUp: minSize, document: domain(40), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
+		"more than is kept":  {setUp: minSize, document: domain(41), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused, Reason: hook.HostReserve}, left: "run/vmhuge/lock"},
 		"one page short":     {document: domain(41), want: answer{1, "", short}, event: hook.Event{Result: hook.Refused, Reason: hook.HostReserve, Why: "1 is missing"}, left: "run/vmhuge/lock"},
 		"of 4 MiB":           {document: strings.Replace(domain(40), "<devices/>", "<devices>"+strings.Repeat("<disk type='file'/>\n", 4<<20/20)+"</devices>", 1), event: hook.Event{Result: hook.Held}, left: claim + " run/vmhuge/lock"},
 		"of 9 MiB":           {document: domain(41) + strings.Repeat(" ", 9<<20), event: hook.Event{Result: hook.Failed, Why: "longer than 8 MiB"}},
