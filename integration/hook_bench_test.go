@@ -294,9 +294,12 @@ func repeat(start, n int, grow func(n int)) error {
 	for had := -1; ; {
 		grow(n)
 		now, err := readPools()
-		got := now[size2M].Nodes[0].Total - start
-		if err != nil || got == n || got == had {
+		if err != nil {
 			return err
+		}
+		got := now[size2M].Nodes[0].Total - start
+		if got == n || got == had {
+			return nil
 		}
 		had = got
 		if err := os.WriteFile("/proc/sys/vm/compact_memory", []byte("1"), 0); err != nil {

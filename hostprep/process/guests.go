@@ -137,8 +137,7 @@ func (g *Guests) RunQEMU(pids []int) []bool {
 			defer func() { _ = recover() }()
 			exe := make([]byte, 256)
 			for i := part * len(pids) / parts; i < (part+1)*len(pids)/parts; i++ {
-				// From /proc on the kernel has half as far to go as from /, and nothing is allocated
-				// for a path.
+				// From the open /proc on the kernel has two names to look up, not three.
 				n, err := unix.Readlinkat(from, strconv.Itoa(pids[i])+"/exe", exe)
 				if err == nil && n < len(exe) {
 					runs[i] = isQEMU(programName(string(exe[:n])))
