@@ -37,7 +37,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	if d.wantsTHP() {
 		demand.Backing, demand.AtLeast = pages.THP, policy.atLeast
 	}
-	demand.EmulatorCPUs, demand.Partition, demand.Unconfined = emulatorCPUs(dom), partition(dom), unconfined(dom)
+	demand.EmulatorCPUs, demand.Partition, demand.Unconfined, demand.Context = emulatorCPUs(dom), partition(dom), unconfined(dom), context(dom)
 	if dom.ID != nil {
 		demand.ID = *dom.ID
 	}

@@ -35,7 +35,7 @@ var matters = map[string]bool{
 	"memoryBacking": once, "memoryBacking/hugepages": once, "memoryBacking/hugepages/page": many,
 	"memoryBacking/source": once, "memoryBacking/allocation": once, "memoryBacking/locked": many, "memoryBacking/access": once,
 	"vcpu": once, "numatune": once, "numatune/memory": once, "numatune/memnode": many,
-	"cputune": many, "cputune/emulatorpin": many, "resource": many, "resource/partition": many, "seclabel": many,
+	"cputune": many, "cputune/emulatorpin": many, "resource": many, "resource/partition": many, "seclabel": many, "seclabel/label": many, "seclabel/baselabel": many,
 	"os": many, "os/type": many, "features": many, "features/acpi": many,
 	"cpu": once, "cpu/numa": once, "cpu/numa/cell": many,
 	"devices": many, "devices/memory": many,

@@ -16,3 +16,21 @@ func TestUnconfined(t *testing.T) {
 		}
 	}
 }
+
+func TestContext(t *testing.T) {
+	for inner, want := range map[string]string{
+		"":                        "",
+		"<seclabel type='none'/>": "none",
+		"<seclabel type='none' model='selinux'/>":                                                        "none",
+		"<seclabel type='none' model='apparmor'/>":                                                       "",
+		"<seclabel type='dynamic' model='selinux' relabel='yes'/>":                                       "",
+		"<seclabel type='dynamic' model='selinux'><baselabel>u:r:custom_t:s0</baselabel></seclabel>":     "u:r:custom_t:s0",
+		"<seclabel type='static' model='selinux' relabel='yes'><label>u:r:my_t:s0:c1</label></seclabel>": "u:r:my_t:s0:c1",
+		"<seclabel type='static' model='dac'><label>1:1</label></seclabel>":                              "",
+	} {
+		d, err := Demand([]byte("<domain><memory unit='MiB'>64</memory>"+inner+"</domain>"), 0)
+		if d.Context != want || err != nil {
+			t.Errorf("%s: %q, %v", inner, d.Context, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"vmhuge/hostprep/check"
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
+	"vmhuge/hostprep/selinux"
 	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/shell"
 )
@@ -60,8 +61,8 @@ func (d Denial) isLeftover() bool {
 // isOfPolicy says that our module for SELinux allows it, and policies such as Debian's do not:
 // a folder on a hugetlbfs gets its guest's label, and QEMU maps the pages in it or in its memfd.
 func (d Denial) isOfPolicy() bool {
-	return d.ofDaemon() && d.What == "relabelfrom" && strings.Contains(d.Label, ":hugetlbfs_t:") ||
-		strings.Contains(d.Subject, ":svirt_t:") && d.What == "map" && strings.Contains(d.Label, ":svirt_image_t:") && !d.isLeftover()
+	of := selinux.Denial{Subject: d.Subject, Object: d.Label, Permissions: strings.Fields(d.What)}
+	return of.OfGuests() && !d.isLeftover()
 }
 
 const orNoPath = ", or vmhuge enable --source memfd, which has no path"

@@ -13,7 +13,7 @@ import (
 // Checks lists every check, in the order of their findings.
 func Checks() []Check {
 	return []Check{
-		PageSize, KVM, KVMPages, OrdinaryMemory, Locked, Numad, EmulatorPin, AppArmor, QEMUConf,
+		PageSize, KVM, KVMPages, OrdinaryMemory, Locked, Numad, EmulatorPin, AppArmor, SELinux, QEMUConf,
 		Mount, Path, Covered, DevMounts, Cgroup, MemoryCgroup, Pool, THP, Hooks, HookWrites,
 	}
 }

@@ -3,7 +3,6 @@ package hook
 import (
 	"fmt"
 	"path"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -16,9 +15,6 @@ import (
 	"vmhuge/internal/shell"
 )
 
-// selinuxModule is the policy for the hook, where the package vmhuge-selinux has it.
-const selinuxModule = "/usr/share/selinux/packages/vmhuge.cil"
-
 // Forbidden finds that SELinux keeps libvirt's daemon from running the hook at this path; nil:
 // it does not. libvirt goes by the file's mode alone: with a hook that it may not run, every
 // start of a guest fails.
@@ -26,7 +22,7 @@ func Forbidden(h host.Host, file string) (*hostprep.Finding, error) {
 	if enforcing, err := selinux.Enforcing(h); err != nil || !enforcing {
 		return nil, err
 	}
-	daemon, err := daemonContext(h)
+	daemon, err := libvirtd.Context(h)
 	if err != nil || daemon == "" {
 		return nil, err
 	}
@@ -42,10 +38,7 @@ func Forbidden(h host.Host, file string) (*hostprep.Finding, error) {
 		Check: CheckName, Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.HookDenied, Changes: []change.Change{},
 		Have: fmt.Sprintf("%s (%s): %s could not run the hook, and no guest would start", denied, file, libvirtd.Name(h)),
 		Need: "a policy with which " + selinux.Type(daemon) + " may run it",
-		Do:   "install the package vmhuge-selinux, which has a policy for it",
-	}
-	if st, _ := h.Lstat(selinuxModule); st != nil {
-		f.Do = "semodule -i " + selinuxModule
+		Do:   selinux.LoadModule(h),
 	}
 	if conf, usual := h.Root.Libvirt().ConfDir(), hostfs.UsualLibvirt.ConfDir(); conf != usual { // the policies' rules are for the usual
 		f.Do = fmt.Sprintf("semanage fcontext -a -e %s %s && restorecon -R %[2]s; then %s", usual, shell.Quote(conf), f.Do)
@@ -72,30 +65,4 @@ func labels(h host.Host, file string) (label, rule string, err error) {
 	}
 	label, err = selinux.File(h, path.Dir(file))
 	return label, rule, err
-}
-
-// daemonContext is the context of libvirt's daemon, or that which it would have, started by
-// process 1. "": its program is not where packages put it.
-func daemonContext(h host.Host) (string, error) {
-	d, err := libvirtd.ReadDaemon(h)
-	if err != nil {
-		return "", err
-	}
-	if d != nil {
-		return selinux.Process(h, strconv.Itoa(d.PID))
-	}
-	init, err := selinux.Process(h, "1")
-	if err != nil || init == "" {
-		return "", err
-	}
-	for _, dir := range libvirtd.ProgramDirs {
-		program, err := selinux.File(h, h.Resolve(path.Join(dir, libvirtd.Name(h))))
-		if err != nil {
-			return "", err
-		}
-		if program != "" {
-			return selinux.Domain(h, init, program)
-		}
-	}
-	return "", nil
 }

@@ -24,7 +24,7 @@ func TestHookUnderSELinux(t *testing.T) {
 	noDaemon := "-- run/libvirt/qemu/driver.pid --\n"
 	for _, test := range []struct{ name, edit, want, do string }{
 		{"the policy as it is", hosttest.HookContexts, denied, "install the package vmhuge-selinux, which has a policy for it"},
-		{"its module is there, but not loaded", hosttest.HookContexts + "-- " + strings.TrimPrefix(selinuxModule, "/") + " --\n(type x)\n", denied, "semodule -i " + selinuxModule},
+		{"its module is there, but not loaded", hosttest.HookContexts + "-- usr/share/selinux/packages/vmhuge.cil --\n(type x)\n", denied, "semodule -i /usr/share/selinux/packages/vmhuge.cil"},
 		{"no daemon runs", hosttest.HookContexts + noDaemon + "-- usr/sbin/virtqemud --\nELF\n", denied, "install the package vmhuge-selinux, which has a policy for it"},
 		{"with the module", hosttest.HookContexts + hosttest.HookModule, "", ""},
 		{"permissive", hosttest.HookContexts + "-- sys/fs/selinux/enforce --\n0\n", "", ""},

@@ -45,6 +45,11 @@ var securityCheck = hostCheck{"security", func(h host.Host, g anyGuest) ([]Fact,
 	switch strings.TrimSpace(enforce) {
 	case "1":
 		facts = append(facts, fine("SELinux", "enforcing"+apart("selinux")))
+		findings, err := check.SELinux.Detect(h, g.Guest)
+		if err != nil {
+			return facts, err
+		}
+		facts = append(facts, of("SELinux", findings, hostprep.Blocker)...)
 	case "0":
 		facts = append(facts, fine("SELinux", "permissive: it blocks nothing"+apart("selinux")))
 	}

@@ -41,22 +41,33 @@ func Execution(h host.Host, process, program string) (*Denial, error) {
 			{domain, program, "file", []string{"entrypoint", "read", "map", "execute"}},
 		}
 	}
+	return first(h, steps)
+}
+
+// Domain is the context in which a process with this one runs a program with that one.
+func Domain(h host.Host, process, program string) (string, error) {
+	return created(h, process, program, "process")
+}
+
+// created is the context of what a process makes of an object, such as a file of a folder.
+func created(h host.Host, process, object, class string) (string, error) {
+	number, err := classNumber(h, class)
+	if err != nil {
+		return "", err
+	}
+	context, err := transaction(h, "create", fmt.Sprintf("%s %s %d", process, object, number))
+	return trim(context), err
+}
+
+// first finds the first of these steps of which a permission is missing, with those that are.
+func first(h host.Host, steps []Denial) (*Denial, error) {
 	for _, s := range steps {
+		var err error
 		if s.Permissions, err = missing(h, s); err != nil || len(s.Permissions) > 0 {
 			return &s, err
 		}
 	}
 	return nil, nil
-}
-
-// Domain is the context in which a process with this one runs a program with that one.
-func Domain(h host.Host, process, program string) (string, error) {
-	class, err := classNumber(h, "process")
-	if err != nil {
-		return "", err
-	}
-	domain, err := transaction(h, "create", fmt.Sprintf("%s %s %d", process, program, class))
-	return trim(domain), err
 }
 
 // missing asks which of the permissions the policy does not give. A domain that is permissive

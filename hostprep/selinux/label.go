@@ -21,11 +21,10 @@ func Label(h host.Host, file string, kind uint32) (string, error) {
 	if !on(h) {
 		return "", nil
 	}
-	conf, err := h.ReadIfThere("/etc/selinux/config")
+	contexts, err := policyFile(h, "contexts/files/file_contexts")
 	if err != nil {
 		return "", err
 	}
-	contexts := path.Join("/etc/selinux", cmp.Or(setting(conf, "SELINUXTYPE"), "targeted"), "contexts/files/file_contexts")
 	for _, aliases := range []string{".subs_dist", ".subs"} {
 		text, err := h.ReadIfThere(contexts + aliases)
 		if err != nil {
@@ -118,6 +117,12 @@ func substitute(aliases, file string) string {
 		}
 	}
 	return file
+}
+
+// policyFile is the path of a file of the policy that /etc/selinux/config names.
+func policyFile(h host.Host, file string) (string, error) {
+	conf, err := h.ReadIfThere("/etc/selinux/config")
+	return path.Join("/etc/selinux", cmp.Or(setting(conf, "SELINUXTYPE"), "targeted"), file), err
 }
 
 // setting reads a value of /etc/selinux/config: NAME=VALUE.

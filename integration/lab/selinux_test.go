@@ -65,13 +65,36 @@ func TestSELinux(t *testing.T) {
 	}
 	l.Must("vmhuge hook remove && rmdir /etc/libvirt/hooks/qemu.d && systemctl reload libvirtd")
 
-	// Debian's policy keeps huge pages from guests, too.
-	if r := l.Run("vmhuge start tiny --host-reserve 512M"); r.Code != 1 || !strings.Contains(r.Stderr, "unable to set security context") {
-		t.Errorf("a guest on huge pages without the module: %+v", r)
+	// Debian's policy keeps huge pages from guests, too: check says of what libvirt and QEMU
+	// will do what they then do, and nothing of a guest on ordinary pages.
+	l.Must("sysctl -qw vm.nr_hugepages=48")
+	keeps := func(source, denial, permission, said string) {
+		t.Helper()
+		l.Must("vmhuge enable --source " + source + " tiny")
+		blocked := func(f hostprep.Finding) bool {
+			return f.Severity == hostprep.Blocker && strings.Contains(f.Have, denial) && strings.Contains(f.Do, cure)
+		}
+		if r := l.reportOf(3, "vmhuge check tiny"); r.Verdict != hostprep.NoAccess || !slices.ContainsFunc(r.Findings, blocked) {
+			t.Errorf("check of a guest on a %s without the module: %+v", source, r)
+		}
+		if r := l.Run("vmhuge start tiny"); r.Code != 3 || !strings.Contains(r.Stdout+r.Stderr, denial) {
+			t.Errorf("vmhuge start of it: %+v", r)
+		}
+		if r := l.Run("virsh start tiny"); r.Code == 0 || !strings.Contains(r.Stderr, said) {
+			t.Errorf("virsh start of it: %+v", r)
+		}
+		if out := l.Must("virsh start tiny 2>&1 | vmhuge explain"); !strings.Contains(out, permission) || !strings.Contains(out, cure) {
+			t.Errorf("explain with that: %s", out)
+		}
 	}
-	if out := l.Must("vmhuge start tiny --host-reserve 512M 2>&1 | vmhuge explain"); !strings.Contains(out, "relabelfrom") || !strings.Contains(out, cure) {
-		t.Errorf("explain with that: %s", out)
+	const relabel, mapping = "SELinux denies virtd_t relabelfrom of a dir of type hugetlbfs_t", "SELinux denies svirt_t map of a file of type svirt_image_t"
+	if out := l.Run("vmhuge check").Stdout; !strings.Contains(out, "blocker  SELinux        "+relabel) {
+		t.Errorf("check of the host: %s", out)
 	}
+	keeps("file", relabel, `"relabelfrom"`, "unable to set security context")
+	keeps("memfd", mapping, `"map"`, "Permission denied")
+	l.Must("vmhuge disable tiny && virsh start tiny && virsh destroy tiny")
+	l.Must("sysctl -qw vm.nr_hugepages=0 && vmhuge enable --source file tiny")
 
 	if out := l.Must("vmhuge explain --domain tiny"); !strings.Contains(out, "relabelfrom") || !strings.Contains(out, cure) || strings.Contains(out, "ended-silently") {
 		t.Errorf("explain with the domain's log: %s", out)
@@ -81,6 +104,9 @@ func TestSELinux(t *testing.T) {
 	l.Must("dpkg --install " + policy + " && semodule -l | grep -qx vmhuge")
 	l.Must("auditctl -a always,exit -F arch=b64 -S execve -F subj_type=vmhuge_hook_t; >/var/log/audit/audit.log; dmesg --clear")
 	l.Must(install + " && vmhuge hook status")
+	if out := l.Run("vmhuge check; vmhuge check tiny").Stdout; strings.Contains(out, "SELinux denies") {
+		t.Errorf("check with the module: %s", out)
+	}
 	l.Must("virsh start tiny && vmhuge verify tiny")
 	if calls := l.calls(); !slices.Equal(calls, []string{"prepare held"}) {
 		t.Errorf("the hook's calls were %q", calls)
@@ -98,6 +124,7 @@ func TestSELinux(t *testing.T) {
 	if now := l.Must(wrong); now != wrongBefore {
 		t.Errorf("restorecon would change\n%s\nand before vmhuge\n%s", now, wrongBefore)
 	}
+	l.Must("virsh destroy tiny && vmhuge enable --source memfd tiny && virsh start tiny && vmhuge verify tiny")
 	l.Must("virsh destroy tiny && vmhuge undo && vmhuge start tiny --host-reserve 512M && vmhuge stop --force --timeout 0s tiny && vmhuge disable tiny")
 	for line := range strings.Lines(l.Must(denied)) {
 		if strings.Contains(line, "avc:") && strings.Contains(line, "huge") {

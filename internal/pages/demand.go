@@ -81,6 +81,9 @@ type Demand struct {
 	Backends []Backend `json:"-"`
 	// Unconfined says that no profile of AppArmor's is to hold QEMU.
 	Unconfined bool `json:"-"`
+	// Context is that of SELinux which the domain itself gives QEMU; "none": none. "": libvirt
+	// gives it that of all guests.
+	Context string `json:"-"`
 	// Shared says that other processes may map some of it.
 	Shared bool `json:"-"`
 	// PartlyShared says that this holds for some of its cells only.
