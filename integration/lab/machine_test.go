@@ -50,6 +50,7 @@ func boot(t *testing.T, m machine) *lab {
 	}
 	m = machine{cmp.Or(m.nodes, 1), cmp.Or(m.memoryMiB, 2048)}
 	l := run(t, img, m.ready(t, img), m.arguments("snapshot=on", "-incoming", "exec:cat state"))
+	t.Cleanup(l.document)
 	l.settle("")
 	return l
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// putPackage builds the .debs of a version and puts one of them into the lab. Of another tag, the
-// programs in it are others. zstd packs and unpacks faster than xz.
+// putPackage builds the .debs of a version and puts one of them into the lab: those that install
+// on every Debian. Of another tag, the programs in it are others. gzip packs faster than xz.
 func (l *lab) putPackage(name, version, tag string) (deb string) {
 	l.t.Helper()
 	out := l.t.TempDir()
 	cmd := exec.Command("../../packaging/build", out)
-	cmd.Env = append(os.Environ(), "VERSION="+version, "SOURCE_DATE_EPOCH=1700000000", "MAINTAINER=Jo Doe <jo@debian.org>", "GOFLAGS=-tags="+tag, "PACKAGERS=deb", "COMPRESSION=zstd")
+	cmd.Env = append(os.Environ(), "VERSION="+version, "SOURCE_DATE_EPOCH=1700000000", "MAINTAINER=Jo Doe <jo@debian.org>", "GOFLAGS=-tags="+tag, "PACKAGERS=deb", "COMPRESSION=gzip", "OLDEST=1")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("building the package: %v\n%s", err, text)
 	}

@@ -29,11 +29,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// buildPrograms builds both, once for all tests: vmhuge against this machine's
-// libvirt, and the hook as it is installed, static.
+// buildPrograms builds both, once for all tests: vmhuge against this machine's libvirt, or,
+// where the lab's may be older, that of Debian 11; and the hook as it is installed, static.
 var buildPrograms = sync.OnceValue(func() error {
 	for name, env := range map[string]string{"vmhuge": "CGO_ENABLED=1", "vmhuge-hook": "CGO_ENABLED=0"} {
-		build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-buildvcs=false", "-o", programsDir, "../../cmd/"+name)
+		command := []string{"go", "build", "-tags", "urfave_cli_no_docs", "-buildvcs=false", "-o", programsDir, "./cmd/" + name}
+		if suite() == "bullseye" {
+			command = append([]string{"packaging/oldest", programsDir}, command...)
+		}
+		build := exec.Command(command[0], command[1:]...)
+		build.Dir = "../.."
 		build.Env = append(build.Environ(), env)
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", name, err, out)
