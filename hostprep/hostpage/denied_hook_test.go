@@ -32,3 +32,20 @@ func TestHookThatMayNotRun(t *testing.T) {
 		}
 	}
 }
+
+// Where the policy keeps each guest from its folder on the hugetlbfs, the host is not ready.
+func TestPagesThatSELinuxDenies(t *testing.T) {
+	const folder = "virtqemud_t:s0 system_u:object_r:hugetlbfs_t:s0 7 = "
+	for policy, want := range map[string]hostprep.Verdict{
+		hosttest.SELinux(): hostprep.Ready,
+		strings.Replace(hosttest.SELinux(), folder+"7", folder+"3", 1): hostprep.NoAccess,
+	} {
+		h := host.Host{Root: hosttest.Unpack(t, "fedora-selinux", policy)}
+		hosttest.Must(t, unix.Setxattr(h.Root.Path("dev/hugepages"), "security.selinux", []byte("system_u:object_r:hugetlbfs_t:s0\x00"), 0))
+		facts := Facts(h, Libvirt{})
+		lines := strings.Join(factLines(t, facts), "\n")
+		if said := strings.Contains(lines, "blocker SELinux: SELinux denies virtqemud_t relabelfrom of a dir of type hugetlbfs_t"); Conclude(facts) != want || said != (want != hostprep.Ready) {
+			t.Errorf("verdict %s, want %s:\n%s", Conclude(facts), want, lines)
+		}
+	}
+}
