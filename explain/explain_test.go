@@ -39,6 +39,7 @@ func TestExplain(t *testing.T) {
 		// The root cause first.
 		"internal error: qemu unexpectedly closed the monitor: qemu_madvise: Invalid argument\nmadvise doesn't support MADV_DONTDUMP, but dump_guest_core=off specified\n2026-11-21T03:50:15.379695Z qemu-system-x86_64: cannot bind memory to host NUMA nodes: Invalid argument": "unaligned node-unfit bindings-contradict",
 		qemu + "failed to resize memfd to 50331648: Permission denied":                                                    "apparmor-memfd",
+		qemu + "unable to map backing store for guest RAM: Permission denied":                                             "security-module",
 		qemu + "failed to resize memfd to 68157440: Invalid argument":                                                     "unaligned",
 		qemu + "backend 'memory-backend-file' memory size must be multiple of 2 MiB":                                      "unaligned",
 		qemu + "backend memory size must be multiple of 0x40000000":                                                       "device-unaligned unaligned",

@@ -108,7 +108,8 @@ func mounts() []Row {
 		ID: "security-module",
 		Says: slices.Concat(folder, []string{
 			"unable to create hugepage path PATH: Permission denied", "Unable to create PATH: Permission denied",
-			"Unable to set huge path in security driver", `apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`,
+			"Unable to set huge path in security driver", "unable to map backing store for guest RAM: Permission denied",
+			`apparmor="DENIED" … profile="libvirt-…" name="PATH" pid=`,
 			`avc: denied {…dev="hugetlbfs"…scontext=…:svirt_`, `avc: denied {…dev="hugetlbfs"…scontext=…:virtqemud_t:`,
 			`avc: denied {…dev="hugetlbfs"…scontext=…:virtd_t:`, `avc: denied {…scontext=…:svirt_…tcontext=…:hugetlbfs_t:`,
 			`avc: denied {…scontext=…:virtqemud_t:…tcontext=…:hugetlbfs_t:`, `avc: denied {…scontext=…:virtd_t:…tcontext=…:hugetlbfs_t:`,
