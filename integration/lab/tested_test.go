@@ -24,7 +24,8 @@ var columns = []string{"bullseye", "bookworm", "trixie", "trixie-backports", "tr
 // document writes into the page's table, with -update, that the lab's test has passed today,
 // and with which versions.
 func (l *lab) document() {
-	if !*update || l.t.Failed() || l.t.Skipped() {
+	column := slices.Index(columns, suite())
+	if !*update || column < 0 || l.t.Failed() || l.t.Skipped() {
 		return
 	}
 	versions := l.Must(`echo $(libvirtd --version; qemu-system-x86_64 --version | head -n 1; uname -r)`)
@@ -38,7 +39,6 @@ func (l *lab) document() {
 	if err != nil || !ok || !closed {
 		l.t.Fatalf("%s lacks %q or %q: %v", page, begin, end, err)
 	}
-	column := slices.Index(columns, suite())
 	table = withCell(table, "libvirt, QEMU, Linux", column, strings.Join(found[1:], ", "))
 	table = withCell(table, l.t.Name(), column, time.Now().UTC().Format(time.DateOnly))
 	if err := os.WriteFile(page, []byte(before+begin+table+end+after), 0o644); err != nil {
