@@ -27,7 +27,7 @@ deps-build:
 
 # install what else the tests need: the lab, shells, packaging, Ansible, Prometheus
 deps-test: deps
-    @./deps strace mmdebstrap qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc systemd dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core yamllint pycodestyle python3-voluptuous
+    @./deps strace mmdebstrap curl qemu-utils openssh-client e2fsprogs zsh fish groff-base mandoc systemd dpkg-dev lintian rpm secilc checkpolicy tmux ansible-core yamllint pycodestyle python3-voluptuous
     @./deps --only prometheus prometheus promtool
 
 [private]
@@ -101,6 +101,7 @@ lanes COMMIT COMPRESSION LIMIT: deps-browser build format
     @.ci/lanes \
         'units' "COMPRESSION={{ COMPRESSION }} .ci/in-memory go test -vet=off -count=1 -timeout {{ LIMIT }} $(go list ./... | grep -v /integration | tr '\n' ' ')" \
         'machine' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -skip '^TestMicroVM' ./integration" \
+        {{ if COMMIT == '' { '' } else { "'a libvirt of the matrix' \"SAMPLE=" + COMMIT + " go test -vet=off -count=1 -timeout " + LIMIT + " -v ./integration/matrix\"" } }} \
         'micro-VMs' "SAMPLE={{ COMMIT }} go test -vet=off -count=1 -timeout {{ LIMIT }} -run '^TestMicroVM' ./integration" \
         'lab with Debian 12' "VMHUGE_LAB_SUITE=bookworm go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 12 {{ COMMIT }}) ./integration/lab" \
         'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab" \
@@ -108,7 +109,7 @@ lanes COMMIT COMPRESSION LIMIT: deps-browser build format
         'lab with Debian 11' "VMHUGE_LAB_SUITE=bullseye go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 11 {{ COMMIT }}) ./integration/lab" \
         'lab with backports' "VMHUGE_LAB_SUITE=trixie-backports go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share backports {{ COMMIT }}) ./integration/lab"
 
-# every test of the lab, on Debian 11 (bullseye), 12 (bookworm), 13 (trixie), or 13 with its backports (trixie-backports); writes docs/tested.md (as root)
+# every test of the lab, on Debian 11 (bullseye), 12 (bookworm), 13 (trixie), 13 with its backports (trixie-backports) or with virtqemud (trixie-virtqemud); writes docs/tested.md (as root)
 lab SUITE: deps-test
     VMHUGE_LAB_SUITE={{ SUITE }} go test -count=1 -timeout 90m -v ./integration/lab -update
 
@@ -187,11 +188,12 @@ messages:
     go test ./explain -timeout 20m -run TestTranslations -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
     go test ./explain -timeout 20m -run 'TestMessages|TestTroubleshooting' -update -sources "${TMPDIR:-/tmp}/vmhuge-sources"
 
-# a guest's life on a libvirt that is split into daemons and has all its files in a prefix; the first run builds it (as root)
-virtqemud: deps
-    @./deps meson ninja-build gettext python3-docutils xsltproc libxml2-utils rpcsvc-proto libglib2.0-dev libxml2-dev libgnutls28-dev libtirpc-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnuma-dev
+# libvirt's split daemons, which the first run builds: with all files in a prefix, in a micro-VM, and as Fedora has them, with systemd, in the lab (as root)
+virtqemud: deps-test
+    @./deps curl meson ninja-build gettext python3-docutils xsltproc libxml2-utils rpcsvc-proto libglib2.0-dev libxml2-dev libgnutls28-dev libtirpc-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnuma-dev
     @integration/testdata/virtqemud
     VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestMicroVMVirtqemud$' ./integration
+    VMHUGE_LAB_SUITE=trixie-virtqemud go test -count=1 -timeout 90m -v -run '^Test(Virtqemud|Hook|Prepare)$' ./integration/lab
 
 # a guest's life on an emulated arm64 machine, with kernels of 16 KiB and of 4 KiB plain pages; downloads 350 MB once (as root)
 arm64: deps
@@ -202,9 +204,9 @@ arm64: deps
 fault-table: deps
     go test -count=1 -timeout 120m -v -run 'TestFaults|TestShapes|TestMicroVMOneNode/kvm|TestMicroVMTwoNodesWith1G/faults|TestMicroVMPagesOf1GiB/(faults|shapes)' ./integration
 
-# the integration tests with the libvirt and QEMU of each of four Debians, or of ROW: bullseye, bookworm, trixie, trixie-backports; writes docs/tested.md (as root)
+# the integration tests with the libvirt and QEMU of each of four Debians, and with virtqemud, or of ROW: bullseye, bookworm, trixie, trixie-virtqemud, trixie-backports; writes docs/tested.md (as root)
 matrix ROW='': deps
-    @./deps mmdebstrap
+    @./deps mmdebstrap curl
     MATRIX_ROW={{ ROW }} go test -count=1 -timeout 12h -v ./integration/matrix -update
 
 # rewrite the expected output of the command line's tests and docs/

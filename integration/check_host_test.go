@@ -57,7 +57,7 @@ func TestCheckHost(t *testing.T) {
 	_, thp, _ := strings.Cut(readTHP(t, "enabled"), "[")
 	thp, _, _ = strings.Cut(thp, "]")
 	hostSays(t, 0, map[string]string{
-		"libvirt":   fmt.Sprintf("ok %d.%d.%d, libvirtd (process %d) has been running since", version/1000000, version/1000%1000, version%1000, libvirtd.libvirtd.Process.Pid),
+		"libvirt":   fmt.Sprintf("ok %d.%d.%d, %s (process %d) has been running since", version/1000000, version/1000%1000, version%1000, libvirtdName, libvirtd.libvirtd.Process.Pid),
 		"hugetlbfs": "ok " + mount2M + " (2 MiB)\n",
 		"THP":       "ok " + thp + ", defrag ",
 		"hook":      "ok not installed",

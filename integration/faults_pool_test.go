@@ -31,7 +31,7 @@ var poolFaults = []fault{
 	{name: "pool-1G-enough", of1G: true, setup: free1G(2), guest: gibs(2), verdict: hostprep.Ready},
 	{name: "pool-1G-one-short", of1G: true, setup: free1G(1), guest: gibs(2), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 	{name: "sizes-mixed-enough", of1G: true, setup: free1G(1), guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.Ready},
-	{name: "sizes-mixed-short-of-1G", of1G: true, guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
+	{name: "sizes-mixed-short-of-1G", of1G: true, setup: free1G(0), guest: device(pages2M, dimmOf(of1G, 1024)), verdict: hostprep.NoMemory, says: unmapped, cause: "pool-short", mends: true},
 
 	// Pages promised to other programs, and overcommit.
 	{name: "reserved-beside", pages: 33, setup: reserve(1), verdict: hostprep.Ready},

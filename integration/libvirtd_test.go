@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -18,9 +19,12 @@ import (
 var (
 	scratch  string   // the directory that TestMain made; its bin/ holds vmhuge
 	libvirtd *daemons // the tests' own
+
+	// libvirtdName is virtqemud where libvirt's daemons are split.
+	libvirtdName = cmp.Or(os.Getenv("VMHUGE_INTEGRATION_LIBVIRTD"), "libvirtd")
 )
 
-// daemons are libvirtd, the virtlogd it needs, and a connection.
+// daemons are libvirtd, or virtqemud in its place, the virtlogd it needs, and a connection.
 type daemons struct {
 	virtlogd, libvirtd *exec.Cmd
 	conn               *libvirt.Connect
@@ -39,7 +43,7 @@ func startDaemons() (*daemons, error) {
 }
 
 func (d *daemons) startLibvirtd() (err error) {
-	if d.libvirtd, err = startDaemon("libvirtd", listening...); err != nil {
+	if d.libvirtd, err = startDaemon(libvirtdName, listening...); err != nil {
 		return err
 	}
 	// The first answer can take long: libvirtd asks QEMU what it can do.
@@ -50,8 +54,8 @@ func (d *daemons) startLibvirtd() (err error) {
 			return nil
 		}
 		if time.Now().After(deadline) || !alive(d.libvirtd) {
-			log, _ := os.ReadFile(daemonLog("libvirtd"))
-			return fmt.Errorf("libvirtd does not answer: %w\n%s", err, log)
+			log, _ := os.ReadFile(daemonLog(libvirtdName))
+			return fmt.Errorf("%s does not answer: %w\n%s", libvirtdName, err, log)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -93,7 +97,7 @@ func daemonLog(name string) string { return filepath.Join(scratch, filepath.Base
 // where a test breaks things on purpose, that is thousands of lines.
 func showLibvirtdLog() {
 	const shown = 20
-	log, err := os.ReadFile(daemonLog("libvirtd"))
+	log, err := os.ReadFile(daemonLog(libvirtdName))
 	if err != nil || len(log) == 0 {
 		return
 	}
@@ -119,11 +123,11 @@ func stopDaemon(cmd *exec.Cmd) error {
 	hung := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer hung.Stop()
 	err := cmd.Wait()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && filepath.Base(cmd.Path) == "libvirtd" {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && filepath.Base(cmd.Path) == libvirtdName {
 		// Told to end while it still initializes its drivers, libvirt 7.0 crashes, and 11.3 returns
 		// 1. It answers before it has done that, and how it ends is not what is tested here.
 		if exit.ExitCode() == 1 || exit.Sys().(syscall.WaitStatus).Signal() == unix.SIGSEGV {
-			fmt.Fprintln(os.Stderr, "integration tests: libvirtd, told to end:", err)
+			fmt.Fprintln(os.Stderr, "integration tests: "+libvirtdName+", told to end:", err)
 			return nil
 		}
 	}

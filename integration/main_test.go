@@ -251,7 +251,7 @@ func prerequisites() error {
 	// Where daemons live is not always in the PATH that sudo leaves.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
 	var missing []string
-	for _, name := range []string{"libvirtd", "virtlogd", "qemu-system-x86_64"} {
+	for _, name := range []string{libvirtdName, "virtlogd", "qemu-system-x86_64"} {
 		if _, err := exec.LookPath(name); err != nil {
 			missing = append(missing, name)
 		}

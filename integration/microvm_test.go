@@ -275,7 +275,7 @@ func (m machine) args(test, dir, console string, number int, limit time.Duration
 	cmdline := []string{"console=ttyS0 quiet panic=-1 no_timer_check mitigations=off nokaslr tsc=reliable clearcpuid=rep_good", m.kernel,
 		"program=" + program,
 		stageVar + "=" + stageMachine, dirVar + "=" + dir, packageVar + "=" + pkg, machineVar + "=" + test}
-	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED", "ON_DEMAND_ROUNDS", "VIRTQEMUD"} {
+	for _, name := range []string{"CI", "PLAN_SETS", "PLAN_SEED", "FUZZ_COUNT", "FUZZ_SEED", "SAMPLE", "CHAOS_ROUNDS", "CHAOS_SEED", "ON_DEMAND_ROUNDS", "VIRTQEMUD", "VMHUGE_INTEGRATION_LIBVIRTD", "ROWS"} {
 		cmdline = append(cmdline, name+"="+os.Getenv(name))
 	}
 	if number > 0 {

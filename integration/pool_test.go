@@ -148,7 +148,7 @@ func setPages(t *testing.T, node, kib, n int) {
 	}
 	switch err := trySetPages(t, node, kib, n); {
 	case err != nil && kib == size1G && !isMicroVM(t):
-		t.Skipf("%v: this machine's memory is too fragmented; TestMicroVMPagesOf1GiB runs it", err)
+		t.Skipf("%v: this machine's memory is too fragmented: TestMicroVMPagesOf1GiB runs it", err)
 	case err != nil:
 		t.Fatal(err)
 	}

@@ -35,6 +35,9 @@ func vmhuge(t *testing.T, args ...string) result {
 		t.Fatalf("vmhuge %q: %v\n%s", args, err, stderr.String())
 	}
 	r := result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	if other := strings.ReplaceAll(r.Stdout+r.Stderr, "libvirtd or virtqemud", ""); libvirtdName != "libvirtd" && strings.Contains(other, "libvirtd") {
+		t.Errorf("vmhuge %q speaks of libvirtd, where %s runs:\n%s", args, libvirtdName, other)
+	}
 	if err := schema.CheckRun(args, r.Code, r.Stdout, r.Stderr); err != nil {
 		t.Error(err)
 	}

@@ -70,8 +70,8 @@ func TestHook(t *testing.T) {
 	l.Must("vmhuge verify tiny")
 	want("prepare held")
 
-	// libvirtd's restart calls reconnect, which must leave the guest alone.
-	l.Must("systemctl restart libvirtd && virsh domstate tiny")
+	// The restart of libvirt's daemon calls reconnect, which must leave the guest alone.
+	l.Must("systemctl restart " + daemon() + " && virsh domstate tiny")
 	l.Must("vmhuge verify tiny")
 	want("prepare held")
 
@@ -105,7 +105,7 @@ func TestHook(t *testing.T) {
 	gone("after the autostart")
 
 	for profile, mode := range l.profiles() {
-		if strings.HasPrefix(profile, "libvirtd") && mode != "enforce" {
+		if strings.HasPrefix(profile, daemon()) && mode != "enforce" {
 			t.Errorf("AppArmor's mode of %s is %q", profile, mode)
 		}
 	}

@@ -41,9 +41,13 @@ var findImage = sync.OnceValues(func() (img image, err error) {
 	if err := os.MkdirAll(img.cache, 0o700); err != nil { // there are keys in it
 		return img, err
 	}
-	script, err := os.ReadFile("image")
-	if err != nil {
-		return img, err
+	var script []byte
+	for _, name := range madeBy() {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return img, err
+		}
+		script = append(script, text...)
 	}
 	img.dir = filepath.Join(img.cache, fmt.Sprintf("%s-%.6x", suite(), sha256.Sum256(script)))
 	if err := img.make(img.dir, img.build); err != nil {

@@ -15,7 +15,7 @@ func (l *lab) startAndStop(when string) {
 	if r.Verdict != hostprep.Running || r.Proof == nil || r.Proof.Verdict != proof.AllHuge {
 		l.t.Errorf("%s: start: %+v", when, r)
 	}
-	for _, profile := range []string{"libvirtd", "libvirt-" + r.UUID} {
+	for _, profile := range []string{daemon(), "libvirt-" + r.UUID} {
 		if mode := l.profiles()[profile]; mode != "enforce" {
 			l.t.Errorf("%s: AppArmor's mode of %s is %q", when, profile, mode)
 		}
