@@ -59,7 +59,7 @@ func TestMatrix(t *testing.T) {
 		t.Fatal("this needs root, for chroots and huge pages; run: sudo ./just matrix")
 	}
 	chosen := rows
-	if commit, err := strconv.Atoi(os.Getenv("SAMPLE")); err == nil { // one in turn, and of its tables a share
+	if commit, sampling := sample(t); sampling {
 		i := commit % len(rows)
 		chosen = rows[i : i+1]
 	}
@@ -81,6 +81,41 @@ func TestMatrix(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sample is the number of the commit whose share is to run: one row in turn, a share of each of
+// its tables, and some of its other tests.
+func sample(t *testing.T) (commit int, sampling bool) {
+	t.Helper()
+	text := os.Getenv("SAMPLE")
+	if text == "" {
+		return 0, false
+	}
+	commit, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("SAMPLE=%q is not a number", text)
+	}
+	return commit, true
+}
+
+// tests are the names of those that run: of a sample the tables, and one in so many of the others.
+func tests(t *testing.T) (names []string) {
+	t.Helper()
+	const share = 4
+	commit, sampling := sample(t)
+	turn := commit / len(rows)
+	for _, s := range suites {
+		for _, name := range s.tests {
+			isTable := name == "TestFaults" || name == "TestShapes"
+			if !isTable {
+				turn++
+			}
+			if !sampling || isTable || turn%share == 0 {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // chroot is a release's folder in the cache.
@@ -164,18 +199,16 @@ func (r row) run(t *testing.T, c chroot, built string) results {
 			t.Fatalf("%v: %v\n%s", maker, err, out)
 		}
 	}
-	var names []string
-	for _, s := range suites {
-		names = append(names, s.tests...)
-	}
-	found, err := r.tests(t, c, built, "", "-test.skip=^TestMicroVM", "-test.run=^("+strings.Join(names, "|")+")$")
+	names := tests(t)
+	found, err := r.runTests(t, c, built, "", "-test.skip=^TestMicroVM", "-test.run=^("+strings.Join(names, "|")+")$")
 	for _, name := range names {
 		if !slices.ContainsFunc(found.tests, func(o outcome) bool { return o.name == name }) {
 			t.Fatalf("no test %s has run: %v", name, err)
 		}
 	}
-	if rows := found.left(); len(rows) > 0 && os.Getenv("SAMPLE") == "" {
-		inside, inErr := r.tests(t, c, built, strings.Join(rows, ","), "-test.run=^TestMicroVMPagesOf1GiB$")
+	_, sampling := sample(t)
+	if rows := found.left(); len(rows) > 0 && !sampling {
+		inside, inErr := r.runTests(t, c, built, strings.Join(rows, ","), "-test.run=^TestMicroVMPagesOf1GiB$")
 		found.add(inside)
 		err = errors.Join(err, inErr)
 	}
@@ -186,9 +219,9 @@ func (r row) run(t *testing.T, c chroot, built string) results {
 	return found
 }
 
-// tests runs the tests' binary, and shows what it says: of a share, whose output CI prints, only
+// runTests runs the tests' binary, and shows what it says: of a share, whose output CI prints, only
 // if it fails.
-func (r row) tests(t *testing.T, c chroot, built, rows string, flags ...string) (results, error) {
+func (r row) runTests(t *testing.T, c chroot, built, rows string, flags ...string) (results, error) {
 	t.Helper()
 	cmd := c.command([]string{repository(t) + "/integration", repository(t), filepath.Join(cache(t), "guest"), filepath.Join(cache(t), "microvm"), built},
 		[]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "VMHUGE_INTEGRATION_BUILT=" + built + "/bin", "VMHUGE_INTEGRATION_LIBVIRTD=" + r.daemon, "SAMPLE=" + os.Getenv("SAMPLE"), "ROWS=" + rows},
