@@ -52,6 +52,9 @@ var suites = []suite{
 	{"a running guest", []string{"TestMemoryRefused", "TestMemoryDIMM", "TestMemoryGuest", "TestBalloon", "TestCollapse", "TestStatusStream"}},
 }
 
+// microVMKernel is the suite of the kernel of micro-VMs: that of Debian 12 hangs in QEMU 10.0.
+const microVMKernel = "trixie"
+
 var update = flag.Bool("update", false, "write the results to docs/tested.md")
 
 func TestMatrix(t *testing.T) {
@@ -194,7 +197,7 @@ func repository(t *testing.T) string {
 // in a micro-VM, with the same libvirt and QEMU.
 func (r row) run(t *testing.T, c chroot, built string) results {
 	t.Helper()
-	for _, maker := range [][]string{{"../../examples/guest", filepath.Join(cache(t), "guest")}, {"../lab/microvm", filepath.Join(cache(t), "microvm")}} { // they need this machine's apt
+	for _, maker := range [][]string{{"../../examples/guest", filepath.Join(cache(t), "guest")}, {"../lab/microvm", filepath.Join(cache(t), "microvm-"+microVMKernel), microVMKernel}} { // they need this machine's apt
 		if out, err := exec.Command(maker[0], maker[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", maker, err, out)
 		}
@@ -223,8 +226,8 @@ func (r row) run(t *testing.T, c chroot, built string) results {
 // if it fails.
 func (r row) runTests(t *testing.T, c chroot, built, rows string, flags ...string) (results, error) {
 	t.Helper()
-	cmd := c.command([]string{repository(t) + "/integration", repository(t), filepath.Join(cache(t), "guest"), filepath.Join(cache(t), "microvm"), built},
-		[]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "VMHUGE_INTEGRATION_BUILT=" + built + "/bin", "VMHUGE_INTEGRATION_LIBVIRTD=" + r.daemon, "SAMPLE=" + os.Getenv("SAMPLE"), "ROWS=" + rows},
+	cmd := c.command([]string{repository(t) + "/integration", repository(t), filepath.Join(cache(t), "guest"), filepath.Join(cache(t), "microvm-"+microVMKernel), built},
+		[]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "VMHUGE_INTEGRATION_BUILT=" + built + "/bin", "VMHUGE_INTEGRATION_LIBVIRTD=" + r.daemon, "SAMPLE=" + os.Getenv("SAMPLE"), "ROWS=" + rows, "MICROVM_KERNEL=" + microVMKernel},
 		append([]string{built + "/integration.test", "-test.v=test2json", "-test.timeout=3h"}, flags...)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, os.Stderr
