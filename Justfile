@@ -190,7 +190,7 @@ messages:
 
 # libvirt's split daemons, which the first run builds: with all files in a prefix, in a micro-VM, and as Fedora has them, with systemd, in the lab (as root)
 virtqemud: deps-test
-    @./deps curl meson ninja-build gettext python3-docutils xsltproc libxml2-utils rpcsvc-proto libglib2.0-dev libxml2-dev libgnutls28-dev libtirpc-dev libjson-c-dev libnl-3-dev libnl-route-3-dev libnuma-dev
+    @./deps curl $(integration/testdata/virtqemud --needs)
     @integration/testdata/virtqemud
     VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestMicroVMVirtqemud$' ./integration
     VMHUGE_LAB_SUITE=trixie-virtqemud go test -count=1 -timeout 90m -v -run '^Test(Virtqemud|Hook|Prepare)$' ./integration/lab
