@@ -27,9 +27,9 @@ func Run(h host.Host, g hostprep.Guest) []hostprep.Finding {
 }
 
 // RunMounts asks the checks of the mounts and of the folders on them: apart from pages,
-// these are what can be fixed while a guest starts.
+// these are what can be fixed while a guest starts. A size that the kernel lacks can't be mounted.
 func RunMounts(h host.Host, g hostprep.Guest) []hostprep.Finding {
-	return ask(h, g, []Check{Mount, Path})
+	return ask(h, g, []Check{PageSize, Mount, Path})
 }
 
 // FoundBy says whether a finding is one of these checks'.
