@@ -3,9 +3,13 @@ package hostfs
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +24,8 @@ const (
 	freeWait    = 10 * time.Millisecond // for a read that nothing holds up, on a busy host
 	recovery    = 20 * time.Second      // from no patience to all of it
 	maxStuck    = 64                    // reads, each of which holds a thread of ours
+	looks       = 8                     // at a read, while it may wait
+	mayRun      = 30                    // times as long a read may run as it may wait
 )
 
 // ErrHeld is the error of a process that does not let its memory map be read in time.
@@ -29,6 +35,10 @@ var ErrHeld = errors.New("the process keeps its memory map locked")
 // longer than a second; for all processes that hold such reads up, little more than
 // two, and a tenth of the time that the program runs. The error is then ErrHeld, of which
 // nothing follows: neither that the process has ended, nor what it is.
+//
+// Only time in which the read sleeps is counted. On a host that is overloaded, or a virtual
+// machine that its own host lets run only at times, a read that nothing holds up takes seconds:
+// it has no processor.
 func (r Root) ReadProcess(pid int, name string) (string, error) {
 	return r.readProcess(pid, name, freeWait, processWait)
 }
@@ -49,7 +59,7 @@ func (r Root) readProcess(pid int, name string, free, wait time.Duration) (strin
 // processReads are those of this program: a read that is stuck can't be called off,
 // and holds one of its threads. A program that ends is not kept by them, since the
 // kernel lets go of a thread that is killed.
-var processReads = stuckReads{reads: map[string]*pendingRead{}}
+var processReads = stuckReads{reads: map[string]*pendingRead{}, runs: threadRuns}
 
 // stuckReads are reads that did not end in time, by path.
 //
@@ -59,15 +69,30 @@ var processReads = stuckReads{reads: map[string]*pendingRead{}}
 type stuckReads struct {
 	mu    sync.Mutex
 	reads map[string]*pendingRead
-	spent float64 // of the patience, 0 to 1, when a read last ended
+	runs  func(thread int) bool // whether one of our threads runs, or would if it had a processor
+	spent float64               // of the patience, 0 to 1, when a read last ended
 	last  time.Time
 }
 
 // pendingRead is a read that goes on beside us. text and err are there once done is closed.
 type pendingRead struct {
-	done chan struct{}
-	text string
-	err  error
+	thread atomic.Int64 // that reads; 0: it has had no processor yet
+	done   chan struct{}
+	text   string
+	err    error
+}
+
+// sleeps says whether a read does.
+func (s *stuckReads) sleeps(p *pendingRead) bool {
+	thread := int(p.thread.Load())
+	return thread != 0 && !s.runs(thread)
+}
+
+// threadRuns reads the state of a thread of this program. That does not wait.
+func threadRuns(thread int) bool {
+	text, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(thread) + "/stat")
+	f := StatFields(string(text))
+	return err == nil && len(f) > 0 && f[0] == "R"
 }
 
 // read waits for free, which costs no patience, and for no longer than wait besides.
@@ -82,6 +107,9 @@ func (s *stuckReads) read(path string, free, wait time.Duration, read func() (st
 	}
 	p := &pendingRead{done: make(chan struct{})}
 	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p.thread.Store(int64(syscall.Gettid()))
 		p.text, p.err = read()
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -90,16 +118,10 @@ func (s *stuckReads) read(path string, free, wait time.Duration, read func() (st
 			delete(s.reads, path)
 		}
 	}()
-	began := time.Now()
-	timer := time.NewTimer(free + time.Duration(patience*float64(wait)))
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
-	}
+	slept := s.await(p, free, free+time.Duration(patience*float64(wait)), wait)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.spend(time.Since(began)-free, wait)
+	s.spend(slept-free, wait)
 	select {
 	case <-p.done: // perhaps just now
 		return p.text, p.err
@@ -107,6 +129,31 @@ func (s *stuckReads) read(path string, free, wait time.Duration, read func() (st
 		s.reads[path] = p
 		return "", held
 	}
+}
+
+// await waits until a read has ended, or has slept for so long, and returns for how long it did.
+func (s *stuckReads) await(p *pendingRead, free, limit, wait time.Duration) (slept time.Duration) {
+	sleeps := true // at the last look
+	for ran, each := time.Duration(0), min(free, wait/looks); slept < limit; each = min(limit-slept, wait/looks) {
+		began := time.Now()
+		timer := time.NewTimer(each)
+		select {
+		case <-p.done:
+			timer.Stop()
+			if sleeps {
+				slept += min(each, time.Since(began))
+			}
+			return slept
+		case <-timer.C:
+		}
+		// Each counts for no more than it is: we may have had no processor ourselves.
+		if sleeps = ran >= mayRun*wait || s.sleeps(p); sleeps {
+			slept += each
+		} else {
+			ran += each
+		}
+	}
+	return slept
 }
 
 // spend takes patience for a read that was waited for, of those that may take as long as wait.

@@ -6,13 +6,70 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// asleep are reads that have a processor, and use none.
+func asleep() *stuckReads {
+	return &stuckReads{reads: map[string]*pendingRead{}, runs: func(int) bool { return false }}
+}
 
 // heldReads are reads that end when the test does.
 func heldReads(t *testing.T) (s *stuckReads, held func() (string, error)) {
 	end := make(chan struct{})
 	t.Cleanup(func() { close(end) })
-	return &stuckReads{reads: map[string]*pendingRead{}}, func() (string, error) { <-end; return "", nil }
+	return asleep(), func() (string, error) { <-end; return "", nil }
+}
+
+// On a host that has no processor for it, a read that nothing holds up takes long, and the next
+// one does: none of them is given up, and they cost no patience. One that never ends is given up
+// all the same.
+func TestReadsWithoutProcessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, held := heldReads(t)
+		s.runs = func(int) bool { return true }
+		for i := range 3 {
+			if text, err := s.read(strconv.Itoa(i), freeWait, processWait, func() (string, error) {
+				time.Sleep(10*time.Second + 7*time.Millisecond)
+				return "read", nil
+			}); text != "read" || err != nil {
+				t.Fatalf("process %d: %q, %v", i, text, err)
+			}
+		}
+		if s.spentNow() > 0 {
+			t.Errorf("it cost %v of the patience", s.spentNow())
+		}
+		if _, err := s.read("endless", freeWait, processWait, held); !errors.Is(err, ErrHeld) {
+			t.Error(err)
+		}
+	})
+}
+
+// The kernel says of a thread of ours whether it has something to do.
+func TestThreadRuns(t *testing.T) {
+	random, err := unix.Open("/dev/urandom", unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(random)
+	s := &stuckReads{reads: map[string]*pendingRead{}, runs: threadRuns}
+	if _, err := s.read("runs", time.Millisecond, 20*time.Millisecond, func() (string, error) {
+		buffer := make([]byte, 1<<20)
+		for until := time.Now().Add(300 * time.Millisecond); time.Now().Before(until); {
+			if _, err := unix.Read(random, buffer); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	}); err != nil {
+		t.Error(err)
+	}
+	end := make(chan struct{})
+	defer close(end)
+	if _, err := s.read("sleeps", time.Millisecond, 20*time.Millisecond, func() (string, error) { <-end; return "", nil }); !errors.Is(err, ErrHeld) {
+		t.Error(err)
+	}
 }
 
 // However many processes hold reads up, and however often each is read, the program waits
@@ -43,7 +100,7 @@ func TestManyStuckReads(t *testing.T) {
 // A process that lets go just in time is waited for as well, and not without end.
 func TestReadsThatAreSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, began := &stuckReads{reads: map[string]*pendingRead{}}, time.Now()
+		s, began := asleep(), time.Now()
 		read := 0
 		for i := range 50 {
 			text, _ := s.read(strconv.Itoa(i), freeWait, processWait, func() (string, error) {
