@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -87,7 +89,16 @@ func (c Claim) pending(root hostfs.Root) []pool.Pending { return c.split(c.rest(
 func (c Claim) rest(root hostfs.Root) rest {
 	var mapped, faulted map[pages.Size]int64
 	if c.PID != 0 {
-		mapped, faulted, _ = hugetlbOf(root, c.PID)
+		var err error
+		if mapped, faulted, err = process.Hugetlb(root, c.PID); errors.Is(err, hostfs.ErrHeld) {
+			// If it counted in full, as many as it has would be added for the next guest.
+			most := map[pages.Size]int64{}
+			for _, take := range slices.Concat(c.Takes, c.Has) {
+				most[take.Size] += take.Pages
+			}
+			mapped = process.HugetlbInAll(root, c.PID, most)
+			faulted = maps.Clone(mapped)
+		}
 	}
 	r := rest{unmapped: map[pages.Size]int64{}, unfaulted: map[pages.Size]int64{}}
 	for _, take := range c.takesNow() {
@@ -95,7 +106,7 @@ func (c Claim) rest(root hostfs.Root) rest {
 		r.unfaulted[take.Size] += take.Pages
 	}
 	for _, had := range c.Has {
-		if mapped != nil { // without QEMU's account the claim counts in full
+		if mapped != nil { // else nothing is known of QEMU, and the claim counts in full
 			mapped[had.Size] -= had.Pages
 			faulted[had.Size] -= had.Pages
 		}
@@ -135,17 +146,6 @@ func (c Claim) split(r rest) []pool.Pending {
 		}
 	}
 	return pending
-}
-
-// hugetlbOf returns how many pages of each size a process has mapped, which the
-// kernel has then promised to it, and how many it has.
-func hugetlbOf(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64, err error) {
-	text, err := root.ReadProcess(pid, "smaps")
-	if err != nil {
-		return nil, nil, err
-	}
-	mapped, faulted = smaps.Hugetlb(smaps.Parse(text))
-	return mapped, faulted, nil
 }
 
 // LastingOf is how many pages of each size a process has mapped, touched or not: DIMMs and what

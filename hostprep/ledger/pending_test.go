@@ -1,10 +1,14 @@
 package ledger
 
 import (
+	"fmt"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"vmhuge/hostprep/hosttest"
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
@@ -66,6 +70,40 @@ func TestPending(t *testing.T) {
 	} {
 		if diff := cmp.Diff(test.want, test.claim.pending(fixture(t, oneNode, test.host))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestPendingOfHeld counts what a guest has of which smaps can't be read: its status can.
+func TestPendingOfHeld(t *testing.T) {
+	hosttest.NeedRoot(t)
+	pid, _ := hosttest.HeldProcess(t, 0)
+	on1, gib := pool.Take{Nodes: []int{1}, Size: pages.Size2MiB, Pages: 30}, pool.Take{Size: pages.Size1GiB, Pages: 1}
+	full := func(takes ...pool.Take) (all []pool.Pending) {
+		for _, take := range takes {
+			all = append(all, pool.Pending{Take: take, Unmapped: take.Pages, Unfaulted: take.Pages})
+		}
+		return all
+	}
+	for name, test := range map[string]struct {
+		kib   int // in all
+		takes []pool.Take
+		has   []pool.Take
+		want  []pool.Pending
+	}{
+		"all":               {kib: 60 << 10, takes: []pool.Take{on1}},
+		"some":              {kib: 40 << 10, takes: []pool.Take{on1}, want: []pool.Pending{{Take: on1, Unmapped: 10, Unfaulted: 10}}},
+		"none":              {takes: []pool.Take{on1}, want: full(on1)},
+		"all it had":        {kib: 64 << 10, takes: []pool.Take{on1}, has: takes(32), want: full(on1)},
+		"all, it has grown": {kib: 124 << 10, takes: []pool.Take{on1}, has: takes(32)},
+		"all of two sizes":  {kib: 60<<10 + 1<<20, takes: []pool.Take{on1, gib}},
+		// Which of them it has is not known.
+		"some of two sizes": {kib: 58<<10 + 1<<20, takes: []pool.Take{on1, gib}, want: full(on1, gib)},
+	} {
+		root := fixture(t, oneNode, stat(pid, 88), fmt.Sprintf("-- proc/%d/status --\nName:\tqemu\nHugetlbPages:\t%8d kB\nThreads:\t5\n", pid, test.kib))
+		must(t, os.Symlink(fmt.Sprintf("/proc/%d/smaps", pid), root.Path("proc", strconv.Itoa(pid), "smaps")))
+		if diff := cmp.Diff(test.want, Claim{PID: pid, Takes: test.takes, Has: test.has}.pending(root)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -258,7 +258,7 @@ func othersUse(root hostfs.Root, claims []Claim) use {
 		u.promised[g.Size] = g.Reserved
 	}
 	for _, pid := range pids {
-		mapped, faulted, err := hugetlbOf(root, pid)
+		mapped, faulted, err := process.Hugetlb(root, pid)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // it has ended
 		}

@@ -1,0 +1,50 @@
+package process
+
+import (
+	"strconv"
+
+	"vmhuge/internal/hostfs"
+	"vmhuge/internal/lazyregexp"
+	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
+)
+
+// Hugetlb returns how many pages of each size a process has mapped, which the
+// kernel has then promised to it, and how many it has.
+func Hugetlb(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64, err error) {
+	text, err := root.ReadProcess(pid, "smaps")
+	if err != nil {
+		return nil, nil, err
+	}
+	mapped, faulted = smaps.Hugetlb(smaps.Parse(text))
+	return mapped, faulted, nil
+}
+
+// HugetlbInAll is Hugetlb of a process whose smaps can't be read and that is to have so many pages
+// of each size; nil: not known. It goes by the sum of all sizes in /proc/PID/status, which the
+// kernel gives without waiting.
+func HugetlbInAll(root hostfs.Root, pid int, most map[pages.Size]int64) map[pages.Size]int64 {
+	text, err := root.Read("proc", strconv.Itoa(pid), "status")
+	found := hugetlbInStatus.Get().FindStringSubmatch(text)
+	if err != nil || found == nil {
+		return nil
+	}
+	kib, _ := strconv.ParseInt(found[1], 10, 64)
+	all := int64(0)
+	for size, n := range most {
+		all += n * int64(size)
+	}
+	if kib*pages.KiB >= all {
+		return most
+	}
+	there := map[pages.Size]int64{}
+	for size := range most {
+		there[size] = kib * pages.KiB / int64(size)
+	}
+	if len(there) > 1 {
+		return nil
+	}
+	return there
+}
+
+var hugetlbInStatus = lazyregexp.New(`(?m)^HugetlbPages:\s+(\d+) kB$`)
