@@ -83,26 +83,30 @@ func await(cmd *exec.Cmd, idle time.Duration, unwanted <-chan struct{}) (ended b
 // end ends a process. Tests have one that can't be ended, as in the kernel.
 var end = (*os.Process).Kill
 
-// progress is how much of the processor a process had used at some time.
+// progress is how much of the processor a process had used at the last look, and for how long it
+// had used none.
 type progress struct {
 	spent string
 	at    time.Time
+	none  time.Duration
 }
 
-// idle is for how long a process has used none, and would not have if others had let it.
+// idle is for how long a process has used none, and would not have if others had let it. Looks come
+// each eighth of patience or more often. Where there is more time between two, nobody had a
+// processor: a virtual machine was stopped, or its host is overloaded.
 func (p *progress) idle(root hostfs.Root, pid int, now time.Time) time.Duration {
 	text, _ := root.Read("proc", strconv.Itoa(pid), "stat")
-	spent := ""
+	spent, runs := "", false
 	if f := hostfs.StatFields(text); len(f) > 12 {
-		spent = f[11] + " " + f[12] // utime, stime
-		if f[0] == "R" {
-			p.at = now
-		}
+		spent, runs = f[11]+" "+f[12], f[0] == "R" // utime, stime
 	}
-	if p.at.IsZero() || spent != p.spent {
-		p.spent, p.at = spent, now
+	if p.at.IsZero() || spent != p.spent || runs {
+		p.none = 0
+	} else {
+		p.none += min(now.Sub(p.at), patience/8)
 	}
-	return now.Sub(p.at)
+	p.spent, p.at = spent, now
+	return p.none
 }
 
 // exitError is the error with which an errand that writes a file has ended. What one came to that

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -269,6 +270,34 @@ func TestWriteErrand(t *testing.T) {
 		_ = cmd.Wait()
 		if got, _ := os.ReadFile(file); string(got) != want {
 			t.Errorf("after %s: %s", strconv.Quote(text), got)
+		}
+	}
+}
+
+// A host that stands still between two looks, as a virtual machine that is paused, is not a kernel
+// that waits; nor is a process that waits for a processor.
+func TestIdle(t *testing.T) {
+	const look = patience / 8
+	stat := func(state string, spent int) string {
+		return fmt.Sprintf("-- proc/42/stat --\n42 (x) %s 1 1 1 0 -1 4194560 1 1 1 1 %d 0 1 1 20 0 1 0 88 1 1\n", state, spent)
+	}
+	now, p := time.Now(), progress{}
+	for i, step := range []struct {
+		after time.Duration
+		stat  string
+		want  time.Duration
+	}{
+		{0, stat("D", 7), 0},
+		{look, stat("D", 7), look},
+		{time.Minute, stat("D", 7), 2 * look},
+		{look / 2, stat("D", 7), 2*look + look/2},
+		{look, stat("R", 7), 0},
+		{look, stat("D", 7), look},
+		{look, stat("D", 8), 0},
+	} {
+		now = now.Add(step.after)
+		if got := p.idle(fixture(t, oneNode, step.stat), 42, now); got != step.want {
+			t.Errorf("look %d: idle for %s, not %s", i, got, step.want)
 		}
 	}
 }
