@@ -351,7 +351,7 @@ func (c *chaos) settle() {
 		}
 		// libvirtd goes on with the start of a vmhuge that was killed, and calls the guest
 		// active before QEMU has its pages, or fails for want of them.
-		for end := time.Now().Add(10 * time.Second); known[name]; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); known[name]; time.Sleep(20 * time.Millisecond) {
 			have, err := readPages(pid)
 			if err != nil || have[size2M]*size2M == kib {
 				break

@@ -51,7 +51,7 @@ func demote(t *testing.T) {
 	}
 	done(t, "stop", "--force", "--timeout", "0s", name)
 	done(t, "status") // settles what was owed
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && pool2M(t) != small; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end) && pool2M(t) != small; time.Sleep(100 * time.Millisecond) {
 		done(t, "status")
 	}
 	has("after the guest", 0)

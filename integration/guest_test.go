@@ -227,6 +227,10 @@ func destroy(t *testing.T, dom *libvirt.Domain) {
 	}
 }
 
+// hangs is how long tests wait for what comes soon: longer than a busy machine needs for it. It
+// passes only where something hangs.
+const hangs = 10 * time.Minute
+
 // waitUntil polls, and fails the test if it has to do so for too long.
 func waitUntil(t *testing.T, what string, done func() bool) {
 	t.Helper()

@@ -47,7 +47,7 @@ func (d *daemons) startLibvirtd() (err error) {
 		return err
 	}
 	// The first answer can take long: libvirtd asks QEMU what it can do.
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(hangs)
 	for {
 		d.conn, err = libvirt.NewConnect("qemu:///system")
 		if err == nil {
@@ -120,7 +120,7 @@ func stopDaemon(cmd *exec.Cmd) error {
 		return nil
 	}
 	_ = cmd.Process.Signal(unix.SIGTERM)
-	hung := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	hung := time.AfterFunc(hangs, func() { _ = cmd.Process.Kill() })
 	defer hung.Stop()
 	err := cmd.Wait()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && filepath.Base(cmd.Path) == libvirtdName {

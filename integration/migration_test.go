@@ -14,7 +14,7 @@ import (
 // TestMicroVMMigration moves guests between two hosts that both have the hook. 5 pages are
 // there on the one, and 7 on the other, before a guest comes.
 func TestMicroVMMigration(t *testing.T) {
-	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 2560, pair: true}.within(15*time.Minute)) {
+	if !inMicroVM(t, machine{nodes: 1, nodeMiB: 2560, pair: true}.within(45*time.Minute)) {
 		return
 	}
 	hostAsBefore(t)

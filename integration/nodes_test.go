@@ -53,7 +53,8 @@ func wantNodes(t *testing.T, when string, want ...nodePool) {
 		got = append(got, readTestPools(t)[size2M].Nodes[node])
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the pools, %s (-want +got):\n%s", when, diff)
+		said, _ := shell(t, "vmhuge status; tail -n +1 /run/vmhuge/claims/* /run/vmhuge/counts.json /run/vmhuge/hook.log")
+		t.Errorf("the pools, %s (-want +got):\n%s\n%s", when, diff, said)
 	}
 }
 

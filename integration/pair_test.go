@@ -76,9 +76,9 @@ func servePeer(t *testing.T) {
 func meetPeer(t *testing.T) peer {
 	t.Helper()
 	n := peer{"10.0.0.2"}
-	deadline := time.Now().Add(5 * time.Minute)
+	deadline := time.Now().Add(hangs)
 	for {
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort(n.address, commandPort), time.Second)
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(n.address, commandPort), time.Minute)
 		if err == nil {
 			conn.Close()
 			break

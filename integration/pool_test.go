@@ -262,7 +262,7 @@ func need1G(t *testing.T) {
 // it can; compacting memory lets it do more.
 func writePages(node, kib, n int) error {
 	path := nodePoolDir(node, kib) + "/nr_hugepages"
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		if err := os.WriteFile(path, []byte(strconv.Itoa(n)), 0); err != nil {
 			return err

@@ -55,7 +55,7 @@ func TestStatusStream(t *testing.T) {
 	}()
 	until := func(what string, field string, is func(s streamLine) bool) {
 		t.Helper()
-		for timeout := time.After(20 * time.Second); ; {
+		for timeout := time.After(hangs); ; {
 			select {
 			case s := <-lines:
 				if is(s) && (field == "" || slices.Contains(s.Changed, field)) {
@@ -110,7 +110,7 @@ func TestStatusStream(t *testing.T) {
 		if err != nil {
 			t.Errorf("its reader went away: %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(hangs):
 		t.Error("it goes on without a reader")
 		_ = cmd.Process.Signal(unix.SIGKILL)
 	}

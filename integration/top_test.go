@@ -55,7 +55,7 @@ func (s *screen) text() string { return s.tmux("capture-pane", "-p") }
 // shows waits until all these words are on the screen.
 func (s *screen) shows(words ...string) string {
 	s.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(hangs)
 	for {
 		text, missing := s.text(), ""
 		for _, word := range words {
@@ -67,7 +67,7 @@ func (s *screen) shows(words ...string) string {
 			return text
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("waited a minute for %q on the screen:\n%s", missing, text)
+			s.t.Fatalf("waited %s for %q on the screen:\n%s", hangs, missing, text)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
