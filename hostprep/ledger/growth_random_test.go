@@ -21,6 +21,7 @@ type grower struct {
 	dimms    []int
 	plugged  int // of virtio-mem, as far as vmhuge can know
 	touched  int // of that
+	leaving  int // of that, what it may yet give up, as a run was killed
 	log      []string
 }
 
@@ -31,9 +32,12 @@ func (g *grower) dimmPages() (sum int) {
 	return sum
 }
 
-// show writes what the kernel says of the guest.
+// show writes what the kernel says of the guest, and of the pool.
 func (g *grower) show() {
 	g.t.Helper()
+	free := fmt.Sprint(nr(g.t, g.root, 0, 2048) - int64(40+g.dimmPages()+g.touched))
+	write(g.t, g.root.Path("sys", "devices", "system", "node", "node0", "hugepages", "hugepages-2048kB", "free_hugepages"), free)
+	write(g.t, g.root.Path("sys", "kernel", "mm", "hugepages", "hugepages-2048kB", "free_hugepages"), free)
 	_, text, _ := strings.Cut(smapsOf(700, 40+g.dimmPages()), "--\n")
 	text += fmt.Sprintf("\n7f2000000000-7f2100000000 rw-s 00000000 00:2b 94 /b\nSize: 262144 kB\nKernelPageSize: 2048 kB\nShared_Hugetlb: %d kB\nVmFlags: rd nr ht sd\n", g.touched*2048)
 	must(g.t, os.WriteFile(g.root.Path("proc", "700", "smaps"), []byte(text), 0o644))
@@ -106,6 +110,11 @@ func (g *grower) step(l *Ledger, random *rand.Rand) *Ledger {
 		g.touched += random.IntN(g.plugged - g.touched + 1)
 		g.show()
 	}
+	if random.IntN(2) == 0 {
+		given := random.IntN(min(g.leaving, g.touched) + 1)
+		g.leaving, g.touched = g.leaving-given, g.touched-given
+		g.show()
+	}
 	sign := 1
 	if shrinks {
 		sign = -1
@@ -148,6 +157,9 @@ func (g *grower) step(l *Ledger, random *rand.Rand) *Ledger {
 	}
 	switch {
 	case how == 2: // killed before it has counted
+		if shrinks && lazy && g.reserved > 0 { // of others nothing is held once they have touched all
+			g.leaving += by
+		}
 		return again()
 	case how == 1 && lazy:
 		_, _, err := l.EndResizeBy(web1, 0)

@@ -90,6 +90,62 @@ func TestReservedGrowth(t *testing.T) {
 	}
 }
 
+// A run is killed while virtio-mem shrinks by 10 pages: these count as the guest's own, and
+// are kept from everybody, its other growth too, whether it gives them up at once or later.
+func TestReservedGrowthShrinkKilled(t *testing.T) {
+	for name, atOnce := range map[string]bool{"at once": true, "later": false} {
+		t.Run(name, func(t *testing.T) {
+			root := fixture(t, oneNode, us(), qemu(700, web1), smapsOf(700, 40))
+			l := open(t, root)
+			reserve := takes(20)[0]
+			reserve.Growth = true
+			must(t, l.Begin(Claim{UUID: web1, Name: "web1", Owner: owner(), Takes: append(takes(40), reserve), Elastic: true}))
+			must(t, l.Started(web1))
+			g := grower{t: t, root: root}
+			shows := func(dimm, touched int) {
+				g.dimms, g.touched = []int{dimm}, touched
+				g.show()
+			}
+			held := func(when string, n int64) {
+				t.Helper()
+				for _, p := range l.Pending("") {
+					n -= p.Unmapped
+				}
+				if n != 0 {
+					t.Errorf("%s: %d more or fewer: %+v", when, n, l.Pending(""))
+				}
+			}
+			grows(t, l, 20, true)
+			must(t, l.AskResize(web1))
+			shows(0, 20)
+			_, _, err := l.EndResizeBy(web1, 20)
+			must(t, err)
+			held("all is in use", 0)
+			must(t, l.BeginResize(web1, "web1", Resize{Owner: process.Process{PID: 600, Start: 5}, Size: pages.Size2MiB, Pages: -10, Lazy: true}))
+			must(t, l.AskResize(web1))
+			l.Close()
+			l = open(t, root)
+			held("killed", 0)
+			if atOnce {
+				shows(0, 10)
+				held("given up", 10)
+			}
+			grows(t, l, 5, false)
+			must(t, l.AskResize(web1))
+			shows(5, 10)
+			_, _, err = l.EndResize(web1)
+			must(t, err)
+			held("beside a DIMM", 10)
+			grows(t, l, -5, false)
+			must(t, l.AskResize(web1))
+			shows(0, 10)
+			_, _, err = l.EndResize(web1)
+			must(t, err)
+			held("the DIMM has left it", 10)
+		})
+	}
+}
+
 // Pages that are reserved on node 0 are not for a DIMM on node 1, and not reserved again as it goes.
 func TestReservedGrowthOnNode(t *testing.T) {
 	root := fixture(t, twoNodesAlike, us(), qemu(700, web1), smapsOf(700, 10))

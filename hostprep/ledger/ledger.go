@@ -212,21 +212,27 @@ func (l *Ledger) Begin(c Claim) error {
 	}
 	c.Phase, c.PID, c.Grants, c.Armed = Starting, 0, nil, nil
 	i := l.index(c.UUID)
-	if i < 0 {
-		if err := l.write(c); err != nil {
+	if i >= 0 {
+		old, err := l.load(i)
+		if errors.Is(err, errUnusable) {
+			return l.Begin(c)
+		} else if err != nil {
 			return err
 		}
-		l.claims = append(l.claims, c)
-		return nil
+		c.Grants, c.Keep, c.More = old.Grants, old.Keep, old.More
 	}
-	old, err := l.load(i)
-	if errors.Is(err, errUnusable) {
-		return l.Begin(c)
-	}
-	if err != nil {
+	return l.put(i, c)
+}
+
+// put writes a claim down in place of claim i, or, below 0, as a new one.
+func (l *Ledger) put(i int, c Claim) error {
+	if i < 0 {
+		err := l.write(c)
+		if err == nil {
+			l.claims = append(l.claims, c)
+		}
 		return err
 	}
-	c.Grants, c.Keep, c.More = old.Grants, old.Keep, old.More
 	// Rename first: with two files, both would list the grants.
 	if err := l.rename(i, c); err != nil {
 		return err

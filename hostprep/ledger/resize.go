@@ -3,7 +3,6 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"vmhuge/hostprep/pool"
@@ -86,44 +85,36 @@ func (l *Ledger) BeginResize(uuid, name string, r Resize) error {
 	}
 	// What has left it already it is not about to take again.
 	left := r.Had - there[r.Size]
-	if old.Has != nil {
-		old.Has = pool.Less(old.Has, r.Size, left)
-	} else {
-		old.Takes = pool.Less(old.Takes, r.Size, left)
-	}
+	old.lose(left, r.Size)
 	c.Resize, c.Takes = &r, nil
 	if r.Pages > 0 {
 		c.Takes = append(c.Takes, pool.Take{Nodes: r.Nodes, Size: r.Size, Pages: r.Pages})
 	}
 	if old.Phase == Starting { // what it has not taken yet of an earlier growth
 		for _, p := range old.pending(l.root) {
-			if p.Unmapped > 0 && !p.Growth {
+			switch {
+			case p.Unplugging: // see below
+				mapped[p.Size] += p.Unmapped
+			case p.Unmapped > 0 && !p.Growth:
 				c.Takes = append(c.Takes, pool.Take{Nodes: p.Nodes, Size: p.Size, Pages: p.Unmapped})
 			}
 		}
-	}
-	for _, take := range old.Takes {
-		if take.Growth {
-			c.Takes = append(c.Takes, take)
+		for _, take := range old.Takes {
+			if take.Unplugging { // those that it has not given up yet as well
+				mapped[take.Size] -= take.Pages
+			}
+			if take.Growth || take.Unplugging {
+				c.Takes = append(c.Takes, take)
+			}
 		}
 	}
 	mapped[r.Size] += left
 	there[r.Size] += left
-	c.Has = amounts(mapped)
+	c.Has = pool.TakesOf(mapped)
 	if c.Mapped == nil {
-		c.Mapped = amounts(there)
+		c.Mapped = pool.TakesOf(there)
 	}
-	if i < 0 {
-		if err := l.write(c); err != nil {
-			return err
-		}
-		l.claims = append(l.claims, c)
-		return nil
-	}
-	if err := l.rename(i, c); err != nil {
-		return err
-	}
-	return l.save(i, c)
+	return l.put(i, c)
 }
 
 // AskResize writes down that libvirt is going to be asked for the change.
@@ -211,18 +202,30 @@ func (l *Ledger) EndResizeBy(uuid string, grew int64) (given, owed int64, err er
 func (c Claim) resized(grew int64) Claim {
 	r := *c.Resize
 	if !r.Counted {
-		c.Takes, c.Has = pool.Less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew)), pool.Less(c.Has, r.Size, -grew)
+		c.Takes = pool.Less(c.Takes, r.Size, max(0, r.Pages)-max(0, grew))
+		c.lose(-grew, r.Size)
+		// What it was asked for, and has perhaps not given up, counts as its own.
+		if n := min(pagesAt(c.Has, pool.Take{Size: r.Size}), min(0, grew)-r.Pages); n > 0 && r.Lazy && r.Asked {
+			c.Has = pool.Less(c.Has, r.Size, n)
+			c.Takes = append(c.Takes, pool.Take{Nodes: r.Nodes, Size: r.Size, Pages: n, Unplugging: true})
+		}
 		r.More = c.grow(grew, r.Size, r.Nodes)
 		if !r.Lazy {
 			mapped := map[pages.Size]int64{r.Size: grew}
 			for _, take := range c.Mapped {
 				mapped[take.Size] += take.Pages
 			}
-			c.Mapped = amounts(mapped)
+			c.Mapped = pool.TakesOf(mapped)
 		}
 	}
 	r.Pages, r.Counted, c.Resize = grew, true, &r
 	return c
+}
+
+// lose takes n pages that have left the guest off those that it had, and then off its takes.
+func (c *Claim) lose(n int64, size pages.Size) {
+	had := min(max(0, n), pagesAt(c.Has, pool.Take{Size: size}))
+	c.Has, c.Takes = pool.Less(c.Has, size, had), pool.Less(c.Takes, size, n-had)
 }
 
 // shed frees up to n pages of a claim's grants, whose guest goes on: first those on the nodes that
@@ -253,14 +256,6 @@ func (l *Ledger) abandoned(c Claim) error {
 		l.Settled = append(l.Settled, Settlement{UUID: c.UUID, Name: c.Name, Given: given, Runs: true})
 	}
 	return err
-}
-
-// amounts are pages by their size, in the order of the sizes.
-func amounts(of map[pages.Size]int64) (takes []pool.Take) {
-	for _, size := range slices.Sorted(maps.Keys(of)) {
-		takes = append(takes, pool.Take{Size: size, Pages: of[size]})
-	}
-	return takes
 }
 
 // Beside is what a guest has not taken yet of an earlier growth, or leaves reserved for a later

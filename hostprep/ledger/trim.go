@@ -101,6 +101,6 @@ func (l *Ledger) count(i int, c Claim) error {
 	if err != nil {
 		return nil // the next run looks again
 	}
-	c.Mapped = amounts(there)
+	c.Mapped = pool.TakesOf(there)
 	return l.save(i, c)
 }

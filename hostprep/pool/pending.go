@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"maps"
 	"slices"
 
 	"vmhuge/internal/pages"
@@ -13,6 +14,8 @@ type Take struct {
 	Pages int64      `json:"pages"`
 	// Growth says that the guest leaves them in the pool until it grows.
 	Growth bool `json:"growth,omitempty"`
+	// Unplugging says that the guest was asked to give them up, and has perhaps not done so.
+	Unplugging bool `json:"unplugging,omitempty"`
 }
 
 // At says whether two takes are from the same pools.
@@ -58,4 +61,12 @@ func Less(takes []Take, size pages.Size, n int64) []Take {
 		}
 	}
 	return slices.DeleteFunc(takes, func(t Take) bool { return t.Pages == 0 })
+}
+
+// TakesOf are pages by their size, in the order of the sizes.
+func TakesOf(of map[pages.Size]int64) (takes []Take) {
+	for _, size := range slices.Sorted(maps.Keys(of)) {
+		takes = append(takes, Take{Size: size, Pages: of[size]})
+	}
+	return takes
 }
