@@ -126,7 +126,8 @@ func (c *growthChaos) disturb() {
 		all.Go(c.remove)
 	}
 	all.Go(c.verify)
-	if c.random.IntN(20) == 0 {
+	killed := c.random.IntN(20) == 0
+	if killed {
 		pid, after := pidOf(c.t, c.dom), time.Duration(c.random.IntN(2500))*time.Millisecond
 		all.Go(func() {
 			time.Sleep(after)
@@ -134,6 +135,9 @@ func (c *growthChaos) disturb() {
 		})
 	}
 	all.Wait()
+	if killed {
+		c.awaitEnd()
+	}
 }
 
 // resize runs vmhuge memory: how 0 kills it after a time, 1 interrupts it.
@@ -281,9 +285,14 @@ func (c *growthChaos) end() {
 		destroy(c.t, c.dom)
 	case 2:
 		_ = unix.Kill(pidOf(c.t, c.dom), unix.SIGKILL)
-		waitUntil(c.t, "it is gone", func() bool { active, err := c.dom.IsActive(); return err == nil && !active })
+		c.awaitEnd()
 	}
 	c.ended()
+}
+
+// awaitEnd waits until libvirt has noticed that QEMU was killed.
+func (c *growthChaos) awaitEnd() {
+	waitUntil(c.t, "it is gone", func() bool { active, err := c.dom.IsActive(); return err == nil && !active })
 }
 
 // ended holds the pool to be as it was, with no claim on it.
