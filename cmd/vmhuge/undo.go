@@ -18,9 +18,9 @@ func (p *program) undoCommand() *cli.Command {
 		Usage:    "revert every change that vmhuge made to this host",
 		Category: preparing,
 		Description: `Reverts what start and prepare changed: mounts, folders, groups, AppArmor rules,
-settings, files, and the pages that prepare added. What somebody has changed since is
-left alone and reported. Domains and the hook are not touched: see vmhuge disable and
-vmhuge hook remove.
+settings, files, and the pages that prepare added, or that guests which are gone left
+behind. What somebody has changed since is left alone and reported. Domains and the hook
+are not touched: see vmhuge disable and vmhuge hook remove.
 
 FILES
   /var/lib/vmhuge/changes.json
@@ -53,7 +53,7 @@ EXIT STATUS
 type undone struct {
 	Undone   []change.Change `json:"undone"`
 	Left     []journal.Left  `json:"left"`
-	GivenKiB int64           `json:"given_back_kib"` // of the pages that prepare had added
+	GivenKiB int64           `json:"given_back_kib"` // of the pages that were added, for guests only where these are gone
 	OwedKiB  int64           `json:"owed_kib"`       // of them, what waits until guests end
 	// Reassembled are the pages that prepare had split and that are in one piece again.
 	Reassembled []ledger.Demotion `json:"reassembled,omitempty"`

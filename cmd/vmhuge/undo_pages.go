@@ -9,7 +9,8 @@ import (
 )
 
 // undoPages ends the reservations for programs, and gives back the pages that prepare has
-// added: those that are free now, the others once guests end. A dry run says what there are.
+// added, and those of guests that are gone: those that are free now, the others once guests end.
+// A dry run says what there are.
 func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string, u *undone) error {
 	claims, err := ledger.ReadClaims(p.host().Root)
 	if err != nil {
@@ -17,15 +18,13 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 	}
 	claims = slices.DeleteFunc(claims, func(c ledger.Claim) bool { return c.Phase == ledger.Kept && slices.Contains(disabled, c.UUID) })
 	u.Reservations = slices.DeleteFunc(ledger.Reservations(p.host().Root, claims), func(r ledger.Reservation) bool { return r.Growth && !r.Kept })
-	i := slices.IndexFunc(claims, func(c ledger.Claim) bool { return c.UUID == ledger.PreparedUUID })
-	if i < 0 && len(u.Reservations) == 0 {
+	freed := []ledger.Phase{ledger.Prepared, ledger.Kept, ledger.Owed}
+	claims = slices.DeleteFunc(claims, func(c ledger.Claim) bool { return !slices.Contains(freed, c.Phase) })
+	if len(claims)+len(u.Reservations) == 0 {
 		return nil
 	}
 	if dryRun {
 		for _, c := range claims {
-			if c.Phase != ledger.Prepared && c.Phase != ledger.Kept {
-				continue
-			}
 			for _, grant := range c.Grants {
 				u.GivenKiB += grant.Pages * grant.Size.KiB()
 			}
@@ -54,6 +53,9 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 	}
 	more, waits, err := book.Release(ledger.PreparedUUID)
 	u.Reassembled = book.Reassembled
+	for _, s := range book.Settled { // of which openLedger has told
+		given += s.Given
+	}
 	for _, sentence := range book.SetAside[told:] {
 		p.warn("%s", oneLine(sentence))
 	}
