@@ -26,7 +26,8 @@ import (
 //
 // Of a DIMM G is what the kernel's account shows, whoever removed it; a DIMM that another program
 // adds uses reserved pages, but does not count. Of virtio-mem it is what was asked for through
-// vmhuge, and where a run was killed, as if the guest had taken all, or given up nothing.
+// vmhuge, and where a run was killed, as if the guest had taken all, or given up nothing: what it
+// has given up then is kept as a take that is Unplugging, so that there are G pages in any case.
 
 // reservesGrowth says that pages were reserved for the growth of a guest at its start.
 func (c Claim) reservesGrowth() bool {
