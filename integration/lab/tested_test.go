@@ -19,7 +19,7 @@ const (
 )
 
 // columns are the suites, in the order of the page's table.
-var columns = []string{"bullseye", "bookworm", "trixie", "trixie-backports", "trixie-selinux"}
+var columns = []string{"bullseye", "bookworm", "trixie", "trixie-backports", "trixie-selinux", "trixie-virtqemud"}
 
 // document writes into the page's table, with -update, that the lab's test has passed today,
 // and with which versions.
@@ -28,7 +28,7 @@ func (l *lab) document() {
 	if !*update || column < 0 || l.t.Failed() || l.t.Skipped() {
 		return
 	}
-	versions := l.Must(`echo $(libvirtd --version; qemu-system-x86_64 --version | head -n 1; uname -r)`)
+	versions := l.Must(`echo $(` + daemon() + ` --version; qemu-system-x86_64 --version | head -n 1; uname -r)`)
 	found := regexp.MustCompile(`libvirt\) (\S+) .* version (\d+\.\d+).* (\d+\.\d+)\S*$`).FindStringSubmatch(versions)
 	if found == nil {
 		l.t.Fatalf("the versions are %q", versions)
