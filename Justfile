@@ -193,7 +193,7 @@ virtqemud: deps-test
     @./deps curl $(integration/testdata/virtqemud --needs)
     @integration/testdata/virtqemud
     VIRTQEMUD="${XDG_CACHE_HOME:-$HOME/.cache}/vmhuge/virtqemud/libvirt" go test -count=1 -timeout 60m -v -run '^TestMicroVMVirtqemud$' ./integration
-    VMHUGE_LAB_SUITE=trixie-virtqemud go test -count=1 -timeout 90m -v -run '^Test(Virtqemud|Hook|Prepare)$' ./integration/lab
+    VMHUGE_LAB_SUITE=trixie-virtqemud go test -count=1 -timeout 90m -v -run '^Test(Virtqemud|Hook|Prepare)$' ./integration/lab -update
 
 # a guest's life on an emulated arm64 machine, with kernels of 16 KiB and of 4 KiB plain pages; downloads 350 MB once (as root)
 arm64: deps
