@@ -85,7 +85,7 @@ func (l *lab) settle(before string) {
 		}
 	}
 	if state := l.Run("systemctl is-system-running --wait").Stdout; state != "running\n" {
-		l.t.Fatalf("the lab is %s%s", state, l.Run("systemctl --failed").Stdout)
+		l.t.Fatalf("the lab is %s%s", state, l.Run("systemctl --failed; journalctl --boot --no-pager --priority warning --identifier vmhuge --identifier systemd").Stdout)
 	}
 	l.Must(fmt.Sprintf("date -s @%d", time.Now().Unix()))
 }
