@@ -52,7 +52,7 @@ func withCell(table, row string, column int, cell string) string {
 	lines := strings.SplitAfter(strings.TrimSuffix(table, "\n"), "\n")
 	i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+row+" |") })
 	if i < 0 {
-		i, lines = len(lines), append(lines, "| "+row+strings.Repeat(" |", len(columns)+1))
+		i, lines = len(lines), append(lines, "| "+row+strings.Repeat(" |", strings.Count(lines[0], "|")-1))
 		lines[i-1] = strings.TrimSuffix(lines[i-1], "\n") + "\n"
 	}
 	cells := strings.Split(lines[i], "|")
