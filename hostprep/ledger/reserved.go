@@ -12,7 +12,6 @@ import (
 	"vmhuge/hostprep/pool"
 	"vmhuge/hostprep/process"
 	"vmhuge/internal/hostfs"
-	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
 )
@@ -290,7 +289,8 @@ func guestProcesses(root hostfs.Root, claims []Claim) ([]int, error) {
 	pids := map[int]bool{}
 	for _, p := range running {
 		status, err := root.Read("proc", strconv.Itoa(p.PID), "status")
-		pids[p.PID] = err != nil || !noHugetlb.Get().MatchString(status)
+		kib, unknown := hostfs.StatusHugetlb(status)
+		pids[p.PID] = err != nil || unknown != nil || kib > 0
 	}
 	for _, c := range claims {
 		if c.Phase != Starting && c.Phase != InUse {
@@ -314,8 +314,6 @@ func guestProcesses(root hostfs.Root, claims []Claim) ([]int, error) {
 	}
 	return all, nil
 }
-
-var noHugetlb = lazyregexp.New(`(?m)^HugetlbPages:\s+0 kB$`)
 
 // hugetlbByNode says where the pages lie that a process has. On a host with one node that is
 // known.

@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"vmhuge/internal/hostfs"
-	"vmhuge/internal/lazyregexp"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
 )
@@ -21,15 +20,13 @@ func Hugetlb(root hostfs.Root, pid int) (mapped, faulted map[pages.Size]int64, e
 }
 
 // HugetlbInAll is Hugetlb of a process whose smaps can't be read and that is to have so many pages
-// of each size; nil: not known. It goes by the sum of all sizes in /proc/PID/status, which the
-// kernel gives without waiting.
+// of each size; nil: not known. It goes by the sum of all sizes.
 func HugetlbInAll(root hostfs.Root, pid int, most map[pages.Size]int64) map[pages.Size]int64 {
-	text, err := root.Read("proc", strconv.Itoa(pid), "status")
-	found := hugetlbInStatus.Get().FindStringSubmatch(text)
-	if err != nil || found == nil {
+	text, _ := root.Read("proc", strconv.Itoa(pid), "status")
+	kib, err := hostfs.StatusHugetlb(text)
+	if err != nil {
 		return nil
 	}
-	kib, _ := strconv.ParseInt(found[1], 10, 64)
 	all := int64(0)
 	for size, n := range most {
 		all += n * int64(size)
@@ -46,5 +43,3 @@ func HugetlbInAll(root hostfs.Root, pid int, most map[pages.Size]int64) map[page
 	}
 	return there
 }
-
-var hugetlbInStatus = lazyregexp.New(`(?m)^HugetlbPages:\s+(\d+) kB$`)

@@ -2,18 +2,16 @@
 package proof
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/advice"
+	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
 )
@@ -88,7 +86,7 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 		if err != nil {
 			return 0, err
 		}
-		return parseStatusHugetlb(strings.NewReader(status))
+		return hostfs.StatusHugetlb(status)
 	}
 	total, err := hugetlb()
 	if err != nil {
@@ -185,18 +183,4 @@ func (p *Proof) look(ram []ramMapping, thpKiB int64) {
 	if p.RAMKiB > 0 {
 		p.BackedPercent = float64(huge*1000/p.RAMKiB) / 10 // rounded down: 100 is all of it
 	}
-}
-
-// parseStatusHugetlb reads the KiB on hugetlb pages from /proc/PID/status:
-//
-//	VmSwap:        0 kB
-//	HugetlbPages:     2097152 kB
-func parseStatusHugetlb(r io.Reader) (int64, error) {
-	for scan := bufio.NewScanner(r); scan.Scan(); {
-		if rest, ok := strings.CutPrefix(scan.Text(), "HugetlbPages:"); ok {
-			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 52)
-			return int64(kib), err
-		}
-	}
-	return 0, errors.New("/proc/PID/status has no line HugetlbPages: the kernel has no hugetlb pages")
 }

@@ -12,6 +12,7 @@ import (
 
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/hosttest"
+	"vmhuge/internal/hostfs"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
 )
@@ -220,7 +221,7 @@ func FuzzProof(f *testing.F) {
 	f.Add("HugetlbPages: -4 kB")
 	f.Add("0 default huge N-1=1 kernelpagesize_kB=2048")
 	f.Fuzz(func(t *testing.T, text string) {
-		if kib, err := parseStatusHugetlb(strings.NewReader(text)); err == nil && kib < 0 {
+		if kib, err := hostfs.StatusHugetlb(text); err == nil && kib < 0 {
 			t.Errorf("%d KiB of hugetlb pages", kib)
 		}
 		for _, m := range smaps.ParseNUMA(text) {

@@ -169,6 +169,20 @@ func (s *stuckReads) spentNow() float64 {
 	return max(0, s.spent-float64(time.Since(s.last))/float64(recovery))
 }
 
+// StatusHugetlb reads from /proc/PID/status how many KiB a process has on hugetlb pages, of all sizes.
+// The kernel gives that without waiting for the process.
+//
+//	HugetlbPages:     2097152 kB
+func StatusHugetlb(text string) (kib int64, err error) {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, "HugetlbPages:"); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 52)
+			return int64(n), err
+		}
+	}
+	return 0, errors.New("/proc/PID/status has no line HugetlbPages: the kernel has no hugetlb pages")
+}
+
 // StatFields are the fields of /proc/PID/stat behind the second, the program's name, which may
 // hold blanks and brackets; nil: there are none. The first is the state.
 //
