@@ -51,6 +51,11 @@ func newGrowth(h host.Host, headroomKiB, reserve int64) (Growth, error) {
 	if err != nil {
 		return growth, err
 	}
+	return growth.withNow(h, limits, zones)
+}
+
+// withNow adds to what most has read how many pages can be had now.
+func (growth Growth) withNow(h host.Host, limits []host.ZoneLimits, zones []host.Zone) (Growth, error) {
 	types, err := h.PageTypes()
 	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
 		return growth, err
@@ -138,7 +143,7 @@ func Foresee(h host.Host, a hostprep.Allowance, needs []pool.Need, whole bool) (
 	}
 	zones, err := h.Buddyinfo()
 	if err == nil && slices.ContainsFunc(needs, func(n pool.Need) bool { return growth.free(n, limits, zones) < 2*n.Pages }) {
-		return ReadGrowth(h, a.HeadroomKiB, a.Reserve)
+		return growth.withNow(h, limits, zones)
 	}
 	return growth, err
 }
