@@ -58,17 +58,19 @@ func (l *Launcher) Wait(ctx context.Context, name string, timeout time.Duration,
 // later than the kernel of a DIMM that has left the guest: a proof that lacks some of its reserved
 // pages counts only if the guest still has as much RAM then.
 func (l *Launcher) prove(d *domain, running map[string]process.Process) (proof.Proof, error) {
+	what := "verifying " + d.name
+	qemu, ram, backends, err := l.memory(what, d, running)
+	if err != nil {
+		return proof.Proof{}, err
+	}
 	for tries := 5; ; tries-- {
-		qemu, ram, backends, err := l.memory("verifying "+d.name, d, running)
-		if err != nil {
-			return proof.Proof{}, err
-		}
 		p, err := proof.Read(l.host, qemu.PID, ram, backends...)
 		if err != nil || p.Verdict != proof.Partly || p.Hugetlb() == 0 || tries == 0 {
 			return p, err
 		}
 		time.Sleep(poll)
-		if _, now, _, err := l.memory("verifying "+d.name, d, running); err != nil || now == ram {
+		before := ram
+		if _, ram, backends, err = l.memory(what, d, running); err != nil || ram == before {
 			return p, err
 		}
 	}

@@ -39,15 +39,17 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 	restart := host.Restart || restartNeeded(host.Findings) ||
 		slices.ContainsFunc(domains, func(d outcome[launcher.Report]) bool { return restartNeeded(d.answer.Findings) })
 	restarted := ""
+	answer := func() map[string]any {
+		return map[string]any{"host": host, "domains": domains, "restarted": restarted, "restart_needed": restart, "reboot_needed": host.Reboot}
+	}
 	if restart && c.Bool("restart-libvirt") && !dryRun {
-		var err error
-		restarted, err = p.restartDaemon(c.Context, l)
+		name, err := p.restartDaemon(c.Context, l)
 		if err != nil {
 			p.showPrepared(host, domains, dryRun)
-			return halfway{err, map[string]any{"host": host, "domains": domains, "restarted": "", "restart_needed": true, "reboot_needed": host.Reboot}}
+			return halfway{err, answer()}
 		}
 		look()
-		restart = false
+		restarted, restart = name, false
 	}
 	worst := exitDone
 	for _, f := range host.Findings {
@@ -61,7 +63,7 @@ func (p *program) prepared(c *cli.Context, l *launcher.Launcher, domains []outco
 		}
 	}
 	if p.json {
-		p.printJSON(map[string]any{"host": host, "domains": domains, "restarted": restarted, "restart_needed": restart, "reboot_needed": host.Reboot})
+		p.printJSON(answer())
 		return answered(worst)
 	}
 	p.showPrepared(host, domains, dryRun)
