@@ -8,9 +8,9 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// undoPages ends the reservations for programs, and gives back the pages that prepare has
-// added, and those of guests that are gone: those that are free now, the others once guests end.
-// A dry run says what there are.
+// undoPages ends the reservations for programs, and frees the pages that prepare has added and
+// those that guests which are gone have left behind. Pages that running guests use are freed when
+// these end. A dry run says how many there are.
 func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string, u *undone) error {
 	claims, err := ledger.ReadClaims(p.host().Root)
 	if err != nil {

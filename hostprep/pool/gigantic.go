@@ -104,7 +104,7 @@ func StillWriting(root hostfs.Root, size pages.Size) *Stuck {
 	return nil
 }
 
-// StuckWrites are those of several sizes.
+// StuckWrites is StillWriting for each of these sizes whose pool has such a write.
 func StuckWrites(root hostfs.Root, sizes []pages.Size) map[pages.Size]*Stuck {
 	all := map[pages.Size]*Stuck{}
 	for _, size := range sizes {

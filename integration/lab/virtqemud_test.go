@@ -42,8 +42,8 @@ func TestVirtqemud(t *testing.T) {
 		l.Must("for i in $(seq 600); do systemctl -q is-active virtqemud || exit 0; sleep 0.5; done; exit 1")
 		l.Must("systemctl -q is-active virtqemud.socket virtqemud-ro.socket virtqemud-admin.socket virtlogd.socket")
 	}
-	// says wants a command to succeed while the daemon is not there, with these words, and
-	// without those of the other daemon.
+	// says wants a command to succeed while the daemon does not run, to print these words, and
+	// never to speak of libvirtd.
 	says := func(line, want string) {
 		t.Helper()
 		idle()

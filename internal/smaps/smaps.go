@@ -85,8 +85,8 @@ func At(mappings []Mapping, address uint64) (Mapping, bool) {
 	return Mapping{}, false
 }
 
-// Since returns those of after that were not there before, by their file, or, of anonymous memory,
-// by where they begin.
+// Since returns the mappings that are new in after. A mapping of a file is known by the file, and
+// anonymous memory by its address.
 func Since(before, after []Mapping) []Mapping {
 	name := func(m Mapping) string { return cmp.Or(m.File, strconv.FormatUint(m.Start, 16)) }
 	had := map[string]bool{}
