@@ -27,9 +27,14 @@ func Run(h host.Host, g hostprep.Guest) []hostprep.Finding {
 }
 
 // RunMounts asks the checks of the mounts and of the folders on them: apart from pages,
-// these are what can be fixed while a guest starts. A size that the kernel lacks can't be mounted.
+// these are what can be fixed while a guest starts.
 func RunMounts(h host.Host, g hostprep.Guest) []hostprep.Finding {
-	return ask(h, g, []Check{PageSize, Mount, Path})
+	h = h.EnsureSnapshot()
+	checks := []Check{Mount, Path}
+	if d, err := Driver(h, g); err == nil && len(unmounted(d, g)) > 0 {
+		checks = append(checks, PageSize) // of a size that the kernel lacks there can't be a mount
+	}
+	return ask(h, g, checks)
 }
 
 // FoundBy says whether a finding is one of these checks'.

@@ -39,14 +39,13 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 			Do:   "change it in " + libvirtd.ChangeConf(h, g.Conf),
 		}}, nil
 	}
-	state, err := h.Pools()
-	if err != nil {
-		return nil, err
-	}
 	var findings []hostprep.Finding
-	for _, size := range hostprep.FileSizes(g) {
-		_, has := state.Global(size) // else nothing can be mounted, and PageSize says so
-		if has && d.MountFor(size) == nil {
+	for _, size := range unmounted(d, g) {
+		state, err := h.Pools()
+		if err != nil {
+			return findings, err
+		}
+		if _, has := state.Global(size); has { // else nothing can be mounted, and PageSize says so
 			f, err := NoMount(h, g, d, size)
 			if err != nil {
 				return findings, err
@@ -65,7 +64,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	if g.Session {
 		return findings, nil
 	}
-	refused, err := refusedMounts(h, g, d, state.Sizes(), findings)
+	refused, err := refusedMounts(h, g, d, findings)
 	if findings = append(findings, refused...); err != nil {
 		return findings, err
 	}
@@ -85,6 +84,11 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 	return findings, nil
 }}
 
+// unmounted are the page sizes of the guest's files for which libvirt has no mount.
+func unmounted(d libvirtd.Driver, g hostprep.Guest) []pages.Size {
+	return slices.DeleteFunc(hostprep.FileSizes(g), func(size pages.Size) bool { return d.MountFor(size) != nil })
+}
+
 // article is that of the name of a file system: an ext4, an xfs.
 func article(name string) string {
 	if strings.IndexAny(name, "aeioux") == 0 {
@@ -95,7 +99,7 @@ func article(name string) string {
 
 // refusedMounts finds the mounts with which libvirt does not start its QEMU driver. A daemon
 // that runs has found them in order. Those that the findings so far mount are left to these.
-func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, sizes []pages.Size, before []hostprep.Finding) ([]hostprep.Finding, error) {
+func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []hostprep.Finding) ([]hostprep.Finding, error) {
 	f := hostprep.Finding{Severity: hostprep.Warning, Cause: hostprep.OverMounted}
 	var findings []hostprep.Finding
 	for _, m := range d.Hidden {
@@ -114,7 +118,11 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, sizes []pag
 		if !ok && !slices.ContainsFunc(before, mounts) {
 			conf := cmp.Or(g.Conf, libvirtd.QEMUConfPath(h))
 			f.Have, f.Do = fmt.Sprintf("hugetlbfs_mount in %s names %s, which is not on a hugetlbfs", conf, entry), "take it out of "+libvirtd.ChangeConf(h, g.Conf)
-			if slices.ContainsFunc(sizes, func(size pages.Size) bool {
+			state, err := h.Pools()
+			if err != nil {
+				return findings, err
+			}
+			if slices.ContainsFunc(state.Sizes(), func(size pages.Size) bool {
 				point, err := h.PointFor(size, []string{entry})
 				return err == nil && point != ""
 			}) {
