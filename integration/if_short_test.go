@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vmhuge/hostprep"
+	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/proof"
 	"vmhuge/internal/pages"
 )
@@ -78,7 +79,11 @@ func TestStartIfShort(t *testing.T) {
 // the host has no memory for one more.
 func enableIfShort(t *testing.T) {
 	hostAsBefore(t)
-	setPages(t, 0, size2M, 1900)
+	memory, err := host.Host{Root: "/"}.Meminfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	setPages(t, 0, size2M, int((memory.Available-1900*pages.MiB)/int64(pages.Size2MiB))) // the host keeps 2 GiB
 	dom := define(t, guest{memory: "<memory unit='GiB'>1</memory>"})
 	use(t, 0, size1G, readTestPools(t)[size1G].Nodes[0].Free)
 	name, before := nameOf(t, dom), definition(t, dom)
