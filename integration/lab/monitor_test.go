@@ -67,20 +67,32 @@ func (m *monitor) port() (string, error) {
 	return found[1], nil
 }
 
-// running waits until a saved state has been loaded.
+// running waits until a saved state has been loaded, in which the machine is stopped, and
+// lets it go on.
 func (m *monitor) running() error {
 	for {
-		var answer struct{ Running bool }
+		var answer struct {
+			Running bool
+			Status  string
+		}
 		if err := m.do("query-status", nil, &answer); err != nil || answer.Running {
 			return err
+		}
+		if answer.Status == "paused" {
+			return m.do("cont", nil, nil)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// save writes the state of the running machine to a file, and ends QEMU.
+// save stops the machine, writes its state to a file, and ends QEMU. Of a machine that runs
+// meanwhile QEMU without KVM may miss a page that changes, and each kernel that goes on from
+// that state panics.
 func (m *monitor) save(file string) error {
 	type args = map[string]any
+	if err := m.do("stop", nil, nil); err != nil {
+		return err
+	}
 	if err := m.do("migrate-set-parameters", args{"max-bandwidth": 1 << 40}, nil); err != nil { // not 128 MiB/s
 		return err
 	}
