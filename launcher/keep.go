@@ -25,11 +25,11 @@ func (l *Launcher) keepNow(uuid string, keep pages.Keep, dryRun bool) (freedKiB 
 		}
 		return freedKiB, err
 	}
-	book, err := l.openLedger(context.Background(), uuid)
+	book, err := ledger.Open(context.Background(), l.host.Root)
 	if err != nil {
 		return 0, err
 	}
-	defer book.Close()
+	defer l.closeLedger(book, uuid)
 	given, err := book.KeepFor(uuid, keep)
 	return given / pages.KiB, err
 }

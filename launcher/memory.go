@@ -276,11 +276,11 @@ func (l *Launcher) beginResize(ctx context.Context, d *domain, p resizing, what 
 		return advice.About(err, "%s", what)
 	}
 	o.Progress.say("waiting for another program that is changing the pools")
-	book, err := l.openLedger(ctx, d.uuid)
+	book, err := ledger.Open(ctx, l.host.Root)
 	if err != nil {
 		return interruptedResize(err, what)
 	}
-	defer book.Close()
+	defer l.closeLedger(book, d.uuid)
 	resize := ledger.Resize{Owner: owner, Size: p.demand.Items[0].PageSize, Pages: p.pages(), Lazy: p.kind == pages.VirtioMem}
 	held := hold.Options{Reserve: o.HostReserve, Foresee: true, Effort: pool.Effort{Progress: o.Progress}}
 	changed, refusal, err := hold.Resize(ctx, l.host, book, resize, guest, held)
@@ -307,11 +307,11 @@ func interruptedResize(err error, what string) error {
 // endResize frees what the guest did not take or has given up. known: it has grown by grew
 // pages; else the kernel's account tells.
 func (l *Launcher) endResize(ctx context.Context, d *domain, grew int64, known bool, r *Resized) error {
-	book, err := l.openLedger(ctx, d.uuid)
+	book, err := ledger.Open(ctx, l.host.Root)
 	if err != nil {
 		return err
 	}
-	defer book.Close()
+	defer l.closeLedger(book, d.uuid)
 	end := book.EndResize
 	if known {
 		end = func(uuid string) (int64, int64, error) { return book.EndResizeBy(uuid, grew) }

@@ -21,7 +21,7 @@ func TestSettledGone(t *testing.T) {
 	owner, err := process.Find(root, os.Getpid())
 	must(t, err)
 	l := &Launcher{host: host.Host{Root: root}}
-	book, err := l.openLedger(t.Context(), uuid1)
+	book, err := ledger.Open(t.Context(), root)
 	must(t, err)
 	must(t, book.Begin(ledger.Claim{UUID: uuid1, Name: "web1", Owner: owner, Takes: []pool.Take{{Size: pages.Size2MiB, Pages: 8}}}))
 	must(t, book.Grow(t.Context(), uuid1, []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, pool.Effort{}))

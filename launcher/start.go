@@ -176,11 +176,11 @@ func (l *Launcher) hold(ctx context.Context, d *domain, guest hostprep.Guest, r 
 		return false, err
 	}
 	o.Progress.say("waiting for another program that is changing the pools")
-	book, err := l.openLedger(ctx, d.uuid)
+	book, err := ledger.Open(ctx, l.host.Root)
 	if err != nil {
 		return false, err
 	}
-	defer book.Close()
+	defer l.closeLedger(book, d.uuid)
 	claim := hostprep.NewClaim(guest.Demand, d.uuid, d.name)
 	claim.Owner = owner
 	if o.NoPrepare {
@@ -247,32 +247,28 @@ func interrupted(name string) error {
 // settled records that a guest runs. If it has ended meanwhile, its pages are freed,
 // and a notice says so.
 func (l *Launcher) settled(ctx context.Context, uuid string) error {
-	book, err := l.openLedger(ctx, uuid)
+	book, err := ledger.Open(ctx, l.host.Root)
 	if err != nil {
 		return err
 	}
-	defer book.Close()
+	defer l.closeLedger(book, uuid)
 	err = book.Started(uuid)
 	for _, s := range book.Settled {
-		if s.UUID == uuid { // openLedger has told of all others
+		if s.UUID == uuid { // closeLedger tells of all others
 			l.Notices = append(l.Notices, s.String())
 		}
 	}
 	return err
 }
 
-// openLedger opens the ledger on behalf of one guest, and keeps for the user to
-// hear what it set right for others.
-func (l *Launcher) openLedger(ctx context.Context, uuid string) (*ledger.Ledger, error) {
-	book, err := ledger.Open(ctx, l.host.Root)
-	if err != nil {
-		return nil, err
-	}
+// closeLedger closes the ledger that was open on behalf of one guest, and keeps for the
+// user to hear what it set right for others.
+func (l *Launcher) closeLedger(book *ledger.Ledger, uuid string) {
+	book.Close()
 	for _, s := range book.Settled {
 		if s.UUID != uuid {
 			l.Notices = append(l.Notices, s.String())
 		}
 	}
 	l.Notices = append(l.Notices, book.SetAside...)
-	return book, nil
 }

@@ -66,11 +66,11 @@ func (l *Launcher) giveBack(ctx context.Context, uuid string) (given, owed int64
 	if err != nil || !slices.ContainsFunc(claims, func(c ledger.Claim) bool { return c.UUID == uuid }) {
 		return 0, 0, err
 	}
-	book, err := l.openLedger(ctx, uuid)
+	book, err := ledger.Open(ctx, l.host.Root)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer book.Close()
+	defer l.closeLedger(book, uuid)
 	// Opening it has given back already what it found without a guest.
 	for _, s := range book.Settled {
 		if s.UUID == uuid {

@@ -27,8 +27,9 @@ import (
 type Lease struct {
 	Host  host.Host
 	Claim ledger.Claim // its UUID, its name, and what it takes; the owner is this process
-	// Open opens the ledger, and tells the user what that has set right for others.
-	Open func(ctx context.Context, uuid string) (*ledger.Ledger, error)
+	Open  func(ctx context.Context) (*ledger.Ledger, error)
+	// Close closes the ledger, and tells the user what it has set right for others.
+	Close func(book *ledger.Ledger, uuid string)
 	// Progress begins to show what takes long, until clear is called.
 	Progress func(name string) (report func(step string, done, all int64), clear func())
 
@@ -134,11 +135,11 @@ func (l *Lease) GiveBack() (given, owed int64, err error) {
 // however that comes about: whoever opens the ledger first after the process has
 // ended settles the claim.
 func (l *Lease) locked(ctx context.Context, do func(*ledger.Ledger) error) error {
-	book, err := l.Open(ctx, l.Claim.UUID)
+	book, err := l.Open(ctx)
 	if err != nil {
 		return err
 	}
-	defer book.Close()
+	defer l.Close(book, l.Claim.UUID)
 	err = do(book)
 	for _, s := range book.Settled {
 		if s.UUID == l.Claim.UUID {

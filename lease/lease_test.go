@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"vmhuge/hostprep/host"
@@ -58,24 +59,8 @@ func TestEndedBeforeTheRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := fixtureHost(t)
-			l := &Lease{Host: host, Claim: ledger.Claim{UUID: uuid, Name: "qemu"},
-				Open:     func(ctx context.Context, _ string) (*ledger.Ledger, error) { return ledger.Open(ctx, host.Root) },
-				Progress: func(string) (func(string, int64, int64), func()) { return func(string, int64, int64) {}, func() {} }}
-			owner, err := process.Find(host.Root, os.Getpid())
-			if err != nil {
-				t.Fatal(err)
-			}
-			book, err := l.Open(t.Context(), uuid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.Claim.Owner = owner
-			if err := book.Begin(l.Claim); err != nil {
-				t.Fatal(err)
-			}
-			if err := book.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: 2}}, pool.Effort{}); err != nil {
-				t.Fatal(err)
-			}
+			l := newLease(host)
+			book := grown(t, l)
 			if err := record(l, book); err != nil {
 				t.Fatal(err)
 			}
@@ -87,14 +72,60 @@ func TestEndedBeforeTheRecord(t *testing.T) {
 	}
 }
 
+// TestPoolSetMeanwhile has another program set the pool: the pages stay, and the user hears why.
+func TestPoolSetMeanwhile(t *testing.T) {
+	host := fixtureHost(t)
+	l := newLease(host)
+	var told []string
+	l.Close = func(book *ledger.Ledger, _ string) { book.Close(); told = append(told, book.SetAside...) }
+	grown(t, l).Close()
+	for _, count := range []string{"nr_hugepages", "free_hugepages"} {
+		if err := os.WriteFile(string(host.Root)+"/sys/devices/system/node/node0/hugepages/hugepages-2048kB/"+count, []byte("20\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	given, owed, err := l.GiveBack()
+	if given != 0 || owed != 0 || err != nil || len(told) != 1 || !strings.Contains(told[0], "has set the pages of 2 MiB on node 0 from 12 to 20: 2 that vmhuge had added no longer count as its own") {
+		t.Errorf("%d given back, %d owed, %v, told %q", given, owed, err, told)
+	}
+}
+
+func newLease(host host.Host) *Lease {
+	return &Lease{Host: host, Claim: ledger.Claim{UUID: uuid, Name: "qemu"},
+		Open:     func(ctx context.Context) (*ledger.Ledger, error) { return ledger.Open(ctx, host.Root) },
+		Close:    func(book *ledger.Ledger, _ string) { book.Close() },
+		Progress: func(string) (func(string, int64, int64), func()) { return func(string, int64, int64) {}, func() {} }}
+}
+
+// grown opens the ledger and adds two pages to the ten for the lease.
+func grown(t *testing.T, l *Lease) *ledger.Ledger {
+	t.Helper()
+	owner, err := process.Find(l.Host.Root, os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := l.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Claim.Owner = owner
+	if err := book.Begin(l.Claim); err != nil {
+		t.Fatal(err)
+	}
+	if err := book.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: 2}}, pool.Effort{}); err != nil {
+		t.Fatal(err)
+	}
+	return book
+}
+
 // once makes the first call return a ledger that is open already.
-func once(open func(context.Context, string) (*ledger.Ledger, error), book *ledger.Ledger) func(context.Context, string) (*ledger.Ledger, error) {
-	return func(ctx context.Context, uuid string) (*ledger.Ledger, error) {
+func once(open func(context.Context) (*ledger.Ledger, error), book *ledger.Ledger) func(context.Context) (*ledger.Ledger, error) {
+	return func(ctx context.Context) (*ledger.Ledger, error) {
 		if first := book; first != nil {
 			book = nil
 			return first, nil
 		}
-		return open(ctx, uuid)
+		return open(ctx)
 	}
 }
 

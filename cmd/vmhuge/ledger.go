@@ -12,15 +12,16 @@ import (
 	"vmhuge/lease"
 )
 
-// openLedger opens the ledger, and tells what it set right for others.
-func (p *program) openLedger(ctx context.Context, uuid string) (*ledger.Ledger, error) {
+func (p *program) openLedger(ctx context.Context) (*ledger.Ledger, error) {
 	report, clear := p.progress("the page pools")
+	defer clear()
 	report("waiting for another program that is changing them", 0, 0)
-	book, err := ledger.Open(ctx, p.host().Root)
-	clear()
-	if err != nil {
-		return nil, err
-	}
+	return ledger.Open(ctx, p.host().Root)
+}
+
+// closeLedger closes the ledger, and tells what it set right for others than the guest.
+func (p *program) closeLedger(book *ledger.Ledger, uuid string) {
+	book.Close()
 	for _, s := range book.Settled {
 		if s.UUID != uuid && !p.quiet {
 			p.warn("%s", oneLine(s.String()))
@@ -29,7 +30,6 @@ func (p *program) openLedger(ctx context.Context, uuid string) (*ledger.Ledger, 
 	for _, sentence := range book.SetAside {
 		p.warn("%s", oneLine(sentence))
 	}
-	return book, nil
 }
 
 // holdForBench adds the pages that are missing as root. Others use what is free.
@@ -56,5 +56,5 @@ func (p *program) holdForBench(ctx context.Context, item pages.Item, use func() 
 
 // lease is what holds pages for a process of vmhuge's own.
 func (p *program) lease(claim ledger.Claim) *lease.Lease {
-	return &lease.Lease{Host: p.host(), Claim: claim, Open: p.openLedger, Progress: p.progress}
+	return &lease.Lease{Host: p.host(), Claim: claim, Open: p.openLedger, Close: p.closeLedger, Progress: p.progress}
 }

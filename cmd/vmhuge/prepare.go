@@ -87,7 +87,7 @@ func (p *program) prepare(c *cli.Context) error {
 			return err
 		}
 		defer l.Close()
-		defer p.notices(l)
+		defer p.notices(l.Notices)
 		if len(names) == 0 {
 			names, err = l.Autostart()
 		} else {
@@ -130,7 +130,9 @@ func (p *program) prepareHost(c *cli.Context, want prepare.Options) (prepare.Res
 	}
 	report, clear := p.progress("prepare")
 	defer clear()
-	return prepare.Do(c.Context, p.host(), want, pool.Effort{DropCaches: c.Bool("drop-caches"), Progress: report})
+	done, err := prepare.Do(c.Context, p.host(), want, pool.Effort{DropCaches: c.Bool("drop-caches"), Progress: report})
+	p.notices(done.Notices)
+	return done, err
 }
 
 // mountGroupFlag may stand with or without a group.

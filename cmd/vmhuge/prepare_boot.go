@@ -9,11 +9,11 @@ import (
 
 // prepareBoot is what the unit does: what the table of boot has.
 func (p *program) prepareBoot(c *cli.Context) error {
-	book, err := p.openLedger(c.Context, ledger.PreparedUUID)
+	book, err := p.openLedger(c.Context)
 	if err != nil {
 		return err
 	}
-	defer book.Close()
+	defer p.closeLedger(book, ledger.PreparedUUID)
 	changed, findings, err := prepare.AtBoot(c.Context, p.host(), book)
 	for _, change := range changed {
 		p.say("prepare: done: %s", changeWords(change))

@@ -84,7 +84,7 @@ EXIT STATUS
 			} else if names, err = l.Expand(names); err != nil {
 				return err
 			}
-			defer p.notices(l)
+			defer p.notices(l.Notices)
 			return each(p, names, func(name string) (launcher.Report, error) {
 				report, clear := p.progress(name)
 				defer clear()
@@ -123,8 +123,8 @@ func (p *program) showStart(r launcher.Report, dryRun bool) {
 }
 
 // notices tells what was left behind by others and set right on the way.
-func (p *program) notices(l *launcher.Launcher) {
-	for _, notice := range l.Notices {
+func (p *program) notices(sentences []string) {
+	for _, notice := range sentences {
 		if !p.quiet {
 			p.warn("%s", oneLine(notice))
 		}

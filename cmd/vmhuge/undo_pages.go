@@ -32,12 +32,11 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 		}
 		return nil
 	}
-	book, err := p.openLedger(ctx, ledger.PreparedUUID)
+	book, err := p.openLedger(ctx)
 	if err != nil {
 		return err
 	}
-	defer book.Close()
-	told := len(book.SetAside)
+	defer p.closeLedger(book, ledger.PreparedUUID)
 	var given, owed int64
 	for _, r := range u.Reservations {
 		if !r.Kept {
@@ -53,11 +52,8 @@ func (p *program) undoPages(ctx context.Context, dryRun bool, disabled []string,
 	}
 	more, waits, err := book.Release(ledger.PreparedUUID)
 	u.Reassembled = book.Reassembled
-	for _, s := range book.Settled { // of which openLedger has told
+	for _, s := range book.Settled { // of which closeLedger tells
 		given += s.Given
-	}
-	for _, sentence := range book.SetAside[told:] {
-		p.warn("%s", oneLine(sentence))
 	}
 	u.GivenKiB, u.OwedKiB = (given+more)/pages.KiB, (owed+waits)/pages.KiB
 	return err

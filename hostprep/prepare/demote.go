@@ -94,19 +94,19 @@ func (p Options) wouldDemote(h host.Host) (hostprep.Finding, error) {
 }
 
 // demote splits the pages, all or, if another program takes some meanwhile, those of some nodes.
-func (p Options) demote(ctx context.Context, h host.Host) (changed []change.Change, refused *hostprep.Finding, err error) {
+func (p Options) demote(ctx context.Context, h host.Host, done *Result) (refused *hostprep.Finding, err error) {
 	book, err := ledger.Open(ctx, h.Root)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer book.Close()
+	defer done.closeLedger(book)
 	before, err := pool.Read(h.Root)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	splits, refused, err := p.splits(h, before, book.Pending(""))
 	if err != nil || refused != nil {
-		return nil, refused, err
+		return refused, err
 	}
 	for _, s := range splits {
 		if err = book.Demote(s.node, p.Demote.Size, s.pages); err != nil {
@@ -119,11 +119,11 @@ func (p Options) demote(ctx context.Context, h host.Host) (changed []change.Chan
 		was, _ := before.Pool(s.node, p.Demote.Size)
 		is, _ := after.Pool(s.node, p.Demote.Size)
 		if n := was.Persistent() - is.Persistent(); n > 0 && rerr == nil {
-			changed = append(changed, change.PoolSplit(h, s.node, p.Demote.Size, n))
+			done.Changed = append(done.Changed, change.PoolSplit(h, s.node, p.Demote.Size, n))
 		}
 	}
 	if short := (*pool.Short)(nil); errors.As(err, &short) && short.Stuck != nil {
 		refused, err = p.demoteRefused(hostprep.NoMemory, short.Stuck.Error(), short.Stuck.Do()), nil
 	}
-	return changed, refused, errors.Join(err, rerr)
+	return refused, errors.Join(err, rerr)
 }

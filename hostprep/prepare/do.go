@@ -24,6 +24,16 @@ type Result struct {
 	Restart bool `json:"-"`
 	// Reboot says that only the next boot brings all that was asked for.
 	Reboot bool `json:"-"`
+	// Notices are sentences about what the ledger has set right for guests.
+	Notices []string `json:"-"`
+}
+
+func (r *Result) closeLedger(book *ledger.Ledger) {
+	book.Close()
+	for _, s := range book.Settled {
+		r.Notices = append(r.Notices, s.String())
+	}
+	r.Notices = append(r.Notices, book.SetAside...)
 }
 
 // Would says what Do would change.
@@ -52,16 +62,15 @@ func Would(h host.Host, p Options) (Result, error) {
 // Do makes the changes that a preparation needs: all those of a finding, or none of them.
 // A finding whose changes fail does not stop the others; an interruption does. With an error
 // the result says what was done before it.
-func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result, error) {
-	done := Result{Findings: []hostprep.Finding{}, Changed: []change.Change{}}
+func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (done Result, err error) {
+	done = Result{Findings: []hostprep.Finding{}, Changed: []change.Change{}}
 	journal := journal.Journal{Host: h}
 	if err := journal.Finish(); err != nil {
 		return done, err
 	}
 	if p.Demote != nil {
 		var refused *hostprep.Finding
-		var err error
-		if done.Changed, refused, err = p.demote(ctx, h); refused != nil {
+		if refused, err = p.demote(ctx, h, &done); refused != nil {
 			done.Findings = append(done.Findings, *refused)
 		}
 		return done, unlessInterrupted(err)
@@ -104,7 +113,7 @@ func Do(ctx context.Context, h host.Host, p Options, effort pool.Effort) (Result
 	if err != nil {
 		return done, unlessInterrupted(err)
 	}
-	defer book.Close()
+	defer done.closeLedger(book)
 	changed, short, err := holdPrepared(ctx, h, book, p, effort)
 	done.Changed = append(done.Changed, changed...)
 	if err == nil && len(short) == 0 {

@@ -37,6 +37,22 @@ func TestReserveTooMuch(t *testing.T) {
 	}
 }
 
+// What was added for a guest whose start was killed goes back on the way, and the user hears of it.
+func TestGoneGuestIsTold(t *testing.T) {
+	h := host.Host{Root: hosttest.Unpack(t, "one-node", booted)}
+	const uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+	book, err := ledger.Open(t.Context(), h.Root)
+	hosttest.Must(t, err)
+	hosttest.Must(t, book.Begin(ledger.Claim{UUID: uuid, Name: "web1"})) // of a process that is gone
+	hosttest.Must(t, book.Grow(t.Context(), uuid, []pool.Need{{Size: pages.Size2MiB, Pages: 8}}, pool.Effort{}))
+	book.Close()
+	done, err := Do(t.Context(), h, reserving(8), pool.Effort{})
+	want := []string{ledger.Settlement{UUID: uuid, Name: "web1", Given: 16 * pages.MiB}.String()}
+	if diff := cmp.Diff(want, done.Notices); err != nil || diff != "" {
+		t.Errorf("%v (-want +told):\n%s", err, diff)
+	}
+}
+
 // After a reboot what was reserved for good is reserved again, and is no guest's.
 func TestReservedAtBoot(t *testing.T) {
 	h := host.Host{Root: hosttest.Unpack(t, "one-node", systemdHost+booted)}
