@@ -107,7 +107,8 @@ lanes COMMIT COMPRESSION LIMIT: deps-browser build format
         'lab with Debian 13' "VMHUGE_LAB_SUITE=trixie go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 13 {{ COMMIT }}) ./integration/lab" \
         'lab with SELinux' "VMHUGE_LAB_SUITE=trixie-selinux go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share selinux {{ COMMIT }}) ./integration/lab" \
         'lab with Debian 11' "VMHUGE_LAB_SUITE=bullseye go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share 11 {{ COMMIT }}) ./integration/lab" \
-        'lab with backports' "VMHUGE_LAB_SUITE=trixie-backports go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share backports {{ COMMIT }}) ./integration/lab"
+        'lab with backports' "VMHUGE_LAB_SUITE=trixie-backports go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share backports {{ COMMIT }}) ./integration/lab" \
+        'lab with virtqemud' "VMHUGE_LAB_SUITE=trixie-virtqemud go test -vet=off -count=1 -timeout {{ LIMIT }} $(.ci/lab-share virtqemud {{ COMMIT }}) ./integration/lab"
 
 # every test of the lab, on Debian 11 (bullseye), 12 (bookworm), 13 (trixie), 13 with its backports (trixie-backports) or with virtqemud (trixie-virtqemud); writes docs/tested.md (as root)
 lab SUITE: deps-test

@@ -1,6 +1,6 @@
 // Package bench measures what a page size makes of random access to memory:
 // the time of one access that depends on the one before it, over a buffer that
-// lies on those pages, as the kernel says.
+// is on those pages, as the kernel says.
 package bench
 
 import (
@@ -18,7 +18,7 @@ import (
 	"vmhuge/internal/smaps"
 )
 
-// Kind is what a buffer lies on.
+// Kind is what backs a buffer.
 type Kind string
 
 // The kinds of pages.
@@ -84,7 +84,7 @@ func (b *Buffer) address() uintptr { return uintptr(unsafe.Pointer(&b.memory[0])
 // Unmap gives the memory back to the kernel.
 func (b *Buffer) Unmap() { _ = unix.Munmap(b.memory) }
 
-// OnPages returns how many of the buffer's bytes lie on pages of its kind, read
+// OnPages returns how many of the buffer's bytes are on pages of its kind, read
 // from the kernel.
 func (b *Buffer) OnPages() (int64, error) {
 	text, err := hostfs.Root("/").Read("proc", "self", "smaps")

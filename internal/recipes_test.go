@@ -27,7 +27,7 @@ func TestRecipesNameTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	recipes := strings.Split(string(text), "\n")
-	for _, lane := range []string{"11", "12", "13", "backports", "selinux"} {
+	for _, lane := range []string{"11", "12", "13", "backports", "selinux", "virtqemud"} {
 		for commit := range 31 {
 			number := strconv.Itoa(commit)
 			if commit == 30 { // before a release

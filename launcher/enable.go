@@ -38,7 +38,7 @@ type Edit struct {
 	FreedKiB int64 `json:"freed_kib,omitempty"`
 }
 
-// Enable rewrites a domain's persistent definition so that its memory lies on
+// Enable rewrites a domain's persistent definition so that its memory is on
 // huge pages. The former XML is kept first.
 func (l *Launcher) Enable(name string, want Want) (Edit, error) {
 	d, err := l.find(name)

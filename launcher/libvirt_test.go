@@ -238,6 +238,19 @@ func TestEnableRefuses(t *testing.T) {
 	}
 }
 
+// A QEMU that is not to be seen has just ended, where root looks.
+func TestNoQEMU(t *testing.T) {
+	l := open(t)
+	do := "run vmhuge as root"
+	if os.Geteuid() == 0 {
+		do = "run it again, for QEMU may just have ended"
+	}
+	_, _, _, err := l.memory("verifying test", found(t, l, "test"), nil)
+	if refusedWith(t, err, "verifying test", "no QEMU process"); !strings.Contains(err.Error(), do) {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func second[T any](_ T, err error) error        { return err }
 func third[T, U any](_ T, _ U, err error) error { return err }
 

@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"vmhuge/hostprep/process"
@@ -13,7 +14,7 @@ import (
 	"libvirt.org/go/libvirt"
 )
 
-// Verify reads from the kernel what a running guest's RAM lies on.
+// Verify reads from the kernel what backs a running guest's RAM.
 func (l *Launcher) Verify(name string) (Report, error) {
 	if err := l.needHost("verifying " + name); err != nil {
 		return Report{}, err
@@ -94,7 +95,11 @@ func (l *Launcher) memory(what string, d *domain, running map[string]process.Pro
 	}
 	qemu, ok := running[d.uuid]
 	if !ok {
-		return qemu, 0, nil, advice.New(what, "no QEMU process with its UUID is visible", "run vmhuge as root, on the host itself")
+		do := "run vmhuge as root, on the host itself"
+		if os.Geteuid() == 0 {
+			do = "run it again, for QEMU may just have ended; or run vmhuge on the host itself, not in a container"
+		}
+		return qemu, 0, nil, advice.New(what, "no QEMU process with its UUID is visible", do)
 	}
 	ramKiB = int64(info.MaxMem)
 	for _, backend := range demand.Backends {

@@ -11,7 +11,7 @@ import (
 )
 
 // backend counts a memory backend of the user's, and puts it on huge pages
-// where the user did not say what it lies on: memory-backend-ram is memory of
+// where the user did not say what backs it: memory-backend-ram is memory of
 // no particular kind, and a memfd without hugetlb= is memory to share. A file
 // is at a place that somebody else may know, and stays there.
 //
@@ -185,7 +185,7 @@ func (r *reader) plain() error {
 	return nil
 }
 
-// known notes RAM that lies on something else.
+// known notes RAM that something else backs.
 func (r *reader) known(id string) {
 	if !slices.ContainsFunc(r.backends, func(b *backend) bool { return b.id == id }) {
 		r.note("the memory %q is of a backend that stays as it is", id)

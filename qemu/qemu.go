@@ -24,7 +24,7 @@ type Options struct {
 	PageSizeAt func(path string) (pages.Size, error)
 }
 
-// Command is a QEMU command line whose memory lies on huge pages.
+// Command is a QEMU command line whose memory is on huge pages.
 type Command struct {
 	Args   []string
 	UUID   string
@@ -71,7 +71,7 @@ func Read(args []string, want Options) (Command, error) {
 		r.add("-uuid", want.UUID)
 	}
 	if len(r.cmd.Demand.Items) == 0 {
-		return Command{}, errors.New("none of its memory would lie on huge pages: " + strings.Join(r.cmd.Notes, "; "))
+		return Command{}, errors.New("none of its memory would be on huge pages: " + strings.Join(r.cmd.Notes, "; "))
 	}
 	// QEMU's monitor can unplug memory, and the balloon takes it out piece by
 	// piece, but only a device that is there from the start is likely to.

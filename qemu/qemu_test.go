@@ -13,7 +13,7 @@ import (
 
 const uuid = "6695eb01-f6a4-4304-b9aa-97f2502e193f"
 
-// onHost is a host whose hugetlbfs lies on /huge (2 MiB) and /huge1G.
+// onHost is a host whose hugetlbfs is on /huge (2 MiB) and /huge1G.
 func onHost(size pages.Size) Options {
 	return Options{Size: size, DefaultSize: pages.Size2MiB, UUID: uuid, PageSizeAt: func(path string) (pages.Size, error) {
 		switch {
@@ -155,7 +155,7 @@ func TestReadRefused(t *testing.T) {
 		q + "-object memory-backend-ram,id=a,size=3M":                                                 `memory backend "a": its 3 MiB are not a multiple of a page of 2 MiB`,
 		q + "-object memory-backend-ram,id=a,size=2M,host-nodes=x":                                    `"x" is not a list of nodes`,
 		q + "-object memory-backend-memfd,id=a,size=2M,hugetlb=on,hugetlbsize=big":                    `"big" is not a page size`,
-		q + "-object memory-backend-file,id=a,size=2M,mem-path=/tmp -machine memory-backend=a":        `none of its memory would lie on huge pages: the memory "a" stays on small pages, as /tmp is on no hugetlbfs`,
+		q + "-object memory-backend-file,id=a,size=2M,mem-path=/tmp -machine memory-backend=a":        `none of its memory would be on huge pages: the memory "a" stays on small pages, as /tmp is on no hugetlbfs`,
 		q + "-object memory-backend-memfd,id=a,size=2M,hugetlb=off -machine memory-backend=a":         `stays on small pages, as it has hugetlb=off`,
 		q + "-object memory-backend-epc,id=a,size=2M -machine memory-backend=a":                       `the memory "a" is of a backend that stays as it is`,
 		q + "-object memory-backend-file,id=a,size=2M,mem-path=/unreadable -machine memory-backend=a": "the mount table can't be read",

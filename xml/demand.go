@@ -76,7 +76,7 @@ func Demand(doc []byte, defaultSize pages.Size) (pages.Demand, error) {
 	return demand, nil
 }
 
-// Fits tells whether whatever would come to lie on pages of that size fills
+// Fits tells whether whatever would come to be on pages of that size fills
 // them without a rest.
 func Fits(doc []byte, size pages.Size) (bool, error) {
 	d, err := parseOnce(doc)

@@ -25,7 +25,7 @@ func (e *editor) back(want Backing) {
 		e.note(former{At: name, Text: e.text(el)})
 		changes = append(changes, change{el, text})
 	}
-	if !e.lies(want) {
+	if !e.backedBy(want) {
 		b.MemoryHugePages = &libvirtxml.DomainMemoryHugepages{}
 		put("hugepages", func(lead string) string {
 			if want.PageSize == 0 {
@@ -60,8 +60,8 @@ func (e *editor) back(want Backing) {
 	}
 }
 
-// lies tells whether the guest's memory lies on the wanted pages already.
-func (e *editor) lies(want Backing) bool {
+// backedBy tells whether the wanted pages back the guest's memory already.
+func (e *editor) backedBy(want Backing) bool {
 	if !hasHugepages(&e.domain) {
 		return false
 	}

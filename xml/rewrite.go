@@ -7,7 +7,7 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Backing is what a guest's memory shall lie on.
+// Backing is what a guest's memory shall be on.
 type Backing struct {
 	PageSize pages.Size // 0: the bare <hugepages/>, pages of the host's default size
 	Usual    bool       // pages.Usual instead of PageSize

@@ -17,7 +17,7 @@ import (
 	"vmhuge/internal/pages"
 )
 
-// Choice is what a guest's RAM may lie on.
+// Choice is what a guest's RAM may be on.
 type Choice string
 
 // The choices, those first that win where the rules weigh the same: the one

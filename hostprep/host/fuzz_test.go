@@ -21,7 +21,7 @@ func FuzzMountinfo(f *testing.F) {
 		}
 		for _, m := range mounts {
 			if at := MountAt(mounts, m.Point); at >= len(mounts) || at >= 0 && !Within(m.Point, mounts[at].Point) {
-				t.Errorf("%s lies on mount %d", m.Point, at)
+				t.Errorf("%s is on mount %d", m.Point, at)
 			}
 			mount, err := m.hugetlbfs()
 			if err != nil || mount.Size == 0 {

@@ -84,7 +84,7 @@ func (h Host) FreeOn(m Mount) (free int64, limited bool) {
 }
 
 // PageSizeAt returns the page size of the hugetlbfs on which a path lies, 0 if
-// it lies on something else.
+// it is on something else.
 func (h Host) PageSizeAt(path string) (pages.Size, error) {
 	m, _, err := h.MountOf(path)
 	return m.Size, err

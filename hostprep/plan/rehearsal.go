@@ -282,7 +282,7 @@ func (r *rehearsal) add(node int, size pages.Size, n, surplus int64) {
 	r.available -= n*int64(size) - structs
 }
 
-// take has a guest take its pages: first those that must lie on some nodes;
+// take has a guest take its pages: first those that must be on some nodes;
 // what is not there is overcommit.
 func (r *rehearsal) take(takes []pool.Take) {
 	slices.SortStableFunc(takes, func(a, b pool.Take) int { return cmp.Compare(choices(a), choices(b)) })
@@ -307,7 +307,7 @@ func (r *rehearsal) take(takes []pool.Take) {
 	}
 }
 
-// choices is how many nodes a take may lie on.
+// choices is how many nodes a take may be on.
 func choices(take pool.Take) int {
 	if len(take.Nodes) == 0 {
 		return math.MaxInt

@@ -50,7 +50,7 @@ func ramMappings(all []smaps.Mapping, ramKiB int64, backends []pages.Backend) []
 	guestKiB := int64(0)
 	for _, b := range backends {
 		at := guestKiB
-		if b.Kind == pages.RAM || b.Kind == pages.Cell { // the cells lie one behind the other
+		if b.Kind == pages.RAM || b.Kind == pages.Cell { // the cells follow each other
 			guestKiB += b.MemoryKiB
 		} else {
 			at = 0

@@ -43,7 +43,7 @@ func TestUsual(t *testing.T) {
 		{"ppc64le", []Size{2 * m, g}, 2 * m}, {"ppc64le", []Size{16 * m, 16 * g}, 16 * m}, {"ppc64le", []Size{16 * m}, 16 * m}, {"ppc64le", []Size{2 * m}, 2 * m},
 		{"s390x", []Size{m, 2 * g}, m}, {"s390x", []Size{m}, m},
 		{"loongarch64", []Size{512 * m}, 512 * m},
-		// A TCG guest lies on the host's pages, whatever its own architecture.
+		// A TCG guest's memory is on the host's pages, whatever its own architecture.
 		{"", []Size{m, 2 * g}, m}, {"", []Size{2 * m, 512 * m, 16 * g}, 512 * m}, {"alpha", []Size{2 * m, g}, 2 * m},
 		// The host is of another architecture.
 		{"s390x", []Size{2 * m, g}, m}, {"x86_64", []Size{m, 2 * g}, 2 * m}, {"sparc64", []Size{2 * m, g}, 8 * m},

@@ -1,6 +1,6 @@
 package pages
 
-// Backing is what a guest's RAM lies on.
+// Backing is what backs a guest's RAM.
 type Backing string
 
 // The backings of a guest's RAM.
