@@ -4,7 +4,6 @@ import (
 	"vmhuge/hostprep"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
-	"vmhuge/internal/shell"
 )
 
 // KVMPages asks whether KVM takes a guest on huge pages: on s390x only if its module was
@@ -24,10 +23,7 @@ var KVMPages = Check{"kvm-pages", func(h host.Host, g hostprep.Guest) ([]hostpre
 		}
 		f := hostprep.Finding{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Cause: hostprep.KVMHPage, Have: why}
 		if total.PageSize != pages.Size(pages.MiB) {
-			f.Need, f.Do = "pages of 1 MiB", "vmhuge enable --size 1M"
-			if g.Demand.Domain != "" {
-				f.Do += " " + shell.Operand(g.Demand.Domain)
-			}
+			f.Need, f.Do = "pages of 1 MiB", enable(g, pages.Size(pages.MiB))
 			return []hostprep.Finding{f}, nil
 		}
 		f.Need, f.Do = "kvm with hpage=1, for guests on huge pages", "echo 'options kvm hpage=1' > /etc/modprobe.d/kvm-hpage.conf, stop the guests and reload kvm"

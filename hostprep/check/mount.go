@@ -58,7 +58,7 @@ var Mount = Check{"mount", func(h host.Host, g hostprep.Guest) ([]hostprep.Findi
 			Severity: hostprep.Blocker, Verdict: hostprep.NoMount, Cause: hostprep.MountMissing,
 			Have: "libvirt knows no hugetlbfs mount, and the domain names no page size",
 			Need: "a hugetlbfs mount, whose page size is libvirt's default",
-			Do:   "vmhuge enable --size " + pages.SizeWord(g.Demand.Items[0].PageSize),
+			Do:   enable(g, g.Demand.Items[0].PageSize),
 		})
 	}
 	if g.Session {
@@ -147,21 +147,16 @@ func refusedMounts(h host.Host, g hostprep.Guest, d libvirtd.Driver, before []ho
 // OrMemfd suggests memfd to a guest, which needs no mount.
 func OrMemfd(h host.Host, g hostprep.Guest) string { return ToMemfd(h, g) + ", which needs no mount" }
 
-// ToMemfd is the command that gives a guest a memfd, and what AppArmor lacks for one. A check
-// of the host alone has no name.
+// ToMemfd is the command that gives a guest a memfd, and what AppArmor lacks for one.
 func ToMemfd(h host.Host, g hostprep.Guest) string {
-	name := ""
-	if g.Demand.Domain != "" {
-		name = " " + shell.Operand(g.Demand.Domain)
-	}
-	do := "vmhuge enable --source memfd" + name
+	do := command(g, "enable --source memfd")
 	g.Demand.Items = []pages.Item{{Source: "memfd"}}
 	lacks, _ := LacksOfAppArmor(h, []hostprep.Guest{g}) // what can't be read, its own check says
 	switch {
 	case len(lacks) == 0:
 		return do
 	case lacks[0].Fixable:
-		return do + " && vmhuge start" + name
+		return do + " && " + command(g, "start")
 	}
 	return do + " with the rule " + MemfdRule + " in " + appArmorRules
 }

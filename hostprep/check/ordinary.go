@@ -35,7 +35,7 @@ var OrdinaryMemory = Check{"memory", func(h host.Host, g hostprep.Guest) ([]host
 	switch left := commit.Left(); {
 	case all > left:
 		if g.Demand.Backing == pages.None {
-			lower += "; or take it from the pools: vmhuge enable " + shell.Operand(g.Demand.Domain)
+			lower += "; or take it from the pools: " + command(g, "enable")
 		}
 		have := fmt.Sprintf("vm.overcommit_memory is 2, and %[2]s of the %[1]s that the kernel commits are left", pages.Amount(commit.Limit), pages.Amount(max(0, left)))
 		return ramShort(have, need, lower+"; or allow more: sysctl vm.overcommit_memory=0, and change it in /etc/sysctl.d to keep it"), nil

@@ -32,7 +32,7 @@ var PageSize = Check{"page-size", func(h host.Host, g hostprep.Guest) ([]hostpre
 		}
 		if sizes := state.Sizes(); len(sizes) > 0 {
 			f.Have = "the kernel has pages of " + pages.JoinSizes(sizes)
-			f.Do = "vmhuge enable --size " + pages.SizeWord(pages.Usual(h.Arch(), sizes))
+			f.Do = enable(g, pages.Usual(h.Arch(), sizes))
 		}
 		cpu, err := h.CPU()
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"vmhuge/hostprep/host"
 	"vmhuge/hostprep/libvirtd"
 	"vmhuge/internal/advice"
-	"vmhuge/internal/pages"
 )
 
 // QEMUConf finds what qemu.conf makes of a domain that names no page size,
@@ -35,7 +34,7 @@ var QEMUConf = Check{"qemu-conf", func(h host.Host, g hostprep.Guest) ([]hostpre
 		Severity: hostprep.Note, Cause: hostprep.SmallerThanPage,
 		Have: fmt.Sprintf("the domain names no page size, so libvirt uses that of the second hugetlbfs_mount in %s, %s", cmp.Or(g.Conf, libvirtd.QEMUConfPath(h)), size),
 		Need: "a <page> with the intended size",
-		Do:   "vmhuge enable --size " + pages.SizeWord(mem.HugePageSize),
+		Do:   enable(g, mem.HugePageSize),
 	}}, nil
 }}
 

@@ -12,7 +12,6 @@ import (
 	"vmhuge/hostprep/change"
 	"vmhuge/hostprep/host"
 	"vmhuge/internal/pages"
-	"vmhuge/internal/shell"
 )
 
 // THP asks whether the kernel gives transparent huge pages to a guest that
@@ -30,10 +29,10 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 	if err != nil {
 		return nil, err
 	}
-	enable := "vmhuge enable --size " + pages.SizeWord(pages.Usual(g.Traits.Arch, state.Sizes()))
+	usual := pages.Usual(g.Traits.Arch, state.Sizes())
 	if thp.Enabled == "" {
 		return []hostprep.Finding{{Severity: hostprep.Blocker, Verdict: hostprep.BadHost, Have: "the kernel has no transparent huge pages",
-			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: " + enable + " " + shell.Operand(g.Demand.Domain)}}, nil
+			Need: "a kernel with CONFIG_TRANSPARENT_HUGEPAGE", Do: "use reserved pages: " + enable(g, usual)}}, nil
 	}
 	var findings []hostprep.Finding
 	advise := func(f hostprep.Finding, name, from, to string) {
@@ -53,7 +52,7 @@ var THP = Check{"thp", func(h host.Host, g hostprep.Guest) ([]hostprep.Finding, 
 			what = "a part of its memory is shared"
 		}
 		findings = append(findings, hostprep.Finding{Severity: hostprep.Warning, Have: what + ", which QEMU 7.2 aligns to 4 KiB: no transparent huge page fits",
-			Need: "private memory, or reserved pages", Do: enable + " --source memfd " + shell.Operand(g.Demand.Domain)})
+			Need: "private memory, or reserved pages", Do: command(g, "enable --size "+pages.SizeWord(usual)+" --source memfd")})
 		if !slices.Contains([]string{"advise", "within_size", "always", "force", ""}, thp.Shmem) {
 			advise(hostprep.Finding{Severity: hostprep.Warning, Have: "shmem_enabled is " + thp.Shmem + ": shared memory gets none even where it is aligned",
 				Need: "advise"}, "shmem_enabled", thp.Shmem, "advise")
