@@ -80,6 +80,9 @@ func (l *lab) settle(before string) {
 			l.t.Fatal("the lab's QEMU has ended")
 		case <-time.After(300 * time.Millisecond):
 		}
+		if strings.Contains(l.Console(), "Kernel panic") {
+			l.t.Fatal("the lab's kernel has panicked")
+		}
 		if time.Now().After(deadline) {
 			l.t.Fatal("the lab does not answer over ssh, twenty minutes after its start")
 		}
