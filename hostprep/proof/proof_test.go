@@ -120,6 +120,9 @@ func TestProve(t *testing.T) {
 				Parts: []RAMPart{{"7f1c40000000", 33792, 4, 32768, true}, {"7f1c50000000", 33792, 4, 32768, false}}}},
 		"a memfd": {none + misaligned, 65536, []pages.Backend{{Kind: pages.RAM, MemoryKiB: 65536}, {Kind: pages.VirtioMem, MemoryKiB: 4096}},
 			Proof{HugetlbKiB: nothing, ByNode: nothing, SmallKiB: 65536, Verdict: NoHuge, Preallocated: true, Parts: []RAMPart{{"7f51d7fff000", 65536, 4, 0, false}}}},
+		"what a virtio-mem device has plugged is not the RAM's": {strings.Replace(huge, " ht ", " ht nr ", 1) + "7f1c40000000-7f1c48000000 rw-p 00000000 00:00 0\nSize: 131072 kB\nKernelPageSize: 4 kB\nRss: 131072 kB\nAnonHugePages: 32768 kB\nVmFlags: rd wr hg\n",
+			131072, []pages.Backend{{Kind: pages.RAM, MemoryKiB: 131072}, {Kind: pages.VirtioMem, MemoryKiB: 65536}},
+			Proof{HugetlbKiB: onHuge, ByNode: byNode, THPKiB: 32768, SmallKiB: 98304, BackedPercent: 25, Verdict: Partly, Preallocated: true, Aligned: true, Parts: []RAMPart{{"7f1c40000000", 131072, 4, 32768, true}}}},
 		"none": {none + "7f1c40000000-7f1c40001000 rw-p 00000000 00:00 0\nSize: 4 kB\n", 65536, nil,
 			Proof{HugetlbKiB: nothing, ByNode: nothing, SmallKiB: 65536, Verdict: NoHuge}},
 	} {
@@ -235,7 +238,7 @@ func FuzzProof(f *testing.F) {
 			p := Proof{RAMKiB: 65536}
 			mappings := smaps.Parse(text)
 			addHidden(mappings, parseNumaAnon(text))
-			p.look(ramMappings(mappings, p.RAMKiB, backends), 2048)
+			p.look(ramMappings(mappings, p.RAMKiB, backends), pluggedKiB(mappings, backends), 2048)
 			if p.THPKiB+p.SmallKiB+p.ReservedKiB != p.RAMKiB || min(p.THPKiB, p.SmallKiB, p.ReservedKiB, p.UntouchedKiB) < 0 || p.UntouchedKiB > p.SmallKiB {
 				t.Errorf("%+v", p)
 			}

@@ -67,6 +67,19 @@ func ramMappings(all []smaps.Mapping, ramKiB int64, backends []pages.Backend) []
 	return ram
 }
 
+// pluggedKiB is what virtio-mem devices have on hugetlb pages, which is not counted as RAM: it
+// is there only as long as the guest's driver keeps it plugged. QEMU reserves no pages for such
+// a device (reserve=off, VmFlags nr).
+func pluggedKiB(all []smaps.Mapping, backends []pages.Backend) (kib int64) {
+	for _, m := range all {
+		is := func(b pages.Backend) bool { return b.Kind == pages.VirtioMem && b.MemoryKiB == m.SizeKiB }
+		if m.Has("ht") && m.Has("nr") && slices.ContainsFunc(backends, is) {
+			kib += m.HugetlbKiB
+		}
+	}
+	return kib
+}
+
 // addHidden adds the transparent huge pages that smaps leaves out: on Linux 6.1,
 // where a host has several nodes, those that NUMA balancing has unmapped to see
 // who touches them. numa_maps has them, with the KiB that it counts in all.
