@@ -50,7 +50,7 @@ func (p *program) connected(do func(l *launcher.Launcher) error) error {
 		return err
 	}
 	defer l.Close()
-	defer p.notices(l.Notices)
+	defer p.notices(l)
 	return do(l)
 }
 

@@ -87,7 +87,7 @@ func (p *program) prepare(c *cli.Context) error {
 			return err
 		}
 		defer l.Close()
-		defer p.notices(l.Notices)
+		defer p.notices(l)
 		if len(names) == 0 {
 			names, err = l.Autostart()
 		} else {
@@ -131,7 +131,7 @@ func (p *program) prepareHost(c *cli.Context, want prepare.Options) (prepare.Res
 	report, clear := p.progress("prepare")
 	defer clear()
 	done, err := prepare.Do(c.Context, p.host(), want, pool.Effort{DropCaches: c.Bool("drop-caches"), Progress: report})
-	p.notices(done.Notices)
+	p.tell(done.Notices)
 	return done, err
 }
 

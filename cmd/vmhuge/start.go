@@ -84,7 +84,7 @@ EXIT STATUS
 			} else if names, err = l.Expand(names); err != nil {
 				return err
 			}
-			defer p.notices(l.Notices)
+			defer p.notices(l)
 			return each(p, names, func(name string) (launcher.Report, error) {
 				report, clear := p.progress(name)
 				defer clear()
@@ -123,7 +123,9 @@ func (p *program) showStart(r launcher.Report, dryRun bool) {
 }
 
 // notices tells what was left behind by others and set right on the way.
-func (p *program) notices(sentences []string) {
+func (p *program) notices(l *launcher.Launcher) { p.tell(l.Notices) }
+
+func (p *program) tell(sentences []string) {
 	for _, notice := range sentences {
 		if !p.quiet {
 			p.warn("%s", oneLine(notice))
