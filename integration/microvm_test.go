@@ -295,8 +295,8 @@ func (m machine) args(test, dir, console string, number int, limit time.Duration
 		// spin for each other where this machine is busy.
 		"-accel", "tcg,thread=single,tb-size=256",
 		// What is off costs emulation much: erms has the kernel and libc copy byte by byte, and
-		// smap ends the translated code at each copy from user memory.
-		"-cpu", "max,erms=off,smap=off,smep=off,pku=off",
+		// smap ends the translated code at each copy from user memory. cx16: see the lab's.
+		"-cpu", "max,erms=off,smap=off,smep=off,pku=off,cx16=off",
 		"-smp", fmt.Sprint(m.nodes), "-m", fmt.Sprintf("%dM", m.nodes*m.nodeMiB),
 		"-kernel", filepath.Join(boot, "vmlinuz"), "-initrd", filepath.Join(boot, "initrd.gz"), "-append", strings.Join(cmdline, " "),
 		"-serial", "file:" + console, "-serial", "stdio",

@@ -34,7 +34,7 @@ func memTotal(t *testing.T, cmdline string) int64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,erms=off,smap=off,smep=off", "-m", "3G", "-nodefaults", "-no-user-config",
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,erms=off,smap=off,smep=off,cx16=off", "-m", "3G", "-nodefaults", "-no-user-config",
 		"-no-reboot", "-display", "none", "-serial", "stdio", "-kernel", filepath.Join(bootDir, "vmlinuz"), "-initrd", filepath.Join(bootDir, "initrd.gz"),
 		"-append", "console=ttyS0 panic=-1 nokaslr no_timer_check "+cmdline)
 	out, err := cmd.StdoutPipe()

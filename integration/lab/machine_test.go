@@ -62,8 +62,9 @@ func (m machine) arguments(disk string, more ...string) []string {
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-machine", "q35,usb=off,vmport=off",
 		// What is off costs emulation much: erms has the kernel and libc copy byte by byte, and
-		// smap ends the translated code at each copy from user memory.
-		"-cpu", "max,la57=off,erms=off,smap=off,smep=off,pku=off",
+		// smap ends the translated code at each copy from user memory. cx16: after cmpxchg16b QEMU
+		// 7.2 leaves random flags to an interrupt, and the kernel, which allocates with it, panics.
+		"-cpu", "max,la57=off,erms=off,smap=off,smep=off,pku=off,cx16=off",
 		// With the default cache for translated code, reboots take up to four times as long. With a
 		// thread for each processor, they spin for each other where this machine is busy.
 		"-accel", "tcg,thread=single,tb-size=256",
