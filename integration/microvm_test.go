@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vmhuge/hostprep/hosttest"
 )
 
 // machine is a micro-VM, for tests of what the machine at hand may not have:
@@ -141,7 +143,7 @@ func (m machine) once(t *testing.T) (ended bool) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(boot, "vmlinuz")); err != nil {
-		t.Skipf("there is no kernel of %s to be had: %s", m.suite, err) // outer has said why
+		hosttest.Lacks(t, fmt.Sprintf("there is no kernel of %s to be had: %s", m.suite, err)) // outer has said why
 	}
 	limit := m.limit
 	if limit == 0 {

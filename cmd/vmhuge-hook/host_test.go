@@ -12,6 +12,7 @@ import (
 
 	"vmhuge/hostprep/hook"
 	"vmhuge/hostprep/host"
+	"vmhuge/hostprep/hosttest"
 	"vmhuge/internal/hostfs"
 )
 
@@ -20,12 +21,7 @@ const uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 // fixture unpacks testdata/host.txtar. The hook serves nobody but root.
 func fixture(t *testing.T) host.Host {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("needs root; run: sudo ./just test")
-		}
-		t.Skip("needs root; run: sudo ./just test")
-	}
+	hosttest.NeedRoot(t)
 	host := host.Host{Root: hostfs.Root(t.TempDir())}
 	archive, err := txtar.ParseFile(filepath.Join("testdata", "host.txtar"))
 	must(t, err)

@@ -12,9 +12,7 @@ import (
 // A command that fails after it has changed something tells both: in JSON, what was done
 // stands beside the error.
 func TestHalfway(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("it changes the fixture as root would; run: sudo ./just test")
-	}
+	hosttest.NeedRoot(t)
 	for _, test := range []struct{ before, args, blocked, says, answers string }{
 		{"", "prepare --pages 1100 --persist", "run/vmhuge/claims",
 			"prepare: done: write /etc/sysctl.d/99-vmhuge.conf: vm.nr_hugepages = 1100\n", `"host":{"changed":[{"from":"","kind":"mkdir","path":"/etc/vmhuge"`},
