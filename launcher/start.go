@@ -265,10 +265,5 @@ func (l *Launcher) settled(ctx context.Context, uuid string) error {
 // user to hear what it set right for others.
 func (l *Launcher) closeLedger(book *ledger.Ledger, uuid string) {
 	book.Close()
-	for _, s := range book.Settled {
-		if s.UUID != uuid {
-			l.Notices = append(l.Notices, s.String())
-		}
-	}
-	l.Notices = append(l.Notices, book.SetAside...)
+	l.Notices = append(l.Notices, book.Notices(uuid)...)
 }

@@ -69,6 +69,16 @@ func (s Settlement) String() string {
 	return fmt.Sprintf("%s is gone: freed its %s of huge pages", s.Name, pages.FormatBytes(s.Given))
 }
 
+// Notices are sentences about what was set right for others than a guest.
+func (l *Ledger) Notices(except string) (all []string) {
+	for _, s := range l.Settled {
+		if s.UUID != except {
+			all = append(all, s.String())
+		}
+	}
+	return append(all, l.SetAside...)
+}
+
 // Open locks the ledger and gives back what claims hold whose guest or owner
 // is gone.
 func Open(ctx context.Context, root hostfs.Root) (*Ledger, error) { return OpenFor(ctx, root, "") }

@@ -35,15 +35,16 @@ func (l *Ledger) reconcile() error {
 		}
 	}
 	// Last, once it is known what starting guests will still take.
-	var owed []string
-	for _, c := range l.claims {
-		if c.Phase == Owed {
-			owed = append(owed, c.UUID)
-		}
-	}
-	for _, uuid := range owed {
-		if err := l.settle(uuid); err != nil {
-			return err
+	return l.settleOwed("")
+}
+
+// settleOwed settles all claims that are owed, but a guest's.
+func (l *Ledger) settleOwed(except string) error {
+	for _, c := range slices.Clone(l.claims) {
+		if c.Phase == Owed && c.UUID != except {
+			if err := l.settle(c.UUID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

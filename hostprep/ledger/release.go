@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"errors"
-	"slices"
 
 	"vmhuge/hostprep/pool"
 	"vmhuge/internal/pages"
@@ -35,14 +34,7 @@ func (l *Ledger) Release(uuid string) (given, owed int64, err error) {
 		return given, owed, err
 	}
 	// Pages promised to this guest may be ones that other claims owe.
-	for _, c := range slices.Clone(l.claims) {
-		if c.Phase == Owed && c.UUID != uuid {
-			if err := l.settle(c.UUID); err != nil {
-				return given, owed, err
-			}
-		}
-	}
-	return given, owed, nil
+	return given, owed, l.settleOwed(uuid)
 }
 
 // release turns a claim into one that is owed, and frees what can be freed now. given is

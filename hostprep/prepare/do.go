@@ -30,10 +30,7 @@ type Result struct {
 
 func (r *Result) closeLedger(book *ledger.Ledger) {
 	book.Close()
-	for _, s := range book.Settled {
-		r.Notices = append(r.Notices, s.String())
-	}
-	r.Notices = append(r.Notices, book.SetAside...)
+	r.Notices = append(r.Notices, book.Notices("")...)
 }
 
 // Would says what Do would change.
