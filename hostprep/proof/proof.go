@@ -128,21 +128,21 @@ func Read(h host.Host, pid int, ramKiB int64, backends ...pages.Backend) (Proof,
 			p.HugetlbKiB[key] = n * size.KiB()
 		}
 	}
-	p.look(ramMappings(mappings, ramKiB, backends), pluggedKiB(mappings, backends), huge.KiB())
+	p.look(mappings, backends, huge.KiB())
 	if balancing, err := h.Root.ReadInt("proc", "sys", "kernel", "numa_balancing"); err == nil && balancing != 0 && p.UntouchedKiB > 0 {
 		maps, err := read("numa_maps")
 		if err != nil {
 			return p, err
 		}
 		addHidden(mappings, parseNumaAnon(maps))
-		p.look(ramMappings(mappings, ramKiB, backends), pluggedKiB(mappings, backends), huge.KiB())
+		p.look(mappings, backends, huge.KiB())
 	}
 	return p, readKVM(h, pid, &p)
 }
 
-// look completes the proof by the mappings that are the RAM. Of the hugetlb pages pluggedKiB
-// are not the RAM's.
-func (p *Proof) look(ram []ramMapping, pluggedKiB, thpKiB int64) {
+// look completes the proof by the mappings that are the RAM.
+func (p *Proof) look(mappings []smaps.Mapping, backends []pages.Backend, thpKiB int64) {
+	ram := ramMappings(mappings, p.RAMKiB, backends)
 	p.Parts = nil
 	var found, thp, reserved, untouched int64
 	p.Aligned = len(ram) > 0
@@ -165,7 +165,7 @@ func (p *Proof) look(ram []ramMapping, pluggedKiB, thpKiB int64) {
 		p.Parts = append(p.Parts, part)
 		found += m.SizeKiB
 	}
-	rest := max(0, p.RAMKiB-max(0, p.Hugetlb()-pluggedKiB))
+	rest := max(0, p.RAMKiB-max(0, p.Hugetlb()-pluggedKiB(mappings, backends)))
 	p.ReservedKiB = min(rest, reserved)
 	rest -= p.ReservedKiB
 	p.THPKiB = min(rest, thp)

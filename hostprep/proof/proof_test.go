@@ -238,7 +238,7 @@ func FuzzProof(f *testing.F) {
 			p := Proof{RAMKiB: 65536}
 			mappings := smaps.Parse(text)
 			addHidden(mappings, parseNumaAnon(text))
-			p.look(ramMappings(mappings, p.RAMKiB, backends), pluggedKiB(mappings, backends), 2048)
+			p.look(mappings, backends, 2048)
 			if p.THPKiB+p.SmallKiB+p.ReservedKiB != p.RAMKiB || min(p.THPKiB, p.SmallKiB, p.ReservedKiB, p.UntouchedKiB) < 0 || p.UntouchedKiB > p.SmallKiB {
 				t.Errorf("%+v", p)
 			}

@@ -109,7 +109,7 @@ func (m machine) ready(t *testing.T, img image) string {
 		t.Fatal(err)
 	}
 	kind := fmt.Sprintf("ready-%dx%d-", m.nodes, m.memoryMiB)
-	dir := filepath.Join(img.dir, fmt.Sprintf("%s%.6x", kind, sha256.Sum256([]byte(strings.Join(args, " ")+string(version)+preparation+"stopped"))))
+	dir := filepath.Join(img.dir, fmt.Sprintf("%s%.6x", kind, sha256.Sum256([]byte(strings.Join(args, " ")+string(version)+preparation))))
 	err = img.make(dir, func(dir string, _ *os.File) error {
 		old, _ := filepath.Glob(filepath.Join(img.dir, kind+"*")) // another QEMU's
 		for _, dir := range old {
