@@ -251,19 +251,13 @@ func (l *Launcher) settled(ctx context.Context, uuid string) error {
 	if err != nil {
 		return err
 	}
-	defer l.closeLedger(book, uuid)
-	err = book.Started(uuid)
-	for _, s := range book.Settled {
-		if s.UUID == uuid { // closeLedger tells of all others
-			l.Notices = append(l.Notices, s.String())
-		}
-	}
-	return err
+	defer l.closeLedger(book, "")
+	return book.Started(uuid)
 }
 
-// closeLedger closes the ledger that was open on behalf of one guest, and keeps for the
-// user to hear what it set right for others.
-func (l *Launcher) closeLedger(book *ledger.Ledger, uuid string) {
+// closeLedger closes the ledger, and keeps for the user to hear what it set right for others
+// than a guest.
+func (l *Launcher) closeLedger(book *ledger.Ledger, except string) {
 	book.Close()
-	l.Notices = append(l.Notices, book.Notices(uuid)...)
+	l.Notices = append(l.Notices, book.Notices(except)...)
 }
