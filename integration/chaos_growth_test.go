@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,9 @@ func TestChaosGrowth(t *testing.T) {
 			c.end()
 		}
 		if t.Failed() {
+			uuid, _ := c.dom.GetUUIDString()
+			claim, err := os.ReadFile("/run/vmhuge/claims/" + uuid + ".starting")
+			c.note("claim: %v %s", err, claim)
 			t.Fatalf("round %d, CHAOS_SEED=%d:\n%s", round, seed, strings.Join(c.log, "\n"))
 		}
 		if (round+1)%25 == 0 {
@@ -87,6 +91,7 @@ func (c *growthChaos) begin() {
 	}
 	greeting(c.t, c.dom)
 	c.guests++
+	c.log = nil
 	c.slack = 0
 }
 
@@ -103,7 +108,7 @@ func (c *growthChaos) runs() bool {
 
 // disturb makes one change, or two at once, each of which may be cut short.
 func (c *growthChaos) disturb() {
-	c.log = nil
+	c.note("--- round")
 	dimms, virtio := c.devices()
 	var all sync.WaitGroup
 	for range 1 + c.random.IntN(2) {

@@ -224,9 +224,11 @@ func TestMemoryGuest(t *testing.T) {
 	greeting(t, dom)
 	g.dom = dom
 
+	begun := time.Now()
 	if r, code := resized(t, name, "+128M"); code != 0 || r.Device != "virtio-mem" || !r.Done {
 		t.Errorf("%d, %+v", code, r)
 	}
+	whole := time.Since(begun)
 	if n, has := g.pool(), pagesOf(t, pidOf(t, dom))[size2M]; n != 192 || has < 128 || has > 192 {
 		t.Errorf("%d pages in the pool, %d in the guest", n, has)
 	}
@@ -234,6 +236,13 @@ func TestMemoryGuest(t *testing.T) {
 		t.Errorf("%d, %+v", code, r)
 	}
 	g.has(128, 128)
+	for i := range 10 { // interrupted as it plugs: what it has plugged goes, and its pages
+		r := cutShort(1, whole*time.Duration(i+1)/10, "memory", name, "+128M")
+		if r.err == nil {
+			done(t, "memory", name, "-128M")
+		}
+		g.has(128, 128)
+	}
 
 	if r, code := resized(t, name, "+128M", "--dimm"); code != 0 || r.Device != "dimm" {
 		t.Errorf("%d, %+v", code, r)

@@ -11,6 +11,7 @@ import (
 	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
+	"vmhuge/internal/smaps"
 	"vmhuge/xml"
 )
 
@@ -61,6 +62,20 @@ func (l *Launcher) awaitUnmapped(pid int, p resizing, had map[pages.Size]int64) 
 	for deadline := time.Now().Add(unmapped); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		now, err := ledger.LastingOf(l.host.Root, pid)
 		if err != nil || now[size] <= had[size]+p.pages() {
+			return
+		}
+	}
+}
+
+// awaitUnplugged waits until the guest has given up what it had plugged of a growth that failed.
+// QEMU tells of such changes once a second only, so that libvirt may say it has plugged nothing.
+func (l *Launcher) awaitUnplugged(pid int, p resizing, grew int64, before []smaps.Mapping) {
+	size := p.demand.Items[0].PageSize
+	_, had := smaps.Hugetlb(before)
+	for deadline := time.Now().Add(unmapped); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		now, err := l.mappings(pid, p)
+		_, there := smaps.Hugetlb(now)
+		if err != nil || there[size] <= had[size]+grew {
 			return
 		}
 	}
