@@ -220,9 +220,9 @@ func (l *Launcher) resize(ctx context.Context, d *domain, p resizing, what strin
 	grew, known, failure := l.askResize(ctx, d, p, what, o)
 	switch {
 	case p.kind == pages.DIMM && p.kib < 0 && failure == nil:
-		l.awaitUnmapped(pid, p, smaps.Lasting(before))
+		l.awaitUnmapped(pid, p, p.pages(), before)
 	case p.kind == pages.VirtioMem && p.kib > 0 && failure != nil:
-		l.awaitUnplugged(pid, p, grew, before)
+		l.awaitUnmapped(pid, p, grew, before)
 	}
 	// Not the caller's context: the ledger must hear of it after Ctrl-C too.
 	err = l.endResize(context.WithoutCancel(ctx), d, grew, known, r)

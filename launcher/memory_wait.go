@@ -8,7 +8,6 @@ import (
 
 	"libvirt.org/go/libvirt"
 
-	"vmhuge/hostprep/ledger"
 	"vmhuge/internal/advice"
 	"vmhuge/internal/pages"
 	"vmhuge/internal/smaps"
@@ -55,27 +54,22 @@ func (l *Launcher) detachDIMM(ctx context.Context, d *domain, p resizing, what s
 // unmapped is how long QEMU may take to unmap what libvirt has taken from it.
 const unmapped = 5 * time.Second
 
-// awaitUnmapped waits until QEMU, which had so many pages mapped, has unmapped a DIMM, which it
-// does a moment after libvirt says so. What is there then, stays with the guest's claim.
-func (l *Launcher) awaitUnmapped(pid int, p resizing, had map[pages.Size]int64) {
+// awaitUnmapped waits until QEMU has unmapped what a change took from it again, but for the pages
+// by which it grew: a DIMM goes a moment after libvirt says so. Of virtio-mem QEMU tells once a
+// second only, so that libvirt may say that nothing was plugged of a growth that failed. What is
+// there then, stays with the guest's claim.
+func (l *Launcher) awaitUnmapped(pid int, p resizing, grew int64, before []smaps.Mapping) {
 	size := p.demand.Items[0].PageSize
-	for deadline := time.Now().Add(unmapped); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		now, err := ledger.LastingOf(l.host.Root, pid)
-		if err != nil || now[size] <= had[size]+p.pages() {
-			return
+	count := func(mappings []smaps.Mapping) int64 {
+		if p.kind == pages.VirtioMem {
+			_, there := smaps.Hugetlb(mappings)
+			return there[size]
 		}
+		return smaps.Lasting(mappings)[size]
 	}
-}
-
-// awaitUnplugged waits until the guest has given up what it had plugged of a growth that failed.
-// QEMU tells of such changes once a second only, so that libvirt may say it has plugged nothing.
-func (l *Launcher) awaitUnplugged(pid int, p resizing, grew int64, before []smaps.Mapping) {
-	size := p.demand.Items[0].PageSize
-	_, had := smaps.Hugetlb(before)
 	for deadline := time.Now().Add(unmapped); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		now, err := l.mappings(pid, p)
-		_, there := smaps.Hugetlb(now)
-		if err != nil || there[size] <= had[size]+grew {
+		if err != nil || count(now) <= count(before)+grew {
 			return
 		}
 	}
